@@ -1,0 +1,86 @@
+"""The command line: `surgvista COMMAND` and `python -m surgvista_jax COMMAND`.
+
+Loader workers import this module again when they start, so it stays small: a command's module is
+imported when that command runs.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+
+from surgvista_jax import __version__
+from surgvista_jax.errors import UserError
+
+# Command -> (module with `add_arguments(parser)` and `main(arguments)`, one line of help), or a
+# group of such.
+COMMANDS = {
+    "demo": (
+        "surgvista_jax.demo",
+        "the five-minute path: videos, clips, a tiny pretrained model, a figure",
+    ),
+    "pretrain": ("surgvista_jax.pretrain", "pretrain a student on a dataset folder"),
+    "data": {
+        "convert": ("surgvista_jax.data.convert", "videos or frame folders -> a dataset folder"),
+    },
+    "figure": {
+        "reconstruction": (
+            "surgvista_jax.figures.reconstruction",
+            "what a pretrained student rebuilds",
+        ),
+    },
+    "bench": {
+        "pretrain": (
+            "surgvista_jax.bench",
+            "step time, clips/s, memory and FLOPs utilisation of pretraining",
+        ),
+    },
+}
+
+
+def _add_commands(parser: argparse.ArgumentParser, commands: dict, words: list[str]) -> None:
+    """Adds a sub-parser for each command; only the one in `words` has its module imported."""
+    choices = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    for name, entry in commands.items():
+        if isinstance(entry, dict):
+            group = choices.add_parser(
+                name, help=", ".join(f"{name} {child}" for child in entry), allow_abbrev=False
+            )
+            rest = words[words.index(name) + 1 :] if name == chosen else []
+            _add_commands(group, entry, rest)
+            continue
+        module_name, help_line = entry
+        command = choices.add_parser(
+            name, help=help_line, description=help_line, allow_abbrev=False
+        )
+        if name == chosen:
+            module = importlib.import_module(module_name)
+            module.add_arguments(command)
+            command.set_defaults(main=module.main)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0 only on success."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    parser = argparse.ArgumentParser(
+        prog="surgvista", description=__doc__.split("\n")[0], allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"surgvista_jax {__version__}")
+    try:
+        _add_commands(parser, COMMANDS, words)
+        arguments = parser.parse_args(words)
+        return arguments.main(arguments) or 0
+    except UserError as error:
+        print(f"surgvista: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("surgvista: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From video files to batches of masked clips, on the host."""

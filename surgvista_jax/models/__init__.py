@@ -1,0 +1,1 @@
+"""Flax modules: the video student, its decoders and the image teacher."""
