@@ -1,0 +1,93 @@
+"""Are all jobs done when some of them crash their process, and do workers end with their parent?"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from surgvista_jax.data.workers import Crash, run_each
+
+
+def job(what, report):
+    if what == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "exit":
+        os._exit(3)
+    if what == "raise":
+        raise ValueError("a fault of ours")
+    if what == "report":
+        deadline = time.monotonic() + 1.2
+        while time.monotonic() < deadline:
+            report(os.getpid())
+    if what == "sleep":
+        time.sleep(60)
+    if what == "print":
+        os.write(2, b"noise")
+    return what, os.getpid()
+
+
+def test_every_job_is_done_once():
+    results = dict(run_each(job, list("abcdefg"), 2))
+    assert {index: value for index, (value, _) in results.items()} == dict(enumerate("abcdefg"))
+    assert len({process for _, process in results.values()}) <= 2
+    assert os.getpid() not in {process for _, process in results.values()}
+
+
+def test_a_crash_is_told_and_the_other_jobs_are_done(capfd):
+    jobs = ["a", "crash", "b", "exit", "c", "print"]
+    results = dict(run_each(job, jobs, 1))
+    assert sorted(results) == list(range(6))
+    assert results[1] == Crash(-signal.SIGSEGV) and "signal 11" in str(results[1])
+    assert results[3] == Crash(3) and "exit 3" in str(results[3])
+    assert [results[index][0] for index in (0, 2, 4, 5)] == ["a", "b", "c", "print"]
+    assert "noise" not in capfd.readouterr().err
+
+
+def test_an_exception_reaches_the_caller():
+    with pytest.raises(ValueError, match="a fault of ours"):
+        list(run_each(job, ["raise"], 1))
+
+
+def test_reports_come_at_most_once_a_second():
+    reports = []
+    list(run_each(job, ["report"], 1, lambda index, value: reports.append(index)))
+    assert reports == [0]
+
+
+def test_without_jobs_no_process_starts():
+    assert list(run_each(job, [], 4)) == []
+
+
+def test_workers_end_when_their_parent_is_killed():
+    program = (
+        "import sys, time\n"
+        "from surgvista_jax.data.workers import run_each\n"
+        "import test_workers\n"
+        "if __name__ == '__main__':\n"
+        "    for _, (_, process) in run_each(test_workers.job, ['a', 'sleep'], 1):\n"
+        "        print(process, flush=True)\n"
+    )
+    paths = os.pathsep.join(filter(None, sys.path))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    with parent:
+        worker = int(parent.stdout.readline())
+        os.kill(worker, 0)  # it is there
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        with open(f"/proc/{worker}/stat") as file:
+            if file.read().rpartition(")")[2].split()[0] == "Z":
+                return  # ended, and only not yet reaped by the system's first process
+        time.sleep(0.05)
+    raise AssertionError("the worker outlives its parent")
