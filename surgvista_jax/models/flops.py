@@ -1,0 +1,40 @@
+"""How much arithmetic a model needs: floating-point operations of its matrix products."""
+
+from surgvista_jax.models.image_vit import TeacherConfig
+from surgvista_jax.models.layers import TransformerConfig
+from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
+
+# A product's gradient costs two products of the same size.
+FORWARD_AND_BACKWARD = 3
+
+
+def transformer_flops(config: TransformerConfig, tokens: int) -> int:
+    """Operations (a multiply and an add count two) of one forward pass over [tokens, D]."""
+    d = config.width
+    projections = 2 * tokens * d * (4 * d + 2 * config.mlp_width)
+    attention = 4 * tokens**2 * d
+    return config.depth * (projections + attention)
+
+
+def student_flops(
+    config: MaskedAutoencoderConfig, visible: int, hidden: int, feature_width: int
+) -> int:
+    """Operations of one forward pass for one mask of one clip: V visible, M hidden tokens."""
+    d = config.encoder.width
+    tokens = visible + (1 if config.class_token else 0)
+    total = 2 * visible * config.patch_values * d + transformer_flops(config.encoder, tokens)
+    decoders = [(config.pixel_decoder, config.patch_values)]
+    if feature_width:
+        decoders.append((config.feature_decoder, feature_width))
+    for decoder, outputs in decoders:
+        total += 2 * visible * d * decoder.width
+        total += transformer_flops(decoder, visible + hidden)
+        total += 2 * hidden * decoder.width * outputs
+    return total
+
+
+def teacher_flops(config: TeacherConfig, frames: int, height: int, width: int) -> int:
+    """Operations of one forward pass over the teacher's frames of one clip."""
+    patches = (height // config.patch) * (width // config.patch)
+    embedding = 2 * patches * config.patch**2 * 3 * config.transformer.width
+    return frames * (embedding + transformer_flops(config.transformer, patches + 1))

@@ -1,0 +1,249 @@
+"""The pre-norm transformer that encoder, decoders and teacher share.
+
+Dimension letters, here and everywhere: B batch, T frames, H W pixels, t h w token grid, N tokens,
+V visible, M hidden, D width, K masks per clip, C classes, P pixel values per tubelet.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype, Initializer
+
+from surgvista_jax.models.attention import attend
+
+REMAT_POLICIES = {
+    "none": None,
+    "full": jax.checkpoint_policies.nothing_saveable,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformerConfig:
+    """The sizes of a stack of blocks.
+
+    Attributes:
+        width: D, a multiple of heads.
+        depth: number of blocks.
+        heads: attention heads.
+        mlp_ratio: hidden width of the MLP as a multiple of D.
+        attention_bias: which of query, key and value get a bias: "none", "qv" (VideoMAE: a bias of
+            the key changes no softmax) or "qkv".
+        layer_scale: start value of the scales on both residual branches; 0 leaves them out.
+        drop_path: share of samples whose branch the last block drops; it rises linearly from 0.
+    """
+
+    width: int
+    depth: int
+    heads: int
+    mlp_ratio: float = 4.0
+    attention_bias: str = "qv"
+    layer_scale: float = 0.0
+    drop_path: float = 0.0
+
+    def __post_init__(self):
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not divisible by heads {self.heads}")
+        if self.attention_bias not in ("none", "qv", "qkv"):
+            raise ValueError(f"attention_bias {self.attention_bias!r} is not none, qv or qkv")
+        if not 0 <= self.drop_path < 1:
+            raise ValueError(f"drop_path {self.drop_path} is not in [0, 1)")
+
+    @property
+    def mlp_width(self) -> int:
+        return int(self.width * self.mlp_ratio)
+
+
+@dataclasses.dataclass(frozen=True)
+class ComputeConfig:
+    """How a model is computed. Nothing here changes its parameters or its checkpoint.
+
+    Attributes:
+        dtype: of activations and matrix products, "bfloat16" or "float32"; parameters, norms'
+            statistics, softmax and losses are float32 in both.
+        unroll: unrolls the scan over blocks: slower to compile, faster to run.
+        remat: what a block keeps for its backward pass: "none" (everything), "dots" (matrix
+            products), "full" (nothing but its input).
+    """
+
+    dtype: str = "bfloat16"
+    unroll: bool = False
+    remat: str = "none"
+
+    def __post_init__(self):
+        if self.dtype not in ("bfloat16", "float32"):
+            raise ValueError(f"dtype {self.dtype!r} is not bfloat16 or float32")
+        if self.remat not in REMAT_POLICIES:
+            raise ValueError(f"remat {self.remat!r} is not one of {', '.join(REMAT_POLICIES)}")
+
+
+def xavier_uniform(in_axes: tuple[int, ...], out_axes: tuple[int, ...]) -> Initializer:
+    """Glorot's uniform draw for a kernel whose input or output spans several axes."""
+    return nn.initializers.variance_scaling(
+        1.0, "fan_avg", "uniform", in_axis=in_axes, out_axis=out_axes
+    )
+
+
+def token_initializer() -> Initializer:
+    """Truncated normal of deviation 0.02, for class and mask tokens and learned positions."""
+    return nn.initializers.truncated_normal(0.02)
+
+
+def add_trailing(x: jax.Array, term: jax.Array) -> jax.Array:
+    """Adds a term to the last axes of x, in x's type."""
+    return x + jnp.expand_dims(term, range(x.ndim - term.ndim)).astype(x.dtype)
+
+
+class Linear(nn.Module):
+    """x @ kernel + bias over the last axis, with a logical name for each axis of the kernel."""
+
+    features: int
+    axes: tuple[str | None, str | None]
+    dtype: Dtype
+    kernel_init: Initializer = xavier_uniform((0,), (1,))
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel_init = nn.with_logical_partitioning(self.kernel_init, self.axes)
+        kernel = self.param("kernel", kernel_init, (x.shape[-1], self.features))
+        # A bias that lies along the model width is small and read everywhere: it is not sharded.
+        axis = self.axes[1] if self.axes[1] == "mlp" else None
+        bias_init = nn.with_logical_partitioning(nn.initializers.zeros, (axis,))
+        bias = self.param("bias", bias_init, (self.features,))
+        return add_trailing(x.astype(self.dtype) @ kernel.astype(self.dtype), bias)
+
+
+def layer_norm(dtype: Dtype, name: str) -> nn.LayerNorm:
+    """Layer norm with float32 statistics and ViT's epsilon of 1e-6."""
+    return nn.LayerNorm(
+        epsilon=1e-6,
+        dtype=dtype,
+        use_fast_variance=False,  # E[x^2] - E[x]^2 loses digits where the mean is large
+        scale_init=nn.with_logical_partitioning(nn.initializers.ones, (None,)),
+        bias_init=nn.with_logical_partitioning(nn.initializers.zeros, (None,)),
+        name=name,
+    )
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with one fused query-key-value product."""
+
+    config: TransformerConfig
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array, differentiable: bool) -> jax.Array:
+        heads, width = self.config.heads, self.config.width
+        head_width = width // heads
+        kernel = self.param(
+            "qkv_kernel",
+            nn.with_logical_partitioning(
+                xavier_uniform((0,), (1, 2, 3)), ("embed", None, "heads", None)
+            ),
+            (width, 3, heads, head_width),
+        )
+        qkv = jnp.einsum("bnd,dchk->bnchk", x.astype(self.dtype), kernel.astype(self.dtype))
+        parts = []
+        for i, letter in enumerate("qkv"):
+            part = qkv[:, :, i]
+            if self.config.attention_bias != "none" and letter in self.config.attention_bias:
+                bias = self.param(
+                    f"{letter}_bias",
+                    nn.with_logical_partitioning(nn.initializers.zeros, ("heads", None)),
+                    (heads, head_width),
+                )
+                part = add_trailing(part, bias)
+            parts.append(part)
+        x = attend(*parts, differentiable=differentiable)  # [B, N, heads, head_width]
+        kernel = self.param(
+            "out_kernel",
+            nn.with_logical_partitioning(xavier_uniform((0, 1), (2,)), ("heads", None, "embed")),
+            (heads, head_width, width),
+        )
+        bias_init = nn.with_logical_partitioning(nn.initializers.zeros, (None,))
+        bias = self.param("out_bias", bias_init, (width,))
+        x = jnp.einsum("bnhk,hkd->bnd", x, kernel.astype(self.dtype))
+        return add_trailing(x, bias)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with the exact GELU between them."""
+
+    config: TransformerConfig
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = Linear(self.config.mlp_width, ("embed", "mlp"), self.dtype, name="up")(x)
+        x = nn.gelu(x, approximate=False)
+        return Linear(self.config.width, ("mlp", "embed"), self.dtype, name="down")(x)
+
+
+class Block(nn.Module):
+    """x + drop(scale * attention(norm(x))), then the same with the MLP."""
+
+    config: TransformerConfig
+    dtype: Dtype
+
+    def _branch(self, x: jax.Array, name: str, drop_rate: jax.Array, train: bool) -> jax.Array:
+        if self.config.layer_scale:
+            start = nn.initializers.constant(self.config.layer_scale)
+            init = nn.with_logical_partitioning(start, (None,))
+            scale = self.param(name, init, (self.config.width,)).astype(x.dtype)
+            x = x * scale[None, None]
+        if train and self.config.drop_path:
+            keep = jax.random.bernoulli(
+                self.make_rng("drop_path"), 1 - drop_rate, (x.shape[0], 1, 1)
+            )
+            x = x * (keep / (1 - drop_rate)).astype(x.dtype)
+        return x
+
+    @nn.compact
+    def __call__(self, x: jax.Array, drop_rate: jax.Array, train: bool) -> tuple[jax.Array, None]:
+        x = nn.with_logical_constraint(x, ("batch", None, None))
+        y = layer_norm(self.dtype, "attention_norm")(x)
+        y = Attention(self.config, self.dtype, name="attention")(y, train)
+        x = x + self._branch(y, "attention_scale", drop_rate, train)
+        y = layer_norm(self.dtype, "mlp_norm")(x)
+        y = Mlp(self.config, self.dtype, name="mlp")(y)
+        x = x + self._branch(y, "mlp_scale", drop_rate, train)
+        return x, None
+
+
+class Transformer(nn.Module):
+    """A scan over `depth` blocks, whose parameters are stacked along a leading axis "layers".
+
+    Unrolled or not, the parameters have the same names and shapes.
+    """
+
+    config: TransformerConfig
+    compute: ComputeConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """x: [B, N, D] -> [B, N, D]. `train` asks for drop path and for gradients."""
+        depth = self.config.depth
+        block = Block
+        if self.compute.remat != "none":
+            block = nn.remat(
+                Block,
+                policy=REMAT_POLICIES[self.compute.remat],
+                # Inside a loop nothing can be merged with the forward pass; unrolled it can.
+                prevent_cse=self.compute.unroll,
+                static_argnums=(3,),  # train
+            )
+        blocks = nn.scan(
+            block,
+            variable_axes={"params": 0},
+            split_rngs={"params": True, "drop_path": True},
+            in_axes=(0, nn.broadcast),
+            length=depth,
+            unroll=depth if self.compute.unroll else 1,
+            metadata_params={nn.PARTITION_NAME: "layers"},
+        )
+        drop_rates = jnp.linspace(0.0, self.config.drop_path, depth)
+        dtype = jnp.dtype(self.compute.dtype)
+        x, _ = blocks(self.config, dtype, name="blocks")(x.astype(dtype), drop_rates, train)
+        return x

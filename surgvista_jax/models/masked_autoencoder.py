@@ -1,0 +1,148 @@
+"""The pretraining model: an encoder of the visible tokens and a decoder for each target."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from surgvista_jax.models.layers import (
+    ComputeConfig,
+    Linear,
+    Transformer,
+    TransformerConfig,
+    layer_norm,
+    token_initializer,
+)
+from surgvista_jax.models.patches import gather_tokens, normalise
+from surgvista_jax.models.positions import TABLES
+from surgvista_jax.models.video_vit import VideoEncoder
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskedAutoencoderConfig:
+    """Encoder and decoders of the student.
+
+    Attributes:
+        encoder, pixel_decoder, feature_decoder: sizes of each transformer.
+        tubelet: frames per token.
+        patch: pixels per side of a token.
+        positions: form of the fixed position tables, "separable" or "flat".
+        class_token: whether the encoder carries a class token; the decoders never see it.
+    """
+
+    encoder: TransformerConfig
+    pixel_decoder: TransformerConfig
+    feature_decoder: TransformerConfig
+    tubelet: int = 2
+    patch: int = 16
+    positions: str = "separable"
+    class_token: bool = False
+
+    def __post_init__(self):
+        if self.positions not in TABLES:
+            raise ValueError(f"positions {self.positions!r} is not one of {', '.join(TABLES)}")
+
+    @property
+    def patch_values(self) -> int:
+        """P, the number of pixel values of a tubelet."""
+        return self.tubelet * self.patch**2 * 3
+
+
+@dataclasses.dataclass
+class Predictions:
+    """What the decoders say of the hidden tokens, float32.
+
+    Attributes:
+        pixels: [B*K, M, P] normalised pixels, in the order of `patchify`.
+        features: [B*K, M, F] teacher features, or None without a teacher.
+    """
+
+    pixels: jax.Array
+    features: jax.Array | None
+
+
+jax.tree_util.register_dataclass(Predictions, ["pixels", "features"], [])
+
+
+class Decoder(nn.Module):
+    """Predicts `outputs` values for every hidden token from the encoded visible ones."""
+
+    config: TransformerConfig
+    compute: ComputeConfig
+    grid: tuple[int, int, int]
+    positions: str
+    outputs: int
+
+    @nn.compact
+    def __call__(
+        self, encoded: jax.Array, visible_ids: jax.Array, hidden_ids: jax.Array, train: bool
+    ) -> jax.Array:
+        """encoded [B, V, D], visible_ids [B, V], hidden_ids [B, M] -> float32 [B, M, outputs]."""
+        dtype = jnp.dtype(self.compute.dtype)
+        width = self.config.width
+        positions = jnp.asarray(TABLES[self.positions](self.grid, width), dtype)
+        visible = Linear(width, ("embed", None), dtype, name="projection")(encoded)
+        init = nn.with_logical_partitioning(token_initializer(), (None,))
+        mask_token = self.param("mask_token", init, (width,)).astype(dtype)
+        hidden = mask_token[None, None] + positions[hidden_ids]
+        x = jnp.concatenate([visible + positions[visible_ids], hidden], axis=1)  # [B, N, width]
+        x = Transformer(self.config, self.compute, name="transformer")(x, train)
+        x = layer_norm(dtype, "norm")(x[:, -hidden_ids.shape[1] :])  # [B, M, width]
+        x = Linear(self.outputs, ("embed", "output"), dtype, name="head")(x)
+        return x.astype(jnp.float32)
+
+
+class MaskedAutoencoder(nn.Module):
+    """The student of SurgVISTA: hidden pixels and hidden teacher features from visible tokens.
+
+    Attributes:
+        config: sizes of its parts.
+        compute: how it is computed.
+        grid: tokens along (t, h, w).
+        feature_width: F, the teacher's width; 0 leaves the feature decoder out.
+    """
+
+    config: MaskedAutoencoderConfig
+    compute: ComputeConfig
+    grid: tuple[int, int, int]
+    feature_width: int = 0
+
+    @nn.compact
+    def __call__(
+        self, patches: jax.Array, visible_ids: jax.Array, hidden_ids: jax.Array, train: bool
+    ) -> Predictions:
+        """Predicts the hidden tokens of each clip under each of its K masks.
+
+        Args:
+            patches: uint8 [B, N, P] from `patchify`.
+            visible_ids: int32 [B, K, V].
+            hidden_ids: int32 [B, K, M].
+            train: asks for drop path and for gradients.
+        """
+        config, compute = self.config, self.compute
+        # The visible patches are picked first, so that only they are normalised and embedded.
+        visible = gather_tokens(patches, visible_ids)
+        visible = normalise(visible, jnp.dtype(compute.dtype))
+        visible_ids, hidden_ids = (
+            ids.reshape(-1, ids.shape[-1]) for ids in (visible_ids, hidden_ids)
+        )
+        encoded = VideoEncoder(
+            config.encoder,
+            compute,
+            self.grid,
+            config.positions,
+            config.class_token,
+            name="encoder",
+        )(visible, visible_ids, train)
+        encoded = encoded[:, -visible_ids.shape[1] :]
+
+        def decode(decoder: TransformerConfig, outputs: int, name: str) -> jax.Array:
+            module = Decoder(decoder, compute, self.grid, config.positions, outputs, name=name)
+            return module(encoded, visible_ids, hidden_ids, train)
+
+        pixels = decode(config.pixel_decoder, config.patch_values, "pixel_decoder")
+        features = None
+        if self.feature_width:
+            features = decode(config.feature_decoder, self.feature_width, "feature_decoder")
+        return Predictions(pixels, features)

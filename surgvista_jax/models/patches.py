@@ -1,0 +1,64 @@
+"""How a video is cut into tubelets and put together again, and what a pixel's value means."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# Mean and deviation of ImageNet's pixels in [0, 1]: what student and teacher are fed with.
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+def token_grid(
+    num_frames: int, height: int, width: int, tubelet: int, patch: int
+) -> tuple[int, int, int]:
+    """Tokens along (t, h, w). Raises ValueError where they do not come out even."""
+    if num_frames % tubelet or height % patch or width % patch:
+        raise ValueError(
+            f"{num_frames}x{height}x{width} video does not divide into {tubelet}x{patch}x{patch}"
+        )
+    return num_frames // tubelet, height // patch, width // patch
+
+
+def patchify(video: jax.Array, tubelet: int, patch: int) -> jax.Array:
+    """Cuts a video into tubelets: [B, T, H, W, 3] -> [B, N, P].
+
+    Tokens in (t, h, w) order; a token's P = tubelet * patch * patch * 3 values in (frame, row,
+    column, channel) order.
+    """
+    b, frames, height, width, c = video.shape
+    t, h, w = token_grid(frames, height, width, tubelet, patch)
+    x = video.reshape(b, t, tubelet, h, patch, w, patch, c)
+    x = x.transpose(0, 1, 3, 5, 2, 4, 6, 7)
+    return x.reshape(b, t * h * w, tubelet * patch * patch * c)
+
+
+def unpatchify(
+    patches: jax.Array, grid: tuple[int, int, int], tubelet: int, patch: int
+) -> jax.Array:
+    """The inverse of `patchify`: [B, N, P] -> [B, T, H, W, 3]."""
+    b = patches.shape[0]
+    t, h, w = grid
+    x = patches.reshape(b, t, h, w, tubelet, patch, patch, 3)
+    x = x.transpose(0, 1, 4, 2, 5, 3, 6, 7)
+    return x.reshape(b, t * tubelet, h * patch, w * patch, 3)
+
+
+def gather_tokens(tokens: jax.Array, ids: jax.Array) -> jax.Array:
+    """Picks tokens by id for each of K masks: [B, N, X], [B, K, I] -> [B*K, I, X]."""
+    b, k, i = ids.shape
+    picked = jnp.take_along_axis(tokens, ids.reshape(b, k * i, 1), axis=1)
+    return picked.reshape(b * k, i, tokens.shape[-1])
+
+
+def normalise(pixels: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """uint8 [..., 3n], channels innermost -> (pixels / 255 - mean) / std of the same shape.
+
+    Computed in float32 and rounded once, at the end, to `dtype`.
+    """
+    repeats = pixels.shape[-1] // 3
+    mean = np.tile(IMAGENET_MEAN, repeats)
+    std = np.tile(IMAGENET_STD, repeats)
+    ones = (1,) * (pixels.ndim - 1)
+    scaled = pixels.astype(jnp.float32) / 255.0
+    return ((scaled - mean.reshape(*ones, -1)) / std.reshape(*ones, -1)).astype(dtype)

@@ -1,0 +1,83 @@
+"""What is predicted and what an error costs: pixel and feature losses as pure functions."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+FEATURE_LOSSES = {
+    "l1": lambda error: jnp.abs(error),
+    "l2": lambda error: error**2,
+    # Quadratic below 1, linear above (beta = 1).
+    "smooth_l1": lambda error: jnp.where(jnp.abs(error) < 1, 0.5 * error**2, jnp.abs(error) - 0.5),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveConfig:
+    """The pretraining loss: pixel_weight * MSE + feature_weight * feature loss.
+
+    Attributes:
+        pixel_weight: weight of the mean squared error of normalised pixels.
+        feature_weight: weight of the feature loss; without a teacher there is none.
+        feature_loss: "smooth_l1", "l1" or "l2".
+        normalise_features: layer-normalises the teacher's features, without scale and bias, first.
+    """
+
+    pixel_weight: float = 1.0
+    feature_weight: float = 0.05
+    feature_loss: str = "smooth_l1"
+    normalise_features: bool = False
+
+    def __post_init__(self):
+        if self.feature_loss not in FEATURE_LOSSES:
+            names = ", ".join(FEATURE_LOSSES)
+            raise ValueError(f"feature_loss {self.feature_loss!r} is not one of {names}")
+
+
+def pixel_targets(patches: jax.Array) -> jax.Array:
+    """Each tubelet's pixels in [0, 1], normalised channel by channel.
+
+    Args:
+        patches: uint8 [..., P], channels innermost.
+
+    Returns:
+        float32 [..., P]: (x - mean) / (deviation + 1e-6), both over the tubelet's P / 3 pixels of
+        one channel, with the unbiased deviation (N - 1).
+    """
+    pixels, mean, deviation = pixel_statistics(patches)
+    return ((pixels - mean) / deviation).reshape(patches.shape)
+
+
+def pixel_statistics(patches: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """What `pixel_targets` normalises with.
+
+    Args:
+        patches: uint8 [..., P].
+
+    Returns:
+        pixels float32 [..., P/3, 3] in [0, 1], their mean and their deviation + 1e-6 [..., 1, 3].
+    """
+    pixels = patches.reshape(*patches.shape[:-1], -1, 3).astype(jnp.float32) / 255.0
+    mean = pixels.mean(-2, keepdims=True)
+    deviation = jnp.sqrt(pixels.var(-2, ddof=1, keepdims=True)) + 1e-6
+    return pixels, mean, deviation
+
+
+def normalise_features(features: jax.Array) -> jax.Array:
+    """Layer norm without scale and bias over the last axis, epsilon 1e-5."""
+    mean = features.mean(-1, keepdims=True)
+    variance = features.var(-1, keepdims=True)
+    return (features - mean) * jax.lax.rsqrt(variance + 1e-5)
+
+
+def pixel_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
+    """Mean squared error over all values of all hidden tokens: [B, M, P] twice -> []."""
+    return jnp.mean((predicted - target) ** 2)
+
+
+def feature_loss(predicted: jax.Array, target: jax.Array, config: ObjectiveConfig) -> jax.Array:
+    """Mean over all values of all hidden tokens: float32 [B, M, F] twice -> []."""
+    if config.normalise_features:
+        target = normalise_features(target)
+    return jnp.mean(FEATURE_LOSSES[config.feature_loss](predicted - target))

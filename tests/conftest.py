@@ -1,0 +1,14 @@
+"""What holds for every test: eight simulated CPU devices and no silent broadcasting."""
+
+import os
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+# The programs of tests run for moments: compiling them is what takes time.
+os.environ["XLA_FLAGS"] = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+
+import jax  # noqa: E402
+
+jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -1,0 +1,155 @@
+"""The transformer's parameters do not depend on how it is computed, nor do its outputs."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from surgvista_jax.models.attention import attend, attention_kernel
+from surgvista_jax.models.layers import Block, ComputeConfig, Transformer, TransformerConfig
+
+CONFIG = TransformerConfig(32, 3, 4, layer_scale=0.1, drop_path=0.5)
+FLOAT32 = ComputeConfig(dtype="float32")
+
+
+def x_of(batch: int = 2, tokens: int = 6) -> jax.Array:
+    return jax.random.normal(jax.random.key(1), (batch, tokens, CONFIG.width))
+
+
+@functools.cache
+def init(config: TransformerConfig = CONFIG, compute: ComputeConfig = FLOAT32):
+    module = Transformer(config, compute)
+    return jax.jit(module.init, static_argnums=2)(jax.random.key(0), x_of(), False)
+
+
+def shapes(tree):
+    return jax.tree.map(jnp.shape, tree)
+
+
+def unboxed(variables):
+    return jax.tree.map(
+        lambda box: box.unbox(), variables, is_leaf=lambda leaf: hasattr(leaf, "unbox")
+    )
+
+
+@pytest.mark.parametrize("compute", [{"unroll": True}, {"remat": "full"}, {"remat": "dots"}])
+def test_unrolled_and_rematerialised_equal_the_scan(compute):
+    other = dataclasses.replace(FLOAT32, **compute)
+    variables = unboxed(init())
+    assert shapes(unboxed(jax.eval_shape(lambda: init(compute=other)))) == shapes(variables)
+
+    def loss(variables, compute):
+        rngs = {"drop_path": jax.random.key(3)}
+        return (Transformer(CONFIG, compute).apply(variables, x_of(), True, rngs=rngs) ** 2).mean()
+
+    grad = jax.jit(jax.value_and_grad(loss), static_argnums=1)
+    value, grads = grad(variables, FLOAT32)
+    other_value, other_grads = grad(variables, other)
+    np.testing.assert_allclose(value, other_value, rtol=1e-6)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), grads, other_grads)
+
+
+def test_the_scan_equals_blocks_one_after_the_other():
+    variables = unboxed(init())
+    x = x_of()
+    for i in range(CONFIG.depth):
+        params = jax.tree.map(lambda leaf, i=i: leaf[i], variables["params"]["blocks"])
+        x, _ = Block(CONFIG, jnp.float32).apply({"params": params}, x, jnp.zeros(()), False)
+    np.testing.assert_allclose(
+        Transformer(CONFIG, FLOAT32).apply(variables, x_of(), False), x, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("bias", ["none", "qv", "qkv"])
+def test_attention_bias_forms(bias):
+    config = dataclasses.replace(CONFIG, attention_bias=bias)
+    names = init(config)["params"]["blocks"]["attention"]
+    present = "".join(letter for letter in "qkv" if f"{letter}_bias" in names)
+    assert present == bias.replace("none", "")
+
+
+def test_layer_scale_only_where_asked_for():
+    assert "mlp_scale" in init()["params"]["blocks"]
+    plain = dataclasses.replace(CONFIG, layer_scale=0.0)
+    assert "mlp_scale" not in init(plain)["params"]["blocks"]
+
+
+def test_drop_path_drops_whole_samples_at_its_rate_and_keeps_the_mean():
+    """With every branch dropped a block is the identity; a kept one is scaled up."""
+    config = dataclasses.replace(CONFIG, depth=1)
+    block = Block(config, jnp.float32)
+    x = x_of(batch=4000, tokens=1)
+    variables = unboxed(block.init(jax.random.key(0), x, jnp.zeros(()), False))
+    rate = jnp.asarray(0.25)
+    rngs = {"drop_path": jax.random.key(0)}
+    dropped, _ = jax.jit(block.apply, static_argnums=3)(variables, x, rate, True, rngs=rngs)
+    unchanged = (dropped == x).all(axis=(1, 2)).mean()
+    np.testing.assert_allclose(unchanged, rate**2, atol=0.015)  # attention and MLP both dropped
+    still, _ = block.apply(variables, x, rate, False)
+    assert not (still == x).all(axis=(1, 2)).any()
+
+
+def test_drop_path_rises_linearly_from_the_first_block():
+    """The first block drops nothing, so a stack of one never changes in training."""
+    config = dataclasses.replace(CONFIG, depth=1)
+    variables = unboxed(init(config))
+    module = Transformer(config, FLOAT32)
+    trained = module.apply(variables, x_of(), True, rngs={"drop_path": jax.random.key(0)})
+    np.testing.assert_allclose(trained, module.apply(variables, x_of(), False), atol=1e-6)
+
+
+def test_attention_agrees_with_its_definition():
+    q, k, v = jax.random.normal(jax.random.key(0), (3, 2, 5, 4, 8))
+    weights = jax.nn.softmax(jnp.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(8), axis=-1)
+    expected = jnp.einsum("bhqk,bkhd->bqhd", weights, v)
+    np.testing.assert_allclose(attend(q, k, v, differentiable=True), expected, atol=1e-6)
+    check_grads(lambda q: attend(q, k, v, differentiable=True).sum(), (q,), 1, ["rev"], rtol=1e-2)
+
+
+def test_cudnn_only_for_shapes_that_it_takes():
+    def kernel(backend="gpu", dtype=jnp.bfloat16, length=240, width=64, differentiable=True):
+        return attention_kernel(backend, dtype, length, width, differentiable)
+
+    assert kernel() == "cudnn"
+    assert kernel(length=197, differentiable=False) == "cudnn"
+    for refused in (
+        {"backend": "cpu"},
+        {"backend": "tpu"},
+        {"dtype": jnp.float32},
+        {"length": 197},
+        {"width": 60},
+        {"width": 256},
+    ):
+        assert kernel(**refused) == "xla", refused
+
+
+def test_activations_are_in_the_compute_type_and_parameters_in_float32():
+    variables = unboxed(init(compute=ComputeConfig(dtype="bfloat16")))
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    module = Transformer(CONFIG, ComputeConfig(dtype="bfloat16"))
+    assert module.apply(variables, x_of(), False).dtype == jnp.bfloat16
+
+
+def test_initial_kernels_are_xavier_uniform_over_the_fused_projection():
+    config = TransformerConfig(64, 1, 4)
+    kernel = unboxed(init_width(config))["params"]["blocks"]["attention"]["qkv_kernel"]
+    bound = np.sqrt(6 / (64 + 3 * 64))
+    assert abs(kernel).max() <= bound
+    np.testing.assert_allclose(kernel.std(), bound / np.sqrt(3), rtol=0.05)
+
+
+def init_width(config: TransformerConfig):
+    x = jnp.zeros((1, 2, config.width))
+    return Transformer(config, FLOAT32).init(jax.random.key(0), x, False)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"heads": 5}, {"attention_bias": "kv"}, {"drop_path": 1.0}], ids=str
+)
+def test_configurations_that_cannot_be(wrong):
+    with pytest.raises(ValueError):
+        dataclasses.replace(CONFIG, **wrong)
