@@ -1,0 +1,97 @@
+"""How well are single labels, and the criteria of the critical view of safety, recognised?
+
+Single labels: score [N, C] and label int [N]. Criteria: score [N, K] and truth [N, K]. Accuracy,
+precision, recall and F1 of hard labels follow from confusion matrices (metrics.phase); what is here
+needs scores, or belongs to clips rather than to the frames of a video.
+"""
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.average_precision import average_precisions
+from surgvista_jax.metrics.averaging import divide, nanmean
+from surgvista_jax.metrics.phase import per_class
+from surgvista_jax.metrics.sampling import check_scores
+
+ABSENT_CLASS_RULES = ("drop", "zero")
+
+
+def check_single(label: np.ndarray, score: np.ndarray, where: str = "scores") -> tuple:
+    """Returns (int64 [N], float64 [N, C]) after checking lengths and class ids."""
+    label, score = np.asarray(label), check_scores(score, where)
+    if label.shape != score.shape[:1]:
+        raise UserError(f"{where}: {len(score)} rows of scores but labels of shape {label.shape}")
+    if len(label) and not (0 <= label.min() and label.max() < score.shape[1]):
+        raise UserError(
+            f"{where}: labels run from {label.min()} to {label.max()}, but the scores have "
+            f"{score.shape[1]} classes, 0..{score.shape[1] - 1}"
+        )
+    return label.astype(np.int64), score
+
+
+def top_k_hits(label: np.ndarray, score: np.ndarray, k: int) -> np.ndarray:
+    """Whether the label is among the k highest scores, bool [N]; of ties the lower class wins."""
+    label, score = check_single(label, score)
+    best = np.argsort(-score, axis=1, kind="stable")[:, :k]
+    return (best == label[:, None]).any(1)
+
+
+def one_hot(label: np.ndarray, num_classes: int) -> np.ndarray:
+    """bool [N, C]."""
+    return np.asarray(label)[:, None] == np.arange(num_classes)
+
+
+def one_vs_rest_average_precisions(label: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """AP of each class against the others over all rows, [C]; NaN for a class without a label."""
+    label, score = check_single(label, score)
+    return average_precisions(one_hot(label, score.shape[1]), score)
+
+
+def mean_over_classes(values: np.ndarray, absent: str) -> float:
+    """Mean of per-class values; a class without a label is left out ("drop") or a 0 ("zero")."""
+    if absent not in ABSENT_CLASS_RULES:
+        raise UserError(f"absent={absent!r}; choose {', '.join(ABSENT_CLASS_RULES)}")
+    return float(nanmean(np.nan_to_num(values) if absent == "zero" else values))
+
+
+def macro(confusion: np.ndarray, absent: str = "union") -> dict[str, np.ndarray]:
+    """Mean over classes of precision, recall, Jaccard, F1 from pooled counts [..., C, C]."""
+    return {name: nanmean(values, axis=-1) for name, values in per_class(confusion, absent).items()}
+
+
+def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
+    """Mean recall over the classes that occur in the truth, from counts [..., C, C]."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return nanmean(divide(hits, confusion.sum(-1)), axis=-1)
+
+
+def micro_precision(confusion: np.ndarray) -> np.ndarray:
+    """Precision pooled over classes; for single labels the same as recall and as accuracy."""
+    return divide(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum((-2, -1)))
+
+
+def criteria_truth(ratings: np.ndarray) -> np.ndarray:
+    """Yes or no per criterion from the mean of the annotators' votes in 0..1, bool [N, K].
+
+    Rounds half to even as NumPy and PyTorch do: of three votes one is no, two are yes; of two
+    votes a tie is no.
+    """
+    ratings = np.asarray(ratings, dtype=np.float64)
+    if ratings.size and not (np.nanmin(ratings) >= 0 and np.nanmax(ratings) <= 1):
+        raise UserError(
+            f"criteria ratings run from {np.nanmin(ratings):g} to {np.nanmax(ratings):g}; "
+            "they are the share of annotators who saw the criterion, 0..1"
+        )
+    return np.rint(ratings) > 0
+
+
+def criteria_scores(truth: np.ndarray, score: np.ndarray, threshold: float = 0.5) -> dict:
+    """Accuracy, precision, recall, F1 of each criterion at a threshold, each [K]; 0/0 is 0."""
+    truth, found = np.asarray(truth) != 0, check_scores(score) >= threshold
+    hits = (truth & found).sum(0)
+    return {
+        "accuracy": (truth == found).mean(0),
+        "precision": np.nan_to_num(divide(hits, found.sum(0))),
+        "recall": np.nan_to_num(divide(hits, truth.sum(0))),
+        "f1": np.nan_to_num(divide(2 * hits, truth.sum(0) + found.sum(0))),
+    }

@@ -1,0 +1,158 @@
+"""How does a score follow from the number of times that each video counts?
+
+Every score of a report is a function of video weights [B, V] -> [B]. That one form gives the plain
+score (ones), its bootstrap (drawn counts), a group's score (zeros and ones), and a difference under
+the same draws. Values are fractions.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from surgvista_jax.metrics import averaging
+from surgvista_jax.metrics.average_precision import resampled_average_precision
+from surgvista_jax.metrics.averaging import divide, nanmean, nanstd
+
+Weighted = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One named number of a report."""
+
+    key: str
+    title: str
+    of_weights: Weighted
+    per_video: np.ndarray | None = None  # [V] what a paired test compares; None if there is none
+    per_class: np.ndarray | None = None  # [C] means over videos, where the score averages them
+    higher_is_better: bool = True
+    note: str = ""  # how it is averaged
+
+    def value(self, weights: np.ndarray | None = None) -> float:
+        """The score with all videos once, or under one row of weights [V]."""
+        if weights is None:
+            num_videos = len(self.per_video) if self.per_video is not None else None
+            if num_videos is None:
+                raise ValueError(f"{self.key}: weights [V] are needed")
+            weights = np.ones(num_videos)
+        return float(self.of_weights(np.asarray(weights, np.float64)[None])[0])
+
+    def spreads(self) -> dict[str, float]:
+        """Standard deviations over N - 1, where they have a meaning."""
+        found = {}
+        if self.per_video is not None:
+            found["std_over_videos"] = float(nanstd(self.per_video))
+        if self.per_class is not None:
+            found["std_over_classes"] = float(nanstd(self.per_class))
+        return found
+
+
+def mean_of_videos(key: str, title: str, values: np.ndarray, **about) -> Score:
+    """Mean over videos of one value each, [V]."""
+    return Score(
+        key,
+        title,
+        lambda weights: averaging.over_videos(values[:, None], weights)[:, 0],
+        per_video=values,
+        **about,
+    )
+
+
+def videos_then_classes(key: str, title: str, values: np.ndarray, **about) -> Score:
+    """Mean over videos of each class, then over classes, of [V, C]."""
+    return Score(
+        key,
+        title,
+        lambda weights: averaging.videos_then_classes(values, weights),
+        per_video=nanmean(values, axis=1),
+        per_class=nanmean(values, axis=0),
+        **about,
+    )
+
+
+def classes_then_videos(key: str, title: str, values: np.ndarray, **about) -> Score:
+    """Mean over classes of each video, then over videos, of [V, C]."""
+    return Score(
+        key,
+        title,
+        lambda weights: averaging.classes_then_videos(values, weights),
+        per_video=nanmean(values, axis=1),
+        **about,
+    )
+
+
+def ratio(key: str, title: str, part: np.ndarray, whole: np.ndarray, **about) -> Score:
+    """Sum of [V] parts over sum of [V] wholes: frames of all videos pooled."""
+    return Score(
+        key,
+        title,
+        lambda weights: divide(weights @ part, weights @ whole),
+        per_video=divide(part, whole),
+        **about,
+    )
+
+
+def of_sums(
+    key: str,
+    title: str,
+    sums: np.ndarray,
+    rule: Callable[[np.ndarray], np.ndarray],
+    per_video: bool = True,
+    **about,
+) -> Score:
+    """`rule` applied to sums over videos: sums [V, ...], rule [B, ...] -> [B]."""
+    sums = np.asarray(sums, np.float64)
+    return Score(
+        key,
+        title,
+        lambda weights: rule(np.tensordot(weights, sums, axes=1)),
+        per_video=rule(sums) if per_video else None,
+        **about,
+    )
+
+
+def pooled_average_precision(
+    key: str,
+    title: str,
+    truth: np.ndarray,
+    score: np.ndarray,
+    video: np.ndarray,
+    *,
+    absent: str,
+    **about,
+) -> Score:
+    """Mean over classes of AP over all frames: truth, score [N, C], video int [N]."""
+
+    def of_weights(weights: np.ndarray) -> np.ndarray:
+        values = np.stack(
+            [
+                resampled_average_precision(truth[:, k], score[:, k], video, weights)
+                for k in range(score.shape[1])
+            ],
+            axis=1,
+        )
+        return nanmean(np.nan_to_num(values) if absent == "zero" else values, axis=1)
+
+    return Score(key, title, of_weights, **about)
+
+
+def mean_over_runs(runs: Sequence[Score]) -> Score:
+    """The mean of one score over repeated runs (seeds) on the same videos."""
+    first = runs[0]
+    if len(runs) == 1:
+        return first
+
+    def stacked(name: str) -> np.ndarray | None:
+        values = [getattr(run, name) for run in runs]
+        return None if values[0] is None else nanmean(np.stack(values), axis=0)
+
+    return Score(
+        first.key,
+        first.title,
+        lambda weights: np.mean([run.of_weights(weights) for run in runs], axis=0),
+        per_video=stacked("per_video"),
+        per_class=stacked("per_class"),
+        higher_is_better=first.higher_is_better,
+        note=first.note,
+    )

@@ -1,0 +1,139 @@
+"""How does a training loop measure as it goes, with the same result as an evaluation afterwards?
+
+Batches arrive padded (weight 0), in any order, and with frames seen twice where a split did not
+divide evenly. `FrameBuffer` keeps what is needed for every score and merges repeats; the running
+sums keep little and suit a quick look at each evaluation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.averaging import divide
+from surgvista_jax.metrics.phase import confusion_matrix
+from surgvista_jax.metrics.sampling import check_scores
+
+
+class RunningMean:
+    """Weighted mean of a scalar, such as the loss; NaN before the first weight."""
+
+    def __init__(self) -> None:
+        self._sum = self._weight = 0.0
+
+    def update(self, values: np.ndarray, weight: np.ndarray | float = 1.0) -> None:
+        values = np.asarray(values, np.float64)
+        weight = np.broadcast_to(np.asarray(weight, np.float64), values.shape)
+        # A padded row may hold anything, NaN too: it is left out, not multiplied by 0.
+        self._sum += float((values * weight)[weight > 0].sum())
+        self._weight += float(weight.sum())
+
+    def result(self) -> float:
+        return float(divide(self._sum, self._weight))
+
+
+class RunningConfusion:
+    """Confusion counts of each video, int64 [V, C, C]: accuracy, P, R, J and F1 follow from it."""
+
+    def __init__(self, num_videos: int, num_classes: int) -> None:
+        self.counts = np.zeros((num_videos, num_classes, num_classes), np.int64)
+
+    def update(
+        self,
+        label: np.ndarray,
+        prediction: np.ndarray,
+        video_index: np.ndarray,
+        weight: np.ndarray | None = None,
+    ) -> None:
+        """Adds a batch: int [B] each; rows of weight 0 and of label -1 (unlabelled) are skipped."""
+        label, prediction = np.asarray(label), np.asarray(prediction)
+        video_index = np.asarray(video_index)
+        keep = label >= 0
+        if weight is not None:
+            keep &= np.asarray(weight) > 0
+        for video in np.unique(video_index[keep]):
+            rows = keep & (video_index == video)
+            self.counts[video] += confusion_matrix(
+                label[rows], prediction[rows], self.counts.shape[-1], f"video {video}"
+            )
+
+    def merge(self, other: "RunningConfusion") -> None:
+        """Adds the counts of another process."""
+        self.counts += other.counts
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames of an evaluation, sorted by (video, frame), each once."""
+
+    video_index: np.ndarray  # int [N]
+    frame: np.ndarray  # int [N]
+    score: np.ndarray  # float64 [N, C]
+    label: np.ndarray  # [N] or [N, C]
+    repeats: int  # rows merged away
+
+    def videos(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """(label, score) of each video that occurs, in ascending order of video_index."""
+        borders = np.flatnonzero(np.diff(self.video_index)) + 1
+        return list(zip(np.split(self.label, borders), np.split(self.score, borders), strict=True))
+
+
+def merge_repeats(
+    video_index: np.ndarray, frame: np.ndarray, score: np.ndarray, label: np.ndarray
+) -> Frames:
+    """Sorts rows by (video, frame) and averages the scores of rows that are the same frame.
+
+    Repeats come from padding an uneven split and from several views of a clip; averaging
+    probabilities is what the field does with both. Labels of repeats must agree.
+    """
+    order = np.lexsort((frame, video_index))
+    video_index, frame, label = video_index[order], frame[order], label[order]
+    score = np.asarray(score, np.float64)[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (np.diff(video_index) != 0) | (np.diff(frame) != 0)
+    if first.all():
+        return Frames(video_index, frame, score, label, 0)
+    group = np.cumsum(first) - 1
+    differs = label != label[first][group]
+    if differs.any():
+        row = int(np.argwhere(differs)[0][0])
+        raise UserError(
+            f"video {video_index[row]}, frame {frame[row]}: the frame occurs more than once with "
+            "different labels; repeats must agree"
+        )
+    mean = np.add.reduceat(score, np.flatnonzero(first)) / np.bincount(group)[:, None]
+    return Frames(
+        video_index[first], frame[first], mean, label[first], int(len(order) - first.sum())
+    )
+
+
+class FrameBuffer:
+    """Collects batches of scores and gives back each frame once."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple] = []
+
+    def update(
+        self,
+        score: np.ndarray,
+        label: np.ndarray,
+        video_index: np.ndarray,
+        frame: np.ndarray,
+        weight: np.ndarray | None = None,
+    ) -> None:
+        """Adds a batch: score [B, C], the rest [B] (label also [B, C]); weight 0 is padding."""
+        rows = tuple(np.asarray(part) for part in (video_index, frame, score, label))
+        keep = np.ones(len(rows[0]), bool) if weight is None else np.asarray(weight) > 0
+        self._rows.append(tuple(part[keep] for part in rows))
+
+    def merge(self, other: "FrameBuffer") -> None:
+        """Adds the rows of another process."""
+        self._rows.extend(other._rows)
+
+    def result(self) -> Frames:
+        if not self._rows:
+            raise UserError("no frames were collected; an evaluation needs at least one")
+        video_index, frame, score, label = (
+            np.concatenate(part) for part in zip(*self._rows, strict=True)
+        )
+        return merge_repeats(video_index, frame, check_scores(score, "collected scores"), label)

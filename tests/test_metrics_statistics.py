@@ -1,0 +1,141 @@
+"""Are tests exact, are intervals honest, and is the unit the video?"""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.statistics import (
+    bootstrap,
+    bootstrap_weights,
+    holm,
+    interval,
+    over_seeds,
+    smallest_p,
+    wilcoxon,
+)
+
+
+@pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
+@pytest.mark.parametrize("num", [3, 7, 40])
+def test_wilcoxon_without_ties_is_scipy(alternative: str, num: int) -> None:
+    differences = np.random.default_rng(num).normal(0.3, 1, num)
+    found = wilcoxon(differences, alternative)
+    expected = stats.wilcoxon(differences, alternative=alternative, method="exact")
+    assert found.p_value == pytest.approx(expected.pvalue, rel=1e-9)
+    assert found.method == "exact"
+
+
+differences_with_ties = st.lists(st.integers(-3, 3), min_size=1, max_size=9).map(
+    lambda values: np.array(values) / 8
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    differences_with_ties,
+    st.sampled_from(["greater", "less", "two-sided"]),
+    st.sampled_from(["wilcox", "pratt"]),
+)
+def test_wilcoxon_with_ties_and_zeros_is_a_count_of_sign_patterns(
+    differences, alternative, zero_rule
+) -> None:
+    found = wilcoxon(differences, alternative, zero_rule)
+    nonzero = differences != 0
+    if zero_rule == "wilcox":
+        ranks = stats.rankdata(np.abs(differences[nonzero]))
+    else:
+        ranks = stats.rankdata(np.abs(differences))[nonzero]
+    statistic = ranks[differences[nonzero] > 0].sum()
+    sums = np.array([ranks @ np.array(signs) for signs in product([0, 1], repeat=len(ranks))])
+    upper, lower = (sums >= statistic).mean(), (sums <= statistic).mean()
+    expected = {"greater": upper, "less": lower, "two-sided": min(1, 2 * min(upper, lower))}
+    assert found.p_value == pytest.approx(expected[alternative] if len(ranks) else 1.0)
+    assert found.num_zeros == (~nonzero).sum() and found.zero_rule == zero_rule
+
+
+def test_seven_videos_reach_one_in_128() -> None:
+    found = wilcoxon(np.arange(1, 8) / 100, "greater")
+    assert found.p_value == found.smallest_p == 1 / 128
+    assert smallest_p(7, "two-sided") == 1 / 64 and smallest_p(0, "greater") == 1
+    assert wilcoxon(np.zeros(5)).p_value == 1.0 and wilcoxon(np.zeros(5)).num_zeros == 5
+    assert wilcoxon(np.array([0.1, np.nan, 0.2])).num_pairs == 2
+
+
+def test_many_pairs_use_the_normal_approximation() -> None:
+    differences = np.random.default_rng(0).normal(0.1, 1, 300)
+    found = wilcoxon(differences, "greater")
+    expected = stats.wilcoxon(differences, alternative="greater", method="asymptotic")
+    assert found.method == "normal approximation"
+    assert found.p_value == pytest.approx(expected.pvalue, rel=1e-6)
+
+
+def test_wilcoxon_holds_its_level() -> None:
+    generator = np.random.default_rng(1)
+    rejected = [wilcoxon(generator.normal(0, 1, 12)).p_value <= 0.05 for _ in range(800)]
+    assert np.mean(rejected) < 0.075  # 0.05 + 3 standard errors of 800 draws
+
+
+def test_holm_steps_down() -> None:
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
+    np.testing.assert_allclose(holm([0.5, 0.9]), [1.0, 1.0])
+    assert holm([0.02]).tolist() == [0.02]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_never_lowers_a_p_value_and_keeps_the_order(p_values) -> None:
+    adjusted = holm(p_values)
+    assert (adjusted >= np.array(p_values) - 1e-15).all() and (adjusted <= 1).all()
+    order = np.argsort(p_values, kind="stable")
+    assert (np.diff(adjusted[order]) >= 0).all()
+
+
+def test_bootstrap_interval_covers_at_its_rate() -> None:
+    # 40 videos of a normal score: the 95 % percentile interval of the mean covers the true mean in
+    # about 94 % of 600 repetitions (standard error 1 %).
+    generator = np.random.default_rng(2)
+    covered = []
+    for repetition in range(600):
+        values = generator.normal(0.8, 0.1, 40)
+        found = bootstrap(lambda w, v=values: w @ v / w.sum(1), 40, samples=400, seed=repetition)
+        covered.append(found.low <= 0.8 <= found.high)
+    assert 0.91 <= np.mean(covered) <= 0.97
+
+
+def test_videos_are_drawn_not_frames() -> None:
+    # 10 videos of 1,000 equal frames: an interval over frames would be a hundred times narrower.
+    values = np.repeat(np.linspace(0.5, 1, 10)[:, None], 1000, axis=1).mean(1)
+    found = bootstrap(lambda w: w @ values / w.sum(1), 10, samples=1000)
+    assert found.high - found.low > 0.15
+
+
+def test_patients_are_drawn_whole() -> None:
+    cluster = np.array([0, 0, 1, 2, 2, 2])
+    weights = bootstrap_weights(6, 50, 0, cluster)
+    assert weights.shape == (50, 6)
+    assert (weights[:, 0] == weights[:, 1]).all() and (weights[:, 3] == weights[:, 5]).all()
+    assert (weights[:, [0, 2, 3]].sum(1) == 3).all()
+    assert (bootstrap_weights(6, 50, 0).sum(1) == 6).all()
+    np.testing.assert_array_equal(bootstrap_weights(6, 5, 7), bootstrap_weights(6, 5, 7))
+
+
+def test_undefined_resamples_are_counted_out() -> None:
+    found = interval(0.5, np.array([0.4, np.nan, 0.6]))
+    assert found.samples == 2 and found.low < found.high
+    assert interval(0.5, np.array([np.nan])).samples == 0
+
+
+def test_seeds() -> None:
+    mean, spread, number = over_seeds([0.8, 0.9, 1.0])
+    assert (mean, number) == (pytest.approx(0.9), 3) and spread == pytest.approx(0.1)
+    assert np.isnan(over_seeds([0.8])[1])
+
+
+def test_unknown_rules_are_refused() -> None:
+    with pytest.raises(UserError, match="zero_rule='zsplit'"):
+        wilcoxon(np.ones(3), "greater", "zsplit")
