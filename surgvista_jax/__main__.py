@@ -20,6 +20,10 @@ COMMANDS = {
         "the five-minute path: videos, clips, a tiny pretrained model, a figure",
     ),
     "pretrain": ("surgvista_jax.pretrain", "pretrain a student on a dataset folder"),
+    "evaluate": (
+        "surgvista_jax.evaluate",
+        "predictions -> scores by a named protocol, with intervals and a report",
+    ),
     "data": {
         "convert": ("surgvista_jax.data.convert", "videos or frame folders -> a dataset folder"),
     },

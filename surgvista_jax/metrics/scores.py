@@ -6,7 +6,7 @@ the same draws. Values are fractions.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,7 +27,8 @@ class Score:
     per_video: np.ndarray | None = None  # [V] what a paired test compares; None if there is none
     per_class: np.ndarray | None = None  # [C] means over videos, where the score averages them
     higher_is_better: bool = True
-    note: str = ""  # how it is averaged
+    section: str = ""  # heading under which a report shows it; "" = with the main scores
+    percent: bool = True  # shown in percent
 
     def value(self, weights: np.ndarray | None = None) -> float:
         """The score with all videos once, or under one row of weights [V]."""
@@ -147,12 +148,9 @@ def mean_over_runs(runs: Sequence[Score]) -> Score:
         values = [getattr(run, name) for run in runs]
         return None if values[0] is None else nanmean(np.stack(values), axis=0)
 
-    return Score(
-        first.key,
-        first.title,
-        lambda weights: np.mean([run.of_weights(weights) for run in runs], axis=0),
+    return replace(
+        first,
+        of_weights=lambda weights: np.mean([run.of_weights(weights) for run in runs], axis=0),
         per_video=stacked("per_video"),
         per_class=stacked("per_class"),
-        higher_is_better=first.higher_is_better,
-        note=first.note,
     )

@@ -1,0 +1,181 @@
+"""The evaluation program: predictions in, a report out; needs no accelerator.
+
+surgvista evaluate predictions.npz --protocol=cholec80-relaxed-official --out=report
+surgvista evaluate predictions/ --truth=phase_annotations/ --fps=1 --truth-fps=25 --protocol=...
+surgvista evaluate seed0.npz seed1.npz seed2.npz --baseline=other.npz --protocol=...
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.catalogue import PROTOCOLS, find
+from surgvista_jax.metrics.protocols import Protocol
+from surgvista_jax.predictions.csv_table import parse_columns
+from surgvista_jax.predictions.groups import KINDS, read_groups
+from surgvista_jax.predictions.reading import ReadingOptions, read_runs
+from surgvista_jax.reports.build import Grouping, System, build_report
+from surgvista_jax.reports.markdown import markdown
+from surgvista_jax.reports.page import page
+from surgvista_jax.reports.screen import screen
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "predictions",
+        nargs="*",
+        metavar="PREDICTIONS",
+        help="predictions.npz, a folder of phase .txt files, or a .csv file; several over the same "
+        "videos are seeds of one model, over disjoint videos its folds",
+    )
+    parser.add_argument("--protocol", help="how to evaluate; --list shows the names")
+    parser.add_argument("--list", action="store_true", help="list the protocols and stop")
+    parser.add_argument(
+        "--baseline",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="PREDICTIONS",
+        help="predictions of another model on the same frames; may be given several times",
+    )
+    parser.add_argument("--out", help="folder for report.json, report.md and report.html")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    files = parser.add_argument_group("text and CSV files")
+    files.add_argument("--fps", type=float, help="rate of the frame numbers: frame / fps = seconds")
+    files.add_argument("--truth", type=Path, help="folder of ground truth, one .txt file a video")
+    files.add_argument("--truth-fps", type=float, help="rate of its frame numbers [--fps]")
+    files.add_argument("--classes", type=Path, help="file with one class name a line")
+    files.add_argument(
+        "--columns",
+        default="",
+        help="CSV: role=column,... with the roles video, "
+        "frame or second, label, prediction or score (the columns' beginning)",
+    )
+    files.add_argument(
+        "--missing",
+        choices=("error", "drop"),
+        default="error",
+        help="frames that only the predictions or only the truth hold [error]",
+    )
+    groups = parser.add_argument_group("groups")
+    groups.add_argument(
+        "--group-by",
+        choices=KINDS,
+        help="scores of each group; with patient, patients are also what is drawn and paired",
+    )
+    groups.add_argument(
+        "--groups",
+        type=Path,
+        help="dataset folder or CSV file that says which group a video belongs to",
+    )
+    groups.add_argument(
+        "--internal",
+        default="",
+        help="groups that the model was trained on, separated by commas; the rest are external",
+    )
+    parser.add_argument("--samples", type=int, default=1000, help="bootstrap resamples [1000]")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap [0]")
+
+
+def main(args: argparse.Namespace) -> int | None:
+    if args.list:
+        _list_protocols(args.json)
+        return None
+    if not args.predictions:
+        raise UserError("PREDICTIONS: give at least one file or folder (or --list)")
+    if not args.protocol:
+        raise UserError("--protocol is needed; --list shows the names")
+    if args.samples < 1:
+        raise UserError(f"--samples {args.samples}: at least 1 is needed")
+    protocol = find(args.protocol)
+    report = evaluate(protocol, args)
+    if args.out:
+        write_report(report, Path(args.out))
+    print(json.dumps(report, indent=1) if args.json else screen(report))
+    if args.out and not args.json:
+        print(f"\nwritten: {args.out}/report.html, report.md, report.json")
+    return None
+
+
+def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
+    """Reads what the arguments name and returns the report."""
+    options = ReadingOptions(
+        fps=_positive("--fps", args.fps),
+        truth=args.truth,
+        truth_fps=_positive("--truth-fps", args.truth_fps),
+        classes=_read_classes(args.classes),
+        columns=parse_columns(args.columns),
+        missing=args.missing,
+    )
+    runs = read_runs(args.predictions, protocol, options)
+    baselines = [
+        System(" + ".join(Path(path).name for path in paths), read_runs(paths, protocol, options))
+        for paths in args.baseline
+    ]
+    grouping = None
+    if args.group_by:
+        if not args.groups:
+            raise UserError("--group-by needs --groups: a dataset folder or a CSV file")
+        internal = tuple(filter(None, args.internal.split(",")))
+        names = read_groups(args.groups, args.group_by, runs[0].videos)
+        grouping = Grouping(args.group_by, names, internal)
+    name = " + ".join(Path(path).name for path in args.predictions)
+    return build_report(
+        protocol,
+        System(name, runs),
+        baselines,
+        grouping,
+        samples=args.samples,
+        seed=args.seed,
+    )
+
+
+def write_report(report: dict, folder: Path) -> None:
+    """Writes the three files, each whole or not at all."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (
+            ("report.html", page(report)),
+            ("report.md", markdown(report)),
+            ("report.json", json.dumps(report, indent=1) + "\n"),
+        ):
+            partial = folder / f".{name}.partial"
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(folder / name)
+    except OSError as error:
+        raise UserError(f"--out {folder}: cannot be written ({error.strerror})") from None
+
+
+def _positive(name: str, value: float | None) -> float | None:
+    if value is not None and not value > 0:
+        raise UserError(f"{name} {value:g}: it must be above 0")
+    return value
+
+
+def _read_classes(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--classes {path}: not readable ({error})") from None
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _list_protocols(as_json: bool) -> None:
+    if as_json:
+        listed = [
+            {
+                "name": p.name,
+                "version": p.version,
+                "digest": p.digest,
+                "task": p.task,
+                "text": p.text.strip(),
+            }
+            for p in PROTOCOLS.values()
+        ]
+        print(json.dumps(listed, indent=1))
+        return
+    for protocol in PROTOCOLS.values():
+        print(f"{protocol.label}\n    {protocol.text.strip()}")

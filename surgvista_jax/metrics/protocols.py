@@ -1,0 +1,112 @@
+"""Which choices make up a named evaluation, and what fingerprint tells it from every other?
+
+A protocol is a frozen bundle of choices. Its digest covers everything that can move a number, not
+the words that describe it; `version` goes up when a protocol's choices change, so that a digest in
+an old report stays explainable.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """Forgiveness around phase boundaries (metrics.relaxed)."""
+
+    dataset: str
+    indexing: str
+    early: str = "two_ahead"
+    window_seconds: int = 10
+    cap: float = 1.0
+
+
+@dataclass(frozen=True)
+class PhaseChoices:
+    absent: str  # metrics.phase.ABSENT_POLICIES
+    relaxed: Relaxed | None = None
+
+
+@dataclass(frozen=True)
+class TripletChoices:
+    table: str  # metrics.triplet_tables.TABLES
+    absent: str  # metrics.triplet.ABSENT_RULES
+    null_classes: str  # "keep" | "drop"
+
+
+@dataclass(frozen=True)
+class SingleChoices:
+    """Single labels of clips or frames."""
+
+    absent: str  # metrics.classification.ABSENT_CLASS_RULES, for average precision
+    macro_absent: str = "union"  # metrics.phase.ABSENT_POLICIES, for macro P, R, F1
+
+
+@dataclass(frozen=True)
+class CriteriaChoices:
+    """Criteria of the critical view of safety, each yes or no."""
+
+    threshold: float = 0.5  # for accuracy, precision, recall, F1
+    rounding: str = "half_to_even"  # of the annotators' mean
+
+
+@dataclass(frozen=True)
+class Split:
+    """Test videos that papers use, by number."""
+
+    name: str
+    numbers: frozenset[int]
+    frames: int | None = None  # at the protocol's rate
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to evaluate one task."""
+
+    name: str
+    version: int
+    task: str  # "phase" | "triplet" | "single" | "criteria"
+    choices: PhaseChoices | TripletChoices | SingleChoices | CriteriaChoices
+    primary: tuple[str, ...]  # keys of the scores that are reported first and tested
+    text: str  # in words, one paragraph
+    classes: tuple[str, ...] = ()  # () = those of the predictions
+    fps: float | None = None  # frames a second that are scored; None = as given
+    shortest_seconds: float = 0.0  # a median video below this means that fps was wrong
+    splits: tuple[Split, ...] = field(default=(), compare=False)
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits over all that decides the numbers."""
+        decides = asdict(self)
+        for words in ("text", "splits", "shortest_seconds"):
+            del decides[words]
+        canonical = json.dumps(decides, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """What a report prints: name, version and digest."""
+        return f"{self.name} v{self.version} ({self.digest})"
+
+    def recognise_split(self, videos: Sequence[str]) -> str:
+        """Says in words which known test split the videos are."""
+        if not self.splits:
+            return f"{len(videos)} videos; no test split is on record for this protocol"
+        numbers = [video_number(video) for video in videos]
+        for split in self.splits:
+            if None not in numbers and len(numbers) == len(split.numbers) == len(set(numbers)):
+                if set(numbers) == split.numbers:
+                    return f"{len(videos)} videos: {split.name}"
+        known = "; ".join(split.name for split in self.splits)
+        return (
+            f"{len(videos)} videos, which are none of the test splits on record ({known}): do not "
+            "compare the scores with those of other splits"
+        )
+
+
+def video_number(video: str) -> int | None:
+    """The last whole number in a video's name: 41 of "video41", 6 of "VID06", None of "a"."""
+    found = re.findall(r"\d+", video)
+    return int(found[-1]) if found else None

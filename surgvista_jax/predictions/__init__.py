@@ -1,0 +1,1 @@
+"""A model's predictions on disk and in memory, from whichever file format; no JAX."""

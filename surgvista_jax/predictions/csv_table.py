@@ -1,0 +1,110 @@
+"""How is a CSV file of predictions read, whatever its columns are called?
+
+`--columns video=case,second=t,label=truth,score=p_` says which column is which:
+  video, and frame or second; label (a class id or name; empty = unlabelled); and either
+  prediction (a class id or name) or score (the beginning of the columns with one score a class).
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.sampling import check_scores
+from surgvista_jax.predictions.frames import Predictions, assemble
+from surgvista_jax.predictions.text_folder import class_ids
+
+ROLES = ("video", "frame", "second", "label", "prediction", "score")
+DEFAULTS = {role: role for role in ROLES} | {"score": "score_"}
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """Role -> column from "role=column,role=column"; the rest keep their role's name."""
+    columns = dict(DEFAULTS)
+    for pair in filter(None, text.split(",")):
+        role, _, column = pair.partition("=")
+        if role not in ROLES or not column:
+            raise UserError(f"--columns: {pair!r}; write role=column with a role of {ROLES}")
+        columns[role] = column
+    return columns
+
+
+def read_csv(
+    path: Path, source: str, columns: dict[str, str], fps: float, classes: tuple[str, ...]
+) -> Predictions:
+    """Reads a CSV file with a header; single labels only."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{source}: not readable as CSV ({error})") from None
+    if not rows:
+        raise UserError(f"{source}: empty; a header and one row a frame are needed")
+    header, rows = rows[0], [row for row in rows[1:] if row]
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise UserError(
+                f"{source}, line {number}: {len(row)} fields, but the header has {len(header)}"
+            )
+    table = {name: [row[k] for row in rows] for k, name in enumerate(header)}
+
+    def column(role: str, required: bool = True) -> list[str] | None:
+        if columns[role] in table:
+            return table[columns[role]]
+        if required:
+            raise UserError(
+                f"{source}: no column {columns[role]!r} for {role}; the file has "
+                f"{', '.join(header)}; say --columns {role}=NAME"
+            )
+        return None
+
+    seconds = column("second", required=False)
+    if seconds is not None and columns["frame"] not in table:
+        frame = np.rint(_numbers(seconds, source, columns["second"]) * fps).astype(np.int64)
+    else:
+        frame = _numbers(column("frame"), source, columns["frame"])
+        if not np.array_equal(frame, np.rint(frame)):
+            raise UserError(f"{source}: column {columns['frame']!r} holds fractions of frames")
+        frame = frame.astype(np.int64)
+    names = [name for name in header if name.startswith(columns["score"])]
+    score = decision = None
+    if names:
+        score = np.stack([_numbers(table[name], source, name) for name in names], axis=1)
+        score = check_scores(score, source)
+        if not classes:
+            classes = tuple(name.removeprefix(columns["score"]) for name in names)
+    else:
+        decision = class_ids(np.array(column("prediction")), classes, source)
+    texts = column("label", required=False)
+    label = None
+    if texts is not None:
+        texts = np.array(texts)
+        known = (texts != "") & (texts != "-1")
+        label = np.full(len(texts), -1, np.int64)
+        if known.any():
+            label[known] = class_ids(texts[known], classes, source)
+    return assemble(
+        source,
+        np.array(column("video")),
+        frame,
+        fps,
+        score=score,
+        decision=decision,
+        label=label,
+        classes=classes,
+    )
+
+
+def _numbers(texts: list[str], source: str, name: str) -> np.ndarray:
+    try:
+        return np.array(texts, dtype=np.float64)
+    except ValueError:
+        for number, text in enumerate(texts, start=2):
+            try:
+                float(text)
+            except ValueError:
+                raise UserError(
+                    f"{source}, line {number}: column {name!r} holds {text!r}, not a number"
+                ) from None
+        raise

@@ -1,0 +1,51 @@
+"""Which centre, procedure or patient does each video belong to?
+
+Read from a dataset folder (dataset.json and videos.jsonl) or from a CSV file with the columns video
+and centre, procedure or patient.
+"""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from surgvista_jax.errors import UserError
+
+KINDS = ("centre", "procedure", "patient")
+
+
+def read_groups(path: Path, kind: str, videos: Sequence[str]) -> list[str]:
+    """The group of each video; raises UserError for a video that has none."""
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"--groups {path}: no such file or folder")
+    table = _from_dataset(path, kind) if path.is_dir() else _from_csv(path, kind)
+    for video in videos:
+        if not table.get(video):
+            raise UserError(f"--groups {path}: no {kind} is given for {video}")
+    return [table[video] for video in videos]
+
+
+def _from_dataset(folder: Path, kind: str) -> dict[str, str]:
+    try:
+        dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        lines = (folder / "videos.jsonl").read_text(encoding="utf-8").splitlines()
+        entries = [json.loads(line) for line in lines if line.strip()]
+        if kind == "procedure":
+            return {entry["video"]: str(dataset.get("procedure") or "") for entry in entries}
+        return {entry["video"]: str(entry.get(kind) or "") for entry in entries}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"--groups {folder}: not a dataset folder with dataset.json and videos.jsonl ({error})"
+        ) from None
+
+
+def _from_csv(path: Path, kind: str) -> dict[str, str]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"--groups {path}: not readable as CSV ({error})") from None
+    if not rows or "video" not in rows[0] or kind not in rows[0]:
+        raise UserError(f"--groups {path}: the columns video and {kind} are needed")
+    return {row["video"]: row[kind] or "" for row in rows}

@@ -1,0 +1,96 @@
+"""How are `predictions.npz` files written and read?
+
+Arrays: `video` [N] str, `frame` [N] int64 at the labelled rate, `score` [N, C], `label` [N] or
+[N, C] (absent where unknown), and `meta`, a JSON text with task, classes, fps, model, dataset and
+split.
+"""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.sampling import check_scores
+from surgvista_jax.predictions.frames import Predictions, assemble
+
+KEYS = ("video", "frame", "score", "label", "meta")
+
+
+def write_npz(
+    path: Path,
+    *,
+    video: np.ndarray,
+    frame: np.ndarray,
+    score: np.ndarray,
+    label: np.ndarray | None,
+    meta: dict,
+) -> None:
+    """Writes a predictions file; a crash leaves no half-written one behind."""
+    arrays = {
+        "video": np.asarray(video, dtype=np.str_),
+        "frame": np.asarray(frame, dtype=np.int64),
+        "score": np.asarray(score, dtype=np.float32),
+        "meta": np.array(json.dumps(meta)),
+    }
+    if label is not None:
+        arrays["label"] = np.asarray(label)
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, **arrays)
+    partial.replace(path)
+
+
+def read_npz(path: Path, source: str) -> Predictions:
+    """Reads a predictions file; every fault is a UserError that names the file and the key."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not hasattr(file, "files"):
+                raise UserError(f"{source}: a single array; {', '.join(KEYS)} are needed")
+            arrays = {key: file[key] for key in file.files if key in KEYS}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        if "pickle" in str(error):
+            raise UserError(
+                f"{source}: holds Python objects; save `video` as a text array (dtype str)"
+            ) from None
+        raise UserError(f"{source}: not a readable .npz file ({error})") from None
+    missing = [key for key in KEYS if key not in arrays and key != "label"]
+    if missing:
+        raise UserError(f"{source}: array {missing[0]!r} is missing; needed: {', '.join(KEYS)}")
+    meta = _meta(arrays["meta"], source)
+    if arrays["video"].dtype.kind not in "US" or arrays["video"].ndim != 1:
+        raise UserError(f"{source}: `video` must be a text array [N]")
+    if arrays["frame"].dtype.kind not in "iu" or arrays["frame"].ndim != 1:
+        raise UserError(f"{source}: `frame` must hold whole numbers [N]")
+    score = check_scores(arrays["score"], f"{source}: score")
+    classes = tuple(str(name) for name in meta.get("classes", ()))
+    if classes and len(classes) != score.shape[1]:
+        raise UserError(
+            f"{source}: score has {score.shape[1]} columns but meta names {len(classes)} classes"
+        )
+    fps = meta.get("fps")
+    if not isinstance(fps, int | float) or isinstance(fps, bool) or not fps > 0:
+        raise UserError(f"{source}: meta key 'fps' is {fps!r}; the labelled rate is needed")
+    video = arrays["video"]
+    return assemble(
+        source,
+        np.char.decode(video) if video.dtype.kind == "S" else video,
+        arrays["frame"],
+        float(fps),
+        score=score,
+        label=arrays.get("label"),
+        classes=classes,
+        meta=meta,
+    )
+
+
+def _meta(array: np.ndarray, source: str) -> dict:
+    try:
+        meta = json.loads(str(array))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{source}: meta is not JSON ({error})") from None
+    if not isinstance(meta, dict):
+        raise UserError(f"{source}: meta must be a JSON object with task, classes, fps, ...")
+    return meta

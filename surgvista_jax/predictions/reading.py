@@ -1,0 +1,147 @@
+"""From paths on the command line to predictions that a protocol can score?
+
+Files over disjoint videos are the folds of one run and are joined; files over the same videos are
+repeated runs (seeds).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.calibration import are_probabilities
+from surgvista_jax.metrics.protocols import Protocol
+from surgvista_jax.metrics.triplet_tables import TABLES
+from surgvista_jax.predictions.csv_table import read_csv
+from surgvista_jax.predictions.frames import Predictions, at_rate, join
+from surgvista_jax.predictions.npz import read_npz
+from surgvista_jax.predictions.text_folder import read_folder, with_truth
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """What the user says about files that do not say it themselves."""
+
+    fps: float | None = None  # of text and CSV files
+    truth: Path | None = None  # folder of ground truth, text layout
+    truth_fps: float | None = None
+    classes: tuple[str, ...] = ()
+    columns: dict | None = None
+    missing: str = "error"
+
+
+def read_runs(
+    paths: Sequence[str], protocol: Protocol, options: ReadingOptions
+) -> list[Predictions]:
+    """One Predictions a run, ready to be scored."""
+    files = [read_one(path, protocol, options) for path in paths]
+    sets = [frozenset(file.videos) for file in files]
+    if len(set(sets)) == 1:
+        return files
+    if sum(map(len, sets)) == len(frozenset().union(*sets)):
+        return [join(files)]
+    first = next(k for k in range(1, len(sets)) if sets[k] != sets[0])
+    shared = sorted(sets[0] & sets[first])
+    raise UserError(
+        f"{paths[0]} and {paths[first]} share {len(shared)} videos but not all; give runs over the "
+        "same videos (seeds) or over disjoint ones (folds)"
+    )
+
+
+def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predictions:
+    """Reads one file or folder, checks it against the protocol, brings it to its rate."""
+    classes = options.classes or protocol.classes
+    place = Path(path)
+    if not place.exists():
+        raise UserError(f"{path}: no such file or folder")
+    if place.is_dir() or place.suffix == ".csv":
+        if protocol.task not in ("phase", "single"):
+            raise UserError(f"{path}: {protocol.name} needs scores of several labels: an .npz file")
+        if options.fps is None:
+            raise UserError(f"{path}: --fps is needed, the rate of its frame numbers")
+        if place.is_dir():
+            found = read_folder(place, path, options.fps, classes)
+        else:
+            found = read_csv(place, path, options.columns or {}, options.fps, classes)
+    elif place.suffix == ".npz":
+        found = read_npz(place, path)
+    else:
+        raise UserError(f"{path}: give an .npz or .csv file or a folder of .txt files")
+    if options.truth is not None:
+        if not options.truth.is_dir():
+            raise UserError(f"--truth {options.truth}: no such folder")
+        truth_fps = options.truth_fps or options.fps or found.fps
+        truth = read_folder(options.truth, str(options.truth), truth_fps, classes)
+        found = with_truth(found, truth, protocol.fps, options.missing)
+    return _fitted(at_rate(_labelled(found), protocol.fps), protocol, classes)
+
+
+def _labelled(predictions: Predictions) -> Predictions:
+    if predictions.label is None:
+        raise UserError(f"{predictions.source}: holds no labels; give --truth DIR")
+    label = predictions.label
+    if label.ndim == 2:
+        return predictions
+    known = label >= 0
+    if known.all():
+        return predictions
+    count = np.count_nonzero(~known)
+    note = f"{predictions.source}: {count} unlabelled frames (label -1) were left out"
+    return predictions.take(known, note)
+
+
+def _fitted(predictions: Predictions, protocol: Protocol, classes: tuple) -> Predictions:
+    """Checks classes, shapes and values; fills in decisions and class names."""
+    source, label, score = predictions.source, predictions.label, predictions.score
+    several = protocol.task in ("triplet", "criteria")
+    if several and (label.ndim != 2 or score is None or label.shape != score.shape):
+        raise UserError(
+            f"{source}: {protocol.name} needs label and score of one shape [N, C]; label is "
+            f"{label.shape}, score {None if score is None else score.shape}"
+        )
+    if not several and label.ndim != 1:
+        raise UserError(
+            f"{source}: {protocol.name} needs one label a frame; label is {label.shape}"
+        )
+    if protocol.task == "triplet":
+        table = TABLES[protocol.choices.table]
+        classes = table.class_names("ivt")
+    else:
+        classes = classes or predictions.classes
+    held = score.shape[1] if score is not None else 0
+    if not classes:
+        top = max(int(label.max(initial=0)), int(predictions.decision.max())) + 1 if not held else 0
+        classes = tuple(f"class {k}" for k in range(held or top))
+    if held and held != len(classes):
+        raise UserError(
+            f"{source}: {held} columns of scores, but {protocol.name} has {len(classes)} classes"
+        )
+    decision = predictions.decision
+    if not several:
+        decision = decision if decision is not None else score.argmax(1)
+        high = max(int(label.max()), int(decision.max()))
+        if high >= len(classes) or decision.min() < 0:
+            raise UserError(
+                f"{source}: class {high} occurs, but the {len(classes)} classes are "
+                f"0..{len(classes) - 1}"
+            )
+    notes = predictions.notes
+    if not several and score is not None and not are_probabilities(score):
+        notes += (f"{source}: scores are not probabilities, so calibration is left out",)
+    _check_length(predictions, protocol)
+    return replace(predictions, classes=tuple(classes), decision=decision, notes=notes)
+
+
+def _check_length(predictions: Predictions, protocol: Protocol) -> None:
+    if not protocol.shortest_seconds:
+        return
+    last = [predictions.frame[predictions.rows(k)][-1] for k in range(len(predictions.videos))]
+    median = float(np.median(last)) / predictions.fps
+    if median < protocol.shortest_seconds:
+        raise UserError(
+            f"{predictions.source}: at fps {predictions.fps:g} the median video lasts "
+            f"{median:.0f} s, too short for an operation of {protocol.name}; is fps 1 meant? "
+            "(phase-strict takes videos of any length)"
+        )

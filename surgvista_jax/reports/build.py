@@ -1,0 +1,276 @@
+"""What goes into a report: one dictionary from which every rendering is made?
+
+Values are fractions unless a score says percent=False; NaN becomes null when written as JSON.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from surgvista_jax import __version__
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.averaging import nanmean
+from surgvista_jax.metrics.protocols import Protocol
+from surgvista_jax.metrics.scores import Score, mean_over_runs
+from surgvista_jax.metrics.segments import runs as segments_of
+from surgvista_jax.metrics.statistics import bootstrap_weights, interval, over_seeds
+from surgvista_jax.predictions.frames import Predictions
+from surgvista_jax.reports.comparison import Comparison, adjusted, check_same_frames, compare
+from surgvista_jax.reports.grouping import group_report
+from surgvista_jax.reports.scoring import Evaluation, evaluate_run
+
+FORMAT = 1
+TIMELINES = 3  # worst and best videos shown, each
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class System:
+    """One model: repeated runs over the same frames."""
+
+    name: str
+    runs: list[Predictions]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Which group each video is in; `patient` also becomes the unit that is drawn and paired."""
+
+    kind: str
+    names: list[str]
+    internal: tuple[str, ...] = ()
+
+
+def build_report(
+    protocol: Protocol,
+    system: System,
+    baselines: Sequence[System] = (),
+    grouping: Grouping | None = None,
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+) -> dict:
+    """Scores a system, and its baselines on the same frames, into one dictionary."""
+    first = system.runs[0]
+    for other in [*system.runs[1:], *(run for base in baselines for run in base.runs)]:
+        check_same_frames(first, other)
+    cluster = _cluster(grouping)
+    weights = bootstrap_weights(len(first.videos), samples, seed, cluster)
+    evaluations = [evaluate_run(run, protocol) for run in system.runs]
+    scores = _mean_scores(evaluations)
+    shown = [score for score in scores if score.key in protocol.primary]
+    comparisons = []
+    for base in baselines:
+        theirs = _mean_scores([evaluate_run(run, protocol) for run in base.runs])
+        theirs = {score.key: score for score in theirs}
+        for score in shown:
+            if score.key in theirs:
+                other = theirs[score.key]
+                comparisons.append(compare(base.name, score, other, weights, cluster))
+    report = {
+        "format": FORMAT,
+        "made_by": f"surgvista_jax {__version__}",
+        "protocol": _protocol(protocol),
+        "system": _system(system),
+        "baselines": [_system(base) for base in baselines],
+        "split": protocol.recognise_split(first.videos),
+        "num_videos": len(first.videos),
+        "num_frames": len(first.frame),
+        "unit": "video" if cluster is None else "patient",
+        "num_units": len(first.videos) if cluster is None else int(cluster.max()) + 1,
+        "bootstrap": {"samples": samples, "seed": seed, "level": LEVEL},
+        "scores": [_score(score, evaluations, weights, protocol) for score in scores],
+        "tables": _tables(evaluations),
+        "confusion": _confusion(evaluations, first),
+        "reliability": evaluations[0].reliability,
+        "videos": _videos(first, shown),
+        "timelines": _timelines(first, shown, protocol),
+        "comparisons": [_comparison(item) for item in adjusted(comparisons)],
+        "notes": _notes(system, evaluations),
+    }
+    if grouping is not None:
+        report["groups"] = group_report(
+            shown,
+            grouping.kind,
+            grouping.names,
+            grouping.internal,
+            samples=samples,
+            seed=seed,
+            cluster=cluster,
+        )
+    return plain(report)
+
+
+def plain(value):
+    """The same structure of dict, list, str, int, float, bool and None; NaN and inf are None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def source_digest(source: str) -> str:
+    """SHA-256 of a file, or over the names and contents of a folder's files."""
+    hasher = hashlib.sha256()
+    for part in source.split(" + "):
+        path = Path(part)
+        for file in [path] if path.is_file() else sorted(path.iterdir()):
+            if file.is_file():
+                hasher.update(file.name.encode() + b"\0" + file.read_bytes())
+    return hasher.hexdigest()
+
+
+def _cluster(grouping: Grouping | None) -> np.ndarray | None:
+    if grouping is None or grouping.kind != "patient":
+        return None
+    return np.unique(grouping.names, return_inverse=True)[1].ravel()
+
+
+def _mean_scores(evaluations: list[Evaluation]) -> list[Score]:
+    keys = [score.key for score in evaluations[0].scores]
+    for other in evaluations[1:]:
+        if [score.key for score in other.scores] != keys:
+            raise UserError("runs of one system must all hold scores, or all decisions alone")
+    return [mean_over_runs([item.score(key) for item in evaluations]) for key in keys]
+
+
+def _protocol(protocol: Protocol) -> dict:
+    return {
+        "name": protocol.name,
+        "version": protocol.version,
+        "digest": protocol.digest,
+        "label": protocol.label,
+        "task": protocol.task,
+        "fps": protocol.fps,
+        "choices": asdict(protocol.choices),
+        "primary": protocol.primary,
+        "text": protocol.text.strip(),
+    }
+
+
+def _system(system: System) -> dict:
+    return {
+        "name": system.name,
+        "runs": [
+            {
+                "source": run.source,
+                "sha256": source_digest(run.source),
+                "frames": len(run.frame),
+                "meta": run.meta or {},
+            }
+            for run in system.runs
+        ],
+    }
+
+
+def _score(
+    score: Score, evaluations: list[Evaluation], weights: np.ndarray, protocol: Protocol
+) -> dict:
+    ones = np.ones(weights.shape[1])
+    found = interval(score.value(ones), score.of_weights(weights), LEVEL)
+    entry = {
+        "key": score.key,
+        "title": score.title,
+        "section": "" if score.key in protocol.primary else score.section or "More",
+        "primary": score.key in protocol.primary,
+        "percent": score.percent,
+        "higher_is_better": score.higher_is_better,
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "resamples": found.samples,
+        **score.spreads(),
+    }
+    if len(evaluations) > 1:
+        values = [item.score(score.key).value(ones) for item in evaluations]
+        mean, spread, number = over_seeds(values)
+        entry["seeds"] = {"mean": mean, "std": spread, "number": number, "values": values}
+    return entry
+
+
+def _tables(evaluations: list[Evaluation]) -> list[dict]:
+    tables = []
+    for index, table in enumerate(evaluations[0].tables):
+        columns = {
+            name: nanmean(
+                np.stack([np.asarray(e.tables[index].columns[name], float) for e in evaluations]), 0
+            )
+            for name in table.columns
+        }
+        tables.append(asdict(table) | {"columns": columns})
+    return tables
+
+
+def _confusion(evaluations: list[Evaluation], first: Predictions) -> dict | None:
+    if evaluations[0].confusions is None:
+        return None
+    counts = sum(item.confusions.sum(0) for item in evaluations)
+    return {"classes": first.classes, "counts": counts, "runs": len(evaluations)}
+
+
+def _videos(first: Predictions, shown: list[Score]) -> list[dict]:
+    frames = np.bincount(first.video_index, minlength=len(first.videos))
+    return [
+        {
+            "video": video,
+            "frames": frames[index],
+            "values": {
+                score.key: score.per_video[index] for score in shown if score.per_video is not None
+            },
+        }
+        for index, video in enumerate(first.videos)
+    ]
+
+
+def _timelines(first: Predictions, shown: list[Score], protocol: Protocol) -> dict | None:
+    ranked = next((score for score in shown if score.per_video is not None), None)
+    if protocol.task != "phase" or ranked is None:
+        return None
+    order = np.argsort(ranked.per_video, kind="stable")
+    worst = order[: min(TIMELINES, (len(order) + 1) // 2)]
+    best = order[::-1][: min(TIMELINES, len(order) // 2)]
+    items = []
+    for rank, videos in (("best", best), ("worst", worst)):
+        for index in videos:
+            rows = first.rows(index)
+            bars = {}
+            for name, values in (("truth", first.label), ("prediction", first.decision)):
+                label, start, end = segments_of(values[rows])
+                bars[name] = np.stack([label, start, end], axis=1)
+            items.append(
+                {
+                    "video": first.videos[index],
+                    "rank": rank,
+                    "value": ranked.per_video[index],
+                    "frames": rows.stop - rows.start,
+                    **bars,
+                }
+            )
+    fps = protocol.fps or first.fps
+    return {"classes": first.classes, "score": ranked.title, "fps": fps, "items": items}
+
+
+def _comparison(item: Comparison) -> dict:
+    return asdict(item)
+
+
+def _notes(system: System, evaluations: list[Evaluation]) -> list[str]:
+    notes = [note for run in system.runs for note in run.notes]
+    notes += evaluations[0].notes
+    if len(evaluations) > 1:
+        notes.append(
+            f"{len(evaluations)} runs: scores, intervals and tests use the mean over runs; "
+            "timelines and the reliability diagram show the first run."
+        )
+    return list(dict.fromkeys(notes))

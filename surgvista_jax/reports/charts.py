@@ -1,0 +1,137 @@
+"""Which pictures does a report hold, as SVG that needs no script and fits any width?
+
+Horizontal positions are percentages of the picture's width, so that text keeps its size on a phone.
+"""
+
+from collections.abc import Sequence
+from html import escape
+
+# Eight colours that colour-blind readers can tell apart (Okabe and Ito), then further ones for sets
+# with many classes.
+COLOURS = (
+    "#0072b2 #e69f00 #009e73 #cc79a7 #56b4e9 #d55e00 #f0e442 #7f7f7f #8c564b #4b0082 #a6d854 "
+    "#fb9a99 #1b4f4f #b15928 #c5b0d5 #2f4f9f #8b8000 #ff69b4 #00ced1 #556b2f"
+).split()
+
+
+def colour(index: int) -> str:
+    return COLOURS[index % len(COLOURS)]
+
+
+def _at(fraction: float) -> str:
+    return f"{100 * min(max(fraction, 0.0), 1.0):.2f}%"
+
+
+def _svg(height: float, body: str, label: str) -> str:
+    return (
+        f'<svg class="chart" width="100%" height="{height:g}" role="img" '
+        f'aria-label="{escape(label)}">{body}</svg>'
+    )
+
+
+def interval_bar(value: float, low: float | None, high: float | None, label: str) -> str:
+    """A value on an axis from 0 to 1 with its interval."""
+    body = '<rect x="0" y="6" width="100%" height="4" rx="2" class="track"/>'
+    if low is not None and high is not None:
+        body += (
+            f'<rect x="{_at(low)}" y="3" width="{_at(high - low)}" height="10" rx="3" '
+            'class="interval"/>'
+        )
+    body += f'<circle cx="{_at(value)}" cy="8" r="4.5" class="point"/>'
+    return _svg(16, body, label)
+
+
+def dots(names: Sequence[str], values: Sequence[float], low: float, label: str) -> str:
+    """One dot a video on an axis from `low` to 1; dots that would hide each other are stacked."""
+    span = max(1 - low, 1e-9)
+    taken: list[list[float]] = []
+    marks = []
+    for value, name in sorted(zip(values, names, strict=True)):
+        place = (value - low) / span
+        row = next((k for k, places in enumerate(taken) if place - places[-1] > 0.028), len(taken))
+        if row == len(taken):
+            taken.append([])
+        taken[row].append(place)
+        marks.append((place, row, f"{name}: {100 * value:.2f} %"))
+    height = 14 * max(len(taken), 1) + 8
+    body = ""
+    for tick in range(5):
+        share = tick / 4
+        body += f'<line x1="{_at(share)}" x2="{_at(share)}" y1="0" y2="{height}" class="grid"/>'
+        anchor = "start" if tick == 0 else "end" if tick == 4 else "middle"
+        body += (
+            f'<text x="{_at(share)}" y="{height + 16}" text-anchor="{anchor}">'
+            f"{100 * (low + span * share):.0f}</text>"
+        )
+    for place, row, text in marks:
+        body += (
+            f'<circle cx="{_at(0.01 + 0.98 * place)}" cy="{height - 10 - 14 * row}" r="5" '
+            f'class="dot"><title>{escape(text)}</title></circle>'
+        )
+    return _svg(height + 22, body, label)
+
+
+def timeline(truth: list, prediction: list, frames: int, classes: Sequence[str]) -> str:
+    """Ground truth above, prediction below: bars of [class, start, end] in frames."""
+    body = ""
+    for top, bars, name in ((0, truth, "truth"), (24, prediction, "prediction")):
+        for index, start, end in bars:
+            body += (
+                f'<rect x="{_at(start / frames)}" y="{top}" width="{_at((end - start) / frames)}" '
+                f'height="20" fill="{colour(index)}"><title>{name}: {escape(classes[index])}'
+                "</title></rect>"
+            )
+    return _svg(44, body, "phases over time: ground truth above, prediction below")
+
+
+def forest(rows: Sequence[tuple[str, dict, str]], low: float, high: float) -> str:
+    """Intervals below each other on one axis: (name, {value, low, high}, text) a row."""
+    span = max(high - low, 1e-9)
+
+    def place(value: float) -> str:
+        return _at((value - low) / span)
+
+    height = 40 * len(rows)
+    body = ""
+    if low < 0 < high:
+        body += f'<line x1="{place(0)}" x2="{place(0)}" y1="0" y2="{height}" class="zero"/>'
+    for index, (name, found, text) in enumerate(rows):
+        y = 40 * index
+        body += f'<text x="0" y="{y + 14}">{escape(name)}</text>'
+        body += f'<text x="100%" y="{y + 14}" text-anchor="end">{escape(text)}</text>'
+        body += f'<line x1="0" x2="100%" y1="{y + 26}" y2="{y + 26}" class="grid"/>'
+        if found["low"] is not None:
+            body += (
+                f'<line x1="{place(found["low"])}" x2="{place(found["high"])}" y1="{y + 26}" '
+                f'y2="{y + 26}" class="whisker"/>'
+            )
+        if found["value"] is not None:
+            body += f'<circle cx="{place(found["value"])}" cy="{y + 26}" r="5" class="point"/>'
+    return _svg(height, body, "values with 95 % intervals")
+
+
+def reliability(bins: Sequence[Sequence[float]]) -> str:
+    """Accuracy against confidence; a calibrated model lies on the diagonal."""
+    total = sum(row[0] for row in bins)
+    body = '<rect x="34" y="6" width="220" height="220" class="frame"/>'
+    body += '<line x1="34" y1="226" x2="254" y2="6" class="grid"/>'
+    width = 220 / len(bins)
+    for index, (frames, confidence, right) in enumerate(bins):
+        if not frames:
+            continue
+        height = 220 * right / frames
+        body += (
+            f'<rect x="{34 + index * width + 1:.1f}" y="{226 - height:.1f}" '
+            f'width="{width - 2:.1f}" height="{height:.1f}" class="interval" '
+            f'opacity="{0.35 + 0.65 * frames / total:.2f}">'
+            f"<title>confidence {100 * confidence / frames:.1f} %, right {100 * right / frames:.1f}"
+            f" %, {frames:.0f} frames</title></rect>"
+        )
+    for share in (0, 50, 100):
+        body += f'<text x="28" y="{230 - 2.2 * share:.0f}" text-anchor="end">{share}</text>'
+        body += f'<text x="{34 + 2.2 * share:.0f}" y="244" text-anchor="middle">{share}</text>'
+    body += '<text x="144" y="262" text-anchor="middle">confidence (%)</text>'
+    return (
+        '<svg class="chart" viewBox="0 0 274 268" width="274" height="268" role="img" '
+        f'aria-label="reliability diagram: share right by confidence">{body}</svg>'
+    )

@@ -1,0 +1,99 @@
+"""Is a model better than a baseline, as far as these videos can tell?"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.averaging import divide
+from surgvista_jax.metrics.scores import Score
+from surgvista_jax.metrics.statistics import Interval, Wilcoxon, holm, interval, wilcoxon
+from surgvista_jax.predictions.frames import Predictions
+
+ZERO_RULE = "wilcox"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One score against one baseline; signs are such that positive means that we are better."""
+
+    baseline: str
+    key: str
+    title: str
+    percent: bool
+    ours: float
+    theirs: float
+    difference: Interval
+    one_sided: Wilcoxon | None  # None where a score has no value per video
+    two_sided: Wilcoxon | None
+    holm_one_sided: float = float("nan")
+    holm_two_sided: float = float("nan")
+
+
+def check_same_frames(ours: Predictions, theirs: Predictions) -> None:
+    """Raises UserError unless both judge the same frames against the same truth."""
+    where = f"{theirs.source} and {ours.source}"
+    if ours.videos != theirs.videos:
+        odd = sorted(set(ours.videos) ^ set(theirs.videos))
+        raise UserError(f"{where} differ in videos, the first {odd[0]}; both need the same")
+    for number, video in enumerate(ours.videos):
+        a, b = ours.rows(number), theirs.rows(number)
+        seconds_a, seconds_b = ours.frame[a] / ours.fps, theirs.frame[b] / theirs.fps
+        if len(seconds_a) != len(seconds_b) or np.abs(seconds_a - seconds_b).max() > 0.5:
+            raise UserError(
+                f"{where} differ in the frames of {video} ({b.stop - b.start} and "
+                f"{a.stop - a.start}); both need the same"
+            )
+        if not np.array_equal(ours.label[a], theirs.label[b]):
+            raise UserError(f"{where} differ in the ground truth of {video}; both need the same")
+
+
+def compare(
+    baseline: str,
+    ours: Score,
+    theirs: Score,
+    weights: np.ndarray,
+    cluster: np.ndarray | None,
+) -> Comparison:
+    """Differences under the same drawn videos, and a signed-rank test over videos (or patients)."""
+    sign = 1.0 if ours.higher_is_better else -1.0
+    ones = np.ones((1, weights.shape[1]))
+    a, b = float(ours.of_weights(ones)[0]), float(theirs.of_weights(ones)[0])
+    resampled = sign * (ours.of_weights(weights) - theirs.of_weights(weights))
+    one_sided = two_sided = None
+    if ours.per_video is not None and theirs.per_video is not None:
+        differences = sign * (ours.per_video - theirs.per_video)
+        if cluster is not None:
+            defined = ~np.isnan(differences)
+            sums = np.bincount(cluster, np.where(defined, differences, 0))
+            differences = divide(sums, np.bincount(cluster, defined))
+        # Equal scores computed along two paths may differ in the last bits.
+        differences = np.where(np.abs(differences) < 1e-12, 0.0, differences)
+        one_sided = wilcoxon(differences, "greater", ZERO_RULE)
+        two_sided = wilcoxon(differences, "two-sided", ZERO_RULE)
+    return Comparison(
+        baseline,
+        ours.key,
+        ours.title,
+        ours.percent,
+        a,
+        b,
+        interval(sign * (a - b), resampled),
+        one_sided,
+        two_sided,
+    )
+
+
+def adjusted(comparisons: list[Comparison]) -> list[Comparison]:
+    """Holm's adjustment over all tests of a report, one-sided and two-sided apart."""
+    tested = [k for k, item in enumerate(comparisons) if item.one_sided is not None]
+    if not tested:
+        return comparisons
+    one = holm([comparisons[k].one_sided.p_value for k in tested])
+    two = holm([comparisons[k].two_sided.p_value for k in tested])
+    result = list(comparisons)
+    for position, k in enumerate(tested):
+        result[k] = replace(
+            result[k], holm_one_sided=float(one[position]), holm_two_sided=float(two[position])
+        )
+    return result

@@ -1,0 +1,187 @@
+"""What does a report look like in a browser: one file, no network, from phone to desktop?"""
+
+from html import escape
+from importlib.resources import files
+
+from surgvista_jax.reports import charts
+from surgvista_jax.reports.page_tables import (
+    class_tables,
+    comparison_section,
+    confusion_matrix,
+    group_section,
+    html_table,
+)
+from surgvista_jax.reports.words import (
+    files_words,
+    interval_words,
+    number,
+    sections,
+    span,
+    spread,
+    title_of,
+)
+
+
+def page(report: dict) -> str:
+    """The report as one self-contained HTML file."""
+    protocol = report["protocol"]
+    style = (files("surgvista_jax.reports") / "page.css").read_text(encoding="utf-8")
+    body = [
+        f"<header><h1>{escape(report['system']['name'])}</h1>"
+        f'<p class="soft">{report["num_frames"]:,} frames of {escape(report["split"])}</p>'
+        f'<p><span class="badge">{escape(protocol["label"])}</span></p></header>',
+        _cards(report),
+        _section("The protocol in words", f"<p>{escape(protocol['text'])}</p>"),
+    ]
+    if report["comparisons"]:
+        body.append(_section("Against the baselines", comparison_section(report)))
+    body += class_tables(report, _section)
+    if report["confusion"]:
+        body.append(_section("Confusion", confusion_matrix(report["confusion"])))
+    if report["timelines"]:
+        body.append(_section("Best and worst videos", _timelines(report["timelines"])))
+    body.append(_section("All videos", _videos(report)))
+    if report.get("groups"):
+        body.append(_section(f"By {report['groups']['kind']}", group_section(report)))
+    if report["reliability"]:
+        body.append(_section("Calibration", _calibration(report)))
+    body.append(_section("All scores", _all_scores(report)))
+    body.append(_section("Files and notes", _files(report)))
+    title = escape(f"{report['system']['name']}: {protocol['name']}")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="color-scheme" content="light dark"><title>{title}</title>'
+        f"<style>\n{style}</style></head>\n<body><main>\n"
+        + "\n".join(part for part in body if part)
+        + "\n</main></body></html>\n"
+    )
+
+
+def _section(title: str, inner: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{inner}</section>" if inner else ""
+
+
+def _cards(report: dict) -> str:
+    cards = ""
+    for entry in report["scores"]:
+        if not entry["primary"] or entry["value"] is None:
+            continue
+        percent = entry["percent"]
+        label = f"{entry['title']} {number(entry['value'], percent)}"
+        cards += (
+            f'<div class="card"><span>{escape(title_of(entry))}</span>'
+            f"<b>{number(entry['value'], percent)}</b>"
+            f"{charts.interval_bar(entry['value'], entry['low'], entry['high'], label)}"
+            f"<span>{span(entry, percent)}</span></div>"
+        )
+    note = f'<p class="soft" style="margin-top:8px">{escape(interval_words(report))}</p>'
+    return f'<div class="cards">{cards}</div>{note}'
+
+
+def _timelines(timelines: dict) -> str:
+    classes = timelines["classes"]
+    parts = [
+        f'<p class="soft">Upper bar: ground truth. Lower bar: prediction. Ranked by '
+        f"{escape(timelines['score'].lower())}.</p>"
+    ]
+    used = {bar[0] for item in timelines["items"] for bar in item["truth"] + item["prediction"]}
+    parts.append(_legend([(charts.colour(k), classes[k]) for k in sorted(used)]))
+    rank = None
+    for item in timelines["items"]:
+        if item["rank"] != rank:
+            rank = item["rank"]
+            parts.append(f"<h3>{rank.capitalize()}</h3>")
+        minutes = item["frames"] / timelines["fps"] / 60
+        parts.append(
+            f"<figure><figcaption><b>{escape(item['video'])}</b>"
+            f"<span>{number(item['value'])} %</span></figcaption>"
+            + charts.timeline(item["truth"], item["prediction"], item["frames"], classes)
+            + f'<div class="ends"><span>0 min</span><span>{minutes:.0f} min</span></div></figure>'
+        )
+    return "".join(parts)
+
+
+def _legend(items: list[tuple[str, str]]) -> str:
+    return (
+        '<div class="legend">'
+        + "".join(
+            f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
+            for colour, name in items
+        )
+        + "</div>"
+    )
+
+
+def _videos(report: dict) -> str:
+    entries = [
+        entry
+        for entry in report["scores"]
+        if entry["primary"] and report["videos"] and entry["key"] in report["videos"][0]["values"]
+    ]
+    if not entries or len(report["videos"]) < 2:
+        return ""
+    first = entries[0]
+    known = [
+        (video["video"], video["values"][first["key"]])
+        for video in report["videos"]
+        if video["values"][first["key"]] is not None
+    ]
+    names, values = zip(*known, strict=True)
+    low = max(0.0, min(0.75, 0.1 * int(10 * min(values))))
+    picture = ""
+    if len(known) <= 400:
+        picture = f'<p class="soft">{escape(title_of(first))}, one dot a video.</p>' + charts.dots(
+            names, values, low, f"{first['title']} of each video"
+        )
+    rows = [
+        [escape(video["video"]), f"{video['frames']:,}"]
+        + [number(video["values"][entry["key"]], entry["percent"]) for entry in entries]
+        for video in report["videos"]
+    ]
+    header = ["Video", "Frames", *(title_of(entry) for entry in entries)]
+    table = html_table(header, rows)
+    return f"{picture}<details><summary>Table of {len(rows)} videos</summary>{table}</details>"
+
+
+def _calibration(report: dict) -> str:
+    words = [
+        f"{entry['title']} {number(entry['value'], entry['percent'])}"
+        f"{' %' if entry['percent'] else ''} ({span(entry, entry['percent'])})"
+        for entry in report["scores"]
+        if entry["key"] in ("ece", "brier")
+    ]
+    return (
+        f'<div class="two">{charts.reliability(report["reliability"])}<div style="flex:1 1 240px">'
+        f"<p>{escape('; '.join(words))}.</p>"
+        '<p class="soft">Bars: share of frames that are right, by the model’s confidence; a '
+        "calibrated model’s bars end on the diagonal. Darker bars hold more frames.</p></div></div>"
+    )
+
+
+def _all_scores(report: dict) -> str:
+    parts = []
+    for title, entries in sections(report["scores"]):
+        header = [title or "Main scores", "Score", "95 % interval", "Std (N-1)"]
+        seeds = "seeds" in entries[0]
+        header += ["Std over seeds"] if seeds else []
+        rows = []
+        for entry in entries:
+            percent = entry["percent"]
+            row = [escape(title_of(entry)), f"<b>{number(entry['value'], percent)}</b>"]
+            row += [span(entry, percent), spread(entry) or "–"]
+            if seeds:
+                found = entry["seeds"]
+                row.append(f"{number(found['std'], percent)} (n={found['number']})")
+            rows.append(row)
+        parts.append(html_table(header, rows))
+    return '<div style="display:grid;gap:18px">' + "".join(parts) + "</div>"
+
+
+def _files(report: dict) -> str:
+    lines = files_words(report["system"])
+    for base in report["baselines"]:
+        lines += [f"baseline {base['name']}: {line}" for line in files_words(base)]
+    lines += report["notes"]
+    listed = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<ul>{listed}</ul><p class="soft">Made by {escape(report["made_by"])}.</p>'

@@ -1,0 +1,155 @@
+"""How are a report's tables and intervals set in HTML?"""
+
+from collections.abc import Callable, Sequence
+from html import escape
+
+from surgvista_jax.reports import charts
+from surgvista_jax.reports.words import number, p_value, signed, span, test_words
+
+OPEN_UP_TO = 30  # rows of a table that is shown without being asked for
+
+
+def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
+    """A table that scrolls sideways by itself; header cells are escaped, cells are HTML."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "".join(
+        "<tr>"
+        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row)
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def shaded(value: float | None, text: str, strength: float = 0.55) -> str:
+    """A cell whose background grows with a value in 0..1."""
+    if value is None:
+        return f"<td>{text}</td>"
+    alpha = strength * min(max(value, 0.0), 1.0)
+    return f'<td style="background:rgba(var(--good),{alpha:.2f})">{text}</td>'
+
+
+def class_tables(report: dict, section: Callable[[str, str], str]) -> list[str]:
+    """One section a table; long ones are folded."""
+    parts = []
+    for table in report["tables"]:
+        names = list(table["columns"])
+        rows = []
+        for k, label in enumerate(table["classes"]):
+            row = [escape(label)]
+            for name in names:
+                value = table["columns"][name][k]
+                if name in table["counts"]:
+                    row.append(f"{value:,.0f}")
+                elif "std" in name:
+                    row.append(number(value))
+                else:
+                    row.append(shaded(value, number(value), 0.4))
+            rows.append(row)
+        inner = html_table(["In percent", *names], rows)
+        if len(rows) > OPEN_UP_TO:
+            inner = f"<details><summary>Table of {len(rows)} classes</summary>{inner}</details>"
+        note = f'<p class="soft">{escape(table["note"])}</p>' if table["note"] else ""
+        parts.append(section(table["title"], note + inner))
+    return parts
+
+
+def confusion_matrix(confusion: dict) -> str:
+    """Rows: truth, shares of the row; columns: prediction, by number."""
+    classes, counts = confusion["classes"], confusion["counts"]
+    if len(classes) > OPEN_UP_TO:
+        return ""
+    rows = []
+    for k, name in enumerate(classes):
+        total = sum(counts[k])
+        row = [f"{k} {escape(name)}"]
+        for j, count in enumerate(counts[k]):
+            share = count / total if total else None
+            text = "–" if share is None else f"{100 * share:.0f}" if count else "·"
+            cell = shaded(share, text, 0.85)
+            row.append(cell.replace("<td", f'<td title="{count:,.0f} frames as {j}"', 1))
+        rows.append(row)
+    words = (
+        '<p class="soft">Each row is a true class, each column a predicted one, by the row’s '
+        "number; shares of the row in percent.</p>"
+    )
+    if confusion["runs"] > 1:
+        words += f'<p class="soft">Frames of {confusion["runs"]} runs together.</p>'
+    return words + html_table(["", *map(str, range(len(classes)))], rows, "matrix")
+
+
+def comparison_section(report: dict) -> str:
+    """A forest plot of differences for each kind of unit, then the tests."""
+    parts = []
+    for percent in (True, False):
+        items = [item for item in report["comparisons"] if item["percent"] == percent]
+        if not items:
+            continue
+        several = len(report["baselines"]) > 1
+        rows = []
+        for item in items:
+            found = item["difference"]
+            name = item["title"] + (f" against {item['baseline']}" if several else "")
+            text = f"{signed(found['value'], percent)} ({span(found, percent, signed)})"
+            rows.append((name, found, text))
+        ends = [item["difference"][end] or 0.0 for item in items for end in ("low", "high")]
+        low, high = min([*ends, 0.0]), max([*ends, 0.0])
+        room = 0.04 * (high - low or 1.0)
+        names = ", ".join(base["name"] for base in report["baselines"])
+        unit = "Percentage points" if percent else "Difference"
+        parts.append(
+            f'<p class="soft">{unit} better than {escape(names)}; right of the dashed line is '
+            "better. Bars: 95 % intervals.</p>" + charts.forest(rows, low - room, high + room)
+        )
+    header = ["Score", "Against", "Ours", "Theirs", "p one-sided", "Holm", "p two-sided", "Holm"]
+    rows = []
+    for item in report["comparisons"]:
+        row = [escape(item["title"]), f'<td class="names">{escape(item["baseline"])}</td>']
+        row += [number(item["ours"], item["percent"]), number(item["theirs"], item["percent"])]
+        for side in ("one_sided", "two_sided"):
+            test = item[side]
+            row.append(p_value(test["p_value"] if test else None))
+            adjusted = p_value(item[f"holm_{side}"])
+            row.append(f"<b>{adjusted}</b>" if test else "–")
+        rows.append(row)
+    parts.append(html_table(header, rows))
+    parts.append(f'<p class="soft" style="margin-top:8px">{escape(test_words(report))}</p>')
+    return "".join(parts)
+
+
+def group_section(report: dict) -> str:
+    """A forest plot of the groups for each main score, up to the first four scores."""
+    groups = report["groups"]
+    entries = {entry["key"]: entry for entry in report["scores"]}
+    items = groups.get("roles", []) + groups["items"]
+    parts = []
+    for key in list(groups["items"][0]["scores"])[:4]:
+        percent = entries[key]["percent"]
+        rows = []
+        for item in items[:OPEN_UP_TO]:
+            found = item["scores"][key]
+            role = f", {item['role']}" if item.get("role") else ""
+            name = f"{item['name']}{role} ({item['videos']})"
+            rows.append((name, found, f"{number(found['value'], percent)}"))
+        ends = [row[1][end] for row in rows for end in ("low", "high", "value")]
+        ends = [end for end in ends if end is not None] or [0.0, 1.0]
+        room = 0.05 * (max(ends) - min(ends) or 1.0)
+        parts.append(f"<h3>{escape(entries[key]['title'])}</h3>")
+        parts.append(charts.forest(rows, min(ends) - room, max(ends) + room))
+        if "gap" in groups:
+            found = groups["gap"][key]
+            parts.append(
+                f'<p class="soft">Internal better by {signed(found["value"], percent)} '
+                f"({span(found, percent, signed)}), groups drawn apart.</p>"
+            )
+    if len(items) > OPEN_UP_TO:
+        parts.append(f'<p class="soft">The first {OPEN_UP_TO} of {len(items)} are shown.</p>')
+    unit = report["unit"]
+    parts.append(
+        f'<p class="soft">In brackets: videos. Bars: 95 % intervals over the {unit}s of a group; '
+        f"a group of one {unit} has none.</p>"
+    )
+    return "".join(parts)

@@ -1,0 +1,224 @@
+"""How are single labels scored: the phases of videos, the classes of clips?"""
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics import averaging, calibration, classification, phase, relaxed
+from surgvista_jax.metrics import scores as make
+from surgvista_jax.metrics.averaging import nanmean
+from surgvista_jax.metrics.protocols import PhaseChoices, Protocol, Relaxed
+from surgvista_jax.metrics.scores import Score
+from surgvista_jax.metrics.segments import edit_score, segment_counts, segmental_f1
+from surgvista_jax.predictions.frames import Predictions
+from surgvista_jax.reports.scoring import ClassTable, Evaluation, video_rows
+
+OVERLAPS = (10, 25, 50)
+
+
+def evaluate_phases(predictions: Predictions, protocol: Protocol) -> Evaluation:
+    choices = protocol.choices
+    rows = video_rows(predictions)
+    confusions = phase.confusion_matrices(
+        [(predictions.label[r], predictions.decision[r]) for r in rows], len(predictions.classes)
+    )
+    strict = phase.per_class(confusions, choices.absent)
+    strict_accuracy = phase.accuracies(confusions)
+    notes = []
+    if choices.relaxed:
+        accuracy, table = _relaxed(predictions, rows, choices.relaxed)
+        scores = _averages(accuracy, table, "", "")
+        scores += _averages(strict_accuracy, strict, "strict_", "Strict: nothing forgiven")
+    else:
+        table = strict
+        scores = _averages(strict_accuracy, strict, "", "")
+    scores += [
+        make.classes_then_videos(
+            f"{name}_video", name.title(), values, section="Other order: phases, then videos"
+        )
+        for name, values in table.items()
+    ]
+    scores += _pooled(confusions, choices)
+    scores += _segments(predictions, rows)
+    scores, reliability = _with_calibration(scores, predictions, rows)
+    scores = _primary_first(scores, protocol)
+    present = confusions.sum(2) > 0
+    undefined = int((present & np.isnan(table["precision"])).sum())
+    if undefined:
+        notes.append(
+            f"Phases that a video holds and the model never predicts there: {undefined} cases; "
+            "their precision is undefined and does not count."
+        )
+    false_alarms = int((~present & (confusions.sum(1) > 0)).sum())
+    if false_alarms and choices.absent == "gt_only":
+        notes.append(
+            f"Phases predicted in a video that lacks them: {false_alarms} cases; they cost "
+            "accuracy alone."
+        )
+    columns = {name.title(): nanmean(values, axis=0) for name, values in table.items()}
+    columns["Jaccard std"] = averaging.nanstd(table["jaccard"], axis=0)
+    columns["Videos"], columns["Frames"] = present.sum(0), confusions.sum((0, 2))
+    per_phase = ClassTable(
+        "Phases",
+        predictions.classes,
+        columns,
+        ("Videos", "Frames"),
+        "Means over videos" + (", relaxed" if choices.relaxed else "") + "; std over videos.",
+    )
+    return Evaluation(scores, [per_phase], confusions, reliability, notes)
+
+
+def _relaxed(
+    predictions: Predictions, rows: list[slice], rules: Relaxed
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    found = []
+    for name, r in zip(predictions.videos, rows, strict=True):
+        seconds = predictions.frame[r] / predictions.fps
+        gaps = np.flatnonzero(np.diff(seconds) > 1.5)
+        if len(gaps):
+            raise UserError(
+                f"{predictions.source}: {name} has no frame between {seconds[gaps[0]]:g} and "
+                f"{seconds[gaps[0] + 1]:g} s; relaxed boundaries need every second"
+            )
+        scores = relaxed.relaxed_scores(
+            predictions.label[r],
+            predictions.decision[r],
+            fps=1.0,
+            dataset=rules.dataset,
+            indexing=rules.indexing,
+            early=rules.early,
+            seconds=seconds,
+            where=f"{predictions.source}: {name}",
+        )
+        found.append(scores.capped())
+    table = {
+        name: np.stack([getattr(video, name) for video in found])
+        for name in ("precision", "recall", "jaccard")
+    }
+    return np.array([video.accuracy for video in found]), table
+
+
+def _averages(accuracy: np.ndarray, table: dict, prefix: str, section: str) -> list[Score]:
+    return [
+        make.mean_of_videos(f"{prefix}accuracy", "Accuracy", accuracy, section=section),
+        *(
+            make.videos_then_classes(f"{prefix}{name}", name.title(), values, section=section)
+            for name, values in table.items()
+        ),
+    ]
+
+
+def _pooled(confusions: np.ndarray, choices: PhaseChoices) -> list[Score]:
+    section = "Frames of all videos pooled"
+    hits = np.trace(confusions, axis1=1, axis2=2).astype(np.float64)
+    frames = confusions.sum((1, 2)).astype(np.float64)
+    scores = [make.ratio("accuracy_pooled", "Accuracy", hits, frames, section=section)]
+    for name in phase.MEASURES:
+        scores.append(
+            make.of_sums(
+                f"{name}_pooled",
+                name.title(),
+                confusions,
+                lambda sums, name=name: nanmean(phase.per_class(sums, choices.absent)[name], -1),
+                per_video=False,
+                section=section,
+            )
+        )
+    return scores
+
+
+def _segments(predictions: Predictions, rows: list[slice]) -> list[Score]:
+    section = "Order of phases, segment by segment"
+    pairs = [(predictions.label[r], predictions.decision[r]) for r in rows]
+    edits = np.array([edit_score(*pair) for pair in pairs])
+    scores = [make.mean_of_videos("edit", "Edit score", edits, section=section)]
+    for percent in OVERLAPS:
+        counts = np.array([segment_counts(*pair, percent / 100) for pair in pairs])
+        scores.append(
+            make.of_sums(f"f1_at_{percent}", f"F1@{percent}", counts, segmental_f1, section=section)
+        )
+    return scores
+
+
+def _with_calibration(
+    scores: list[Score], predictions: Predictions, rows: list[slice]
+) -> tuple[list[Score], np.ndarray | None]:
+    if predictions.score is None or not calibration.are_probabilities(predictions.score):
+        return scores, None
+    bins = np.stack(
+        [calibration.reliability_bins(predictions.label[r], predictions.score[r]) for r in rows]
+    )
+    brier = calibration.brier_sums(predictions.label, predictions.score)
+    sums = np.array([[brier[r].sum(), r.stop - r.start] for r in rows])
+    about = {"section": "Calibration, frames pooled", "higher_is_better": False}
+    return [
+        *scores,
+        make.of_sums(
+            "ece", "Expected calibration error", bins, calibration.calibration_error, **about
+        ),
+        make.ratio("brier", "Brier score (0-2)", *sums.T, percent=False, **about),
+    ], bins.sum(0)
+
+
+def _primary_first(scores: list[Score], protocol: Protocol) -> list[Score]:
+    """Main scores in the protocol's order, then the rest in theirs."""
+    by_key = {score.key: score for score in scores}
+    first = [by_key[key] for key in protocol.primary]
+    return first + [score for score in scores if score.key not in protocol.primary]
+
+
+def evaluate_clips(predictions: Predictions, protocol: Protocol) -> Evaluation:
+    absent, macro_absent = protocol.choices.absent, protocol.choices.macro_absent
+    rows = video_rows(predictions)
+    label, classes = predictions.label, predictions.classes
+    confusions = phase.confusion_matrices(
+        [(label[r], predictions.decision[r]) for r in rows], len(classes)
+    )
+    sizes = np.array([r.stop - r.start for r in rows], np.float64)
+    hits = np.trace(confusions, axis1=1, axis2=2).astype(np.float64)
+    scores = [make.ratio("accuracy", "Accuracy", hits, sizes)]
+    columns = {}
+    if predictions.score is not None:
+        truth = classification.one_hot(label, len(classes))
+        scores.append(
+            make.pooled_average_precision(
+                "mean_ap",
+                "mAP, one against the rest",
+                truth,
+                predictions.score,
+                predictions.video_index,
+                absent=absent,
+            )
+        )
+        columns["AP"] = classification.one_vs_rest_average_precisions(label, predictions.score)
+        for k in (k for k in (3, 5) if k < len(classes)):
+            right = classification.top_k_hits(label, predictions.score, k)
+            found = np.array([right[r].sum() for r in rows], np.float64)
+            scores.append(make.ratio(f"top{k}", f"Top-{k} accuracy", found, sizes))
+    scores.append(
+        make.of_sums(
+            "balanced_accuracy",
+            "Balanced accuracy",
+            confusions,
+            classification.balanced_accuracy,
+            per_video=False,
+        )
+    )
+    for name in phase.MEASURES:
+        scores.append(
+            make.of_sums(
+                name,
+                f"Macro {name if name != 'f1' else 'F1'}",
+                confusions,
+                lambda sums, name=name: classification.macro(sums, macro_absent)[name],
+                per_video=False,
+            )
+        )
+    scores, reliability = _with_calibration(scores, predictions, rows)
+    pooled = confusions.sum(0)
+    table = phase.per_class(pooled, macro_absent)
+    columns |= {name.title(): table[name] for name in phase.MEASURES}
+    columns["Frames"] = pooled.sum(1)
+    per_class = ClassTable("Classes", classes, columns, ("Frames",), "All frames pooled.")
+    keep = set(protocol.primary) - ({"mean_ap"} if predictions.score is None else set())
+    order = sorted(scores, key=lambda score: score.key not in keep)
+    return Evaluation(order, [per_class], confusions, reliability)

@@ -1,0 +1,128 @@
+"""How are several labels a frame scored: triplets, and the criteria of the critical view?"""
+
+import numpy as np
+
+from surgvista_jax.metrics import classification, triplet
+from surgvista_jax.metrics import scores as make
+from surgvista_jax.metrics.average_precision import average_precisions
+from surgvista_jax.metrics.averaging import divide, nanmean
+from surgvista_jax.metrics.protocols import Protocol
+from surgvista_jax.metrics.triplet_tables import TABLES
+from surgvista_jax.predictions.frames import Predictions
+from surgvista_jax.reports.scoring import ClassTable, Evaluation, video_rows
+
+
+def evaluate_triplets(predictions: Predictions, protocol: Protocol) -> Evaluation:
+    choices, table = protocol.choices, TABLES[protocol.choices.table]
+    rows = video_rows(predictions)
+    truth, score = triplet.check_triplets(
+        predictions.label, predictions.score, table, predictions.source
+    )
+    videos = [(truth[r], score[r]) for r in rows]
+    scores, tables, values = [], [], {}
+    for name in triplet.COMPONENTS:
+        values[name] = triplet.video_average_precisions(
+            videos, table, name, absent=choices.absent, null_classes=choices.null_classes
+        )
+        scores.append(
+            make.videos_then_classes(
+                f"ap_{name}", f"AP {name.upper()} ({triplet.COMPONENT_NAMES[name]})", values[name]
+            )
+        )
+        counted = triplet.counted_classes(table, name, choices.null_classes)
+        held = [triplet.component(video, table, name)[:, counted] for video, _ in videos]
+        names = np.array(table.class_names(name))[counted]
+        tables.append(
+            ClassTable(
+                f"{triplet.COMPONENT_NAMES[name].capitalize()} classes",
+                tuple(str(word) for word in names),
+                {
+                    "AP": nanmean(values[name], axis=0),
+                    "Videos": np.sum([video.any(0) for video in held], axis=0),
+                    "Frames": np.sum([video.sum(0) for video in held], axis=0),
+                },
+                ("Videos", "Frames"),
+                "Means over the videos that hold the class.",
+            )
+        )
+    by_key = {score.key: score for score in scores}
+    scores = [by_key[key] for key in protocol.primary]
+    section = "Other conventions, for comparison"
+    counted = triplet.counted_classes(table, "ivt", choices.null_classes)
+    scores.append(
+        make.pooled_average_precision(
+            "global_ap_ivt",
+            "AP IVT, frames of all videos pooled",
+            truth[:, counted],
+            score[:, counted],
+            predictions.video_index,
+            absent=choices.absent,
+            section=section,
+        )
+    )
+    scores.append(
+        make.videos_then_classes(
+            "zero_ap_ivt",
+            "AP IVT, absent classes counted as 0",
+            np.nan_to_num(values["ivt"]),
+            section=section,
+        )
+    )
+    for k in (5, 10):
+        hits, total = triplet.top_k_counts(truth, score, k)
+        sums = np.array([[hits[r].sum(), total[r].sum()] for r in rows], np.float64)
+        scores.append(
+            make.ratio(f"top{k}", f"Triplets among the {k} highest", *sums.T, section=section)
+        )
+    return Evaluation(scores, tables[::-1])
+
+
+def evaluate_criteria(predictions: Predictions, protocol: Protocol) -> Evaluation:
+    threshold = protocol.choices.threshold
+    rows = video_rows(predictions)
+    truth, score = classification.criteria_truth(predictions.label), predictions.score
+    of_videos = np.stack([average_precisions(truth[r], score[r]) for r in rows])
+    found = score >= threshold
+    # Per video and criterion: hits, predicted, true, right, frames.
+    parts = (truth & found, found, truth, truth == found, np.ones_like(truth))
+    sums = np.stack([[part[r].sum(0) for part in parts] for r in rows]).astype(np.float64)
+    rules = {
+        "accuracy": lambda s: divide(s[..., 3, :], s[..., 4, :]),
+        "precision": lambda s: np.nan_to_num(divide(s[..., 0, :], s[..., 1, :])),
+        "recall": lambda s: np.nan_to_num(divide(s[..., 0, :], s[..., 2, :])),
+        "f1": lambda s: np.nan_to_num(divide(2 * s[..., 0, :], s[..., 1, :] + s[..., 2, :])),
+    }
+    scores = [
+        make.pooled_average_precision(
+            "mean_ap",
+            "mAP, frames pooled",
+            truth,
+            score,
+            predictions.video_index,
+            absent="drop",
+        ),
+        make.videos_then_classes("mean_ap_video", "mAP, mean over videos", of_videos),
+    ]
+    for name, rule in rules.items():
+        title = f"{name.title()} at {threshold:g}"
+        scores.append(
+            make.of_sums(
+                name,
+                title,
+                sums,
+                lambda s, rule=rule: nanmean(rule(s), axis=-1),
+                per_video=name == "accuracy",
+            )
+        )
+    by_key = {item.key: item for item in scores}
+    scores = [by_key.pop(key) for key in protocol.primary] + list(by_key.values())
+    pooled = sums.sum(0)
+    columns = {
+        "AP": average_precisions(truth, score),
+        **{name.title(): rule(pooled) for name, rule in rules.items()},
+        "True frames": truth.sum(0),
+        "Frames": np.full(truth.shape[1], len(truth)),
+    }
+    names = predictions.classes
+    table = ClassTable("Criteria", names, columns, ("True frames", "Frames"), "All frames pooled.")
+    return Evaluation(scores, [table])

@@ -1,0 +1,118 @@
+"""What does a report look like on a terminal?"""
+
+from surgvista_jax.reports.words import (
+    interval_words,
+    number,
+    p_value,
+    sections,
+    signed,
+    span,
+    spread,
+    test_words,
+    title_of,
+)
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Columns aligned, the first to the left and the rest to the right."""
+    widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
+
+    def line(cells: list[str]) -> str:
+        parts = [
+            cell.ljust(width) if k == 0 else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "  ".join(parts).rstrip()
+
+    return "\n".join([line(header), "  ".join("-" * w for w in widths), *map(line, rows)])
+
+
+def screen(report: dict) -> str:
+    """Main scores, the other conventions, classes, groups and comparisons as text."""
+    parts = [
+        f"{report['protocol']['label']}\n"
+        f"{report['num_frames']} frames of {report['split']}\n{interval_words(report)}"
+    ]
+    for title, entries in sections(report["scores"]):
+        rows = []
+        for entry in entries:
+            row = [title_of(entry), number(entry["value"], entry["percent"])]
+            row += [span(entry, entry["percent"]), spread(entry)]
+            if "seeds" in entry:
+                row.append(number(entry["seeds"]["std"], entry["percent"]))
+            rows.append(row)
+        header = ["", "score", "95 % interval", "std (N-1)"]
+        header += ["std, seeds"] if "seeds" in entries[0] else []
+        header[0] = title or "Main scores"
+        parts.append(table(header, rows))
+    shown = report["tables"][0]
+    if len(shown["classes"]) <= 30:
+        parts.append(class_table(shown))
+    if report.get("groups"):
+        parts.append(group_table(report))
+    if report["comparisons"]:
+        parts.append(comparison_table(report) + "\n" + test_words(report))
+    parts += [f"Note: {note}" for note in report["notes"]]
+    return "\n\n".join(parts)
+
+
+def class_table(shown: dict) -> str:
+    names = list(shown["columns"])
+    rows = [
+        [label]
+        + [
+            f"{shown['columns'][name][k]:.0f}"
+            if name in shown["counts"]
+            else number(shown["columns"][name][k])
+            for name in names
+        ]
+        for k, label in enumerate(shown["classes"])
+    ]
+    return table([f"{shown['title']} (%)", *names], rows)
+
+
+def group_table(report: dict) -> str:
+    groups = report["groups"]
+    entries = {entry["key"]: entry for entry in report["scores"]}
+    keys = list(groups["items"][0]["scores"])
+    items = groups["items"] + groups.get("roles", [])
+    rows = [
+        [
+            item["name"] + (f" ({item['role']})" if item.get("role") else ""),
+            str(item["videos"]),
+            *(
+                f"{number(item['scores'][k]['value'], entries[k]['percent'])}"
+                f" [{span(item['scores'][k], entries[k]['percent'])}]"
+                for k in keys
+            ),
+        ]
+        for item in items
+    ]
+    if "gap" in groups:
+        gap = groups["gap"]
+        rows.append(
+            ["internal better by", ""]
+            + [
+                f"{signed(gap[k]['value'], entries[k]['percent'])}"
+                f" [{span(gap[k], entries[k]['percent'], signed)}]"
+                for k in keys
+            ]
+        )
+    return table([groups["kind"], "videos", *(entries[k]["title"] for k in keys)], rows)
+
+
+def comparison_table(report: dict) -> str:
+    header = ["Against", "score", "ours", "theirs", "better by", "95 % interval"]
+    header += ["p one-sided", "Holm", "p two-sided", "Holm"]
+    rows = []
+    for item in report["comparisons"]:
+        percent = item["percent"]
+        tests = [item["one_sided"], item["two_sided"]]
+        adjusted = [item["holm_one_sided"], item["holm_two_sided"]]
+        row = [item["baseline"], item["title"], number(item["ours"], percent)]
+        row += [number(item["theirs"], percent), signed(item["difference"]["value"], percent)]
+        row.append(span(item["difference"], percent, signed))
+        for test, holm in zip(tests, adjusted, strict=True):
+            row += [p_value(test["p_value"] if test else None), p_value(holm)]
+        rows.append(row)
+    return table(header, rows)

@@ -1,0 +1,95 @@
+"""How are the numbers of a report written, the same on screen, in Markdown and in HTML?"""
+
+
+def number(value: float | None, percent: bool = True, digits: int = 2) -> str:
+    """ "87.31" for 0.8731 in percent, "0.1234" else, a dash for nothing."""
+    if value is None:
+        return "–"
+    return f"{100 * value:.{digits}f}" if percent else f"{value:.{digits + 2}f}"
+
+
+def signed(value: float | None, percent: bool = True) -> str:
+    if value is None:
+        return "–"
+    return f"{100 * value:+.2f}" if percent else f"{value:+.4f}"
+
+
+def span(entry: dict, percent: bool = True, write=number) -> str:
+    """The interval of an entry with low and high: "85.1 to 89.0"."""
+    if entry["low"] is None:
+        return "–"
+    return f"{write(entry['low'], percent)} to {write(entry['high'], percent)}"
+
+
+def p_value(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if value >= 1e-4 else f"{value:.1e}"
+
+
+def spread(entry: dict) -> str:
+    """Both standard deviations of a score, as far as it has them."""
+    parts = []
+    if entry.get("std_over_videos") is not None:
+        parts.append(f"{number(entry['std_over_videos'], entry['percent'])} over videos")
+    if entry.get("std_over_classes") is not None:
+        parts.append(f"{number(entry['std_over_classes'], entry['percent'])} over classes")
+    return ", ".join(parts)
+
+
+def sections(scores: list[dict]) -> list[tuple[str, list[dict]]]:
+    """Scores by heading, in order; the main ones first under ""."""
+    found: dict[str, list[dict]] = {}
+    for entry in scores:
+        found.setdefault(entry["section"], []).append(entry)
+    return list(found.items())
+
+
+def title_of(entry: dict) -> str:
+    unit = " (%)" if entry["percent"] else ""
+    arrow = "" if entry["higher_is_better"] else ", lower is better"
+    return f"{entry['title']}{unit}{arrow}"
+
+
+def interval_words(report: dict) -> str:
+    boot = report["bootstrap"]
+    return (
+        f"{100 * boot['level']:.0f} % intervals: percentiles of {boot['samples']} resamples of "
+        f"{report['num_units']} {report['unit']}s, drawn with replacement (seed {boot['seed']})."
+    )
+
+
+def test_words(report: dict) -> str:
+    """What the significance table did, in words."""
+    items = [item for item in report["comparisons"] if item["one_sided"]]
+    if not items:
+        return ""
+    first = items[0]["one_sided"]
+    both = items[0]["two_sided"]
+    rule = {
+        "wilcox": "differences of exactly zero are dropped before ranking",
+        "pratt": "differences of exactly zero are ranked, then their ranks dropped",
+    }[first["zero_rule"]]
+    return (
+        f"Wilcoxon signed-rank test, {report['unit']}s paired ({first['num_pairs']} pairs); {rule} "
+        f"(zero rule “{first['zero_rule']}”); p is exact for the ranks found, ties included, up to "
+        f"200 pairs. With {first['num_pairs']} pairs the smallest p that can be reached is "
+        f"{p_value(first['smallest_p'])} one-sided and {p_value(both['smallest_p'])} two-sided. "
+        f"Holm's adjustment covers the {len(items)} tests of this table. One-sided: this model is "
+        "better than the baseline. Differences are signed so that positive means better; their "
+        "intervals draw the same videos for both."
+    )
+
+
+def files_words(system: dict) -> list[str]:
+    lines = []
+    for run in system["runs"]:
+        about = ", ".join(
+            f"{key} {run['meta'][key]}"
+            for key in ("model", "dataset", "split")
+            if run["meta"].get(key)
+        )
+        lines.append(
+            f"{run['source']}{f' ({about})' if about else ''}, sha256 {run['sha256'][:16]}…"
+        )
+    return lines
