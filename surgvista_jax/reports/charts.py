@@ -13,6 +13,8 @@ COLOURS = (
     "#fb9a99 #1b4f4f #b15928 #c5b0d5 #2f4f9f #8b8000 #ff69b4 #00ced1 #556b2f"
 ).split()
 
+MAX_STACK = 20  # dots above each other
+
 
 def colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
@@ -31,18 +33,21 @@ def _svg(height: float, body: str, label: str) -> str:
 
 def interval_bar(value: float, low: float | None, high: float | None, label: str) -> str:
     """A value on an axis from 0 to 1 with its interval."""
-    body = '<rect x="0" y="6" width="100%" height="4" rx="2" class="track"/>'
+    body = '<rect x="0" y="7" width="100%" height="4" rx="2" class="track"/>'
     if low is not None and high is not None:
         body += (
-            f'<rect x="{_at(low)}" y="3" width="{_at(high - low)}" height="10" rx="3" '
+            f'<rect x="{_at(low)}" y="2" width="{_at(high - low)}" height="14" rx="3" '
             'class="interval"/>'
         )
-    body += f'<circle cx="{_at(value)}" cy="8" r="4.5" class="point"/>'
-    return _svg(16, body, label)
+    body += f'<line x1="{_at(value)}" x2="{_at(value)}" y1="1" y2="17" class="tick"/>'
+    return _svg(18, body, label)
 
 
 def dots(names: Sequence[str], values: Sequence[float], low: float, label: str) -> str:
-    """One dot a video on an axis from `low` to 1; dots that would hide each other are stacked."""
+    """One dot a video on an axis from `low` to 1; dots that would hide each other are stacked.
+
+    Empty where they would pile up beyond reading, as clips that are either right or wrong do.
+    """
     span = max(1 - low, 1e-9)
     taken: list[list[float]] = []
     marks = []
@@ -53,6 +58,8 @@ def dots(names: Sequence[str], values: Sequence[float], low: float, label: str) 
             taken.append([])
         taken[row].append(place)
         marks.append((place, row, f"{name}: {100 * value:.2f} %"))
+    if len(taken) > MAX_STACK:
+        return ""
     height = 14 * max(len(taken), 1) + 8
     body = ""
     for tick in range(5):
@@ -84,8 +91,14 @@ def timeline(truth: list, prediction: list, frames: int, classes: Sequence[str])
     return _svg(44, body, "phases over time: ground truth above, prediction below")
 
 
-def forest(rows: Sequence[tuple[str, dict, str]], low: float, high: float) -> str:
-    """Intervals below each other on one axis: (name, {value, low, high}, text) a row."""
+def forest(
+    rows: Sequence[tuple[str, dict, str]], low: float, high: float, ends: tuple[str, str]
+) -> str:
+    """Intervals below each other on one axis from `low` to `high`, which `ends` writes out.
+
+    Args:
+      rows: (name, {value, low, high}, text) each.
+    """
     span = max(high - low, 1e-9)
 
     def place(value: float) -> str:
@@ -93,13 +106,21 @@ def forest(rows: Sequence[tuple[str, dict, str]], low: float, high: float) -> st
 
     height = 40 * len(rows)
     body = ""
+    marks = [(0.0, "start", ends[0]), (1.0, "end", ends[1])]
     if low < 0 < high:
-        body += f'<line x1="{place(0)}" x2="{place(0)}" y1="0" y2="{height}" class="zero"/>'
+        zero = -low / span
+        marks = [mark for mark in marks if abs(mark[0] - zero) > 0.2] + [(zero, "middle", "0")]
+    for share, anchor, text in marks:
+        body += f'<text x="{_at(share)}" y="{height + 12}" text-anchor="{anchor}">{text}</text>'
     for index, (name, found, text) in enumerate(rows):
         y = 40 * index
         body += f'<text x="0" y="{y + 14}">{escape(name)}</text>'
         body += f'<text x="100%" y="{y + 14}" text-anchor="end">{escape(text)}</text>'
         body += f'<line x1="0" x2="100%" y1="{y + 26}" y2="{y + 26}" class="grid"/>'
+        if low < 0 < high:
+            body += (
+                f'<line x1="{place(0)}" x2="{place(0)}" y1="{y + 18}" y2="{y + 34}" class="zero"/>'
+            )
         if found["low"] is not None:
             body += (
                 f'<line x1="{place(found["low"])}" x2="{place(found["high"])}" y1="{y + 26}" '
@@ -107,14 +128,13 @@ def forest(rows: Sequence[tuple[str, dict, str]], low: float, high: float) -> st
             )
         if found["value"] is not None:
             body += f'<circle cx="{place(found["value"])}" cy="{y + 26}" r="5" class="point"/>'
-    return _svg(height, body, "values with 95 % intervals")
+    return _svg(height + 18, body, "values with 95 % intervals")
 
 
 def reliability(bins: Sequence[Sequence[float]]) -> str:
     """Accuracy against confidence; a calibrated model lies on the diagonal."""
-    total = sum(row[0] for row in bins)
+    most = max(row[0] for row in bins)
     body = '<rect x="34" y="6" width="220" height="220" class="frame"/>'
-    body += '<line x1="34" y1="226" x2="254" y2="6" class="grid"/>'
     width = 220 / len(bins)
     for index, (frames, confidence, right) in enumerate(bins):
         if not frames:
@@ -123,10 +143,11 @@ def reliability(bins: Sequence[Sequence[float]]) -> str:
         body += (
             f'<rect x="{34 + index * width + 1:.1f}" y="{226 - height:.1f}" '
             f'width="{width - 2:.1f}" height="{height:.1f}" class="interval" '
-            f'opacity="{0.35 + 0.65 * frames / total:.2f}">'
+            f'opacity="{0.35 + 0.65 * frames / most:.2f}">'
             f"<title>confidence {100 * confidence / frames:.1f} %, right {100 * right / frames:.1f}"
             f" %, {frames:.0f} frames</title></rect>"
         )
+    body += '<line x1="34" y1="226" x2="254" y2="6" class="zero"/>'
     for share in (0, 50, 100):
         body += f'<text x="28" y="{230 - 2.2 * share:.0f}" text-anchor="end">{share}</text>'
         body += f'<text x="{34 + 2.2 * share:.0f}" y="244" text-anchor="middle">{share}</text>'

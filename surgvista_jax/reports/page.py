@@ -17,9 +17,10 @@ from surgvista_jax.reports.words import (
     number,
     sections,
     span,
-    spread,
     title_of,
 )
+
+SPREADS = {"std_over_videos": "videos", "std_over_classes": "classes"}
 
 
 def page(report: dict) -> str:
@@ -29,9 +30,8 @@ def page(report: dict) -> str:
     body = [
         f"<header><h1>{escape(report['system']['name'])}</h1>"
         f'<p class="soft">{report["num_frames"]:,} frames of {escape(report["split"])}</p>'
-        f'<p><span class="badge">{escape(protocol["label"])}</span></p></header>',
+        f'<p><a class="badge" href="#protocol">{escape(protocol["label"])}</a></p></header>',
         _cards(report),
-        _section("The protocol in words", f"<p>{escape(protocol['text'])}</p>"),
     ]
     if report["comparisons"]:
         body.append(_section("Against the baselines", comparison_section(report)))
@@ -46,6 +46,8 @@ def page(report: dict) -> str:
     if report["reliability"]:
         body.append(_section("Calibration", _calibration(report)))
     body.append(_section("All scores", _all_scores(report)))
+    words = f'<p id="protocol">{escape(protocol["text"])}</p>'
+    body.append(_section("The protocol in words", words))
     body.append(_section("Files and notes", _files(report)))
     title = escape(f"{report['system']['name']}: {protocol['name']}")
     return (
@@ -129,11 +131,9 @@ def _videos(report: dict) -> str:
     ]
     names, values = zip(*known, strict=True)
     low = max(0.0, min(0.75, 0.1 * int(10 * min(values))))
-    picture = ""
-    if len(known) <= 400:
-        picture = f'<p class="soft">{escape(title_of(first))}, one dot a video.</p>' + charts.dots(
-            names, values, low, f"{first['title']} of each video"
-        )
+    picture = charts.dots(names, values, low, f"{first['title']} of each video")
+    if picture:
+        picture = f'<p class="soft">{escape(title_of(first))}, one dot a video.</p>' + picture
     rows = [
         [escape(video["video"]), f"{video['frames']:,}"]
         + [number(video["values"][entry["key"]], entry["percent"]) for entry in entries]
@@ -162,20 +162,23 @@ def _calibration(report: dict) -> str:
 def _all_scores(report: dict) -> str:
     parts = []
     for title, entries in sections(report["scores"]):
-        header = [title or "Main scores", "Score", "95 % interval", "Std (N-1)"]
+        header = ["", "Score", "95 % interval"]
+        spreads = [key for key in SPREADS if any(key in entry for entry in entries)]
+        header += [f"Std over {SPREADS[key]}" for key in spreads]
         seeds = "seeds" in entries[0]
         header += ["Std over seeds"] if seeds else []
         rows = []
         for entry in entries:
             percent = entry["percent"]
             row = [escape(title_of(entry)), f"<b>{number(entry['value'], percent)}</b>"]
-            row += [span(entry, percent), spread(entry) or "–"]
+            row.append(span(entry, percent))
+            row += [number(entry.get(key), percent) for key in spreads]
             if seeds:
                 found = entry["seeds"]
                 row.append(f"{number(found['std'], percent)} (n={found['number']})")
             rows.append(row)
-        parts.append(html_table(header, rows))
-    return '<div style="display:grid;gap:18px">' + "".join(parts) + "</div>"
+        parts.append(f"<h3>{escape(title or 'Main scores')}</h3>{html_table(header, rows)}")
+    return "".join(parts) + '<p class="soft" style="margin-top:8px">Std: over N - 1.</p>'
 
 
 def _files(report: dict) -> str:

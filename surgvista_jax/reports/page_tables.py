@@ -1,5 +1,6 @@
 """How are a report's tables and intervals set in HTML?"""
 
+import re
 from collections.abc import Callable, Sequence
 from html import escape
 
@@ -24,6 +25,11 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str =
     )
 
 
+def breakable(name: str) -> str:
+    """A name as HTML that may break where a CamelCase word or an underscore allows it."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=_)", "<wbr>", escape(name))
+
+
 def shaded(value: float | None, text: str, strength: float = 0.55) -> str:
     """A cell whose background grows with a value in 0..1."""
     if value is None:
@@ -39,7 +45,7 @@ def class_tables(report: dict, section: Callable[[str, str], str]) -> list[str]:
         names = list(table["columns"])
         rows = []
         for k, label in enumerate(table["classes"]):
-            row = [escape(label)]
+            row = [breakable(label)]
             for name in names:
                 value = table["columns"][name][k]
                 if name in table["counts"]:
@@ -65,7 +71,7 @@ def confusion_matrix(confusion: dict) -> str:
     rows = []
     for k, name in enumerate(classes):
         total = sum(counts[k])
-        row = [f"{k} {escape(name)}"]
+        row = [f"{k} {breakable(name)}"]
         for j, count in enumerate(counts[k]):
             share = count / total if total else None
             text = "–" if share is None else f"{100 * share:.0f}" if count else "·"
@@ -101,19 +107,28 @@ def comparison_section(report: dict) -> str:
         names = ", ".join(base["name"] for base in report["baselines"])
         unit = "Percentage points" if percent else "Difference"
         parts.append(
-            f'<p class="soft">{unit} better than {escape(names)}; right of the dashed line is '
-            "better. Bars: 95 % intervals.</p>" + charts.forest(rows, low - room, high + room)
+            f'<p class="soft">{unit} better than {escape(names)}; right of 0 is better. '
+            "Bars: 95 % intervals.</p>"
+            + charts.forest(
+                rows,
+                low - room,
+                high + room,
+                (signed(low - room, percent), signed(high + room, percent)),
+            )
         )
-    header = ["Score", "Against", "Ours", "Theirs", "p one-sided", "Holm", "p two-sided", "Holm"]
+    header = ["Score", "Ours", "Theirs", "p one-sided", "Holm", "p two-sided", "Holm"]
+    header += ["Against"] if len(report["baselines"]) > 1 else []
     rows = []
     for item in report["comparisons"]:
-        row = [escape(item["title"]), f'<td class="names">{escape(item["baseline"])}</td>']
+        row = [escape(item["title"])]
         row += [number(item["ours"], item["percent"]), number(item["theirs"], item["percent"])]
         for side in ("one_sided", "two_sided"):
             test = item[side]
             row.append(p_value(test["p_value"] if test else None))
             adjusted = p_value(item[f"holm_{side}"])
             row.append(f"<b>{adjusted}</b>" if test else "–")
+        if len(report["baselines"]) > 1:
+            row.append(escape(item["baseline"]))
         rows.append(row)
     parts.append(html_table(header, rows))
     parts.append(f'<p class="soft" style="margin-top:8px">{escape(test_words(report))}</p>')
@@ -133,12 +148,16 @@ def group_section(report: dict) -> str:
             found = item["scores"][key]
             role = f", {item['role']}" if item.get("role") else ""
             name = f"{item['name']}{role} ({item['videos']})"
-            rows.append((name, found, f"{number(found['value'], percent)}"))
+            text = number(found["value"], percent)
+            if found["low"] is not None:
+                text += f" ({span(found, percent)})"
+            rows.append((name, found, text))
         ends = [row[1][end] for row in rows for end in ("low", "high", "value")]
         ends = [end for end in ends if end is not None] or [0.0, 1.0]
         room = 0.05 * (max(ends) - min(ends) or 1.0)
         parts.append(f"<h3>{escape(entries[key]['title'])}</h3>")
-        parts.append(charts.forest(rows, min(ends) - room, max(ends) + room))
+        low, high = min(ends) - room, max(ends) + room
+        parts.append(charts.forest(rows, low, high, (number(low, percent), number(high, percent))))
         if "gap" in groups:
             found = groups["gap"][key]
             parts.append(

@@ -26,7 +26,7 @@ def evaluate_triplets(predictions: Predictions, protocol: Protocol) -> Evaluatio
         )
         scores.append(
             make.videos_then_classes(
-                f"ap_{name}", f"AP {name.upper()} ({triplet.COMPONENT_NAMES[name]})", values[name]
+                f"ap_{name}", f"AP {name.upper()}, {triplet.COMPONENT_NAMES[name]}", values[name]
             )
         )
         counted = triplet.counted_classes(table, name, choices.null_classes)
