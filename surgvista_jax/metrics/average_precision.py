@@ -16,25 +16,22 @@ _CELLS = 1 << 22  # of a block of [thresholds, resamples]: 32 MiB of float64
 def average_precisions(truth: np.ndarray, score: np.ndarray) -> np.ndarray:
     """AP of each column: truth [N, C] (0 or 1), score [N, C] -> [C]; NaN without positives."""
     truth, score = np.asarray(truth), np.asarray(score)
-    if not len(score):
-        return np.full(score.shape[1], np.nan)
-    order = np.argsort(-score, axis=0, kind="stable")
-    ranked = np.take_along_axis(score, order, axis=0)
-    positive = np.take_along_axis(truth != 0, order, axis=0)
-    # Rank of the last frame that shares a frame's score: precision is taken there.
-    rank = np.arange(1, len(score) + 1)[:, None]
-    closes = np.ones(score.shape, bool)
-    closes[:-1] = ranked[:-1] != ranked[1:]
-    last = np.where(closes, rank, len(score) + 1)[::-1]
-    last = np.minimum.accumulate(last, axis=0)[::-1]
-    found = np.cumsum(positive, axis=0)
-    precision = np.take_along_axis(found, last - 1, axis=0) / last
-    return divide((precision * positive).sum(0), found[-1])
+    return np.array([_one(truth[:, k] != 0, score[:, k]) for k in range(score.shape[1])])
+
+
+def _one(truth: np.ndarray, score: np.ndarray) -> float:
+    """Counts frames and positives at or above the score of each positive."""
+    hits = np.sort(score[truth])
+    if not len(hits):
+        return float("nan")
+    frames = len(score) - np.searchsorted(np.sort(score), hits, side="left")
+    positives = len(hits) - np.searchsorted(hits, hits, side="left")
+    return float((positives / frames).mean())
 
 
 def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
     """AP of one class: truth [N] (0 or 1), score [N]."""
-    return float(average_precisions(np.asarray(truth)[:, None], np.asarray(score)[:, None])[0])
+    return _one(np.asarray(truth) != 0, np.asarray(score))
 
 
 def resampled_average_precision(
