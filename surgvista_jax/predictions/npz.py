@@ -46,7 +46,8 @@ def write_npz(
 def read_npz(path: Path, source: str) -> Predictions:
     """Reads a predictions file; every fault is a UserError that names the file and the key."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because NumPy leaves a torn file open.
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             if not hasattr(file, "files"):
                 raise UserError(f"{source}: a single array; {', '.join(KEYS)} are needed")
             arrays = {key: file[key] for key in file.files if key in KEYS}

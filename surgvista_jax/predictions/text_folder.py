@@ -100,21 +100,22 @@ def _plain(name: str) -> str:
 def class_ids(names: np.ndarray, classes: tuple[str, ...], source: str) -> np.ndarray:
     """Class ids of phase names or numbers, int64 [N]."""
     distinct, inverse = np.unique(names, return_inverse=True)
+    inverse = inverse.ravel()
     if all(re.fullmatch(r"\d+", name) for name in distinct):
         ids = distinct.astype(np.int64)
         if ids.min() >= 1 and classes and ids.max() == len(classes):
             ids = ids - 1  # numbered from 1
-        return ids[inverse.ravel()]
+        return ids[inverse]
     if not classes:
         raise UserError(
-            f"{source}: phases are names such as {distinct[0]!r}, whose order this protocol does "
+            f"{source}: phases are names such as '{distinct[0]}', whose order this protocol does "
             "not fix; give --classes FILE with one name a line"
         )
     known = {_plain(name): index for index, name in enumerate(classes)}
     unknown = [name for name in distinct if _plain(name) not in known]
     if unknown:
-        raise UserError(f"{source}: unknown phase {unknown[0]!r}; known: {', '.join(classes)}")
-    return np.array([known[_plain(name)] for name in distinct])[inverse.ravel()]
+        raise UserError(f"{source}: unknown phase '{unknown[0]}'; known: {', '.join(classes)}")
+    return np.array([known[_plain(name)] for name in distinct])[inverse]
 
 
 def with_truth(

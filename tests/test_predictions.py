@@ -1,0 +1,249 @@
+"""Do files of every layout become the same predictions, and faulty ones one clear line?"""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.catalogue import CHOLEC80, find
+from surgvista_jax.predictions.csv_table import parse_columns, read_csv
+from surgvista_jax.predictions.frames import assemble, at_rate, join, natural_order
+from surgvista_jax.predictions.groups import read_groups
+from surgvista_jax.predictions.npz import read_npz, write_npz
+from surgvista_jax.predictions.reading import ReadingOptions, read_one, read_runs
+from surgvista_jax.predictions.text_folder import class_ids, read_folder, with_truth
+
+META = {"task": "phase", "classes": ["a", "b", "c"], "fps": 1}
+STRICT = find("phase-strict")
+
+
+def arrays(seed: int = 0, videos: tuple = ("v9", "v10"), frames: int = 20) -> dict:
+    generator = np.random.default_rng(seed)
+    score = generator.dirichlet(np.ones(3), size=frames * len(videos)).astype(np.float32)
+    return {
+        "video": np.repeat(videos, frames),
+        "frame": np.tile(np.arange(frames), len(videos)),
+        "score": score,
+        "label": generator.integers(0, 3, frames * len(videos)).astype(np.int32),
+        "meta": META,
+    }
+
+
+def text_folder(folder: Path, name: str, step: int = 1, scale: int = 1) -> Path:
+    """video41 with 5 minutes of preparation, then dissection; `scale` lines a second."""
+    target = folder / name
+    target.mkdir()
+    phases = np.repeat([0, 1], [300 * scale, 300 * scale])[::step]
+    lines = [f"{k * step}\t{CHOLEC80[p]}" for k, p in enumerate(phases)]
+    (target / "video41-phase.txt").write_text("Frame\tPhase\n" + "\n".join(lines) + "\n")
+    return target
+
+
+def test_npz_round_trip_in_natural_order(tmp_path: Path) -> None:
+    written = arrays()
+    shuffled = np.random.default_rng(1).permutation(40)
+    write_npz(
+        tmp_path / "p.npz",
+        **{k: v if k == "meta" else v[shuffled] for k, v in written.items()},
+    )
+    found = read_npz(tmp_path / "p.npz", "p.npz")
+    assert found.videos == ("v9", "v10") and found.fps == 1 and found.classes == ("a", "b", "c")
+    np.testing.assert_array_equal(found.frame, written["frame"])
+    np.testing.assert_allclose(found.score, written["score"])
+    np.testing.assert_array_equal(found.label, written["label"])
+    assert found.rows(1) == slice(20, 40)
+    assert sorted(["v10", "v9", "v1"], key=natural_order) == ["v1", "v9", "v10"]
+
+
+def faults() -> list[tuple[str, dict, str]]:
+    plain = arrays()
+    nan = plain["score"].copy()
+    nan[7, 1] = np.nan
+    return [
+        ("missing", {"score": None}, "array 'score' is missing"),
+        ("nan", {"score": nan}, "1 scores are NaN or infinite, the first at row 7, class 1"),
+        ("short", {"label": plain["label"][:-1]}, "columns differ in length .*label 39"),
+        ("classes", {"score": plain["score"][:, :2]}, "2 columns but meta names 3 classes"),
+        ("fps", {"meta": '{"classes": []}'}, "meta key 'fps' is None"),
+        ("json", {"meta": "{"}, "meta is not JSON"),
+        ("frames", {"frame": plain["frame"] - 1}, "frame -1; frame numbers start at 0"),
+        ("float", {"frame": plain["frame"] / 2}, "`frame` must hold whole numbers"),
+        ("object", {"video": plain["video"].astype(object)}, "holds Python objects"),
+    ]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), faults(), ids=lambda v: str(v)[:8])
+def test_faulty_npz_is_one_line(tmp_path: Path, name: str, change: dict, message: str) -> None:
+    import json
+
+    content = {**arrays(), "meta": json.dumps(META), **change}
+    np.savez(tmp_path / "p.npz", **{k: v for k, v in content.items() if v is not None})
+    with pytest.raises(UserError, match=message) as caught:
+        read_npz(tmp_path / "p.npz", "p.npz")
+    assert str(caught.value).startswith("p.npz: ") and "\n" not in str(caught.value)
+
+
+def test_not_a_zip_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "p.npz").write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(UserError, match="not a readable .npz file"):
+        read_npz(tmp_path / "p.npz", "p.npz")
+
+
+def test_repeats_are_averaged_and_counted() -> None:
+    found = assemble(
+        "p",
+        np.array(["v", "v", "v"]),
+        np.array([0, 1, 1]),
+        1.0,
+        score=np.array([[1, 0], [0.2, 0.8], [0.6, 0.4]]),
+        label=np.array([0, 1, 1]),
+    )
+    np.testing.assert_allclose(found.score, [[1, 0], [0.4, 0.6]])
+    assert "1 repeated frames were merged" in found.notes[0]
+    with pytest.raises(UserError, match="p: video 0, frame 1: the frame occurs more than once"):
+        assemble("p", np.array(["v", "v"]), np.array([1, 1]), 1.0, decision=np.array([0, 1]))
+
+
+@pytest.mark.parametrize(("step", "fps"), [(1, 25), (25, 25)])
+def test_truth_at_25_fps_meets_predictions_at_1(tmp_path: Path, step: int, fps: int) -> None:
+    truth = read_folder(text_folder(tmp_path, "truth", step, 25), "truth", fps, CHOLEC80)
+    predictions = read_folder(text_folder(tmp_path, "pred"), "pred", 1, CHOLEC80)
+    found = with_truth(predictions, truth, 1.0, "error")
+    assert len(found.label) == 600
+    np.testing.assert_array_equal(found.label, found.decision)
+
+
+def test_wrong_fps_is_seen_in_the_durations(tmp_path: Path) -> None:
+    truth = read_folder(text_folder(tmp_path, "truth", 1, 25), "truth", 25, CHOLEC80)
+    predictions = read_folder(text_folder(tmp_path, "pred"), "pred", 25, CHOLEC80)
+    with pytest.raises(
+        UserError, match="at fps 25 the predictions last 24 s, at fps 25 the ground"
+    ):
+        with_truth(predictions, truth, 1.0, "error")
+    # Both taken for 25 fps although both hold one line a second: too short for an operation.
+    one = text_folder(tmp_path, "one")
+    options = ReadingOptions(fps=25, truth=one)
+    with pytest.raises(UserError, match="the median video lasts 2. s, too short.*is fps 1 meant"):
+        read_one(str(tmp_path / "pred"), find("cholec80-strict"), options)
+    # Numbered 0, 25, 50, ... but taken for 1 fps.
+    sparse = read_folder(text_folder(tmp_path, "sparse", 25, 25), "sparse", 1, CHOLEC80)
+    with pytest.raises(UserError, match="25 s apart at fps 1, too sparse"):
+        at_rate(sparse, 1.0)
+
+
+def test_length_mismatch_is_an_error_unless_dropped(tmp_path: Path) -> None:
+    truth = read_folder(text_folder(tmp_path, "truth"), "truth", 1, CHOLEC80)
+    predictions = read_folder(text_folder(tmp_path, "pred"), "pred", 1, CHOLEC80)
+    short = predictions.take(np.arange(595))
+    with pytest.raises(UserError, match="video41: 595 predicted frames but 600 .*--missing=drop"):
+        with_truth(short, truth, 1.0, "error")
+    found = with_truth(short, truth, 1.0, "drop")
+    assert len(found.label) == 595 and "5 frames were left out" in found.notes[-1]
+    with pytest.raises(UserError, match="no ground truth for video42"):
+        other = text_folder(tmp_path, "other")
+        (other / "video41-phase.txt").rename(other / "video42-phase.txt")
+        with_truth(read_folder(other, "other", 1, CHOLEC80), truth, 1.0, "error")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Frame\tPhase\n0\tPreparation\n0\tPreparation\n", "frame 0 comes after frame 0"),
+        ("Frame\tPhase\n0\tPreparing\n", "unknown phase 'Preparing'; known: Preparation, Calot"),
+        ("Frame\tPhase\n", "no frames in this file"),
+    ],
+)
+def test_faulty_text_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "video41.txt").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_folder(tmp_path, "pred", 1, CHOLEC80)
+
+
+def test_text_variants_mean_the_same(tmp_path: Path) -> None:
+    (tmp_path / "video1.txt").write_text("0 preparation\n1 calot_triangle_dissection\n")
+    (tmp_path / "video2_pred.txt").write_text("Preparation\nCalotTriangleDissection\n")
+    (tmp_path / "video3-phase.txt.gz").write_bytes(
+        gzip.compress(b"Frame,Phase\r\n0,Preparation\r\n1,Calot Triangle Dissection\r\n")
+    )
+    found = read_folder(tmp_path, "pred", 1, CHOLEC80)
+    assert found.videos == ("video1", "video2", "video3")
+    assert found.decision.tolist() == [0, 1] * 3
+    with pytest.raises(UserError, match="no .txt files"):
+        (tmp_path / "empty").mkdir()
+        read_folder(tmp_path / "empty", "empty", 1, CHOLEC80)
+
+
+def test_numbers_may_start_at_one_and_names_need_an_order() -> None:
+    assert class_ids(np.array(["1", "7"]), CHOLEC80, "p").tolist() == [0, 6]
+    assert class_ids(np.array(["0", "6"]), CHOLEC80, "p").tolist() == [0, 6]
+    with pytest.raises(UserError, match="give --classes FILE"):
+        class_ids(np.array(["x"]), (), "p")
+
+
+def test_csv_with_other_column_names(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("case,t,truth,p_a,p_b\nv1,0.0,a,0.9,0.1\nv1,0.04,b,0.2,0.8\nv1,0.08,,0.5,0.5\n")
+    columns = parse_columns("video=case,second=t,label=truth,score=p_")
+    found = read_csv(path, "p.csv", columns, 25, ())
+    assert found.classes == ("a", "b") and found.frame.tolist() == [0, 1, 2]
+    assert found.label.tolist() == [0, 1, -1]
+    ready = read_one(str(path), STRICT, ReadingOptions(fps=25, columns=columns))
+    assert len(ready.label) == 2 and "1 unlabelled frames" in ready.notes[0]
+    with pytest.raises(UserError, match="no column 'frame' for frame; the file has case, t, truth"):
+        read_csv(path, "p.csv", parse_columns(""), 25, ())
+    with pytest.raises(UserError, match="write role=column"):
+        parse_columns("vid=case")
+    path.write_text("video,frame,label,prediction\nv,0,0,0\nv,x,0,0\n")
+    with pytest.raises(UserError, match="line 3: column 'frame' holds 'x', not a number"):
+        read_csv(path, "p.csv", parse_columns(""), 1, ("a", "b"))
+
+
+def test_folds_are_joined_and_seeds_kept_apart(tmp_path: Path) -> None:
+    for name, seed, videos in (("a", 0, ("v1",)), ("b", 1, ("v2",)), ("c", 2, ("v1", "v2"))):
+        write_npz(tmp_path / f"{name}.npz", **arrays(seed, videos))
+    a, b, c = (str(tmp_path / f"{name}.npz") for name in "abc")
+    folds = read_runs([a, b], STRICT, ReadingOptions())
+    assert len(folds) == 1 and folds[0].videos == ("v1", "v2")
+    assert len(read_runs([c, c], STRICT, ReadingOptions())) == 2
+    with pytest.raises(UserError, match="share 1 videos but not all"):
+        read_runs([a, c], STRICT, ReadingOptions())
+    with pytest.raises(UserError, match="differ in fps or classes"):
+        write_npz(tmp_path / "b.npz", **{**arrays(1, ("v2",)), "meta": {**META, "fps": 2}})
+        join([read_npz(tmp_path / "a.npz", "a"), read_npz(tmp_path / "b.npz", "b")])
+
+
+def test_protocol_and_file_must_fit(tmp_path: Path) -> None:
+    write_npz(tmp_path / "p.npz", **arrays())
+    path = str(tmp_path / "p.npz")
+    with pytest.raises(UserError, match="3 columns of scores, but cholec80-strict has 7 classes"):
+        read_one(path, find("cholec80-strict"), ReadingOptions())
+    with pytest.raises(UserError, match=r"needs label and score of one shape \[N, C\]"):
+        read_one(path, find("cholect50-rdv"), ReadingOptions())
+    with pytest.raises(UserError, match="no such file"):
+        read_one(str(tmp_path / "q.npz"), STRICT, ReadingOptions())
+    write_npz(tmp_path / "p.npz", **{**arrays(), "label": None})
+    with pytest.raises(UserError, match="holds no labels; give --truth DIR"):
+        read_one(path, STRICT, ReadingOptions())
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="--fps is needed"):
+        read_one(str(tmp_path / "folder"), STRICT, ReadingOptions())
+    write_npz(tmp_path / "p.npz", **{**arrays(), "score": 3 * arrays()["score"]})
+    assert "not probabilities" in read_one(path, STRICT, ReadingOptions()).notes[0]
+
+
+def test_groups_from_csv_and_dataset_folder(tmp_path: Path) -> None:
+    (tmp_path / "g.csv").write_text("video,centre\nv1,Bern\nv2,Milan\n")
+    assert read_groups(tmp_path / "g.csv", "centre", ["v2", "v1"]) == ["Milan", "Bern"]
+    with pytest.raises(UserError, match="no centre is given for v3"):
+        read_groups(tmp_path / "g.csv", "centre", ["v3"])
+    with pytest.raises(UserError, match="columns video and patient are needed"):
+        read_groups(tmp_path / "g.csv", "patient", ["v1"])
+    (tmp_path / "dataset.json").write_text('{"procedure": "bypass"}')
+    (tmp_path / "videos.jsonl").write_text('{"video": "v1", "patient": "p7"}\n')
+    assert read_groups(tmp_path, "patient", ["v1"]) == ["p7"]
+    assert read_groups(tmp_path, "procedure", ["v1"]) == ["bypass"]
+    (tmp_path / "videos.jsonl").write_text("{")
+    with pytest.raises(UserError, match="not a dataset folder"):
+        read_groups(tmp_path, "patient", ["v1"])

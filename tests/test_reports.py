@@ -1,0 +1,282 @@
+"""Do reports say what the scores say, and compare like with like?"""
+
+import re
+
+import numpy as np
+import pytest
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics import phase
+from surgvista_jax.metrics.averaging import summarise
+from surgvista_jax.metrics.catalogue import CHOLEC80, find
+from surgvista_jax.metrics.scores import mean_of_videos
+from surgvista_jax.metrics.statistics import bootstrap_weights
+from surgvista_jax.predictions.frames import Predictions, assemble
+from surgvista_jax.reports import build, charts, comparison, page_tables, words
+from surgvista_jax.reports.build import Grouping, System, build_report, plain
+from surgvista_jax.reports.grouping import group_report
+from surgvista_jax.reports.markdown import markdown
+from surgvista_jax.reports.page import page
+from surgvista_jax.reports.scoring import evaluate_run
+from surgvista_jax.reports.screen import screen
+
+
+@pytest.fixture(autouse=True)
+def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These predictions were never files."""
+    monkeypatch.setattr(build, "source_digest", lambda source: "0" * 64)
+
+
+def operations(seed: int, wrong: float, source: str = "run") -> Predictions:
+    """Six cholecystectomies of 700 s; the fifth lacks phase 5."""
+    truth_of, generator = np.random.default_rng(0), np.random.default_rng(seed)
+    videos, frames, labels, scores = [], [], [], []
+    for video in range(6):
+        order = [0, 1, 2, 3, 4, 6] if video == 4 else range(7)
+        cuts = np.sort(truth_of.choice(np.arange(20, 680), len(order) - 1, replace=False))
+        label = np.repeat(order, np.diff([0, *cuts, 700]))
+        found = np.where(generator.random(700) < wrong, generator.integers(0, 7, 700), label)
+        score = generator.random((700, 7)) + 3 * np.eye(7)[found]
+        videos.append(np.full(700, f"video{41 + video}"))
+        frames.append(np.arange(700))
+        labels.append(label)
+        scores.append(score / score.sum(1, keepdims=True))
+    score = np.concatenate(scores)
+    found = assemble(
+        source,
+        np.concatenate(videos),
+        np.concatenate(frames),
+        1.0,
+        score=score,
+        decision=score.argmax(1),
+        label=np.concatenate(labels),
+        classes=CHOLEC80,
+    )
+    return found
+
+
+def system(name: str, *runs: Predictions) -> System:
+    return System(name, list(runs))
+
+
+PROTOCOL = find("cholec80-relaxed-official")
+
+
+def test_report_holds_the_scores_of_the_metrics() -> None:
+    run = operations(1, 0.2)
+    report = build_report(find("cholec80-strict"), system("a", run), samples=50)
+    scores = {entry["key"]: entry for entry in report["scores"]}
+    pairs = [(run.label[run.rows(k)], run.decision[run.rows(k)]) for k in range(6)]
+    confusions = phase.confusion_matrices(pairs, 7)
+    jaccard = summarise(phase.per_class(confusions, "gt_only")["jaccard"])
+    assert scores["jaccard"]["value"] == pytest.approx(jaccard.videos_then_classes)
+    assert scores["jaccard"]["std_over_classes"] == pytest.approx(jaccard.std_over_classes)
+    assert scores["jaccard"]["std_over_videos"] == pytest.approx(jaccard.std_over_videos)
+    assert scores["jaccard_video"]["value"] == pytest.approx(jaccard.classes_then_videos)
+    assert scores["accuracy_pooled"]["value"] == phase.pooled_accuracy(confusions)
+    for entry in report["scores"]:
+        assert entry["low"] <= entry["value"] <= entry["high"], entry["key"]
+    assert report["confusion"]["counts"] == confusions.sum(0).tolist()
+    assert report["protocol"]["digest"] == find("cholec80-strict").digest
+    assert "none of the test splits" in report["split"]
+    assert any("in a video that lacks them: 1 cases" in note for note in report["notes"])
+
+
+def test_order_of_videos_changes_nothing() -> None:
+    run = operations(1, 0.2)
+    names = np.array(run.videos)[::-1][run.video_index]
+    turned = assemble(
+        "turned",
+        names,
+        run.frame,
+        1.0,
+        score=run.score,
+        decision=run.decision,
+        label=run.label,
+        classes=CHOLEC80,
+    )
+    ones = np.ones(6)
+    for ours, theirs in zip(
+        evaluate_run(run, PROTOCOL).scores, evaluate_run(turned, PROTOCOL).scores, strict=True
+    ):
+        assert ours.value(ones) == pytest.approx(theirs.value(ones), abs=1e-12), ours.key
+
+
+def test_perfect_predictions_score_one() -> None:
+    for score in evaluate_run(operations(1, 0.0), PROTOCOL).scores:
+        if score.higher_is_better:
+            assert score.value(np.ones(6)) == pytest.approx(1.0), score.key
+
+
+def test_a_better_model_is_found_better_and_p_has_its_floor() -> None:
+    report = build_report(
+        PROTOCOL,
+        system("ours", operations(1, 0.1)),
+        [system("base", operations(2, 0.4))],
+        samples=200,
+    )
+    assert [item["key"] for item in report["comparisons"]] == list(PROTOCOL.primary)
+    for item in report["comparisons"]:
+        assert item["difference"]["low"] > 0
+        assert item["one_sided"]["p_value"] == item["one_sided"]["smallest_p"] == 1 / 64
+        assert item["holm_one_sided"] == pytest.approx(4 / 64)
+        assert item["two_sided"]["p_value"] == 1 / 32
+    assert "smallest p that can be reached is 0.0156 one-sided and 0.0312" in words.test_words(
+        report
+    )
+
+
+def test_a_model_equals_itself() -> None:
+    run = operations(1, 0.2)
+    report = build_report(PROTOCOL, system("a", run), [system("b", run)], samples=50)
+    for item in report["comparisons"]:
+        assert item["difference"] == {
+            "value": 0.0,
+            "low": 0.0,
+            "high": 0.0,
+            "level": 0.95,
+            "samples": 50,
+        }
+        assert item["one_sided"]["num_zeros"] == 6 and item["one_sided"]["p_value"] == 1.0
+
+
+def test_lower_is_better_turns_the_sign() -> None:
+    values = np.array([0.1, 0.2, 0.3])
+    ours = mean_of_videos("ece", "ECE", values, higher_is_better=False)
+    theirs = mean_of_videos("ece", "ECE", values + 0.1, higher_is_better=False)
+    found = comparison.compare("b", ours, theirs, bootstrap_weights(3, 20, 0), None)
+    assert found.difference.value == pytest.approx(0.1)
+    assert found.one_sided.p_value == 1 / 8
+
+
+def test_seeds_are_averaged_and_spread() -> None:
+    runs = [operations(seed, 0.2, f"run{seed}") for seed in (1, 2, 3)]
+    report = build_report(PROTOCOL, system("a", *runs), samples=50)
+    entry = report["scores"][0]
+    single = [evaluate_run(run, PROTOCOL).scores[0].value() for run in runs]
+    assert entry["value"] == pytest.approx(np.mean(single))
+    assert entry["seeds"]["std"] == pytest.approx(np.std(single, ddof=1))
+    assert entry["seeds"]["number"] == 3 and any("3 runs" in note for note in report["notes"])
+
+
+def test_other_frames_or_truth_are_refused() -> None:
+    run = operations(1, 0.2, "ours")
+    with pytest.raises(UserError, match="b and ours differ in the frames of video41"):
+        comparison.check_same_frames(run, _named(run.take(np.arange(1, 4200)), "b"))
+    with pytest.raises(UserError, match="differ in videos, the first video41"):
+        comparison.check_same_frames(run, _named(run.take(np.arange(700, 4200)), "b"))
+    other = _named(run, "b", label=np.zeros_like(run.label))
+    with pytest.raises(UserError, match="differ in the ground truth of video41"):
+        comparison.check_same_frames(run, other)
+
+
+def _named(run: Predictions, source: str, **changes) -> Predictions:
+    from dataclasses import replace
+
+    return replace(run, source=source, **changes)
+
+
+def test_gaps_are_refused_where_boundaries_are_relaxed() -> None:
+    run = operations(1, 0.2)
+    holed = run.take(np.delete(np.arange(4200), np.arange(100, 130)))
+    with pytest.raises(UserError, match="video41 has no frame between 99 and 130 s"):
+        evaluate_run(holed, PROTOCOL)
+    evaluate_run(holed, find("cholec80-strict"))
+
+
+def test_groups_and_the_gap_between_internal_and_external() -> None:
+    score = mean_of_videos("accuracy", "Accuracy", np.array([0.9, 0.8, 0.5, 0.6, 0.7]))
+    names = ["Bern", "Bern", "Milan", "Milan", "Oslo"]
+    found = group_report([score], "centre", names, ["Bern"], samples=200, seed=0)
+    values = {item["name"]: item["scores"]["accuracy"] for item in found["items"]}
+    assert values["Bern"]["value"] == pytest.approx(0.85) and values["Milan"]["low"] == 0.5
+    assert np.isnan(values["Oslo"]["low"])  # one video has no interval
+    assert [item["role"] for item in found["items"]] == ["internal", "external", "external"]
+    assert found["gap"]["accuracy"]["value"] == pytest.approx(0.25)
+    with pytest.raises(UserError, match="--internal Rome: no such centre"):
+        group_report([score], "centre", names, ["Rome"], samples=9, seed=0)
+
+
+def test_patients_become_the_unit() -> None:
+    grouping = Grouping("patient", ["p1", "p1", "p2", "p2", "p3", "p3"])
+    report = build_report(
+        PROTOCOL,
+        system("a", operations(1, 0.1)),
+        [system("b", operations(2, 0.4))],
+        grouping,
+        samples=50,
+    )
+    assert report["unit"] == "patient" and report["num_units"] == 3
+    assert report["comparisons"][0]["one_sided"]["num_pairs"] == 3
+    assert "patients paired (3 pairs)" in words.test_words(report)
+
+
+def test_renderings_hold_the_numbers_and_the_page_stands_alone() -> None:
+    run = operations(1, 0.2, "a<b>.npz")
+    report = build_report(
+        PROTOCOL,
+        System("a<b>.npz", [run]),
+        [system("base", operations(2, 0.4))],
+        Grouping("centre", ["x", "x", "x", "y", "y", "y"], ("x",)),
+        samples=50,
+    )
+    accuracy = words.number(report["scores"][0]["value"])
+    for text in (screen(report), markdown(report), page(report)):
+        assert (
+            accuracy in text
+            and PROTOCOL.digest in text
+            and "GallbladderRetraction" in (text.replace("<wbr>", ""))
+        )
+    html = page(report)
+    assert "a&lt;b&gt;.npz" in html and "a<b>" not in html
+    assert not re.search(r"(?:src|href)=\"(?!#)|url\(|@import|<script|https?://", html)
+    assert html.count("<svg") >= 4 + 1 + 6 + 1 and "video4" in html
+    assert 'name="viewport"' in html and "{'" not in html and "nan" not in html.lower()
+
+
+def test_triplets_criteria_and_clips_are_reported() -> None:
+    generator = np.random.default_rng(0)
+    video, frame = np.repeat(["6", "51"], 30), np.tile(np.arange(30), 2)
+    label = (generator.random((60, 100)) < 0.03).astype(np.uint8)
+    several = assemble("t", video, frame, 1.0, score=generator.random((60, 100)), label=label)
+    report = build_report(find("cholect50-rdv"), system("t", several), samples=20)
+    assert [entry["key"] for entry in report["scores"]][:2] == ["ap_ivt", "ap_i"]
+    assert len(report["tables"]) == 6 and "Table of 100 classes" in page(report)
+    ratings = generator.integers(0, 4, (60, 3)) / 3
+    criteria = assemble(
+        "c",
+        video,
+        frame,
+        1.0,
+        score=generator.random((60, 3)),
+        label=ratings,
+        classes=("C1", "C2", "C3"),
+    )
+    report = build_report(find("endoscapes-cvs50"), system("c", criteria), samples=20)
+    assert "C3" in page(report) and report["scores"][0]["key"] == "mean_ap"
+    score = generator.dirichlet(np.ones(4), 60)
+    clips = assemble(
+        "s",
+        np.array([f"clip{k}" for k in range(60)]),
+        np.zeros(60, int),
+        1.0,
+        score=score,
+        decision=score.argmax(1),
+        label=generator.integers(0, 4, 60),
+        classes=tuple("abcd"),
+    )
+    report = build_report(find("clips-single"), system("s", clips), samples=20)
+    assert report["scores"][0]["value"] == pytest.approx((clips.decision == clips.label).mean())
+    assert markdown(report) and screen(report)
+
+
+def test_pieces_of_the_page() -> None:
+    assert charts.dots(["a"] * 50, [1.0] * 50, 0.0, "piled") == ""
+    assert charts.colour(0) == charts.colour(len(charts.COLOURS))
+    assert page_tables.breakable("CalotTriangle<x>") == "Calot<wbr>Triangle&lt;x&gt;"
+    assert words.p_value(0.03125) == "0.0312" and words.p_value(1e-9) == "1.0e-09"
+    assert words.number(None) == "–" and words.signed(-0.01) == "-1.00"
+    assert plain({"a": np.array([np.nan, 1.0]), "b": (np.int64(2), float("inf"))}) == {
+        "a": [None, 1.0],
+        "b": [2, None],
+    }
