@@ -1,6 +1,7 @@
 """Do triplet scores agree with the field's package, traps included?"""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -209,3 +210,17 @@ def test_faults_are_one_line() -> None:
         triplet.video_average_precisions([(truth, score)], CHOLECT50, "ivt", absent="drop")
     with pytest.raises(UserError, match="choose i, v, t, iv, it, ivt"):
         triplet.component(truth, CHOLECT50, "vt")
+
+
+def test_cholect50_table_is_the_official_label_file() -> None:
+    path = Path(__file__).parents[2] / "shared" / "realdata" / "cholect50" / "label_mapping.txt"
+    if not path.exists():
+        pytest.skip(f"no official label file at {path}")
+    rows = np.loadtxt(path, delimiter=",", comments="#", dtype=int)
+    np.testing.assert_array_equal(rows[:, 1:4], CHOLECT50.rows)
+    np.testing.assert_array_equal(
+        np.unique(rows[:, 4], return_inverse=True)[1].ravel(), CHOLECT50.component_ids("iv")
+    )
+    np.testing.assert_array_equal(
+        np.unique(rows[:, 5], return_inverse=True)[1].ravel(), CHOLECT50.component_ids("it")
+    )

@@ -1,1 +1,1 @@
-"""Scores of surgical video recognition, with NumPy, SciPy and scikit-learn alone (no JAX)."""
+"""Scores of surgical video recognition, with NumPy alone (no JAX)."""
