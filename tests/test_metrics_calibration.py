@@ -54,6 +54,8 @@ def test_extremes() -> None:
     assert brier_sums(label, score).tolist() == [0, 0]
     assert brier_sums(np.array([1]), score[:1]).tolist() == [2]
     assert reliability_bins(label, score)[-1, 0] == 2  # confidence 1 lies in the last bin
+    edge = reliability_bins(np.array([0]), np.array([[0.6, 0.4]]))
+    assert edge[8, 0] == 1  # 0.6 is the upper edge of the ninth of fifteen bins
 
 
 def test_logits_are_refused() -> None:

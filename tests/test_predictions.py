@@ -175,6 +175,13 @@ def test_text_variants_mean_the_same(tmp_path: Path) -> None:
         read_folder(tmp_path / "empty", "empty", 1, CHOLEC80)
 
 
+def test_frames_numbered_from_one_start_at_second_zero(tmp_path: Path) -> None:
+    (tmp_path / "01.txt").write_text("Frame\tPhase\n1\t1\n2\t7\n")
+    found = read_folder(tmp_path, "labels", 1, CHOLEC80)
+    assert found.frame.tolist() == [0, 1] and found.decision.tolist() == [0, 6]
+    assert "numbered from 1" in found.notes[0]
+
+
 def test_numbers_may_start_at_one_and_names_need_an_order() -> None:
     assert class_ids(np.array(["1", "7"]), CHOLEC80, "p").tolist() == [0, 6]
     assert class_ids(np.array(["0", "6"]), CHOLEC80, "p").tolist() == [0, 6]

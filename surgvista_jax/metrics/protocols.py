@@ -90,15 +90,17 @@ class Protocol:
         """What a report prints: name, version and digest."""
         return f"{self.name} v{self.version} ({self.digest})"
 
-    def recognise_split(self, videos: Sequence[str]) -> str:
-        """Says in words which known test split the videos are."""
+    def recognise_split(self, videos: Sequence[str], num_frames: int) -> str:
+        """Says in words which known test split the videos are, and whether whole."""
         if not self.splits:
             return f"{len(videos)} videos; no test split is on record for this protocol"
         numbers = [video_number(video) for video in videos]
         for split in self.splits:
             if None not in numbers and len(numbers) == len(split.numbers) == len(set(numbers)):
                 if set(numbers) == split.numbers:
-                    return f"{len(videos)} videos: {split.name}"
+                    whole = split.frames in (None, num_frames)
+                    odd = "" if whole else f" (whose videos have {split.frames:,} frames)"
+                    return f"{len(videos)} videos: {split.name}{odd}"
         known = "; ".join(split.name for split in self.splits)
         return (
             f"{len(videos)} videos, which are none of the test splits on record ({known}): do not "

@@ -48,15 +48,17 @@ def read_folder(folder: Path, source: str, fps: float, classes: tuple[str, ...])
         videos.append(np.full(len(frame), video))
         frames.append(frame)
         labels.extend(label)
-    decision = class_ids(np.array(labels), classes, source)
-    return assemble(
+    from_one = all(frame[0] == 1 for frame in frames)
+    found = assemble(
         source,
         np.concatenate(videos),
-        np.concatenate(frames),
+        np.concatenate(frames) - from_one,
         fps,
-        decision=decision,
+        decision=class_ids(np.array(labels), classes, source),
         classes=classes,
     )
+    note = f"{source}: frames are numbered from 1; frame 1 was taken for second 0"
+    return replace(found, notes=(*found.notes, note)) if from_one else found
 
 
 def _read_file(path: Path, source: str) -> tuple[np.ndarray, list[str]]:

@@ -77,7 +77,7 @@ def build_report(
         "protocol": _protocol(protocol),
         "system": _system(system),
         "baselines": [_system(base) for base in baselines],
-        "split": protocol.recognise_split(first.videos),
+        "split": protocol.recognise_split(first.videos, len(first.frame)),
         "num_videos": len(first.videos),
         "num_frames": len(first.frame),
         "unit": "video" if cluster is None else "patient",
