@@ -124,6 +124,11 @@ def test_patients_are_drawn_whole() -> None:
     np.testing.assert_array_equal(bootstrap_weights(6, 5, 7), bootstrap_weights(6, 5, 7))
 
 
+def test_one_video_has_no_interval() -> None:
+    found = bootstrap(lambda w: np.nan_to_num(w[:, 0]), 1, samples=20)
+    assert np.isnan(found.low) and found.samples == 0 and found.value == 1.0
+
+
 def test_undefined_resamples_are_counted_out() -> None:
     found = interval(0.5, np.array([0.4, np.nan, 0.6]))
     assert found.samples == 2 and found.low < found.high

@@ -197,6 +197,15 @@ def test_groups_and_the_gap_between_internal_and_external() -> None:
         group_report([score], "centre", names, ["Rome"], samples=9, seed=0)
 
 
+def test_one_video_has_scores_but_no_interval() -> None:
+    one = operations(1, 0.2).take(np.arange(700))
+    report = build_report(PROTOCOL, system("a", one), [system("b", one)], samples=20)
+    for entry in report["scores"]:
+        assert entry["value"] is not None and entry["low"] is None, entry["key"]
+    assert "No intervals: a single video" in screen(report) and "No intervals" in page(report)
+    assert report["split"].startswith("1 video, which are none")
+
+
 def test_patients_become_the_unit() -> None:
     grouping = Grouping("patient", ["p1", "p1", "p2", "p2", "p3", "p3"])
     report = build_report(

@@ -92,18 +92,19 @@ class Protocol:
 
     def recognise_split(self, videos: Sequence[str], num_frames: int) -> str:
         """Says in words which known test split the videos are, and whether whole."""
+        several = f"{len(videos)} video{'' if len(videos) == 1 else 's'}"
         if not self.splits:
-            return f"{len(videos)} videos; no test split is on record for this protocol"
+            return f"{several}; no test split is on record for this protocol"
         numbers = [video_number(video) for video in videos]
         for split in self.splits:
             if None not in numbers and len(numbers) == len(split.numbers) == len(set(numbers)):
                 if set(numbers) == split.numbers:
                     whole = split.frames in (None, num_frames)
                     odd = "" if whole else f" (whose videos have {split.frames:,} frames)"
-                    return f"{len(videos)} videos: {split.name}{odd}"
+                    return f"{several}: {split.name}{odd}"
         known = "; ".join(split.name for split in self.splits)
         return (
-            f"{len(videos)} videos, which are none of the test splits on record ({known}): do not "
+            f"{several}, which are none of the test splits on record ({known}): do not "
             "compare the scores with those of other splits"
         )
 

@@ -128,11 +128,22 @@ def bootstrap_weights(
     Args:
       cluster: int [num_videos], the patient (0..) of each video if patients are to be drawn rather
         than videos; all videos of a drawn patient come along.
+
+    NaN for a single video (patient): from one there is no telling how sure a score is.
     """
     units = num_videos if cluster is None else int(np.max(cluster)) + 1
+    if units < 2:  # one unit drawn again and again would pass for certainty
+        return np.full((samples, num_videos), np.nan)
     generator = np.random.default_rng(seed)
     draws = generator.multinomial(units, np.full(units, 1 / units), size=samples)
     return (draws if cluster is None else draws[:, cluster]).astype(np.float64)
+
+
+def resample(score: Callable[[np.ndarray], np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """A score under each row of bootstrap weights, [B]; NaN where there are no weights."""
+    if np.isnan(weights).any():
+        return np.full(len(weights), np.nan)
+    return score(weights)
 
 
 @dataclass(frozen=True)
@@ -147,7 +158,10 @@ class Interval:
 
 
 def interval(value: float, resampled: np.ndarray, level: float = 0.95) -> Interval:
-    """The percentile interval of resampled values [B]; resamples without a value are left out."""
+    """The percentile interval of resampled values [B]; resamples without a value are left out.
+
+    `low` and `high` are NaN where no resample has a value.
+    """
     resampled = np.asarray(resampled, dtype=np.float64)
     defined = resampled[~np.isnan(resampled)]
     if not len(defined):
@@ -172,7 +186,8 @@ def bootstrap(
     the same drawn videos.
     """
     value = score(np.ones((1, num_videos)))[0]
-    return interval(value, score(bootstrap_weights(num_videos, samples, seed, cluster)), level)
+    weights = bootstrap_weights(num_videos, samples, seed, cluster)
+    return interval(value, resample(score, weights), level)
 
 
 def over_seeds(values: np.ndarray) -> tuple[float, float, int]:

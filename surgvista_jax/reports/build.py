@@ -17,7 +17,7 @@ from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.protocols import Protocol
 from surgvista_jax.metrics.scores import Score, mean_over_runs
 from surgvista_jax.metrics.segments import runs as segments_of
-from surgvista_jax.metrics.statistics import bootstrap_weights, interval, over_seeds
+from surgvista_jax.metrics.statistics import bootstrap_weights, interval, over_seeds, resample
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.reports.comparison import Comparison, adjusted, check_same_frames, compare
 from surgvista_jax.reports.grouping import group_report
@@ -178,7 +178,7 @@ def _score(
     score: Score, evaluations: list[Evaluation], weights: np.ndarray, protocol: Protocol
 ) -> dict:
     ones = np.ones(weights.shape[1])
-    found = interval(score.value(ones), score.of_weights(weights), LEVEL)
+    found = interval(score.value(ones), resample(score.of_weights, weights), LEVEL)
     entry = {
         "key": score.key,
         "title": score.title,

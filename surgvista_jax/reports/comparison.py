@@ -7,7 +7,7 @@ import numpy as np
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.averaging import divide
 from surgvista_jax.metrics.scores import Score
-from surgvista_jax.metrics.statistics import Interval, Wilcoxon, holm, interval, wilcoxon
+from surgvista_jax.metrics.statistics import Interval, Wilcoxon, holm, interval, resample, wilcoxon
 from surgvista_jax.predictions.frames import Predictions
 
 ZERO_RULE = "wilcox"
@@ -59,7 +59,9 @@ def compare(
     sign = 1.0 if ours.higher_is_better else -1.0
     ones = np.ones((1, weights.shape[1]))
     a, b = float(ours.of_weights(ones)[0]), float(theirs.of_weights(ones)[0])
-    resampled = sign * (ours.of_weights(weights) - theirs.of_weights(weights))
+    resampled = resample(
+        lambda drawn: sign * (ours.of_weights(drawn) - theirs.of_weights(drawn)), weights
+    )
     one_sided = two_sided = None
     if ours.per_video is not None and theirs.per_video is not None:
         differences = sign * (ours.per_video - theirs.per_video)

@@ -6,24 +6,17 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.scores import Score
-from surgvista_jax.metrics.statistics import Interval, bootstrap_weights, interval
-
-MIN_UNITS = 2  # with fewer videos (patients) a group has a value but no interval
+from surgvista_jax.metrics.statistics import Interval, bootstrap_weights, interval, resample
 
 
 def group_weights(
     members: np.ndarray, samples: int, seed: int, cluster: np.ndarray | None
-) -> np.ndarray | None:
-    """Resamples within a group: [samples, V], zero outside; None below two units."""
+) -> np.ndarray:
+    """Resamples within a group: [samples, V], zero outside; NaN for a group of one unit."""
     inside = np.flatnonzero(members)
-    if cluster is None:
-        units = None
-        number = len(inside)
-    else:
+    units = None
+    if cluster is not None:
         units = np.unique(cluster[inside], return_inverse=True)[1].ravel()
-        number = int(units.max()) + 1
-    if number < MIN_UNITS:
-        return None
     weights = np.zeros((samples, len(members)))
     weights[:, inside] = bootstrap_weights(len(inside), samples, seed, units)
     return weights
@@ -83,7 +76,7 @@ def _item(
     values = {}
     for score in scores:
         value = score.value(members.astype(np.float64))
-        resampled = np.array([np.nan]) if weights is None else score.of_weights(weights)
+        resampled = resample(score.of_weights, weights)
         values[score.key] = as_dict(interval(value, resampled))
     return {"name": name, "videos": int(members.sum()), "scores": values}
 
@@ -103,8 +96,6 @@ def _gap(
     for score in scores:
         sign = 1.0 if score.higher_is_better else -1.0
         value = score.value(inside.astype(float)) - score.value((~inside).astype(float))
-        resampled = np.array([np.nan])
-        if all(weights is not None for weights in drawn):
-            resampled = score.of_weights(drawn[0]) - score.of_weights(drawn[1])
+        resampled = resample(score.of_weights, drawn[0]) - resample(score.of_weights, drawn[1])
         gap[score.key] = as_dict(interval(sign * value, sign * resampled))
     return gap

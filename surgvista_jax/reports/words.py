@@ -53,6 +53,8 @@ def title_of(entry: dict) -> str:
 
 def interval_words(report: dict) -> str:
     boot = report["bootstrap"]
+    if report["num_units"] < 2:
+        return f"No intervals: a single {report['unit']} cannot tell how sure a score is."
     return (
         f"{100 * boot['level']:.0f} % intervals: percentiles of {boot['samples']} resamples of "
         f"{report['num_units']} {report['unit']}s, drawn with replacement (seed {boot['seed']})."
