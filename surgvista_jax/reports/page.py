@@ -130,7 +130,7 @@ def _videos(report: dict) -> str:
         if video["values"][first["key"]] is not None
     ]
     names, values = zip(*known, strict=True)
-    low = max(0.0, min(0.75, 0.1 * int(10 * min(values))))
+    low = 0.2 * min(4, int(5 * min(values)))  # so that its four parts end on whole numbers
     picture = charts.dots(names, values, low, f"{first['title']} of each video")
     if picture:
         picture = f'<p class="soft">{escape(title_of(first))}, one dot a video.</p>' + picture

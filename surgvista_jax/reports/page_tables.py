@@ -27,7 +27,7 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str =
 
 def breakable(name: str) -> str:
     """A name as HTML that may break where a CamelCase word or an underscore allows it."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=_)", "<wbr>", escape(name))
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[_/])", "<wbr>", escape(name))
 
 
 def shaded(value: float | None, text: str, strength: float = 0.55) -> str:

@@ -108,15 +108,17 @@ def _averages(accuracy: np.ndarray, table: dict, prefix: str, section: str) -> l
 
 
 def _pooled(confusions: np.ndarray, choices: PhaseChoices) -> list[Score]:
-    section = "Frames of all videos pooled"
+    section = "Frames of all videos together"
     hits = np.trace(confusions, axis1=1, axis2=2).astype(np.float64)
     frames = confusions.sum((1, 2)).astype(np.float64)
-    scores = [make.ratio("accuracy_pooled", "Accuracy", hits, frames, section=section)]
+    scores = [
+        make.ratio("accuracy_pooled", "Accuracy, frames pooled", hits, frames, section=section)
+    ]
     for name in phase.MEASURES:
         scores.append(
             make.of_sums(
                 f"{name}_pooled",
-                name.title(),
+                f"{name.title()}, frames pooled",
                 confusions,
                 lambda sums, name=name: nanmean(phase.per_class(sums, choices.absent)[name], -1),
                 per_video=False,
