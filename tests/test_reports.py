@@ -77,6 +77,11 @@ def test_report_holds_the_scores_of_the_metrics() -> None:
     for entry in report["scores"]:
         assert entry["low"] <= entry["value"] <= entry["high"], entry["key"]
     assert report["confusion"]["counts"] == confusions.sum(0).tolist()
+    shown = report["timelines"]["items"]
+    assert [item["rank"] for item in shown] == ["best"] * 3 + ["worst"] * 3
+    assert shown[0]["value"] == max(video["values"]["accuracy"] for video in report["videos"])
+    assert shown[3]["value"] == min(video["values"]["accuracy"] for video in report["videos"])
+    assert all(item["seconds"] == 699 and item["truth"][-1][2] == 700 for item in shown)
     assert report["protocol"]["digest"] == find("cholec80-strict").digest
     assert "none of the test splits" in report["split"]
     assert any("in a video that lacks them: 1 cases" in note for note in report["notes"])

@@ -254,11 +254,11 @@ def _timelines(first: Predictions, shown: list[Score], protocol: Protocol) -> di
                     "rank": rank,
                     "value": ranked.per_video[index],
                     "frames": rows.stop - rows.start,
+                    "seconds": float(np.ptp(first.frame[rows])) / first.fps,
                     **bars,
                 }
             )
-    fps = protocol.fps or first.fps
-    return {"classes": first.classes, "score": ranked.title, "fps": fps, "items": items}
+    return {"classes": first.classes, "score": ranked.title, "items": items}
 
 
 def _comparison(item: Comparison) -> dict:

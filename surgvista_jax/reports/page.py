@@ -94,12 +94,12 @@ def _timelines(timelines: dict) -> str:
         if item["rank"] != rank:
             rank = item["rank"]
             parts.append(f"<h3>{rank.capitalize()}</h3>")
-        minutes = item["frames"] / timelines["fps"] / 60
         parts.append(
             f"<figure><figcaption><b>{escape(item['video'])}</b>"
             f"<span>{number(item['value'])} %</span></figcaption>"
             + charts.timeline(item["truth"], item["prediction"], item["frames"], classes)
-            + f'<div class="ends"><span>0 min</span><span>{minutes:.0f} min</span></div></figure>'
+            + '<div class="ends"><span>0 min</span>'
+            f"<span>{item['seconds'] / 60:.0f} min</span></div></figure>"
         )
     return "".join(parts)
 
