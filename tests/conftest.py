@@ -1,6 +1,6 @@
 """What holds for every test: eight simulated CPU devices and no silent broadcasting.
 
-`JAX_PLATFORMS=cuda JAX_DEFAULT_MATMUL_PRECISION=highest pytest` runs what needs one device on a GPU.
+On a GPU: `JAX_PLATFORMS=cuda JAX_DEFAULT_MATMUL_PRECISION=highest pytest tests/test_layers.py`.
 """
 
 import os

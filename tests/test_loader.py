@@ -140,10 +140,10 @@ def test_memory_is_bounded_by_threads_and_buffer():
 
     with BatchLoader(count, ROWS, 0, 1000, LoaderConfig(threads=3, buffer=2)) as loader:
         time.sleep(0.3)
-        assert sorted(made) == list(range(5))
+        assert sorted(made) == list(range(6))
         next(loader)
         time.sleep(0.3)
-        assert sorted(made) == list(range(6))
+        assert sorted(made) == list(range(7))
 
 
 def test_memory_is_bounded_by_workers_and_buffer():
@@ -263,7 +263,7 @@ def test_workers_need_neither_jax_nor_flax():
     )
     subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
     modules = Path(surgvista_jax.__file__).parent / "data"
-    for name in ("augment", "clips", "loader", "masking", "pipeline"):
+    for name in ("augment", "clips", "loader", "masking", "pipeline", "shared_memory"):
         for node in ast.walk(ast.parse((modules / f"{name}.py").read_text())):
             if isinstance(node, ast.ImportFrom) and node.module.startswith("surgvista_jax"):
                 assert node.module.startswith(("surgvista_jax.data.", "surgvista_jax.errors"))

@@ -235,7 +235,8 @@ def test_fixed_clips_are_spread_over_the_dataset(dataset):
     batch = fixed_clips(dataset, CLIP, MASK, grid=GRID, count=5, seed=0)
     assert batch.keys() == batches(dataset, steps=1)[0].keys()
     # Evenly: 2, 6, 11, 16, 20. A clip spans 6 frames; the first of the last video is number 10.
-    assert batch["index"].tolist() == [6, 6, 16, 16, 20]
+    # Of frames 6 to 8 of the first video, the only one of the second, 6 to 12 of the third.
+    assert batch["index"].tolist() == [7, 9, 17, 19, 21]
     again = fixed_clips(dataset, CLIP, MASK, grid=GRID, count=5, seed=0)
     assert_same([batch], [again])
     other = fixed_clips(dataset, CLIP, MASK, grid=GRID, count=5, seed=1)
@@ -251,7 +252,7 @@ def test_fixed_clips_show_the_centre_of_a_named_clip(dataset):
     expected = [cv2.resize(frame[:, 8:56], (32, 32)) for frame in frames]
     np.testing.assert_array_equal(batch["video"][0], expected)
     spread = fixed_clips(dataset, CLIP, MASK, grid=GRID, count=3, seed=0, video="video 2")
-    assert spread["index"].tolist() == [16, 16, 20]
+    assert spread["index"].tolist() == [17, 19, 21]
 
 
 @pytest.mark.parametrize(

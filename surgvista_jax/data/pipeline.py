@@ -21,9 +21,10 @@ from surgvista_jax.data.augment import (
 )
 from surgvista_jax.data.clips import ClipConfig, ClipIndex, clip_frame_ids
 from surgvista_jax.data.decode import open_frames
-from surgvista_jax.data.loader import Batch, BatchLoader, LoaderConfig
+from surgvista_jax.data.loader import BatchLoader, LoaderConfig
 from surgvista_jax.data.manifest import Dataset
 from surgvista_jax.data.masking import MASKS, MaskConfig, hidden_count
+from surgvista_jax.data.shared_memory import Batch
 from surgvista_jax.errors import UserError
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import logging
 import shutil
 import sys
 from pathlib import Path
@@ -23,6 +22,7 @@ from surgvista_jax.training.checkpoint_files import (
     restore_params,
     saved_steps,
 )
+from surgvista_jax.training.checkpoint_noise import silence
 
 __all__ = ["CheckpointConfig", "Checkpoints", "Restored", "restore_params"]
 
@@ -91,9 +91,7 @@ class Checkpoints:
     def __init__(self, folder: str | Path, config: CheckpointConfig):
         self.folder = Path(folder).absolute() / FOLDER
         self.config = config
-        # Every error of the background threads reaches the caller as an exception; Orbax's own
-        # tracebacks on stderr would bury the one line that counts.
-        logging.getLogger("absl").addFilter(_not_an_orbax_error)
+        silence()
         if jax.process_index() == 0:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -280,7 +278,3 @@ class Checkpoints:
                 f"{self.folder}: disk full ({reason}) while saving step {step};"
                 f" {self._last_complete()}"
             ) from error
-
-
-def _not_an_orbax_error(record: logging.LogRecord) -> bool:
-    return not (record.levelno >= logging.ERROR and "orbax" in record.pathname)
