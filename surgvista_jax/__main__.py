@@ -71,9 +71,13 @@ def main(argv: list[str] | None = None) -> int:
         prog="surgvista", description=__doc__.split("\n")[0], allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"surgvista_jax {__version__}")
+    overrides = [word for word in words if word.startswith("--config.")]
     try:
         _add_commands(parser, COMMANDS, words)
-        arguments = parser.parse_args(words)
+        arguments = parser.parse_args([word for word in words if word not in overrides])
+        if overrides and not hasattr(arguments, "config"):
+            parser.error(f"this command takes no configuration: {overrides[0]}")
+        arguments.overrides = overrides
         return arguments.main(arguments) or 0
     except UserError as error:
         print(f"surgvista: {error}", file=sys.stderr)

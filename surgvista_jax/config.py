@@ -4,7 +4,6 @@ import ast
 import dataclasses
 import difflib
 import importlib.util
-import inspect
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -29,18 +28,20 @@ def find_config(path: str) -> Path:
     raise UserError(f"--config={path}: there is no such file")
 
 
-def load_config(spec: str, overrides: Sequence[str] = ()) -> ml_collections.ConfigDict:
-    """Runs `get_config` of a file and applies overrides.
+def load_config(spec: str, cls: type, overrides: Sequence[str] = ()) -> ml_collections.ConfigDict:
+    """Runs `get_config` of a file, fills in what it leaves open, and applies overrides.
 
     Args:
         spec: "FILE.py" or "FILE.py:ARGUMENT"; the argument goes to `get_config`.
-        overrides: words such as "--config.train.steps=10", in order.
+        cls: the dataclass that the configuration is for, whose defaults are filled in.
+        overrides: words such as "--config.budget.steps=10", in order.
 
     Returns:
-        A locked ConfigDict.
+        A locked ConfigDict with every key of `cls`.
     """
     path, _, argument = spec.partition(":")
     config = run_config(find_config(path), argument)
+    _fill_defaults(config, cls)
     for word in overrides:
         _override(config, word)
     return config.lock()
@@ -56,6 +57,24 @@ def run_config(file: Path, argument: str = "") -> ml_collections.ConfigDict:
     if not hasattr(module, "get_config"):
         raise UserError(f"--config={file}: the file defines no function get_config")
     return module.get_config(argument) if argument else module.get_config()
+
+
+def _fill_defaults(config: ml_collections.ConfigDict, cls: type) -> None:
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        if field.name not in config:
+            if field.default is not dataclasses.MISSING:
+                config[field.name] = field.default
+        elif isinstance(config[field.name], ml_collections.ConfigDict):
+            part = _dataclass_in(hints[field.name])
+            if part is not None:
+                _fill_defaults(config[field.name], part)
+
+
+def _dataclass_in(hint: Any) -> type | None:
+    """The dataclass of a field that is declared as one, or as one or None."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return next((option for option in options if dataclasses.is_dataclass(option)), None)
 
 
 def _override(config: ml_collections.ConfigDict, word: str) -> None:
@@ -149,7 +168,7 @@ def _convert(value: Any, hint: Any, key: str) -> Any:
     if value is None and type(None) in options:
         return None
     (option,) = (option for option in options if option is not type(None))
-    if inspect.isclass(option) and dataclasses.is_dataclass(option):
+    if dataclasses.is_dataclass(option):
         return build(option, value, key)
     if option is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -1,12 +1,15 @@
-"""What holds for every test: eight simulated CPU devices and no silent broadcasting."""
+"""What holds for every test: eight simulated CPU devices and no silent broadcasting.
+
+On a GPU: `JAX_PLATFORMS=cuda JAX_DEFAULT_MATMUL_PRECISION=highest pytest tests/test_layers.py`.
+"""
 
 import os
 
-os.environ["JAX_PLATFORMS"] = "cpu"
-# The programs of tests run for moments: compiling them is what takes time.
-os.environ["XLA_FLAGS"] = (
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-)
+if os.environ.setdefault("JAX_PLATFORMS", "cpu") == "cpu":
+    # The programs of tests run for moments: compiling them is what takes time.
+    os.environ["XLA_FLAGS"] = (
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    )
 
 import jax  # noqa: E402
 

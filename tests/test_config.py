@@ -18,6 +18,33 @@ def get_config(arg="none"):
 """
 
 
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    width: int
+    depth: int = 2
+
+    def __post_init__(self):
+        if self.width < 1:
+            raise ValueError("width must be positive")
+
+
+@dataclasses.dataclass(frozen=True)
+class Teacher:
+    weights: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    sizes: Sizes
+    rate: float
+    name: str = "x"
+    steps: int = 1
+    on: bool = True
+    teacher: Teacher | None = None
+    epochs: float | None = None
+    seed: int = 7
+
+
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "config.py"
@@ -28,12 +55,14 @@ def file(tmp_path):
 def test_overrides(file):
     config = load_config(
         f"{file}:given",
+        Whole,
         [
             "--config.rate=2",
             "--config.on=true",
             "--config.sizes.width=16",
             "--config.teacher=none",
             "--config.epochs=1.5",
+            "--config.seed=8",
         ],
     )
     assert config.to_dict() == {
@@ -41,9 +70,10 @@ def test_overrides(file):
         "rate": 2,
         "steps": 10,
         "on": True,
-        "sizes": {"width": 16},
+        "sizes": {"width": 16, "depth": 2},
         "teacher": None,
         "epochs": 1.5,
+        "seed": 8,
     }
     assert config.is_locked
 
@@ -52,7 +82,7 @@ def test_overrides(file):
     ("override", "said"),
     [
         ("--config.stpes=3", "did you mean steps"),
-        ("--config.sizes.zzz=3", "known here: width"),
+        ("--config.sizes.zzz=3", "known here: depth, width"),
         ("--config.steps.more=3", "config.steps.more: there is no such key"),
         ("--config.steps=many", "should be of type int"),
         ("--config.on=3", "should be true or false"),
@@ -62,42 +92,24 @@ def test_overrides(file):
 )
 def test_wrong_overrides(file, override, said):
     with pytest.raises(UserError, match=said):
-        load_config(file, [override])
+        load_config(file, Whole, [override])
 
 
 def test_wrong_files(tmp_path):
     with pytest.raises(UserError, match="there is no such file"):
-        load_config(str(tmp_path / "absent.py"))
+        load_config(str(tmp_path / "absent.py"), Whole)
     empty = tmp_path / "empty.py"
     empty.write_text("x = 1\n")
     with pytest.raises(UserError, match="no function get_config"):
-        load_config(str(empty))
+        load_config(str(empty), Whole)
     other = tmp_path / "config.txt"
     other.write_text("")
     with pytest.raises(UserError, match="not a Python file"):
-        load_config(str(other))
-
-
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-    width: int
-
-    def __post_init__(self):
-        if self.width < 1:
-            raise ValueError("width must be positive")
-
-
-@dataclasses.dataclass(frozen=True)
-class Whole:
-    sizes: Sizes
-    rate: float
-    name: str = "x"
-    extra: Sizes | None = None
-    steps: int | None = None
+        load_config(str(other), Whole)
 
 
 def test_build():
-    whole = build(Whole, {"sizes": {"width": 3}, "rate": 1, "extra": None, "steps": 5})
+    whole = build(Whole, {"sizes": {"width": 3}, "rate": 1, "teacher": None, "steps": 5})
     assert whole == Whole(Sizes(3), 1.0, steps=5)
     assert isinstance(whole.rate, float)
 

@@ -127,6 +127,26 @@ def test_cudnn_only_for_shapes_that_it_takes():
         assert kernel(**refused) == "xla", refused
 
 
+@pytest.mark.skipif(jax.default_backend() != "gpu", reason="cuDNN needs a GPU")
+@pytest.mark.parametrize("length", [240, 1568, 197])
+def test_cudnn_agrees_with_xla(length):
+    """Student, decoder and teacher lengths, in bfloat16: 8 bits of mantissa."""
+    q, k, v = jax.random.normal(jax.random.key(0), (3, 2, length, 6, 64), jnp.bfloat16)
+    train = length % 2 == 0
+
+    def loss(q, kernel):
+        x = jax.nn.dot_product_attention(q, k, v, implementation=kernel)
+        return (x.astype(jnp.float32) ** 2).mean(), x
+
+    assert attention_kernel("gpu", q.dtype, length, 64, train) == "cudnn"
+    outputs = [loss(q, kernel)[1].astype(jnp.float32) for kernel in ("cudnn", "xla")]
+    np.testing.assert_allclose(*outputs, atol=0.02)
+    if train:
+        grad = jax.grad(lambda q, kernel: loss(q, kernel)[0])
+        ours, theirs = (grad(q, kernel).astype(jnp.float32) for kernel in ("cudnn", "xla"))
+        np.testing.assert_allclose(ours, theirs, atol=0.02 * abs(theirs).max())
+
+
 def test_activations_are_in_the_compute_type_and_parameters_in_float32():
     variables = unboxed(init(compute=ComputeConfig(dtype="bfloat16")))
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}

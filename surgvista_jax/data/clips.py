@@ -1,0 +1,55 @@
+"""Which frames make a clip, and which clips make a dataset?"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClipConfig:
+    """A clip: `num_frames` frames, `stride` frames of the dataset apart, `size` pixels a side."""
+
+    num_frames: int = 16
+    stride: int = 4
+    size: int = 224
+
+    def __post_init__(self):
+        for key, value in dataclasses.asdict(self).items():
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"clip.{key}={value!r}: an integer of at least 1 is needed")
+
+
+def clip_frame_ids(last: int, num_frames: int, stride: int) -> np.ndarray:
+    """Returns the frames of the clip that ends at frame `last`, int64 [T], ascending.
+
+    No frame is later than `last`. Going back by `stride` stops before it would pass the start of
+    the video; from there the frame reached is repeated (6 at stride 4: 2, 2, 2, 6), so that the
+    first frame of the video is not favoured.
+    """
+    steps_back = np.arange(num_frames - 1, -1, -1, dtype=np.int64)
+    return last - stride * np.minimum(steps_back, last // stride)
+
+
+class ClipIndex:
+    """Numbers the clips of a dataset: every frame of every video ends one clip."""
+
+    def __init__(self, num_frames: Sequence[int]):
+        """Takes the number of frames of each video, in the order of the dataset."""
+        self._ends = np.cumsum(np.asarray(num_frames, np.int64))
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, index: int) -> tuple[int, int]:
+        """Returns the number of the video and the last frame of clip `index`."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"clip {index} of {len(self)}")
+        video = int(np.searchsorted(self._ends, index, side="right"))
+        return video, int(index - self.first(video))
+
+    def first(self, video: int) -> int:
+        """Returns the index of the clip that ends at frame 0 of a video."""
+        return int(self._ends[video - 1]) if video else 0

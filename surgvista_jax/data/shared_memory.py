@@ -1,0 +1,131 @@
+"""How do the rows that several workers wrote become one batch here, without a copy?
+
+A file in memory for each large array: every worker writes its rows into it, and the process that
+trains maps it and removes its name at once, so that the memory goes with the last use of the array.
+"""
+
+import dataclasses
+import math
+import mmap
+import os
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+
+Batch = dict[str, np.ndarray]
+# Called with (step, rows, empty): returns these rows of the batch of a step, in arrays whose first
+# axis is the row. It takes its large array from the allocator `empty(shape, dtype)`.
+ReadRows = Callable[[int, slice, Callable[..., np.ndarray]], Batch]
+
+# Held while a worker makes a file, and for good once its parent is gone.
+_MAKING = threading.Lock()
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedArray:
+    """An array in shared memory, of which each worker writes some rows."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def make_rows(self, rows: slice) -> np.ndarray:
+        """Returns rows of the array, not set to anything; the first worker makes the array."""
+        size = math.prod(self.shape) * self.dtype.itemsize
+        row_size = size // self.shape[0]
+        with _MAKING:
+            file = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            os.ftruncate(file, size)
+            # Writing to memory that turns out not to be there would kill the process.
+            os.posix_fallocate(file, rows.start * row_size, (rows.stop - rows.start) * row_size)
+            return self._map(file)[rows]
+        finally:
+            os.close(file)
+
+    def take(self) -> np.ndarray:
+        """Returns the array, once: its memory is given back when nothing uses it any more."""
+        file = os.open(self.path, os.O_RDWR)
+        try:
+            os.unlink(self.path)
+            return self._map(file)
+        finally:
+            os.close(file)
+
+    def _map(self, file: int) -> np.ndarray:
+        return np.frombuffer(mmap.mmap(file, 0), self.dtype).reshape(self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedRows:
+    """Some rows of a batch; those of a large array lie in shared memory."""
+
+    arrays: dict[str, np.ndarray | SharedArray]
+
+
+def join_rows(parts: list[SharedRows]) -> Batch:
+    """Returns the batch of which these are all the rows, in order."""
+    batch = {}
+    for key, first in parts[0].arrays.items():
+        if isinstance(first, SharedArray):
+            batch[key] = first.take()
+        else:
+            batch[key] = np.concatenate([part.arrays[key] for part in parts])
+    return batch
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedReader:
+    """Reads a worker's rows of a batch, large arrays into shared memory.
+
+    Attributes:
+        read: reads any rows.
+        rows: the rows of this worker, of `num_rows`.
+        prefix: how the paths of all workers' files start, of `new_prefix`.
+    """
+
+    read: ReadRows
+    rows: slice
+    num_rows: int
+    prefix: str
+
+    def __call__(self, step: int) -> SharedRows:
+        shared = {}
+
+        def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+            path = f"{self.prefix}{step}-{len(shared)}"
+            whole = SharedArray(path, (self.num_rows, *shape[1:]), np.dtype(dtype))
+            try:
+                array = whole.make_rows(self.rows)
+            except OSError as error:
+                raise UserError(
+                    f"{Path(path).parent}: no shared memory for another batch ({error.strerror}): "
+                    "lower loader.buffer, set loader.workers=0, or give the container more "
+                    "(docker: --shm-size)"
+                ) from None
+            shared[id(array)] = whole
+            return array
+
+        batch = self.read(step, self.rows, empty)
+        return SharedRows({key: shared.get(id(value), value) for key, value in batch.items()})
+
+
+def new_prefix() -> str:
+    """Returns a start of paths in memory that no other loader of this machine uses."""
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
+    return f"{folder}/surgvista-{os.getpid()}-{uuid.uuid4().hex}-"
+
+
+def remove_shared(prefix: str, for_good: bool = False) -> None:
+    """Removes what was made and not taken; with `for_good` this process makes no more."""
+    if for_good:
+        _MAKING.acquire()
+    start = Path(prefix)
+    for path in start.parent.glob(start.name + "*"):
+        path.unlink(missing_ok=True)

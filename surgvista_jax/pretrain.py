@@ -1,0 +1,205 @@
+"""The pretraining program: a dataset folder in, a pretrained student out.
+
+`surgvista pretrain --config=FILE.py --workdir=DIR [--config.a.b=VALUE …]`
+"""
+
+import argparse
+import functools
+import math
+import signal
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import ml_collections
+import numpy as np
+from jax.sharding import Mesh
+
+from surgvista_jax.config import build, load_config
+from surgvista_jax.data.clips import clip_frame_ids
+from surgvista_jax.data.manifest import Dataset, fingerprint, read_dataset
+from surgvista_jax.data.pipeline import describe_clip, pretrain_batches
+from surgvista_jax.errors import UserError
+from surgvista_jax.figures.reconstruction import figure_batch, make_caption, predict_pixels
+from surgvista_jax.figures.reconstruction_sheet import draw
+from surgvista_jax.pretraining import PretrainConfig, Pretraining, make_pretraining
+from surgvista_jax.training import loop, processes
+from surgvista_jax.training.checkpoint import Checkpoints
+from surgvista_jax.training.optim import make_optimizer, make_schedule
+from surgvista_jax.training.partition import (
+    RULES,
+    batch_sharding,
+    check_divisible,
+    make_mesh,
+    process_rows,
+    replicated,
+)
+from surgvista_jax.training.rundir import claim
+from surgvista_jax.training.state import (
+    TrainState,
+    abstract_sharded,
+    create_sharded,
+    initial_state,
+)
+from surgvista_jax.training.step import make_train_step
+from surgvista_jax.training.writers import MetricWriter
+
+# What changes how a run is computed or watched, but not its result: a run may be continued with
+# other values of these.
+FREE_KEYS = ("loader", "mesh", "checkpoint", "loop", "figure", "compute.unroll", "compute.remat")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", required=True, metavar="FILE.py[:ARGUMENT]", help="a file with get_config"
+    )
+    parser.add_argument(
+        "--workdir", required=True, type=Path, help="the run's folder; a run there is continued"
+    )
+    processes.add_arguments(parser)
+    parser.epilog = "--config.a.b=VALUE replaces a value of the configuration"
+
+
+def main(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, PretrainConfig, arguments.overrides)
+    processes.join(arguments)
+    finished = pretrain(config, arguments.workdir)
+    # Cut short by SIGTERM is no success, though nothing is lost: the shell's number for that.
+    return 128 + signal.SIGTERM if finished.preempted else 0
+
+
+def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Finished:
+    """Runs, or continues, the pretraining of a configuration in a run folder.
+
+    Raises:
+        UserError: whatever of the configuration, the data, the folder or the machine does not fit.
+    """
+    config = build(PretrainConfig, config_dict)
+    task = make_pretraining(config)
+    mesh = make_mesh(config.mesh)
+    budget = config.budget
+    check_divisible(
+        mesh, batch_size=budget.batch_size, accumulate=budget.accumulate, dims=task.sharded_dims
+    )
+    dataset = read_dataset(config.data.folder).split(config.data.split)
+    claim(workdir, config_dict, FREE_KEYS)
+
+    clips = sum(video.num_frames for video in dataset.videos)
+    steps_per_epoch = max(clips // budget.batch_size, 1)
+    num_steps = budget.steps or math.ceil(budget.epochs * steps_per_epoch)
+    optimizer = make_optimizer(config.optim)
+    step = make_train_step(
+        task.loss,
+        optimizer,
+        make_schedule(config.optim, budget.batch_size, steps_per_epoch, num_steps),
+        accumulate=budget.accumulate,
+        seed=config.seed,
+    )
+    meta = {"data": fingerprint(dataset), "seed": config.seed, "batch_size": budget.batch_size}
+
+    with (
+        jax.set_mesh(mesh),
+        nn.logical_axis_rules(RULES),
+        Checkpoints(workdir, config.checkpoint) as checkpoints,
+    ):
+
+        def first_state() -> TrainState:
+            return initial_state(task.init_student(), optimizer)
+
+        if checkpoints.latest() is None:
+            state, window = create_sharded(first_state, mesh), None
+        else:
+            state, window = _restore(checkpoints, abstract_sharded(first_state, mesh), meta)
+        done = int(state.step)
+        teacher_params = create_sharded(task.init_teacher, mesh)
+        batches = pretrain_batches(
+            dataset,
+            config.clip,
+            config.mask,
+            config.loader,
+            grid=task.grid,
+            batch_size=budget.batch_size,
+            seed=config.seed,
+            rows=process_rows(batch_sharding(mesh), budget.batch_size),
+            start_step=done,
+            num_steps=num_steps,
+        )
+        with MetricWriter(workdir, active=jax.process_index() == 0, step=done) as writer:
+            return loop.run(
+                jax.jit(step, donate_argnums=0),
+                state,
+                teacher_params,
+                batches,
+                mesh=mesh,
+                workdir=workdir,
+                num_steps=num_steps,
+                batch_size=budget.batch_size,
+                config=config.loop,
+                checkpoints=checkpoints,
+                writer=writer,
+                meta=meta,
+                window=window,
+                hooks=[_reconstruction_hook(task, dataset, mesh, writer)],
+                names=_names(dataset, config),
+                flops_per_clip={
+                    "mfu": task.student_flops_per_clip + task.teacher_flops_per_clip,
+                    "mfu_student": task.student_flops_per_clip,
+                },
+            )
+
+
+def _restore(
+    checkpoints: Checkpoints, abstract: TrainState, meta: dict
+) -> tuple[TrainState, dict | None]:
+    """The newest checkpoint's state and log window, if it belongs to the same data."""
+    restored = checkpoints.restore(abstract.params, abstract.opt_state)
+    for key, value in meta.items():
+        if restored.meta[key] != value:
+            raise UserError(
+                f"{checkpoints.folder}: the checkpoint of step {restored.step} was trained with"
+                f" another {key} ({restored.meta[key]}, now {value}); take another --workdir"
+            )
+    step = jax.jit(lambda: jax.numpy.int32(restored.step), out_shardings=abstract.step.sharding)()
+    return TrainState(step, restored.params, restored.opt_state), restored.meta["window"]
+
+
+def _names(dataset: Dataset, config: PretrainConfig) -> loop.Names:
+    @functools.cache
+    def clip(index: int) -> tuple[str, int]:
+        return describe_clip(dataset, index)
+
+    def frame(index: int, place: int) -> str:
+        video, last = clip(index)
+        ids = clip_frame_ids(last, config.clip.num_frames, config.clip.stride)
+        return f"{video}, frame {ids[place]}"
+
+    return loop.Names(
+        clip=lambda index: "{} up to frame {}".format(*clip(index)),
+        frame=frame,
+    )
+
+
+def _reconstruction_hook(
+    task: Pretraining, dataset: Dataset, mesh: Mesh, writer: MetricWriter
+) -> loop.Hook:
+    """Draws what the student rebuilds of a few clips, always the same ones."""
+    config = task.config.figure
+    predict = jax.jit(functools.partial(predict_pixels, task), out_shardings=replicated(mesh))
+
+    def draw_figure(step: int, state: TrainState) -> None:
+        batch = figure_batch(dataset, task, clips=config.clips, seed=task.config.seed)
+        keys = ("video", "visible_ids", "hidden_ids")
+        arrays = jax.device_put({key: batch[key] for key in keys}, replicated(mesh))
+        predicted = np.asarray(predict(state.params, arrays))
+        if writer.active:
+            page = draw(
+                batch,
+                predicted,
+                make_caption(dataset, task, batch, step),
+                tubelet=task.config.model.tubelet,
+                patch=task.config.model.patch,
+                statistics=(config.denormalise,),
+            )
+            writer.image(step, "reconstruction", page)
+
+    return loop.Hook(config.every, draw_figure)

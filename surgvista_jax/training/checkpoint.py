@@ -1,0 +1,280 @@
+"""What of a run survives: whole checkpoints, kept by rule, restored onto any mesh."""
+
+import contextlib
+import dataclasses
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.training.checkpoint_files import (
+    FOLDER,
+    check_same,
+    first_line,
+    leaves_on_disk,
+    none_found,
+    restore_params,
+    saved_steps,
+)
+from surgvista_jax.training.checkpoint_noise import silence
+
+__all__ = ["CheckpointConfig", "Checkpoints", "Restored", "restore_params"]
+
+_HALF_WRITTEN = ".orbax-checkpoint-tmp*"
+_DAMAGED = ".damaged"
+# The words that Orbax's and TensorStore's errors, of no common type, carry for a full disk, an
+# exhausted quota and a file that would pass the size limit.
+_DISK_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointConfig:
+    """When to save and what to keep.
+
+    save_every: steps between checkpoints.
+    max_to_keep: the newest so many are kept; with 1, a damaged checkpoint has nothing to fall back
+        to.
+    keep_every: checkpoints at multiples of it are kept for ever; 0 for none.
+    """
+
+    save_every: int = 1000
+    max_to_keep: int = 3
+    keep_every: int = 0
+
+    def __post_init__(self):
+        if self.save_every < 1 or self.max_to_keep < 1 or self.keep_every < 0:
+            raise ValueError(
+                f"save_every={self.save_every} and max_to_keep={self.max_to_keep} must be at least"
+                f" 1, keep_every={self.keep_every} at least 0"
+            )
+        if self.keep_every % self.save_every:
+            raise ValueError(
+                f"keep_every={self.keep_every} must be a multiple of save_every={self.save_every},"
+                " or no checkpoint is ever kept by it"
+            )
+
+
+class Restored(NamedTuple):
+    """What a checkpoint held, and of which step it is."""
+
+    step: int
+    params: Any
+    opt_state: Any
+    meta: dict
+
+
+class _Manager(ocp.CheckpointManager):
+    """Orbax's manager without its own look at preemption.
+
+    Orbax asks about preemption from its finalizing thread with the step being saved, which tells
+    the protocol behind `training/preemption.py` that this process is further back than it is.
+    """
+
+    def reached_preemption(self, step: int) -> bool:
+        return False
+
+
+class Checkpoints:
+    """The checkpoints of one run, at `<workdir>/checkpoints/<step>/{params,opt_state,meta}`.
+
+    Saving is asynchronous: an error in the background is raised by the next `save`, `wait` or
+    `close`. Every process must make the same calls. As a context manager it finishes the pending
+    save on leaving.
+    """
+
+    def __init__(self, folder: str | Path, config: CheckpointConfig):
+        self.folder = Path(folder).absolute() / FOLDER
+        self.config = config
+        silence()
+        if jax.process_index() == 0:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                for leftover in self.folder.glob(f"*{_HALF_WRITTEN}"):
+                    shutil.rmtree(leftover)
+            except OSError as error:
+                raise UserError(f"{self.folder}: cannot be written ({error.strerror})") from error
+        policy = ocp.checkpoint_managers
+        kept = [policy.LatestN(config.max_to_keep)]
+        if config.keep_every:
+            kept.append(policy.EveryNSteps(config.keep_every))
+        self._manager = _Manager(
+            self.folder,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policy.AnyPreservationPolicy(kept)
+            ),
+            item_handlers={
+                "params": ocp.StandardCheckpointHandler(),
+                "opt_state": ocp.StandardCheckpointHandler(),
+                "meta": ocp.JsonCheckpointHandler(),
+            },
+        )
+        self._saving: int | None = None
+
+    def latest(self) -> int | None:
+        """The step of the newest complete checkpoint, None without one."""
+        return max(saved_steps(self.folder), default=None)
+
+    def due(self, step: int) -> bool:
+        """Whether the rule asks for a checkpoint at `step`."""
+        return step > 0 and step % self.config.save_every == 0
+
+    def save(self, step: int, params, opt_state, meta: dict, force: bool = False) -> bool:
+        """Starts saving if `step` is due or `force`, and returns whether it did.
+
+        The arrays are copied before it returns, so the caller may donate them at once. A step that
+        is saved already is left as it is. Raises UserError when the disk is full, now or for the
+        save before.
+        """
+        if not (force or self.due(step)):
+            return False
+        self.wait()
+        if step in self._manager.all_steps():
+            return False
+        self._check_free_space(step, params, opt_state)
+        items = ocp.args.Composite(
+            params=ocp.args.StandardSave(params),
+            opt_state=ocp.args.StandardSave(opt_state),
+            meta=ocp.args.JsonSave(meta),
+        )
+        self._saving = step
+        with self._disk_errors():
+            self._manager.save(step, args=items, force=True)
+        return True
+
+    def wait(self) -> None:
+        """Blocks until the pending save is complete on disk; raises its error, if it had one."""
+        with self._disk_errors():
+            self._manager.wait_until_finished()
+        self._saving = None
+
+    def restore(self, params, opt_state, step: int | None = None) -> Restored:
+        """Reads one checkpoint onto the shardings of the abstract trees given.
+
+        A damaged newest checkpoint is named on stderr and set aside as `<step>.damaged`, and the
+        next one is read; with `step`, only that one is tried.
+
+        Args:
+            params, opt_state: trees of `jax.ShapeDtypeStruct` with shardings, or of arrays.
+            step: which checkpoint; by default the newest whole one.
+
+        Raises:
+            UserError: there is none; it holds other parameters; every one is damaged.
+        """
+        self.wait()
+        steps = saved_steps(self.folder)
+        if not steps or (step is not None and step not in steps):
+            raise none_found(self.folder, step, steps)
+        damaged = {}
+        for candidate in reversed(steps) if step is None else [step]:
+            restored, fault = self._read(candidate, params, opt_state)
+            if restored is not None:
+                self._set_aside(damaged, candidate)
+                return restored
+            damaged[candidate] = fault
+        raise UserError(
+            f"{self.folder}: no whole checkpoint; "
+            + "; ".join(f"step {step} is damaged ({fault})" for step, fault in damaged.items())
+        )
+
+    def close(self) -> None:
+        """Finishes the pending save and ends the background threads."""
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        try:
+            self.close()
+        except UserError as late:
+            if error is None:
+                raise
+            print(f"surgvista: {late}", file=sys.stderr)  # the first error is the one to raise
+
+    def _read(self, step: int, params, opt_state) -> tuple[Restored | None, str]:
+        """The checkpoint, or None and what is wrong with its files."""
+        folder = self.folder / str(step)
+        restored, fault = None, "its files cannot be read by another process"
+        try:
+            found = {item: leaves_on_disk(folder / item) for item in ("params", "opt_state")}
+        except Exception as error:  # the readers raise no common type
+            found, fault = None, first_line(error)
+        if found is not None:
+            check_same(folder, {"params": params, "opt_state": opt_state}, found)
+            items = ocp.args.Composite(
+                params=ocp.args.StandardRestore(params),
+                opt_state=ocp.args.StandardRestore(opt_state),
+                meta=ocp.args.JsonRestore(),
+            )
+            try:
+                read = self._manager.restore(step, args=items)
+                restored = Restored(step, read.params, read.opt_state, read.meta)
+            except Exception as error:
+                fault = first_line(error)
+        # A process may meet a damaged file that the others do not need: all go back, or none.
+        if jax.process_count() > 1:
+            if not multihost_utils.process_allgather(np.array(restored is not None)).all():
+                restored = None
+        return restored, fault
+
+    def _set_aside(self, damaged: dict[int, str], used: int) -> None:
+        if not damaged:
+            return
+        if jax.process_index() == 0:
+            for step, fault in damaged.items():
+                aside = self.folder / f"{step}{_DAMAGED}"
+                shutil.rmtree(aside, ignore_errors=True)
+                (self.folder / str(step)).rename(aside)
+                print(
+                    f"WARNING: checkpoint of step {step} is damaged ({fault}); moved to {aside}."
+                    f" Going back to step {used}",
+                    file=sys.stderr,
+                )
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("damaged checkpoints set aside")
+        self._manager.reload()
+
+    def _check_free_space(self, step: int, params, opt_state) -> None:
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves((params, opt_state)))
+        free = shutil.disk_usage(self.folder).free
+        enough = np.array(free >= needed)
+        if jax.process_count() > 1:  # all raise or none, or the others would wait for ever
+            enough = multihost_utils.process_allgather(enough).all()
+        if not enough:
+            raise UserError(
+                f"{self.folder}: disk full; step {step} needs {needed / 2**20:.0f} MiB, free are"
+                f" {free / 2**20:.0f} MiB; {self._last_complete()}"
+            )
+
+    def _last_complete(self) -> str:
+        latest = self.latest()
+        if latest is None:
+            return "there is no complete checkpoint"
+        return f"last complete checkpoint is step {latest}"
+
+    @contextlib.contextmanager
+    def _disk_errors(self):
+        """Turns a full disk, met by the pending save, into a UserError and frees what it took."""
+        try:
+            yield
+        except Exception as error:  # TensorStore raises ValueError here, Python's files OSError
+            reason = next((words for words in _DISK_FULL if words in str(error)), None)
+            step, self._saving = self._saving, None
+            if jax.process_index() == 0:
+                for unfinished in self.folder.glob(f"{step}{_HALF_WRITTEN}"):
+                    shutil.rmtree(unfinished, ignore_errors=True)
+            if reason is None:
+                raise
+            raise UserError(
+                f"{self.folder}: disk full ({reason}) while saving step {step};"
+                f" {self._last_complete()}"
+            ) from error

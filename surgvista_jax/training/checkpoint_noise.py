@@ -1,0 +1,41 @@
+"""What Orbax and TensorStore print beside the error that they raise: kept off the terminal.
+
+Every failure of a background save reaches the caller of `Checkpoints` as an exception. What else
+appears on stderr, up to a thousand lines for one full disk, would bury the one line that counts.
+"""
+
+import logging
+import sys
+
+
+def silence() -> None:
+    """Drops those messages, and no others, for the rest of the process."""
+    # addFilter takes the same function once only.
+    logging.getLogger("absl").addFilter(_not_an_orbax_error)
+    logging.getLogger("asyncio").addFilter(_not_an_orbax_task)
+    if not isinstance(sys.unraisablehook, _WithoutLateWrites):
+        sys.unraisablehook = _WithoutLateWrites(sys.unraisablehook)
+
+
+def _not_an_orbax_error(record: logging.LogRecord) -> bool:
+    return not (record.levelno >= logging.ERROR and "orbax" in record.pathname)
+
+
+def _not_an_orbax_task(record: logging.LogRecord) -> bool:
+    """The first task that fails raises; asyncio logs the others when they are collected."""
+    return "orbax" not in record.getMessage()
+
+
+class _WithoutLateWrites:
+    """A hook for errors that nobody can catch, without those of TensorStore's late writes.
+
+    It hands their results to an event loop that the first failure has closed.
+    """
+
+    def __init__(self, hook):
+        self._hook = hook
+
+    def __call__(self, unraisable):
+        late = unraisable.exc_type is RuntimeError and "loop is closed" in str(unraisable.exc_value)
+        if not late:
+            self._hook(unraisable)

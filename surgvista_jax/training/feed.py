@@ -1,0 +1,111 @@
+"""How host batches become arrays on the devices, ahead of the step that needs them."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from surgvista_jax.training.partition import to_global
+
+HOST_KEYS = ("index", "unreadable")
+_CLOSING_SECONDS = 10.0
+
+
+class Batch(NamedTuple):
+    """One step's data.
+
+    arrays: the global batch on the devices.
+    host: this process's rows of the keys that stay on the host.
+    """
+
+    arrays: dict[str, jax.Array]
+    host: dict[str, np.ndarray]
+
+
+class Feed:
+    """Takes host batches from an iterator and places them, in a thread, so many steps ahead.
+
+    waited: seconds in which the devices stood still because no batch was there. Waiting while they
+        still compute costs nothing and is not counted.
+
+    Args:
+        batches: this process's rows of each global batch; closed by `close`.
+        mesh: where the arrays go.
+        host_keys: keys that stay on the host.
+        in_flight: batches on the devices beside the one being computed; at least 2.
+    """
+
+    def __init__(
+        self,
+        batches: Iterator[Mapping[str, np.ndarray]],
+        mesh: Mesh,
+        *,
+        host_keys: Sequence[str] = HOST_KEYS,
+        in_flight: int = 2,
+    ):
+        self.waited = 0.0
+        self._batches = batches
+        self._mesh = mesh
+        self._host_keys = tuple(host_keys)
+        self._stop = threading.Event()
+        # The thread holds one more batch, which it cannot put.
+        self._queue: queue.Queue = queue.Queue(maxsize=in_flight - 1)
+        self._thread = threading.Thread(target=self._pull, name="feed", daemon=True)
+        self._thread.start()
+
+    def take(self, busy: Any = ()) -> Batch:
+        """The next batch.
+
+        Args:
+            busy: arrays that the devices are computing.
+
+        Raises:
+            StopIteration: there are no more.
+            Exception: whatever the iterator raised.
+        """
+        try:
+            item = self._queue.get_nowait()
+        except queue.Empty:
+            jax.block_until_ready(busy)
+            start = time.perf_counter()
+            item = self._queue.get()
+            self.waited += time.perf_counter() - start
+        if isinstance(item, BaseException):
+            self._queue.put(item)  # who asks again is told again
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Ends the thread and closes the iterator; gives up on one that is stuck."""
+        self._stop.set()
+        deadline = time.monotonic() + _CLOSING_SECONDS
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            with contextlib.suppress(queue.Empty):
+                self._queue.get_nowait()
+            self._thread.join(0.02)
+        if not self._thread.is_alive() and hasattr(self._batches, "close"):
+            self._batches.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self.close()
+
+    def _pull(self) -> None:
+        try:
+            for batch in self._batches:
+                host = {key: batch[key] for key in self._host_keys if key in batch}
+                rest = {key: value for key, value in batch.items() if key not in host}
+                self._queue.put(Batch(to_global(self._mesh, rest), host))
+                if self._stop.is_set():
+                    return
+            self._queue.put(StopIteration())
+        except BaseException as error:  # raised again by `take`
+            self._queue.put(error)

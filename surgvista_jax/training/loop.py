@@ -1,0 +1,257 @@
+"""How a run goes from step to step: save, look, train, log, and leave nothing behind half done."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from surgvista_jax.training.checkpoint import Checkpoints
+from surgvista_jax.training.faults import SkippedSteps, UnreadableFrames
+from surgvista_jax.training.feed import Feed
+from surgvista_jax.training.meters import Speed, Window
+from surgvista_jax.training.peaks import peak_flops
+from surgvista_jax.training.preemption import Preemption
+from surgvista_jax.training.progress import MODES, Progress
+from surgvista_jax.training.writers import MetricWriter
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopConfig:
+    """How a run is watched and when it gives up.
+
+    log_every: steps between lines of metrics.
+    stop_after: the step to stop at, with a checkpoint, leaving schedules as they are; 0: the end.
+    max_bad_steps: so many steps in a row without a finite loss and gradient end the run.
+    max_unreadable_share: a larger share of unreadable frames ends the run.
+    min_frames: frames to have seen before that share is judged.
+    progress: "auto" (a bar on a terminal, else lines), "bar", "lines" or "none".
+    """
+
+    log_every: int = 20
+    stop_after: int = 0
+    max_bad_steps: int = 10
+    max_unreadable_share: float = 0.01
+    min_frames: int = 1000
+    progress: str = "auto"
+
+    def __post_init__(self):
+        if self.log_every < 1 or self.max_bad_steps < 1 or self.stop_after < 0:
+            raise ValueError(
+                f"log_every={self.log_every} and max_bad_steps={self.max_bad_steps} must be at"
+                f" least 1, stop_after={self.stop_after} at least 0"
+            )
+        if self.progress not in MODES:
+            raise ValueError(f"progress={self.progress!r}: should be one of {', '.join(MODES)}")
+
+
+class State(Protocol):
+    """What a step changes: the number of updates tried, parameters and optimiser moments."""
+
+    step: jax.Array
+    params: Any
+    opt_state: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Hook:
+    """Something to do with the state every so many steps and at the end, such as a figure.
+
+    every: steps between two calls; 0 for none at all.
+    run: called with the number of steps done and the state, on every process.
+    """
+
+    every: int
+    run: Callable[[int, State], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Names:
+    """What a person calls the data.
+
+    clip: names the clip of an index.
+    frame: names a frame by its clip's index and its place in the clip.
+    """
+
+    clip: Callable[[int], Any] = "clip {}".format
+    frame: Callable[[int, int], str] = "clip {}, frame {}".format
+
+
+_DEFAULT_NAMES = Names()
+
+
+class Finished(NamedTuple):
+    """How a run ended: the state, the steps done, and whether SIGTERM cut it short."""
+
+    state: State
+    step: int
+    preempted: bool
+
+
+class _Dispatched(NamedTuple):
+    """A step whose metrics have not been read yet."""
+
+    step: int
+    metrics: dict[str, jax.Array]
+    host: dict[str, np.ndarray]
+
+
+def run(
+    step: Callable[[State, Any, dict], tuple[State, dict]],
+    state: State,
+    frozen: Any,
+    batches: Iterator[Mapping[str, np.ndarray]],
+    *,
+    mesh: Mesh,
+    workdir: Path,
+    num_steps: int,
+    batch_size: int,
+    config: LoopConfig,
+    checkpoints: Checkpoints,
+    writer: MetricWriter,
+    meta: Mapping[str, Any],
+    window: Mapping[str, Any] | None = None,
+    hooks: Sequence[Hook] = (),
+    names: Names = _DEFAULT_NAMES,
+    flops_per_clip: Mapping[str, float] | None = None,
+) -> Finished:
+    """Trains from `state.step` to `num_steps`; every process makes the same call.
+
+    The order within a step: stop? save? hooks on the state so far; next batch; dispatch; read the
+    metrics of the step before, while the devices work on this one. The run ends with a checkpoint,
+    complete on disk, unless it ends by an error: then the checkpoints are those it had.
+
+    Args:
+        step: compiled; (state, frozen, batch) -> (state, metrics). Metrics are float32 scalars and
+            have "finite", 0 when the step left the parameters as they were. May donate the state.
+        state: with global arrays.
+        frozen: arrays handed to each step.
+        batches: this process's rows of batch `state.step` and the following; closed at the end. The
+            keys "index" (int64 [b], which clip) and "unreadable" (bool [b, T]) stay on the host.
+        mesh: where batches go.
+        workdir: the run's folder.
+        num_steps: where the run ends.
+        batch_size: clips of one step, all processes together.
+        config: see there.
+        checkpoints, writer: made for this run, closed by the caller.
+        meta: saved with each checkpoint, with "window" added to it.
+        window: the restored checkpoint's meta["window"].
+        hooks: in the order given.
+        names: what clips and frames are called in messages.
+        flops_per_clip: name of a metric -> floating-point operations that it counts for one clip.
+            Where the devices' peak is known it is logged as a share of it.
+
+    Raises:
+        UserError: too many bad steps in a row, too many unreadable frames, a full disk.
+    """
+    first = done = int(state.step)
+    last = min(num_steps, config.stop_after or num_steps)
+    peak = peak_flops(mesh.devices.flat[0].device_kind)
+    with contextlib.ExitStack() as stack:
+        feed = stack.enter_context(Feed(batches, mesh))
+        preemption = stack.enter_context(Preemption())
+        progress = stack.enter_context(
+            Progress(config.progress, first, last, active=jax.process_index() == 0)
+        )
+        log = _Log(
+            config=config,
+            num_steps=num_steps,
+            window=Window(window),
+            speed=Speed(
+                batch_size, flops_per_clip or {}, None if peak is None else peak * mesh.size
+            ),
+            skipped=SkippedSteps(
+                workdir, config.max_bad_steps, names.clip, progress.say, step=first
+            ),
+            unreadable=UnreadableFrames(
+                workdir, config.max_unreadable_share, config.min_frames, names.frame, progress.say
+            ),
+            feed=feed,
+            writer=writer,
+            progress=progress,
+        )
+        pending = None
+        while True:
+            preempted = done < last and preemption.reached(done)
+            stopping = preempted or done >= last
+            saving = done > first and (stopping or checkpoints.due(done))
+            due_hooks = [] if preempted or done == first else _due(hooks, done, num_steps)
+            if saving or due_hooks:
+                # The line of this step is written before its checkpoint, or a run that continues
+                # from there would lack it.
+                log.read(pending)
+                pending = None
+                with log.speed.paused():
+                    if saving:
+                        saved = {**meta, "window": log.window.state()}
+                        checkpoints.save(done, state.params, state.opt_state, saved, force=stopping)
+                    for hook in due_hooks:
+                        hook.run(done, state)
+            if stopping:
+                break
+            try:
+                batch = feed.take(busy=pending.metrics if pending else ())
+            except StopIteration:
+                raise RuntimeError(f"the batches end at step {done} of {last}") from None
+            except Exception:
+                if preemption.told:  # sent to the whole process group, it kills loader workers too
+                    continue
+                raise
+            with jax.transfer_guard("disallow"):
+                state, metrics = step(state, frozen, batch.arrays)
+            done += 1
+            log.read(pending)
+            pending = _Dispatched(done, metrics, batch.host)
+            if not log.speed.running:
+                # The first step compiles; waiting for it keeps that out of the speed.
+                log.read(pending)
+                pending = None
+                log.speed.start(feed.waited)
+        checkpoints.wait()
+        if preempted and jax.process_index() == 0:
+            progress.say(f"SIGTERM: stopped after step {done}, which is saved")
+        if summary := log.unreadable.summary():
+            progress.say(summary)
+    return Finished(state, done, preempted)
+
+
+def _due(hooks: Sequence[Hook], done: int, num_steps: int) -> list[Hook]:
+    return [hook for hook in hooks if hook.every and (done % hook.every == 0 or done == num_steps)]
+
+
+@dataclasses.dataclass
+class _Log:
+    """Reads the metrics of finished steps and turns them into lines."""
+
+    config: LoopConfig
+    num_steps: int
+    window: Window
+    speed: Speed
+    skipped: SkippedSteps
+    unreadable: UnreadableFrames
+    feed: Feed
+    writer: MetricWriter
+    progress: Progress
+
+    def read(self, dispatched: _Dispatched | None) -> None:
+        """Waits for a step to be computed and counts it; None is no step."""
+        if dispatched is None:
+            return
+        step, metrics, host = dispatched
+        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        self.window.add(values)
+        self.speed.step()
+        self.progress.step()
+        index = host.get("index")
+        if "unreadable" in host:
+            self.unreadable.see(step, index, host["unreadable"])
+        if step % self.config.log_every == 0 or step == self.num_steps:
+            line = self.window.take() | self.speed.take(self.feed.waited)
+            line["unreadable_frames"] = self.unreadable.replaced
+            self.writer.scalars(step, line)
+            self.progress.line(step, line)
+        self.skipped.see(step, bool(values["finite"]), index)

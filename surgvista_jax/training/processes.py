@@ -1,0 +1,35 @@
+"""How several processes become one run: `jax.distributed`, before any device is asked for."""
+
+import argparse
+import os
+
+import jax
+
+from surgvista_jax.errors import UserError
+
+# Where launchers say how many processes they started: Slurm, and Open MPI with PRRTE.
+_LAUNCHED = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that say which processes train together."""
+    group = parser.add_argument_group("several processes (Slurm's and Open MPI's are found alone)")
+    group.add_argument(
+        "--distributed",
+        action="store_true",
+        help="join the other processes of this TPU pod or Kubernetes job",
+    )
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens")
+    group.add_argument("--num-processes", type=int, metavar="N", help="with --coordinator")
+    group.add_argument("--process-id", type=int, metavar="I", help="with --coordinator, from 0")
+
+
+def join(arguments: argparse.Namespace) -> None:
+    """Connects this process with the others of its run, if there are any."""
+    by_hand = (arguments.coordinator, arguments.num_processes, arguments.process_id)
+    if any(value is not None for value in by_hand):
+        if any(value is None for value in by_hand):
+            raise UserError("--coordinator, --num-processes and --process-id go together")
+        jax.distributed.initialize(*by_hand)
+    elif arguments.distributed or any(int(os.environ.get(name, 1)) > 1 for name in _LAUNCHED):
+        jax.distributed.initialize()

@@ -1,0 +1,58 @@
+"""What a person at the terminal sees of a run: a bar, or a line for every line of metrics."""
+
+import sys
+from collections.abc import Mapping
+
+from tqdm import tqdm
+
+MODES = ("auto", "bar", "lines", "none")
+
+
+class Progress:
+    """A context manager; everything goes to stderr.
+
+    Args:
+        mode: "bar", "lines", "none", or "auto": a bar where stderr is a terminal, else lines.
+        step: where the run starts.
+        last: where it ends.
+        active: whether this process shows anything but warnings.
+    """
+
+    def __init__(self, mode: str, step: int, last: int, active: bool):
+        if mode == "auto":
+            mode = "bar" if sys.stderr.isatty() else "lines"
+        self._mode = mode if active else "none"
+        self._last = last
+        self._bar = tqdm(
+            total=last,
+            initial=step,
+            unit="step",
+            dynamic_ncols=True,
+            file=sys.stderr,
+            disable=self._mode != "bar",
+        )
+
+    def step(self) -> None:
+        """One step more is done."""
+        self._bar.update()
+
+    def line(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Shows the values of a line of metrics."""
+        text = "  ".join(f"{name} {_short(value)}" for name, value in values.items())
+        self._bar.set_postfix_str(text)
+        if self._mode == "lines":
+            self.say(f"step {step}/{self._last}  {text}")
+
+    def say(self, text: str) -> None:
+        """A line of its own, above the bar if there is one."""
+        tqdm.write(text, file=sys.stderr)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self._bar.close()
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,78 @@
+"""Whose run a folder holds: `config.json`, written once and compared at every later start."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_collections
+
+from surgvista_jax.errors import UserError
+
+_FILE = "config.json"
+_SHOWN = 8  # differing keys that a message names
+
+
+def claim(workdir: Path, config: ml_collections.ConfigDict, free_keys: Sequence[str]) -> None:
+    """Makes a run folder of this configuration, or checks that it is one.
+
+    Args:
+        workdir: the run's folder.
+        config: the configuration of the run that starts.
+        free_keys: keys, or groups of them, in which a continued run may differ.
+
+    Raises:
+        UserError: the folder holds the run of another configuration, or cannot be written.
+    """
+    path = workdir / _FILE
+    if path.exists():
+        old, new = _flat(read_config(workdir)), _flat(config.to_dict())
+        differing = [
+            f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key) and not _belongs(key, free_keys)
+        ]
+        if differing:
+            more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+            raise UserError(
+                f"{path}: a run of another configuration lives here: "
+                + "; ".join(differing[:_SHOWN])
+                + more
+                + "; take another --workdir"
+            )
+        return
+    if jax.process_index() == 0:
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(".partial")
+            partial.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def read_config(workdir: Path) -> dict[str, Any]:
+    """The configuration of the run in a folder, as nested dicts."""
+    path = workdir / _FILE
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no run in this folder") from None
+    except ValueError as error:
+        raise UserError(f"{path}: is no JSON ({error})") from None
+
+
+def _flat(tree: dict, prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one: {"a": {"b": 1}} -> {"a.b": 1}."""
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _belongs(key: str, groups: Sequence[str]) -> bool:
+    return any(key == group or key.startswith(f"{group}.") for group in groups)

@@ -1,0 +1,144 @@
+"""Where a run's numbers and pictures go: metrics.jsonl, TensorBoard events, figures/."""
+
+import contextlib
+import json
+import math
+import os
+import struct
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tensorboardX import summary
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.record_writer import masked_crc32c
+
+from surgvista_jax.errors import UserError
+
+METRICS_FILE = "metrics.jsonl"
+FIGURES = "figures"
+
+
+class MetricWriter:
+    """Writes to a run folder; a context manager.
+
+    Every number is on disk when the call returns, and a full disk raises there. (tensorboardX's own
+    writer hands over to a thread, and blocks for ever once a full disk has ended that.)
+
+    Args:
+        folder: the run's folder.
+        active: whether this process writes; the others' calls do nothing.
+        step: the step that the run starts from; what an earlier start wrote beyond it is dropped,
+            so that each step is there once.
+    """
+
+    def __init__(self, folder: str | Path, active: bool, step: int = 0):
+        self.folder = Path(folder)
+        self.active = active
+        if not active:
+            return
+        self._metrics_path = self.folder / METRICS_FILE
+        try:
+            (self.folder / FIGURES).mkdir(parents=True, exist_ok=True)
+            drop_lines_after(self._metrics_path, step)
+            self._metrics = self._metrics_path.open("a", encoding="utf-8")
+            # TensorBoard reads the event files of a folder in the order of their names.
+            self._events = (self.folder / f"events.out.tfevents.{time.time_ns()}").open("xb")
+            self._write_event(file_version="brain.Event:2")
+            start = SessionLog(status=SessionLog.START)  # hides an earlier start's later points
+            self._write_event(step=step + 1, session_log=start)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def scalars(self, step: int, values: Mapping[str, float | int | None]) -> None:
+        """One line of metrics.jsonl, and a point in each TensorBoard curve.
+
+        Not-a-number, infinity and None are `null` in the line and left out of the curve.
+        """
+        if not self.active:
+            return
+        numbers = {name: _finite(value) for name, value in values.items()}
+        points = summary.Summary(
+            value=[
+                point
+                for name, value in numbers.items()
+                if value is not None
+                for point in summary.scalar(name, value).value
+            ]
+        )
+        try:
+            self._metrics.write(json.dumps({"step": step, **numbers}, allow_nan=False) + "\n")
+            self._metrics.flush()
+            self._write_event(step=step, summary=points)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def image(self, step: int, tag: str, image: np.ndarray) -> Path | None:
+        """A picture, uint8 RGB [H, W, 3], under TensorBoard and as figures/<tag>_<step>.png.
+
+        Returns the PNG file's path; None if this process does not write.
+        """
+        if not self.active:
+            return None
+        path = self.folder / FIGURES / f"{tag.replace('/', '_')}_{step:08d}.png"
+        _, png = cv2.imencode(".png", image[..., ::-1])
+        picture = summary.image(tag, image, dataformats="HWC")
+        try:
+            path.write_bytes(png.tobytes())
+            self._write_event(step=step, summary=picture)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        return path
+
+    def close(self) -> None:
+        """Ends the files."""
+        if not self.active:
+            return
+        self.active = False
+        for file in (self._metrics, self._events):
+            # All is flushed, so this fails only over what has been raised before.
+            with contextlib.suppress(OSError):
+                file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self.close()
+
+    def _write_event(self, **fields) -> None:
+        """One record of a TFRecord file: length, its checksum, the event, its checksum."""
+        event = Event(wall_time=time.time(), **fields).SerializeToString()
+        length = struct.pack("<Q", len(event))
+        for part in (length, event):
+            self._events.write(part + struct.pack("<I", masked_crc32c(part)))
+        self._events.flush()
+
+    def _cannot_write(self, error: OSError) -> UserError:
+        return UserError(f"{self.folder}: metrics cannot be written ({error.strerror})")
+
+
+def drop_lines_after(path: Path, step: int) -> None:
+    """Keeps the lines of a .jsonl file whose "step" is at most `step`; all at once or not at all.
+
+    A line that is no JSON, as a kill in mid-write leaves it, goes too.
+    """
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _is_upto(line, step)]
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _is_upto(line: str, step: int) -> bool:
+    try:
+        return json.loads(line)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _finite(value: float | int | None) -> float | int | None:
+    return value if value is not None and math.isfinite(value) else None

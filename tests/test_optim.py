@@ -1,0 +1,78 @@
+"""The learning rate of each update, and which parameters decay."""
+
+import json
+
+import numpy as np
+import pytest
+from golden import DATA
+
+from surgvista_jax.training.optim import OptimConfig, decays, make_schedule, warmup_cosine
+
+
+def rates(schedule, steps):
+    return np.array([schedule(np.int32(step)) for step in range(steps)])
+
+
+def test_schedule_agrees_with_the_reference():
+    with np.load(DATA / "cosine_schedule.npz") as file:
+        expected, settings = file["pretrain"], json.loads(str(file["pretrain_args"]))
+    per_epoch = settings["niter_per_ep"]
+    schedule = warmup_cosine(
+        settings["base_value"],
+        settings["final_value"],
+        settings["warmup_epochs"] * per_epoch,
+        settings["epochs"] * per_epoch,
+    )
+    np.testing.assert_allclose(rates(schedule, len(expected)), expected, rtol=1e-5)
+
+
+def test_warm_up_given_in_updates_agrees_with_the_reference():
+    with np.load(DATA / "cosine_schedule.npz") as file:
+        expected, settings = file["warmup_steps"], json.loads(str(file["warmup_steps_args"]))
+    schedule = warmup_cosine(
+        settings["base_value"],
+        settings["final_value"],
+        settings["warmup_steps"],
+        settings["epochs"] * settings["niter_per_ep"],
+    )
+    np.testing.assert_allclose(rates(schedule, len(expected)), expected, rtol=1e-5, atol=1e-9)
+
+
+def test_the_papers_rates():
+    """2,048 clips: 1.5e-4 becomes 1.2e-3, and the cosine falls to two thirds of it only."""
+    schedule = make_schedule(OptimConfig(), 2048, steps_per_epoch=10, total_steps=2010)
+    every = rates(schedule, 2010)
+    assert every[0] == 0
+    np.testing.assert_allclose(every.max(), 1.2e-3, rtol=1e-6)
+    assert every.argmax() in (399, 400)
+    np.testing.assert_allclose(every[-1], 8e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 5])
+def test_every_rate_of_a_short_run_is_finite_and_positive_after_the_first(warmup):
+    every = rates(warmup_cosine(1.0, 0.1, warmup, 5), 5)
+    assert np.isfinite(every).all() and (every[1:] > 0).all()
+
+
+def test_kernels_and_mask_tokens_decay_alone():
+    leaf = np.zeros(1)
+    flags = decays(
+        {
+            "up": {"kernel": leaf, "bias": leaf},
+            "attention": {"qkv_kernel": leaf, "q_bias": leaf},
+            "norm": {"scale": leaf},
+            "mask_token": leaf,
+            "class_token": leaf,
+            "positions": leaf,
+            "mlp_scale": leaf,
+        }
+    )
+    assert flags == {
+        "up": {"kernel": True, "bias": False},
+        "attention": {"qkv_kernel": True, "q_bias": False},
+        "norm": {"scale": False},
+        "mask_token": True,
+        "class_token": False,
+        "positions": False,
+        "mlp_scale": False,
+    }

@@ -1,0 +1,125 @@
+"""The mesh, the rules and the rows: what is refused in words, and where arrays end up."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.training import partition
+from surgvista_jax.training.partition import MeshConfig
+
+MESHES = [MeshConfig(), MeshConfig(fsdp=-1, data=1), MeshConfig(-1, 2, 2), MeshConfig(1, 1, 8)]
+
+
+@pytest.mark.parametrize(
+    ("config", "shape"),
+    [
+        (MeshConfig(), (8, 1, 1)),
+        (MeshConfig(2, -1, 2), (2, 2, 2)),
+        (MeshConfig(2, 2, 2), (2, 2, 2)),
+        (MeshConfig(1, 1, -1), (1, 1, 8)),
+    ],
+)
+def test_rest_of_the_devices_goes_to_the_axis_of_minus_one(config, shape):
+    mesh = partition.make_mesh(config)
+    assert tuple(mesh.shape.values()) == shape
+    assert mesh.axis_names == ("data", "fsdp", "model")
+    assert set(mesh.axis_types) == {jax.sharding.AxisType.Auto}
+    assert set(mesh.devices.flat) == set(jax.devices())
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (MeshConfig(3, 1, 1), "multiply to 3, but there are 8 devices"),
+        (MeshConfig(-1, 3, 1), "multiply to 3, which must divide the 8 devices"),
+        (MeshConfig(-1, -1, 1), "only one size may be -1"),
+        (MeshConfig(0, 1, 1), "positive"),
+    ],
+)
+def test_sizes_that_do_not_use_every_device_are_refused(config, words):
+    with pytest.raises(UserError, match=words):
+        partition.make_mesh(config)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "accumulate", "dims", "words"),
+    [
+        (8, 3, {}, "batch size 8 cannot be split into accumulate=3"),
+        (6, 1, {}, "multiple of 4, such as 8"),
+        (8, 4, {}, r"8 / accumulate 4 = 2 clips .* multiple of 16"),
+        (8, 2, {"embed": {"decoder width": 33}}, "decoder width 33 .* mesh.fsdp=2"),
+        (8, 2, {"heads": {"encoder heads": 3}}, "encoder heads 3 .* mesh.model=2"),
+    ],
+)
+def test_uneven_shares_are_refused_in_words(batch_size, accumulate, dims, words):
+    mesh = partition.make_mesh(MeshConfig(2, 2, 2))
+    even = {"embed": {"width": 32}, "heads": {"heads": 4}, "layers": {"depth": 3}}
+    partition.check_divisible(mesh, batch_size=8, accumulate=2, dims=even)
+    with pytest.raises(UserError, match=words):
+        partition.check_divisible(mesh, batch_size=batch_size, accumulate=accumulate, dims=dims)
+
+
+def boxed(shape, *names):
+    initializer = nn.with_logical_partitioning(nn.initializers.zeros, names)
+    return jax.eval_shape(lambda: initializer(jax.random.key(0), shape))
+
+
+def test_parameters_follow_the_table():
+    mesh = partition.make_mesh(MeshConfig(2, 2, 2))
+    tree = {
+        "kernel": boxed((3, 8, 16), "layers", "embed", "mlp"),
+        "scale": jax.ShapeDtypeStruct((8,), jnp.float32),
+    }
+    shardings = partition.state_shardings(tree, mesh)
+    assert shardings["kernel"].spec == PartitionSpec(None, "fsdp", "model")
+    assert shardings["scale"].is_fully_replicated
+
+
+def test_a_parameter_that_cannot_be_split_or_has_no_rule_is_named():
+    mesh = partition.make_mesh(MeshConfig(2, 2, 2))
+    with pytest.raises(UserError, match=r"block/kernel \(7, 4\): dimension 0 .* mesh.fsdp=2"):
+        partition.state_shardings({"block": {"kernel": boxed((7, 4), "embed", "mlp")}}, mesh)
+    with pytest.raises(UserError, match="'emebd' has no rule"):
+        partition.state_shardings({"kernel": boxed((8,), "emebd")}, mesh)
+
+
+@pytest.mark.parametrize("config", MESHES, ids=str)
+def test_rows_become_the_global_batch_under_the_transfer_guard(config):
+    mesh = partition.make_mesh(config)
+    batch = {"video": np.arange(48, dtype=np.uint8).reshape(8, 2, 3), "label": np.arange(8.0)}
+    with jax.transfer_guard("disallow"):
+        arrays = partition.to_global(mesh, batch)
+    for name, array in arrays.items():
+        assert array.sharding.is_equivalent_to(partition.batch_sharding(mesh), array.ndim)
+        np.testing.assert_array_equal(array, batch[name])
+
+
+def test_every_split_of_the_devices_into_processes_covers_the_batch():
+    """Each process's rows are those of its devices, also where they have gaps or are shared."""
+    mesh = partition.make_mesh(MeshConfig(2, 2, 2))
+    sharding = partition.batch_sharding(mesh)
+
+    def rows(*ids):
+        return partition.process_rows(sharding, 8, lambda device: device.id in ids).tolist()
+
+    assert partition.process_rows(sharding, 8).tolist() == list(range(8))
+    assert rows(0, 1, 2, 3) == [0, 1, 2, 3]
+    assert rows(0, 7) == [0, 1, 6, 7]  # a gap
+    assert rows(0, 2) == rows(1, 3) == [0, 1, 2, 3]  # the model axis spans both
+
+
+@pytest.mark.parametrize("ids", [(0, 7), (1, 2, 5), (4,)])
+def test_blocks_of_a_process_with_gaps_go_to_the_right_devices(ids):
+    """What one process of several places on its devices equals the global batch's shards."""
+    sharding = partition.batch_sharding(partition.make_mesh(MeshConfig(2, 2, 2)))
+    batch = np.arange(16, dtype=np.int32).reshape(8, 2)
+    shards = {s.device.id: s.data for s in jax.device_put(batch, sharding).global_shards}
+    rows = partition.process_rows(sharding, 8, lambda device: device.id in ids)
+    indices = {d.id: index for d, index in sharding.devices_indices_map((8, 2)).items()}
+    blocks = partition.device_blocks(batch[rows], rows, [indices[number] for number in ids])
+    for number, block in zip(ids, blocks, strict=True):
+        np.testing.assert_array_equal(block, shards[number])

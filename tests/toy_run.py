@@ -1,0 +1,113 @@
+"""A run in miniature: a toy step, batches by their step, and a start on a folder."""
+
+import contextlib
+import json
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from surgvista_jax.training import loop, partition
+from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
+from surgvista_jax.training.loop import LoopConfig
+from surgvista_jax.training.writers import MetricWriter
+
+BATCH = 8
+STEPS = 20
+
+
+class ToyState(NamedTuple):
+    step: jax.Array
+    params: dict
+    opt_state: dict
+
+
+def toy_step(state, frozen, batch):
+    """Momentum descent towards the mean of the batch; skipped when that is not finite."""
+    error = state.params["w"] - batch["x"].mean(axis=0) * frozen
+    loss = jnp.square(error).mean()
+    finite = jnp.isfinite(loss)
+    moment = state.opt_state["m"] * 0.9 + error
+    new = ToyState(state.step + 1, {"w": state.params["w"] - 0.1 * moment}, {"m": moment})
+    new = ToyState(
+        new.step, *jax.tree.map(lambda n, o: jnp.where(finite, n, o), new[1:], state[1:])
+    )
+    rate = 0.1 / new.step
+    return new, {"loss": loss, "learning_rate": rate, "finite": finite.astype(jnp.float32)}
+
+
+class Batches:
+    """Host batches as a function of the step.
+
+    start: the first one's step.
+    x: changes the values of a batch, by its step.
+    at: step -> what to do when its batch is asked for.
+    unreadable: steps whose first clip has an unreadable second frame.
+    """
+
+    def __init__(self, start, x=lambda step, x: x, at=None, unreadable=()):
+        self.step = start
+        self.closed = False
+        self._x, self._at, self._unreadable = x, at or {}, unreadable
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        step = self.step
+        self._at.get(step, lambda: None)()
+        self.step += 1
+        values = np.random.default_rng(step).normal(size=(BATCH, 4)).astype(np.float32)
+        unreadable = np.zeros((BATCH, 2), bool)
+        unreadable[0, 1] = step in self._unreadable
+        index = np.arange(BATCH) + BATCH * (step % 3)
+        return {"x": self._x(step, values), "index": index, "unreadable": unreadable}
+
+    def close(self):
+        self.closed = True
+
+
+def train(folder, *, log_every=5, save_every=5, step=None, make_batches=Batches, **options):
+    """One start of a run on `folder`, continuing from its newest checkpoint as a program does."""
+    mesh = partition.make_mesh(partition.MeshConfig(-1, 2, 1))
+    whole = partition.replicated(mesh)
+    state = ToyState(jnp.int32(0), {"w": jnp.zeros(4)}, {"m": jnp.zeros(4)})
+    state = jax.device_put(state, whole)
+    frozen = jax.device_put(jnp.float32(2), whole)
+    keys = {"stop_after", "max_bad_steps", "max_unreadable_share", "min_frames"}
+    config = {key: options.pop(key) for key in keys & options.keys()}
+    with contextlib.ExitStack() as stack:
+        checkpoints = stack.enter_context(Checkpoints(folder, CheckpointConfig(save_every)))
+        window, start = None, checkpoints.latest() or 0
+        if start:
+            restored = checkpoints.restore(state.params, state.opt_state)
+            window = restored.meta["window"]
+            number = jax.device_put(jnp.int32(restored.step), whole)
+            state = ToyState(number, restored.params, restored.opt_state)
+        batches = make_batches(start)
+        try:
+            return loop.run(
+                step or jax.jit(toy_step, donate_argnums=0),
+                state,
+                frozen,
+                batches,
+                mesh=mesh,
+                workdir=folder,
+                num_steps=STEPS,
+                batch_size=BATCH,
+                config=LoopConfig(log_every=log_every, progress="lines", **config),
+                checkpoints=checkpoints,
+                writer=stack.enter_context(MetricWriter(folder, active=True, step=start)),
+                meta={"seed": 1},
+                window=window,
+                **options,
+            )
+        finally:
+            assert batches.closed
+
+
+def metrics(folder, *keys):
+    """The lines of metrics.jsonl, only these keys of them."""
+    text = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [{key: json.loads(line)[key] for key in ("step", *keys)} for line in text]
