@@ -53,10 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "frame or second, label, prediction or score (the columns' beginning)",
     )
     files.add_argument(
+        "--first-class",
+        type=int,
+        choices=(0, 1),
+        help="number of the first class where classes are numbers [seen from the numbers]",
+    )
+    files.add_argument(
         "--missing",
         choices=("error", "drop"),
         default="error",
-        help="frames that only the predictions or only the truth hold [error]",
+        help="frames of a predicted video that only the predictions or only the truth hold, and "
+        "videos without truth [error]",
     )
     groups = parser.add_argument_group("groups")
     groups.add_argument(
@@ -106,6 +113,7 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
         truth_fps=_positive("--truth-fps", args.truth_fps),
         classes=_read_classes(args.classes),
         columns=parse_columns(args.columns),
+        first_class=args.first_class,
         missing=args.missing,
     )
     runs = read_runs(args.predictions, protocol, options)

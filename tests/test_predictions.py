@@ -10,10 +10,10 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.catalogue import CHOLEC80, find
 from surgvista_jax.predictions.csv_table import parse_columns, read_csv
 from surgvista_jax.predictions.frames import assemble, at_rate, join, natural_order
-from surgvista_jax.predictions.groups import read_groups
 from surgvista_jax.predictions.npz import read_npz, write_npz
 from surgvista_jax.predictions.reading import ReadingOptions, read_one, read_runs
-from surgvista_jax.predictions.text_folder import class_ids, read_folder, with_truth
+from surgvista_jax.predictions.text_folder import read_folder
+from surgvista_jax.predictions.truth import with_truth
 
 META = {"task": "phase", "classes": ["a", "b", "c"], "fps": 1}
 STRICT = find("phase-strict")
@@ -70,6 +70,9 @@ def faults() -> list[tuple[str, dict, str]]:
         ("json", {"meta": "{"}, "meta is not JSON"),
         ("frames", {"frame": plain["frame"] - 1}, "frame -1; frame numbers start at 0"),
         ("float", {"frame": plain["frame"] / 2}, "`frame` must hold whole numbers"),
+        ("share", {"label": plain["label"] + 0.5}, "label of row 0 is .*whole numbers"),
+        ("nan label", {"label": np.full((40, 3), np.nan)}, "label of row 0 is .*finite numbers"),
+        ("text label", {"label": plain["video"]}, "`label` must hold numbers"),
         ("object", {"video": plain["video"].astype(object)}, "holds Python objects"),
     ]
 
@@ -182,11 +185,62 @@ def test_frames_numbered_from_one_start_at_second_zero(tmp_path: Path) -> None:
     assert "numbered from 1" in found.notes[0]
 
 
-def test_numbers_may_start_at_one_and_names_need_an_order() -> None:
-    assert class_ids(np.array(["1", "7"]), CHOLEC80, "p").tolist() == [0, 6]
-    assert class_ids(np.array(["0", "6"]), CHOLEC80, "p").tolist() == [0, 6]
-    with pytest.raises(UserError, match="give --classes FILE"):
-        class_ids(np.array(["x"]), (), "p")
+def test_classes_in_another_order_mean_the_same(tmp_path: Path) -> None:
+    straight, turned = arrays(), arrays()
+    order = np.array([2, 0, 1])  # columns of the turned file
+    turned["score"] = straight["score"][:, order]
+    turned["label"] = np.argsort(order)[straight["label"]]
+    turned["meta"] = {**META, "classes": ["c", "a", "b"]}
+    write_npz(tmp_path / "p.npz", **straight)
+    write_npz(tmp_path / "q.npz", **turned)
+    options = ReadingOptions(classes=("a", "b", "c"))
+    p, q = (read_one(str(tmp_path / name), STRICT, options) for name in ("p.npz", "q.npz"))
+    np.testing.assert_array_equal(p.score, q.score)
+    np.testing.assert_array_equal(p.label, q.label)
+    assert not p.notes and "brought into the protocol's order" in q.notes[0]
+    table = tmp_path / "p.csv"
+    table.write_text("video,frame,label,score_c,score_a,score_b\nv,0,a,0.1,0.7,0.2\n")
+    found = read_one(str(table), STRICT, ReadingOptions(fps=1, classes=("a", "b", "c")))
+    assert found.score.tolist() == [[0.7, 0.2, 0.1]] and found.label.tolist() == [0]
+    several = {**turned, "label": np.eye(3, dtype=np.uint8)[turned["label"]]}
+    write_npz(tmp_path / "r.npz", **several)
+    found = read_one(str(tmp_path / "r.npz"), find("endoscapes-cvs50"), options)
+    np.testing.assert_array_equal(found.label.argmax(1), p.label)
+
+
+def test_the_rate_of_an_npz_file_is_its_own(tmp_path: Path) -> None:
+    write_npz(tmp_path / "p.npz", **arrays())
+    found = read_one(str(tmp_path / "p.npz"), STRICT, ReadingOptions(fps=25))
+    assert found.fps == 1 and "its own fps 1 was used" in found.notes[0]
+    # 25 frames a second taken for 1: each of 15,000 frames becomes a second.
+    long = text_folder(tmp_path, "long", 1, 25)
+    (long / "video42-phase.txt").write_text("".join(f"{k}\tPreparation\n" for k in range(40_000)))
+    options = ReadingOptions(fps=1, truth=long)
+    with pytest.raises(UserError, match="median video lasts .* h, too long .*is fps 25 meant"):
+        read_one(str(long), find("cholec80-strict"), options)
+    read_one(str(long), find("cholec80-strict"), ReadingOptions(fps=25, truth=long))
+
+
+def test_videos_without_a_partner_are_named(tmp_path: Path) -> None:
+    predictions, truth = (text_folder(tmp_path, name) for name in ("pred", "truth"))
+    text = (truth / "video41-phase.txt").read_text()
+    for number in (50, 51, 52):
+        (truth / f"video{number}-phase.txt").write_text(text)
+    options = ReadingOptions(fps=1, truth=truth)
+    found = read_one(str(predictions), find("cholec80-strict"), options)
+    assert found.videos == ("video41",)
+    assert "3 videos (video50, … video52) of" in found.notes[0]
+    for number in (41, 60):
+        (predictions / f"video{number}-phase.txt").write_text(text)
+    with pytest.raises(UserError, match="no ground truth for video60"):
+        read_one(str(predictions), find("cholec80-strict"), options)
+    drop = ReadingOptions(fps=1, truth=truth, missing="drop")
+    found = read_one(str(predictions), find("cholec80-strict"), drop)
+    assert found.videos == ("video41",) and len(found.label) == 600
+    assert "1 video (video60) left out: no ground truth" in found.notes[0]
+    (predictions / "video41-phase.txt").unlink()
+    with pytest.raises(UserError, match="no ground truth for video60"):
+        read_one(str(predictions), find("cholec80-strict"), drop)
 
 
 def test_csv_with_other_column_names(tmp_path: Path) -> None:
@@ -238,19 +292,3 @@ def test_protocol_and_file_must_fit(tmp_path: Path) -> None:
         read_one(str(tmp_path / "folder"), STRICT, ReadingOptions())
     write_npz(tmp_path / "p.npz", **{**arrays(), "score": 3 * arrays()["score"]})
     assert "not probabilities" in read_one(path, STRICT, ReadingOptions()).notes[0]
-
-
-def test_groups_from_csv_and_dataset_folder(tmp_path: Path) -> None:
-    (tmp_path / "g.csv").write_text("video,centre\nv1,Bern\nv2,Milan\n")
-    assert read_groups(tmp_path / "g.csv", "centre", ["v2", "v1"]) == ["Milan", "Bern"]
-    with pytest.raises(UserError, match="no centre is given for v3"):
-        read_groups(tmp_path / "g.csv", "centre", ["v3"])
-    with pytest.raises(UserError, match="columns video and patient are needed"):
-        read_groups(tmp_path / "g.csv", "patient", ["v1"])
-    (tmp_path / "dataset.json").write_text('{"procedure": "bypass"}')
-    (tmp_path / "videos.jsonl").write_text('{"video": "v1", "patient": "p7"}\n')
-    assert read_groups(tmp_path, "patient", ["v1"]) == ["p7"]
-    assert read_groups(tmp_path, "procedure", ["v1"]) == ["bypass"]
-    (tmp_path / "videos.jsonl").write_text("{")
-    with pytest.raises(UserError, match="not a dataset folder"):
-        read_groups(tmp_path, "patient", ["v1"])

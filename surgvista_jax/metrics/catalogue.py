@@ -1,5 +1,7 @@
 """Which named protocols are there, and what does each of them decide?"""
 
+import math
+
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.protocols import (
     CriteriaChoices,
@@ -78,8 +80,14 @@ _STRICT = "Nothing is forgiven around boundaries. "
 _PHASE_PRIMARY = ("accuracy", "precision", "recall", "jaccard")
 
 
+# An operation at 25 frames a second that is taken for 1 a second lasts ten hours and more, the
+# other way round a minute or two.
+_OPERATION = {"shortest_seconds": 120.0, "longest_seconds": 6 * 3600.0}
+_ANY = {"fps": None, "shortest_seconds": 0.0, "longest_seconds": math.inf}
+
+
 def _phase(name: str, text: str, classes: tuple = (), relaxed: Relaxed | None = None, **more):
-    arguments = {"primary": _PHASE_PRIMARY, "fps": 1.0, "shortest_seconds": 120.0} | more
+    arguments = {"primary": _PHASE_PRIMARY, "fps": 1.0} | _OPERATION | more
     return Protocol(
         name=name,
         version=1,
@@ -112,7 +120,6 @@ def _phase_family(dataset: str, classes: tuple[str, ...], splits: tuple[Split, .
     )
 
 
-_ANY = {"fps": None, "shortest_seconds": 0.0}
 _TRIPLET = (
     "Scores of a component are the maximum over the triplets that share it. Average precision per "
     "class and video; a class is left out of the videos that lack it; mean over videos, then over "

@@ -7,6 +7,7 @@ an old report stays explainable.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -73,14 +74,15 @@ class Protocol:
     text: str  # in words, one paragraph
     classes: tuple[str, ...] = ()  # () = those of the predictions
     fps: float | None = None  # frames a second that are scored; None = as given
-    shortest_seconds: float = 0.0  # a median video below this means that fps was wrong
+    shortest_seconds: float = 0.0  # a median video below this, or above
+    longest_seconds: float = math.inf  # this, means that fps was wrong
     splits: tuple[Split, ...] = field(default=(), compare=False)
 
     @property
     def digest(self) -> str:
         """16 hexadecimal digits over all that decides the numbers."""
         decides = asdict(self)
-        for words in ("text", "splits", "shortest_seconds"):
+        for words in ("text", "splits", "shortest_seconds", "longest_seconds"):
             del decides[words]
         canonical = json.dumps(decides, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

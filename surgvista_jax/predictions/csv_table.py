@@ -12,8 +12,8 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.sampling import check_scores
+from surgvista_jax.predictions.class_names import class_ids, column_order
 from surgvista_jax.predictions.frames import Predictions, assemble
-from surgvista_jax.predictions.text_folder import class_ids
 
 ROLES = ("video", "frame", "second", "label", "prediction", "score")
 DEFAULTS = {role: role for role in ROLES} | {"score": "score_"}
@@ -31,9 +31,14 @@ def parse_columns(text: str) -> dict[str, str]:
 
 
 def read_csv(
-    path: Path, source: str, columns: dict[str, str], fps: float, classes: tuple[str, ...]
+    path: Path,
+    source: str,
+    columns: dict[str, str],
+    fps: float,
+    classes: tuple[str, ...],
+    first_class: int | None = None,
 ) -> Predictions:
-    """Reads a CSV file with a header; single labels only."""
+    """Reads a CSV file with a header; single labels only. Arguments as in read_folder."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file))
@@ -71,11 +76,12 @@ def read_csv(
     score = decision = None
     if names:
         score = np.stack([_numbers(table[name], source, name) for name in names], axis=1)
-        score = check_scores(score, source)
-        if not classes:
-            classes = tuple(name.removeprefix(columns["score"]) for name in names)
+        called = [name.removeprefix(columns["score"]) for name in names]
+        order = column_order(called, classes or called, source)
+        score = check_scores(score, source)[:, order]
+        classes = classes or tuple(called[k] for k in order)
     else:
-        decision = class_ids(np.array(column("prediction")), classes, source)
+        decision = class_ids(np.array(column("prediction")), classes, source, first_class)
     texts = column("label", required=False)
     label = None
     if texts is not None:
@@ -83,7 +89,7 @@ def read_csv(
         known = (texts != "") & (texts != "-1")
         label = np.full(len(texts), -1, np.int64)
         if known.any():
-            label[known] = class_ids(texts[known], classes, source)
+            label[known] = class_ids(texts[known], classes, source, first_class)
     return assemble(
         source,
         np.array(column("video")),

@@ -66,6 +66,8 @@ def read_npz(path: Path, source: str) -> Predictions:
     if arrays["frame"].dtype.kind not in "iu" or arrays["frame"].ndim != 1:
         raise UserError(f"{source}: `frame` must hold whole numbers [N]")
     score = check_scores(arrays["score"], f"{source}: score")
+    if "label" in arrays:
+        _check_label(arrays["label"], source)
     classes = tuple(str(name) for name in meta.get("classes", ()))
     if classes and len(classes) != score.shape[1]:
         raise UserError(
@@ -85,6 +87,21 @@ def read_npz(path: Path, source: str) -> Predictions:
         classes=classes,
         meta=meta,
     )
+
+
+def _check_label(label: np.ndarray, source: str) -> None:
+    """Class ids [N] are whole numbers; labels [N, C] may be shares of annotators, but not NaN."""
+    if label.dtype.kind not in "biuf" or label.ndim not in (1, 2):
+        raise UserError(f"{source}: `label` must hold numbers, [N] or [N, C]")
+    wrong = ~np.isfinite(label)
+    if label.ndim == 1:
+        wrong |= label != np.rint(label)
+    if wrong.any():
+        row = int(np.argwhere(wrong)[0][0])
+        raise UserError(
+            f"{source}: label of row {row} is {label[row]}; class ids are whole numbers (-1: "
+            "unlabelled), several labels a frame are finite numbers"
+        )
 
 
 def _meta(array: np.ndarray, source: str) -> dict:

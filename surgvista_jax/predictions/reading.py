@@ -14,10 +14,12 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.calibration import are_probabilities
 from surgvista_jax.metrics.protocols import Protocol
 from surgvista_jax.metrics.triplet_tables import TABLES
-from surgvista_jax.predictions.csv_table import read_csv
+from surgvista_jax.predictions.class_names import column_order
+from surgvista_jax.predictions.csv_table import DEFAULTS, read_csv
 from surgvista_jax.predictions.frames import Predictions, at_rate, join
 from surgvista_jax.predictions.npz import read_npz
-from surgvista_jax.predictions.text_folder import read_folder, with_truth
+from surgvista_jax.predictions.text_folder import read_folder
+from surgvista_jax.predictions.truth import with_truth
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class ReadingOptions:
     truth_fps: float | None = None
     classes: tuple[str, ...] = ()
     columns: dict | None = None
+    first_class: int | None = None  # its number where classes are numbers; None: seen from them
     missing: str = "error"
 
 
@@ -53,6 +56,8 @@ def read_runs(
 def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predictions:
     """Reads one file or folder, checks it against the protocol, brings it to its rate."""
     classes = options.classes or protocol.classes
+    if protocol.task == "triplet":
+        classes = TABLES[protocol.choices.table].class_names("ivt")
     place = Path(path)
     if not place.exists():
         raise UserError(f"{path}: no such file or folder")
@@ -62,20 +67,48 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
         if options.fps is None:
             raise UserError(f"{path}: --fps is needed, the rate of its frame numbers")
         if place.is_dir():
-            found = read_folder(place, path, options.fps, classes)
+            found = read_folder(place, path, options.fps, classes, options.first_class)
         else:
-            found = read_csv(place, path, options.columns or {}, options.fps, classes)
+            columns = options.columns or DEFAULTS
+            found = read_csv(place, path, columns, options.fps, classes, options.first_class)
     elif place.suffix == ".npz":
         found = read_npz(place, path)
+        if options.fps not in (None, found.fps) and options.truth is None:
+            note = f"{path}: its own fps {found.fps:g} was used; --fps is for text and CSV files"
+            found = replace(found, notes=(*found.notes, note))
+        if classes and len(found.classes) == len(classes):
+            found = _reordered(found, classes)
     else:
         raise UserError(f"{path}: give an .npz or .csv file or a folder of .txt files")
     if options.truth is not None:
         if not options.truth.is_dir():
             raise UserError(f"--truth {options.truth}: no such folder")
         truth_fps = options.truth_fps or options.fps or found.fps
-        truth = read_folder(options.truth, str(options.truth), truth_fps, classes)
+        name = str(options.truth)
+        truth = read_folder(options.truth, name, truth_fps, classes, options.first_class)
         found = with_truth(found, truth, protocol.fps, options.missing)
     return _fitted(at_rate(_labelled(found), protocol.fps), protocol, classes)
+
+
+def _reordered(predictions: Predictions, classes: tuple[str, ...]) -> Predictions:
+    """Brings a file that names the same classes in another order into the order wanted."""
+    order = column_order(predictions.classes, classes, predictions.source)
+    if np.array_equal(order, np.arange(len(order))):
+        return predictions
+    label = predictions.label
+    if label is not None and label.ndim == 2:
+        label = label[:, order]
+    elif label is not None:
+        known = (label >= 0) & (label < len(order))
+        label = np.where(known, np.argsort(order)[np.where(known, label, 0)], label)
+    note = f"{predictions.source}: classes were brought into the protocol's order"
+    return replace(
+        predictions,
+        score=predictions.score[:, order],
+        label=label,
+        classes=tuple(classes),
+        notes=(*predictions.notes, note),
+    )
 
 
 def _labelled(predictions: Predictions) -> Predictions:
@@ -105,11 +138,7 @@ def _fitted(predictions: Predictions, protocol: Protocol, classes: tuple) -> Pre
         raise UserError(
             f"{source}: {protocol.name} needs one label a frame; label is {label.shape}"
         )
-    if protocol.task == "triplet":
-        table = TABLES[protocol.choices.table]
-        classes = table.class_names("ivt")
-    else:
-        classes = classes or predictions.classes
+    classes = classes or predictions.classes
     held = score.shape[1] if score is not None else 0
     if not classes:
         top = max(int(label.max(initial=0)), int(predictions.decision.max())) + 1 if not held else 0
@@ -135,13 +164,14 @@ def _fitted(predictions: Predictions, protocol: Protocol, classes: tuple) -> Pre
 
 
 def _check_length(predictions: Predictions, protocol: Protocol) -> None:
-    if not protocol.shortest_seconds:
-        return
+    """A wrong fps shows as operations of seconds or of days."""
     last = [predictions.frame[predictions.rows(k)][-1] for k in range(len(predictions.videos))]
     median = float(np.median(last)) / predictions.fps
-    if median < protocol.shortest_seconds:
+    if median < protocol.shortest_seconds or median > protocol.longest_seconds:
+        short = median < protocol.shortest_seconds
+        lasts = f"{median:.0f} s, too short" if short else f"{median / 3600:.1f} h, too long"
         raise UserError(
-            f"{predictions.source}: at fps {predictions.fps:g} the median video lasts "
-            f"{median:.0f} s, too short for an operation of {protocol.name}; is fps 1 meant? "
-            "(phase-strict takes videos of any length)"
+            f"{predictions.source}: at fps {predictions.fps:g} the median video lasts {lasts} for "
+            f"an operation of {protocol.name}; is fps {1 if short else 25} meant? (phase-strict "
+            "takes videos of any length)"
         )

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.metrics.protocols import video_number
-from surgvista_jax.predictions.frames import Predictions, assemble, at_rate
+from surgvista_jax.predictions.class_names import class_ids
+from surgvista_jax.predictions.frames import Predictions, assemble
 
 _ENDINGS = re.compile(r"[-_](phases?|preds?|predictions?|labels?|gt|ground_?truth)$", re.IGNORECASE)
 
@@ -35,12 +35,19 @@ def phase_files(folder: Path, source: str) -> dict[str, Path]:
     return found
 
 
-def read_folder(folder: Path, source: str, fps: float, classes: tuple[str, ...]) -> Predictions:
+def read_folder(
+    folder: Path,
+    source: str,
+    fps: float,
+    classes: tuple[str, ...],
+    first_class: int | None = None,
+) -> Predictions:
     """Reads a folder of phase files as decisions without scores.
 
     Args:
       fps: rate of the frame numbers: frame / fps = seconds.
       classes: names in the order of their ids.
+      first_class: number of the first class where phases are numbers (class_names.class_ids).
     """
     videos, frames, labels = [], [], []
     for video, path in phase_files(folder, source).items():
@@ -54,7 +61,7 @@ def read_folder(folder: Path, source: str, fps: float, classes: tuple[str, ...])
         np.concatenate(videos),
         np.concatenate(frames) - from_one,
         fps,
-        decision=class_ids(np.array(labels), classes, source),
+        decision=class_ids(np.array(labels), classes, source, first_class),
         classes=classes,
     )
     note = f"{source}: frames are numbered from 1; frame 1 was taken for second 0"
@@ -93,95 +100,3 @@ def _read_file(path: Path, source: str) -> tuple[np.ndarray, list[str]]:
             "ascend without repeats"
         )
     return seen, labels
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_\-]+", "", name).lower()
-
-
-def class_ids(names: np.ndarray, classes: tuple[str, ...], source: str) -> np.ndarray:
-    """Class ids of phase names or numbers, int64 [N]."""
-    distinct, inverse = np.unique(names, return_inverse=True)
-    inverse = inverse.ravel()
-    if all(re.fullmatch(r"\d+", name) for name in distinct):
-        ids = distinct.astype(np.int64)
-        if ids.min() >= 1 and classes and ids.max() == len(classes):
-            ids = ids - 1  # numbered from 1
-        return ids[inverse]
-    if not classes:
-        raise UserError(
-            f"{source}: phases are names such as '{distinct[0]}', whose order this protocol does "
-            "not fix; give --classes FILE with one name a line"
-        )
-    known = {_plain(name): index for index, name in enumerate(classes)}
-    unknown = [name for name in distinct if _plain(name) not in known]
-    if unknown:
-        raise UserError(f"{source}: unknown phase '{unknown[0]}'; known: {', '.join(classes)}")
-    return np.array([known[_plain(name)] for name in distinct])[inverse]
-
-
-def with_truth(
-    predictions: Predictions, truth: Predictions, rate: float | None, missing: str
-) -> Predictions:
-    """Labels from a ground-truth folder, matched by video name (or number) and time.
-
-    Args:
-      rate: frames a second to compare at (None: the slower of the two).
-      missing: "error" unless every frame of the truth is predicted, or "drop" what is not.
-    """
-    partner = _partners(predictions, truth)
-    _check_durations(predictions, truth, partner)
-    rate = rate or min(predictions.fps, truth.fps)
-    predictions, truth = at_rate(predictions, rate), at_rate(truth, rate)
-    keep, labels, left_out = [], [], 0
-    for video, name in enumerate(predictions.videos):
-        rows, true_rows = predictions.rows(video), truth.rows(partner[video])
-        ticks = np.rint(predictions.frame[rows] / predictions.fps * rate).astype(np.int64)
-        true_ticks = np.rint(truth.frame[true_rows] / truth.fps * rate).astype(np.int64)
-        position = np.searchsorted(true_ticks, ticks)
-        found = np.zeros(len(ticks), bool)
-        inside = position < len(true_ticks)
-        found[inside] = true_ticks[position[inside]] == ticks[inside]
-        absent = np.count_nonzero(~np.isin(true_ticks, ticks)) + np.count_nonzero(~found)
-        if absent and missing == "error":
-            raise UserError(
-                f"{name}: {len(ticks)} predicted frames but {len(true_ticks)} frames of ground "
-                f"truth at {rate:g} a second, {absent} without a partner; --missing=drop scores "
-                "the common ones"
-            )
-        left_out += absent
-        keep.append(np.flatnonzero(found) + rows.start)
-        labels.append(truth.decision[true_rows][position[found]])
-    kept = predictions.take(np.concatenate(keep))
-    notes = kept.notes
-    if left_out:
-        notes += (f"{left_out} frames were left out: predicted or in the truth, but not both",)
-    return replace(kept, label=np.concatenate(labels), notes=notes)
-
-
-def _partners(predictions: Predictions, truth: Predictions) -> list[int]:
-    by_name = {name: index for index, name in enumerate(truth.videos)}
-    numbers = [video_number(name) for name in truth.videos]
-    partner = []
-    for name in predictions.videos:
-        number = video_number(name)
-        if name in by_name:
-            partner.append(by_name[name])
-        elif number is not None and numbers.count(number) == 1:
-            partner.append(numbers.index(number))
-        else:
-            raise UserError(f"{truth.source}: no ground truth for {name}")
-    return partner
-
-
-def _check_durations(predictions: Predictions, truth: Predictions, partner: list[int]) -> None:
-    """A wrong fps shows as videos of another length than their truth."""
-    for video, name in enumerate(predictions.videos):
-        last = predictions.frame[predictions.rows(video)][-1]
-        true_last = truth.frame[truth.rows(partner[video])][-1]
-        lasts, true_lasts = last / predictions.fps, true_last / truth.fps
-        if abs(lasts - true_lasts) > max(2.0, 0.05 * true_lasts):
-            raise UserError(
-                f"{name}: at fps {predictions.fps:g} the predictions last {lasts:.0f} s, at fps "
-                f"{truth.fps:g} the ground truth {true_lasts:.0f} s; check --fps and --truth-fps"
-            )

@@ -1,0 +1,76 @@
+"""Which class does a name or a number in a file mean, and in which order do its columns stand?"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+
+
+def _plain(name: str) -> str:
+    """Case, blanks, hyphens and underscores do not tell classes apart."""
+    return re.sub(r"[\s_\-]+", "", name).lower()
+
+
+def class_ids(
+    names: np.ndarray, classes: Sequence[str], source: str, first: int | None = None
+) -> np.ndarray:
+    """Class ids of names or numbers, int64 [N].
+
+    Args:
+      names: text [N]; all numbers, or all names.
+      classes: in the order of their ids; () if they are not known.
+      first: the number of the first class in this file, 0 or 1. None: seen from the numbers
+        themselves; raises UserError where they could be either.
+    """
+    distinct, inverse = np.unique(names, return_inverse=True)
+    if all(re.fullmatch(r"\d+", name) for name in distinct):
+        ids = distinct.astype(np.int64)
+        if first is None:
+            first = _first_number(ids, len(classes), source)
+        if len(ids) and ids.min() < first:
+            raise UserError(f"{source}: class {ids.min()}, but --first-class is {first}")
+        return (ids - first)[inverse.ravel()]
+    if not classes:
+        raise UserError(
+            f"{source}: classes are names such as '{distinct[0]}', whose order this protocol does "
+            "not fix; give --classes FILE with one name a line"
+        )
+    known = {_plain(name): index for index, name in enumerate(classes)}
+    unknown = [name for name in distinct if _plain(name) not in known]
+    if unknown:
+        raise UserError(f"{source}: unknown phase '{unknown[0]}'; known: {', '.join(classes)}")
+    return np.array([known[_plain(name)] for name in distinct])[inverse.ravel()]
+
+
+def _first_number(ids: np.ndarray, num_classes: int, source: str) -> int:
+    if not num_classes or not len(ids) or ids.min() == 0:
+        return 0
+    if ids.max() >= num_classes:
+        return 1
+    raise UserError(
+        f"{source}: classes are numbered {ids.min()} to {ids.max()}, which of {num_classes} may "
+        "count from 0 or from 1; say which by --first-class"
+    )
+
+
+def column_order(names: Sequence[str], classes: Sequence[str], source: str) -> np.ndarray:
+    """The column of each class, int [C], for columns called `names`.
+
+    Names that are the classes in another order, and numbers, are sorted out; other names are taken
+    to stand in the order of the classes. Raises UserError where a name contradicts that.
+    """
+    standing = np.arange(len(names))
+    if all(re.fullmatch(r"\d+", name) for name in names):
+        return np.argsort(np.array(names, dtype=np.int64), kind="stable")
+    found, wanted = [_plain(name) for name in names], [_plain(name) for name in classes]
+    if len(set(found)) == len(found) and sorted(found) == sorted(wanted):
+        return np.array([found.index(name) for name in wanted])
+    for index, name in enumerate(found):
+        if name in wanted and wanted[index : index + 1] != [name]:
+            raise UserError(
+                f"{source}: score {index} is called {names[index]!r}, which is class "
+                f"{wanted.index(name)} of {', '.join(classes)}; name all of them, in any order"
+            )
+    return standing
