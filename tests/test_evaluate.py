@@ -1,5 +1,6 @@
 """Does the command evaluate files, write its reports, and answer mistakes in one line?"""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -54,6 +55,28 @@ def test_official_layout_reproduces_the_golden_summary(golden, tmp_path, capsys)
         "report.json",
         "report.md",
     ]
+
+
+def test_report_names_what_was_read_with_its_sha256(golden, tmp_path, capsys) -> None:
+    predictions, truth, _ = golden
+    path = tmp_path / "a + b.npz"
+    video, frame = np.repeat(["v1", "v2"], 10), np.tile(np.arange(10), 2)
+    meta = {"classes": ["a", "b"], "fps": 1}
+    score, label = np.tile([0.4, 0.6], (20, 1)), frame % 2
+    write_npz(path, video=video, frame=frame, score=score, label=label, meta=meta)
+    assert main(["evaluate", str(path), "--protocol=phase-strict", "--samples=5", "--json"]) == 0
+    files = json.loads(capsys.readouterr().out)["system"]["runs"][0]["files"]
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert files == [{"path": str(path), "sha256": sha256}]
+    arguments = [str(predictions), f"--truth={truth}", "--fps=1", "--truth-fps=25", "--json"]
+    digests = []
+    for line in ("", "0\tPreparation\n"):
+        (truth / "video60-phase.txt").write_text(f"{line}1\tPreparation\n")
+        assert main(["evaluate", *arguments, "--protocol=cholec80-strict", "--samples=5"]) == 0
+        files = json.loads(capsys.readouterr().out)["system"]["runs"][0]["files"]
+        assert [file["path"] for file in files] == [str(predictions), str(truth)]
+        digests.append([file["sha256"] for file in files])
+    assert digests[0][0] == digests[1][0] and digests[0][1] != digests[1][1]
 
 
 def test_list_names_every_protocol(capsys) -> None:

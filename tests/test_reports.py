@@ -12,19 +12,13 @@ from surgvista_jax.metrics.catalogue import CHOLEC80, find
 from surgvista_jax.metrics.scores import mean_of_videos
 from surgvista_jax.metrics.statistics import bootstrap_weights
 from surgvista_jax.predictions.frames import Predictions, assemble
-from surgvista_jax.reports import build, charts, comparison, page_tables, words
+from surgvista_jax.reports import charts, comparison, page_tables, words
 from surgvista_jax.reports.build import Grouping, System, build_report, plain
 from surgvista_jax.reports.grouping import group_report
 from surgvista_jax.reports.markdown import markdown
 from surgvista_jax.reports.page import page
 from surgvista_jax.reports.scoring import evaluate_run
 from surgvista_jax.reports.screen import screen
-
-
-@pytest.fixture(autouse=True)
-def no_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These predictions were never files."""
-    monkeypatch.setattr(build, "source_digest", lambda source: "0" * 64)
 
 
 def operations(seed: int, wrong: float, source: str = "run") -> Predictions:

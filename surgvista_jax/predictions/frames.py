@@ -29,6 +29,7 @@ class Predictions:
     classes: tuple[str, ...] = ()
     meta: dict | None = None
     notes: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()  # (path, SHA-256) of what was read, the truth too
 
     def rows(self, video: int) -> slice:
         """The rows of one video."""
@@ -190,4 +191,8 @@ def join(parts: Sequence[Predictions]) -> Predictions:
         classes=first.classes,
         meta=first.meta,
     )
-    return replace(whole, notes=tuple(note for part in parts for note in part.notes))
+    return replace(
+        whole,
+        notes=tuple(note for part in parts for note in part.notes),
+        files=tuple(dict.fromkeys(file for part in parts for file in part.files)),
+    )

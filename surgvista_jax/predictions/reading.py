@@ -4,6 +4,7 @@ Files over disjoint videos are the folds of one run and are joined; files over t
 repeated runs (seeds).
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,6 +81,7 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
             found = _reordered(found, classes)
     else:
         raise UserError(f"{path}: give an .npz or .csv file or a folder of .txt files")
+    found = replace(found, files=((path, digest(place)),))
     if options.truth is not None:
         if not options.truth.is_dir():
             raise UserError(f"--truth {options.truth}: no such folder")
@@ -87,7 +89,21 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
         name = str(options.truth)
         truth = read_folder(options.truth, name, truth_fps, classes, options.first_class)
         found = with_truth(found, truth, protocol.fps, options.missing)
+        found = replace(found, files=(*found.files, (name, digest(options.truth))))
     return _fitted(at_rate(_labelled(found), protocol.fps), protocol, classes)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or over the names and contents of a folder's files."""
+    hasher = hashlib.sha256()
+    if path.is_file():
+        hasher.update(path.read_bytes())
+        return hasher.hexdigest()
+    for file in sorted(path.iterdir()):
+        if file.is_file():
+            content = hashlib.sha256(file.read_bytes()).digest()
+            hasher.update(file.name.encode() + b"\0" + content)
+    return hasher.hexdigest()
 
 
 def _reordered(predictions: Predictions, classes: tuple[str, ...]) -> Predictions:

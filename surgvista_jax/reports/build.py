@@ -3,11 +3,9 @@
 Values are fractions unless a score says percent=False; NaN becomes null when written as JSON.
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -120,17 +118,6 @@ def plain(value):
     return value
 
 
-def source_digest(source: str) -> str:
-    """SHA-256 of a file, or over the names and contents of a folder's files."""
-    hasher = hashlib.sha256()
-    for part in source.split(" + "):
-        path = Path(part)
-        for file in [path] if path.is_file() else sorted(path.iterdir()):
-            if file.is_file():
-                hasher.update(file.name.encode() + b"\0" + file.read_bytes())
-    return hasher.hexdigest()
-
-
 def _cluster(grouping: Grouping | None) -> np.ndarray | None:
     if grouping is None or grouping.kind != "patient":
         return None
@@ -165,7 +152,7 @@ def _system(system: System) -> dict:
         "runs": [
             {
                 "source": run.source,
-                "sha256": source_digest(run.source),
+                "files": [{"path": path, "sha256": digest} for path, digest in run.files],
                 "frames": len(run.frame),
                 "meta": run.meta or {},
             }

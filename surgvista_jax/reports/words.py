@@ -84,6 +84,7 @@ def test_words(report: dict) -> str:
 
 
 def files_words(system: dict) -> list[str]:
+    """One line a run: what was read, with the beginning of each digest."""
     lines = []
     for run in system["runs"]:
         about = ", ".join(
@@ -91,7 +92,8 @@ def files_words(system: dict) -> list[str]:
             for key in ("model", "dataset", "split")
             if run["meta"].get(key)
         )
-        lines.append(
-            f"{run['source']}{f' ({about})' if about else ''}, sha256 {run['sha256'][:16]}…"
+        files = ", ".join(
+            f"{file['path']} (sha256 {file['sha256'][:16]}…)" for file in run["files"]
         )
+        lines.append(f"{about}: {files}" if about else files or run["source"])
     return lines
