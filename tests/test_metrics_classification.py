@@ -8,7 +8,8 @@ from sklearn import metrics as sk
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics import classification as clf
-from surgvista_jax.metrics.phase import confusion_matrix
+from surgvista_jax.metrics.average_precision import mean_over_classes
+from surgvista_jax.metrics.phase import accuracies, confusion_matrix
 
 
 def random_scores(seed: int, rows: int = 60, classes: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -32,8 +33,7 @@ def test_macro_scores_are_scikit_learn(seed: int) -> None:
         sk.balanced_accuracy_score(label, prediction)
     )
     expected = sk.precision_score(label, prediction, average="micro", zero_division=0)
-    assert clf.micro_precision(confusion) == pytest.approx(expected)
-    assert expected == pytest.approx(sk.accuracy_score(label, prediction))
+    assert accuracies(confusion) == pytest.approx(expected)  # so micro averages need no function
     expected = sk.average_precision_score(clf.one_hot(label, 5), score, average=None)
     np.testing.assert_allclose(clf.one_vs_rest_average_precisions(label, score), expected)
     assert clf.top_k_hits(label, score, 3).mean() == pytest.approx(
@@ -46,10 +46,10 @@ def test_absent_class_is_dropped_or_zero() -> None:
     score = np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.1, 0.9, 0.0]])
     values = clf.one_vs_rest_average_precisions(label, score)
     np.testing.assert_array_equal(values, [1, 1, np.nan])
-    assert clf.mean_over_classes(values, "drop") == 1
-    assert clf.mean_over_classes(values, "zero") == pytest.approx(2 / 3)
+    assert mean_over_classes(values, "drop") == 1
+    assert mean_over_classes(values, "zero") == pytest.approx(2 / 3)
     with pytest.raises(UserError, match="choose drop, zero"):
-        clf.mean_over_classes(values, "keep")
+        mean_over_classes(values, "keep")
 
 
 def test_criteria_are_rounded_half_to_even() -> None:
@@ -57,12 +57,16 @@ def test_criteria_are_rounded_half_to_even() -> None:
     assert clf.criteria_truth(ratings).tolist() == [[False, False, True], [True, False, False]]
     with pytest.raises(UserError, match="criteria ratings run from 0 to 2"):
         clf.criteria_truth(np.array([[0.0, 2.0]]))
+    with pytest.raises(UserError, match="criteria ratings run from nan to nan"):
+        clf.criteria_truth(np.array([[0.0, np.nan]]))
 
 
-def test_criteria_scores_are_per_criterion() -> None:
+def test_criteria_rates_are_per_criterion() -> None:
     truth = np.array([[1, 0], [1, 0], [0, 0]])
     score = np.array([[0.9, 0.1], [0.4, 0.2], [0.6, 0.3]])
-    found = clf.criteria_scores(truth, score)
+    counts = clf.criteria_counts(truth, score >= 0.5)
+    assert counts.tolist() == [[1, 2, 2, 1, 3], [0, 0, 0, 3, 3]]
+    found = clf.criteria_rates(counts)
     np.testing.assert_allclose(found["accuracy"], [1 / 3, 1])
     np.testing.assert_allclose(found["precision"], [1 / 2, 0])
     np.testing.assert_allclose(found["recall"], [1 / 2, 0])

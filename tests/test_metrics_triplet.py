@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics import triplet
+from surgvista_jax.metrics.average_precision import ABSENT_RULES
 from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.triplet_tables import CHOLECT50, PROSTATD
 
@@ -88,7 +89,7 @@ def test_installed_ivtmetrics_follows_one_of_the_two_rules() -> None:
         triplet.mean_average_precision(
             triplet.video_average_precisions(videos, CHOLECT50, "ivt", absent=absent)
         )
-        for absent in triplet.ABSENT_RULES
+        for absent in ABSENT_RULES
     ]
     assert min(abs(found - rule) for rule in rules) < 1e-9
     assert abs(rules[0] - rules[1]) > 0.05  # so the rule must be named
@@ -210,6 +211,8 @@ def test_faults_are_one_line() -> None:
         triplet.video_average_precisions([(truth, score)], CHOLECT50, "ivt", absent="drop")
     with pytest.raises(UserError, match="choose i, v, t, iv, it, ivt"):
         triplet.component(truth, CHOLECT50, "vt")
+    with pytest.raises(UserError, match="ground truth of triplets is 0 or 1"):
+        triplet.check_triplets(np.full((4, 100), -1), np.zeros((4, 100)), CHOLECT50)
 
 
 def test_cholect50_table_is_the_official_label_file() -> None:

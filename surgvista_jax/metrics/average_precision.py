@@ -8,7 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from surgvista_jax.metrics.averaging import divide
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.averaging import divide, nanmean
+
+ABSENT_RULES = ("drop", "zero")  # a class without a positive is left out, or counts as 0
 
 _CELLS = 1 << 22  # of a block of [thresholds, resamples]: 32 MiB of float64
 
@@ -32,6 +35,18 @@ def _one(truth: np.ndarray, score: np.ndarray) -> float:
 def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
     """AP of one class: truth [N] (0 or 1), score [N]."""
     return _one(np.asarray(truth) != 0, np.asarray(score))
+
+
+def with_absent(values: np.ndarray, absent: str) -> np.ndarray:
+    """AP values of any shape, NaN for a class without a positive, by one of ABSENT_RULES."""
+    if absent not in ABSENT_RULES:
+        raise UserError(f"absent={absent!r}; choose {', '.join(ABSENT_RULES)}")
+    return np.nan_to_num(values) if absent == "zero" else values
+
+
+def mean_over_classes(values: np.ndarray, absent: str) -> np.ndarray:
+    """Mean AP, [..., C] -> [...]; `absent` is one of ABSENT_RULES."""
+    return nanmean(with_absent(values, absent), axis=-1)
 
 
 def resampled_average_precision(

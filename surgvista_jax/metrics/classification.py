@@ -13,8 +13,6 @@ from surgvista_jax.metrics.averaging import divide, nanmean
 from surgvista_jax.metrics.phase import per_class
 from surgvista_jax.metrics.sampling import check_scores
 
-ABSENT_CLASS_RULES = ("drop", "zero")
-
 
 def check_single(label: np.ndarray, score: np.ndarray, where: str = "scores") -> tuple:
     """Returns (int64 [N], float64 [N, C]) after checking lengths and class ids."""
@@ -47,13 +45,6 @@ def one_vs_rest_average_precisions(label: np.ndarray, score: np.ndarray) -> np.n
     return average_precisions(one_hot(label, score.shape[1]), score)
 
 
-def mean_over_classes(values: np.ndarray, absent: str) -> float:
-    """Mean of per-class values; a class without a label is left out ("drop") or a 0 ("zero")."""
-    if absent not in ABSENT_CLASS_RULES:
-        raise UserError(f"absent={absent!r}; choose {', '.join(ABSENT_CLASS_RULES)}")
-    return float(nanmean(np.nan_to_num(values) if absent == "zero" else values))
-
-
 def macro(confusion: np.ndarray, absent: str = "union") -> dict[str, np.ndarray]:
     """Mean over classes of precision, recall, Jaccard, F1 from pooled counts [..., C, C]."""
     return {name: nanmean(values, axis=-1) for name, values in per_class(confusion, absent).items()}
@@ -65,11 +56,6 @@ def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
     return nanmean(divide(hits, confusion.sum(-1)), axis=-1)
 
 
-def micro_precision(confusion: np.ndarray) -> np.ndarray:
-    """Precision pooled over classes; for single labels the same as recall and as accuracy."""
-    return divide(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum((-2, -1)))
-
-
 def criteria_truth(ratings: np.ndarray) -> np.ndarray:
     """Yes or no per criterion from the mean of the annotators' votes in 0..1, bool [N, K].
 
@@ -77,21 +63,27 @@ def criteria_truth(ratings: np.ndarray) -> np.ndarray:
     votes a tie is no.
     """
     ratings = np.asarray(ratings, dtype=np.float64)
-    if ratings.size and not (np.nanmin(ratings) >= 0 and np.nanmax(ratings) <= 1):
+    if ratings.size and not (ratings.min() >= 0 and ratings.max() <= 1):
         raise UserError(
-            f"criteria ratings run from {np.nanmin(ratings):g} to {np.nanmax(ratings):g}; "
+            f"criteria ratings run from {ratings.min():g} to {ratings.max():g}; "
             "they are the share of annotators who saw the criterion, 0..1"
         )
     return np.rint(ratings) > 0
 
 
-def criteria_scores(truth: np.ndarray, score: np.ndarray, threshold: float = 0.5) -> dict:
-    """Accuracy, precision, recall, F1 of each criterion at a threshold, each [K]; 0/0 is 0."""
-    truth, found = np.asarray(truth) != 0, check_scores(score) >= threshold
-    hits = (truth & found).sum(0)
+def criteria_counts(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Counts [K, 5] of each criterion from yes or no [N, K]: both, found, true, alike, rows."""
+    truth, found = np.asarray(truth) != 0, np.asarray(found) != 0
+    parts = (truth & found, found, truth, truth == found, np.ones_like(truth))
+    return np.stack([part.sum(0) for part in parts], axis=-1)
+
+
+def criteria_rates(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Accuracy, precision, recall, F1 from counts [..., K, 5], each [..., K]; 0/0 is 0."""
+    both, found, true, alike, rows = np.moveaxis(np.asarray(counts), -1, 0)
     return {
-        "accuracy": (truth == found).mean(0),
-        "precision": np.nan_to_num(divide(hits, found.sum(0))),
-        "recall": np.nan_to_num(divide(hits, truth.sum(0))),
-        "f1": np.nan_to_num(divide(2 * hits, truth.sum(0) + found.sum(0))),
+        "accuracy": divide(alike, rows),
+        "precision": np.nan_to_num(divide(both, found)),
+        "recall": np.nan_to_num(divide(both, true)),
+        "f1": np.nan_to_num(divide(2 * both, found + true)),
     }

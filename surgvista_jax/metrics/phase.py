@@ -83,8 +83,3 @@ def per_class(confusions: np.ndarray, absent: str) -> dict[str, np.ndarray]:
     elif absent == "gt_only":
         table = {name: np.where(in_truth > 0, values, np.nan) for name, values in table.items()}
     return table
-
-
-def f1_of_means(precision: float, recall: float) -> float:
-    """F1 of a mean precision and a mean recall: not the mean of F1, though papers mix the two."""
-    return float(divide(2 * precision * recall, precision + recall))

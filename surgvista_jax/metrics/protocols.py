@@ -33,7 +33,7 @@ class PhaseChoices:
 @dataclass(frozen=True)
 class TripletChoices:
     table: str  # metrics.triplet_tables.TABLES
-    absent: str  # metrics.triplet.ABSENT_RULES
+    absent: str  # metrics.average_precision.ABSENT_RULES
     null_classes: str  # "keep" | "drop"
 
 
@@ -41,7 +41,7 @@ class TripletChoices:
 class SingleChoices:
     """Single labels of clips or frames."""
 
-    absent: str  # metrics.classification.ABSENT_CLASS_RULES, for average precision
+    absent: str  # metrics.average_precision.ABSENT_RULES
     macro_absent: str = "union"  # metrics.phase.ABSENT_POLICIES, for macro P, R, F1
 
 

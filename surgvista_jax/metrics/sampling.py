@@ -57,7 +57,7 @@ def check_scores(score: np.ndarray, where: str = "scores") -> np.ndarray:
 
 
 def sampling_rate(seconds: np.ndarray, where: str = "video") -> float:
-    """Frames a second of ascending time stamps, from their commonest step; NaN for one frame.
+    """Frames a second of ascending time stamps, from their median step; NaN for one frame.
 
     Raises UserError where time stamps repeat or run backwards.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from surgvista_jax.metrics import averaging
-from surgvista_jax.metrics.average_precision import resampled_average_precision
+from surgvista_jax.metrics.average_precision import mean_over_classes, resampled_average_precision
 from surgvista_jax.metrics.averaging import divide, nanmean, nanstd
 
 Weighted = Callable[[np.ndarray], np.ndarray]
@@ -133,7 +133,7 @@ def pooled_average_precision(
             ],
             axis=1,
         )
-        return nanmean(np.nan_to_num(values) if absent == "zero" else values, axis=1)
+        return mean_over_classes(values, absent)
 
     return Score(key, title, of_weights, **about)
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.metrics.average_precision import average_precisions
+from surgvista_jax.metrics.average_precision import average_precisions, with_absent
 from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.sampling import check_scores
 from surgvista_jax.metrics.triplet_tables import TripletTable
@@ -30,7 +30,6 @@ COMPONENT_NAMES = {
     "it": "instrument-target",
     "ivt": "triplet",
 }
-ABSENT_RULES = ("drop", "zero")
 
 
 def check_triplets(
@@ -46,6 +45,8 @@ def check_triplets(
         raise UserError(
             f"{where}: {score.shape[1]} classes, but {table.name} has {len(table.rows)} triplets"
         )
+    if not ((truth == 0) | (truth == 1)).all():
+        raise UserError(f"{where}: ground truth of triplets is 0 or 1 in each class")
     return truth != 0, score
 
 
@@ -84,8 +85,6 @@ def video_average_precisions(
     null_classes: str = "keep",
 ) -> np.ndarray:
     """AP [V, counted classes] of one component from (truth, score) pairs, each [n, classes]."""
-    if absent not in ABSENT_RULES:
-        raise UserError(f"absent={absent!r}; choose {', '.join(ABSENT_RULES)}")
     counted = counted_classes(table, name, null_classes)
     rows = []
     for index, (truth, score) in enumerate(videos):
@@ -93,8 +92,7 @@ def video_average_precisions(
         rows.append(
             average_precisions(component(truth, table, name), component(score, table, name))
         )
-    values = np.stack(rows)[:, counted]
-    return np.nan_to_num(values) if absent == "zero" else values
+    return with_absent(np.stack(rows)[:, counted], absent)
 
 
 def global_average_precisions(

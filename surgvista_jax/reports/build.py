@@ -18,8 +18,9 @@ from surgvista_jax.metrics.segments import runs as segments_of
 from surgvista_jax.metrics.statistics import bootstrap_weights, interval, over_seeds, resample
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.reports.comparison import Comparison, adjusted, check_same_frames, compare
+from surgvista_jax.reports.evaluation import Evaluation
 from surgvista_jax.reports.grouping import group_report
-from surgvista_jax.reports.scoring import Evaluation, evaluate_run
+from surgvista_jax.reports.scoring import evaluate_run
 
 FORMAT = 1
 TIMELINES = 3  # worst and best videos shown, each

@@ -1,51 +1,19 @@
 """What does a protocol make of one run's predictions?"""
 
-from dataclasses import dataclass, field
-
-import numpy as np
-
 from surgvista_jax.metrics.protocols import Protocol
-from surgvista_jax.metrics.scores import Score
 from surgvista_jax.predictions.frames import Predictions
+from surgvista_jax.reports.evaluation import Evaluation
+from surgvista_jax.reports.scoring_labels import evaluate_clips, evaluate_phases
+from surgvista_jax.reports.scoring_several import evaluate_criteria, evaluate_triplets
 
-
-@dataclass(frozen=True)
-class ClassTable:
-    """Values of each class: columns of [C]; fractions, or counts where the name says so."""
-
-    title: str
-    classes: tuple[str, ...]
-    columns: dict[str, np.ndarray]
-    counts: tuple[str, ...] = ()  # which columns are counts
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One run under one protocol."""
-
-    scores: list[Score]
-    tables: list[ClassTable]
-    confusions: np.ndarray | None = None  # [V, C, C]
-    reliability: np.ndarray | None = None  # [bins, 3] sums
-    notes: list[str] = field(default_factory=list)
-
-    def score(self, key: str) -> Score:
-        return next(score for score in self.scores if score.key == key)
+_BY_TASK = {
+    "phase": evaluate_phases,
+    "single": evaluate_clips,
+    "triplet": evaluate_triplets,
+    "criteria": evaluate_criteria,
+}
 
 
 def evaluate_run(predictions: Predictions, protocol: Protocol) -> Evaluation:
     """Scores predictions that reading has fitted to the protocol."""
-    from surgvista_jax.reports import scoring_labels, scoring_several
-
-    return {
-        "phase": scoring_labels.evaluate_phases,
-        "single": scoring_labels.evaluate_clips,
-        "triplet": scoring_several.evaluate_triplets,
-        "criteria": scoring_several.evaluate_criteria,
-    }[protocol.task](predictions, protocol)
-
-
-def video_rows(predictions: Predictions) -> list[slice]:
-    """The rows of each video."""
-    return [predictions.rows(video) for video in range(len(predictions.videos))]
+    return _BY_TASK[protocol.task](predictions, protocol)

@@ -10,7 +10,7 @@ from surgvista_jax.metrics.protocols import PhaseChoices, Protocol, Relaxed
 from surgvista_jax.metrics.scores import Score
 from surgvista_jax.metrics.segments import edit_score, segment_counts, segmental_f1
 from surgvista_jax.predictions.frames import Predictions
-from surgvista_jax.reports.scoring import ClassTable, Evaluation, video_rows
+from surgvista_jax.reports.evaluation import ClassTable, Evaluation, video_rows
 
 OVERLAPS = (10, 25, 50)
 

@@ -5,11 +5,11 @@ import numpy as np
 from surgvista_jax.metrics import classification, triplet
 from surgvista_jax.metrics import scores as make
 from surgvista_jax.metrics.average_precision import average_precisions
-from surgvista_jax.metrics.averaging import divide, nanmean
+from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.protocols import Protocol
 from surgvista_jax.metrics.triplet_tables import TABLES
 from surgvista_jax.predictions.frames import Predictions
-from surgvista_jax.reports.scoring import ClassTable, Evaluation, video_rows
+from surgvista_jax.reports.evaluation import ClassTable, Evaluation, video_rows
 
 
 def evaluate_triplets(predictions: Predictions, protocol: Protocol) -> Evaluation:
@@ -83,15 +83,7 @@ def evaluate_criteria(predictions: Predictions, protocol: Protocol) -> Evaluatio
     truth, score = classification.criteria_truth(predictions.label), predictions.score
     of_videos = np.stack([average_precisions(truth[r], score[r]) for r in rows])
     found = score >= threshold
-    # Per video and criterion: hits, predicted, true, right, frames.
-    parts = (truth & found, found, truth, truth == found, np.ones_like(truth))
-    sums = np.stack([[part[r].sum(0) for part in parts] for r in rows]).astype(np.float64)
-    rules = {
-        "accuracy": lambda s: divide(s[..., 3, :], s[..., 4, :]),
-        "precision": lambda s: np.nan_to_num(divide(s[..., 0, :], s[..., 1, :])),
-        "recall": lambda s: np.nan_to_num(divide(s[..., 0, :], s[..., 2, :])),
-        "f1": lambda s: np.nan_to_num(divide(2 * s[..., 0, :], s[..., 1, :] + s[..., 2, :])),
-    }
+    counts = np.stack([classification.criteria_counts(truth[r], found[r]) for r in rows])
     scores = [
         make.pooled_average_precision(
             "mean_ap",
@@ -103,23 +95,22 @@ def evaluate_criteria(predictions: Predictions, protocol: Protocol) -> Evaluatio
         ),
         make.videos_then_classes("mean_ap_video", "mAP, mean over videos", of_videos),
     ]
-    for name, rule in rules.items():
-        title = f"{name.title()} at {threshold:g}"
+    pooled = classification.criteria_rates(counts.sum(0))
+    for name in pooled:
         scores.append(
             make.of_sums(
                 name,
-                title,
-                sums,
-                lambda s, rule=rule: nanmean(rule(s), axis=-1),
+                f"{name.title()} at {threshold:g}",
+                counts,
+                lambda c, name=name: nanmean(classification.criteria_rates(c)[name], axis=-1),
                 per_video=name == "accuracy",
             )
         )
     by_key = {item.key: item for item in scores}
     scores = [by_key.pop(key) for key in protocol.primary] + list(by_key.values())
-    pooled = sums.sum(0)
     columns = {
         "AP": average_precisions(truth, score),
-        **{name.title(): rule(pooled) for name, rule in rules.items()},
+        **{name.title(): values for name, values in pooled.items()},
         "True frames": truth.sum(0),
         "Frames": np.full(truth.shape[1], len(truth)),
     }
