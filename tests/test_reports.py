@@ -9,12 +9,9 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.metrics import phase
 from surgvista_jax.metrics.averaging import summarise
 from surgvista_jax.metrics.catalogue import CHOLEC80, find
-from surgvista_jax.metrics.scores import mean_of_videos
-from surgvista_jax.metrics.statistics import bootstrap_weights
 from surgvista_jax.predictions.frames import Predictions, assemble
-from surgvista_jax.reports import charts, comparison, page_tables, words
-from surgvista_jax.reports.build import Grouping, System, build_report, plain
-from surgvista_jax.reports.grouping import group_report
+from surgvista_jax.reports import comparison, words
+from surgvista_jax.reports.build import Grouping, System, build_report
 from surgvista_jax.reports.markdown import markdown
 from surgvista_jax.reports.page import page
 from surgvista_jax.reports.scoring import evaluate_run
@@ -139,15 +136,6 @@ def test_a_model_equals_itself() -> None:
         assert item["one_sided"]["num_zeros"] == 6 and item["one_sided"]["p_value"] == 1.0
 
 
-def test_lower_is_better_turns_the_sign() -> None:
-    values = np.array([0.1, 0.2, 0.3])
-    ours = mean_of_videos("ece", "ECE", values, higher_is_better=False)
-    theirs = mean_of_videos("ece", "ECE", values + 0.1, higher_is_better=False)
-    found = comparison.compare("b", ours, theirs, bootstrap_weights(3, 20, 0), None)
-    assert found.difference.value == pytest.approx(0.1)
-    assert found.one_sided.p_value == 1 / 8
-
-
 def test_seeds_are_averaged_and_spread() -> None:
     runs = [operations(seed, 0.2, f"run{seed}") for seed in (1, 2, 3)]
     report = build_report(PROTOCOL, system("a", *runs), samples=50)
@@ -181,19 +169,6 @@ def test_gaps_are_refused_where_boundaries_are_relaxed() -> None:
     with pytest.raises(UserError, match="video41 has no frame between 99 and 130 s"):
         evaluate_run(holed, PROTOCOL)
     evaluate_run(holed, find("cholec80-strict"))
-
-
-def test_groups_and_the_gap_between_internal_and_external() -> None:
-    score = mean_of_videos("accuracy", "Accuracy", np.array([0.9, 0.8, 0.5, 0.6, 0.7]))
-    names = ["Bern", "Bern", "Milan", "Milan", "Oslo"]
-    found = group_report([score], "centre", names, ["Bern"], samples=200, seed=0)
-    values = {item["name"]: item["scores"]["accuracy"] for item in found["items"]}
-    assert values["Bern"]["value"] == pytest.approx(0.85) and values["Milan"]["low"] == 0.5
-    assert np.isnan(values["Oslo"]["low"])  # one video has no interval
-    assert [item["role"] for item in found["items"]] == ["internal", "external", "external"]
-    assert found["gap"]["accuracy"]["value"] == pytest.approx(0.25)
-    with pytest.raises(UserError, match="--internal Rome: no such centre"):
-        group_report([score], "centre", names, ["Rome"], samples=9, seed=0)
 
 
 def test_one_video_has_scores_but_no_interval() -> None:
@@ -278,13 +253,23 @@ def test_triplets_criteria_and_clips_are_reported() -> None:
     assert markdown(report) and screen(report)
 
 
-def test_pieces_of_the_page() -> None:
-    assert charts.dots(["a"] * 50, [1.0] * 50, 0.0, "piled") == ""
-    assert charts.colour(0) == charts.colour(len(charts.COLOURS))
-    assert page_tables.breakable("CalotTriangle<x>") == "Calot<wbr>Triangle&lt;x&gt;"
-    assert words.p_value(0.03125) == "0.0312" and words.p_value(1e-9) == "1.0e-09"
-    assert words.number(None) == "–" and words.signed(-0.01) == "-1.00"
-    assert plain({"a": np.array([np.nan, 1.0]), "b": (np.int64(2), float("inf"))}) == {
-        "a": [None, 1.0],
-        "b": [2, None],
-    }
+def test_a_shifted_bootstrap_is_said_so() -> None:
+    # 200 clips, each right or wrong. Together each confidence is calibrated; a resample is not.
+    confidence = np.repeat([0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0], 20)
+    right = np.concatenate([np.arange(20) < round(20 * c) for c in np.unique(confidence)])
+    order = np.random.default_rng(0).permutation(200)
+    clips = assemble(
+        "t",
+        np.array([f"v{k}" for k in range(200)]),
+        np.zeros(200, int),
+        1.0,
+        score=np.stack([1 - confidence, confidence], axis=1)[order],
+        decision=np.ones(200, int),
+        label=right.astype(int)[order],
+        classes=("no", "yes"),
+    )
+    report = build_report(find("clips-single"), system("t", clips), samples=100)
+    entry = next(entry for entry in report["scores"] if entry["key"] == "ece")
+    assert entry["value"] == pytest.approx(0, abs=1e-9) and entry["low"] > 0.01
+    assert any("calibration error lies outside its interval" in n for n in report["notes"])
+    assert not any("Accuracy lies outside" in note for note in report["notes"])

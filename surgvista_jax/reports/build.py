@@ -17,7 +17,7 @@ from surgvista_jax.metrics.scores import Score, mean_over_runs
 from surgvista_jax.metrics.segments import runs as segments_of
 from surgvista_jax.metrics.statistics import bootstrap_weights, interval, over_seeds, resample
 from surgvista_jax.predictions.frames import Predictions
-from surgvista_jax.reports.comparison import Comparison, adjusted, check_same_frames, compare
+from surgvista_jax.reports.comparison import adjusted, check_same_frames, compare
 from surgvista_jax.reports.evaluation import Evaluation
 from surgvista_jax.reports.grouping import group_report
 from surgvista_jax.reports.scoring import evaluate_run
@@ -70,6 +70,7 @@ def build_report(
             if score.key in theirs:
                 other = theirs[score.key]
                 comparisons.append(compare(base.name, score, other, weights, cluster))
+    entries = [_score(score, evaluations, weights, protocol) for score in scores]
     report = {
         "format": FORMAT,
         "made_by": f"surgvista_jax {__version__}",
@@ -82,14 +83,14 @@ def build_report(
         "unit": "video" if cluster is None else "patient",
         "num_units": len(first.videos) if cluster is None else int(cluster.max()) + 1,
         "bootstrap": {"samples": samples, "seed": seed, "level": LEVEL},
-        "scores": [_score(score, evaluations, weights, protocol) for score in scores],
+        "scores": entries,
         "tables": _tables(evaluations),
         "confusion": _confusion(evaluations, first),
         "reliability": evaluations[0].reliability,
         "videos": _videos(first, shown),
         "timelines": _timelines(first, shown, protocol),
-        "comparisons": [_comparison(item) for item in adjusted(comparisons)],
-        "notes": _notes(system, evaluations),
+        "comparisons": [asdict(item) for item in adjusted(comparisons)],
+        "notes": _notes(system, evaluations, entries),
     }
     if grouping is not None:
         report["groups"] = group_report(
@@ -249,11 +250,7 @@ def _timelines(first: Predictions, shown: list[Score], protocol: Protocol) -> di
     return {"classes": first.classes, "score": ranked.title, "items": items}
 
 
-def _comparison(item: Comparison) -> dict:
-    return asdict(item)
-
-
-def _notes(system: System, evaluations: list[Evaluation]) -> list[str]:
+def _notes(system: System, evaluations: list[Evaluation], entries: list[dict]) -> list[str]:
     notes = [note for run in system.runs for note in run.notes]
     notes += evaluations[0].notes
     if len(evaluations) > 1:
@@ -261,4 +258,10 @@ def _notes(system: System, evaluations: list[Evaluation]) -> list[str]:
             f"{len(evaluations)} runs: scores, intervals and tests use the mean over runs; "
             "timelines and the reliability diagram show the first run."
         )
+    for entry in entries:
+        if not np.isnan(entry["low"]) and not entry["low"] <= entry["value"] <= entry["high"]:
+            notes.append(
+                f"{entry['title']} lies outside its interval: drawing videos with replacement "
+                "shifts this score, so the interval tells its spread rather than its place."
+            )
     return list(dict.fromkeys(notes))

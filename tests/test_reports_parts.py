@@ -1,0 +1,48 @@
+"""Does each part of a report (a comparison, groups, charts, words) say what it should?"""
+
+import numpy as np
+import pytest
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.scores import mean_of_videos
+from surgvista_jax.metrics.statistics import bootstrap_weights
+from surgvista_jax.reports import charts, comparison, page_tables, words
+from surgvista_jax.reports.build import plain
+from surgvista_jax.reports.grouping import group_report
+
+
+def test_lower_is_better_turns_the_sign() -> None:
+    values = np.array([0.1, 0.2, 0.3])
+    ours = mean_of_videos("ece", "ECE", values, higher_is_better=False)
+    theirs = mean_of_videos("ece", "ECE", values + 0.1, higher_is_better=False)
+    found = comparison.compare("b", ours, theirs, bootstrap_weights(3, 20, 0), None)
+    assert found.difference.value == pytest.approx(0.1)
+    assert found.one_sided.p_value == 1 / 8
+
+
+def test_groups_and_the_gap_between_internal_and_external() -> None:
+    score = mean_of_videos("accuracy", "Accuracy", np.array([0.9, 0.8, 0.5, 0.6, 0.7]))
+    names = ["Bern", "Bern", "Milan", "Milan", "Oslo"]
+    found = group_report([score], "centre", names, ["Bern"], samples=200, seed=0)
+    values = {item["name"]: item["scores"]["accuracy"] for item in found["items"]}
+    assert values["Bern"]["value"] == pytest.approx(0.85) and values["Milan"]["low"] == 0.5
+    assert np.isnan(values["Oslo"]["low"])  # one video has no interval
+    assert [item["role"] for item in found["items"]] == ["internal", "external", "external"]
+    assert found["gap"]["accuracy"]["value"] == pytest.approx(0.25)
+    with pytest.raises(UserError, match="--internal Rome: no such centre"):
+        group_report([score], "centre", names, ["Rome"], samples=9, seed=0)
+
+
+def test_pieces_of_the_page() -> None:
+    rows = [("A" * n, {"value": 0.5, "low": 0.4, "high": 0.6}, "text") for n in (5, 60)]
+    short, long = (charts.forest([row], 0, 1, ("0", "1")) for row in rows)
+    assert 'height="58"' in short and 'height="74"' in long
+    assert charts.dots(["a"] * 50, [1.0] * 50, 0.0, "piled") == ""
+    assert charts.colour(0) == charts.colour(len(charts.COLOURS))
+    assert page_tables.breakable("CalotTriangle<x>") == "Calot<wbr>Triangle&lt;x&gt;"
+    assert words.p_value(0.03125) == "0.0312" and words.p_value(1e-9) == "1.0e-09"
+    assert words.number(None) == "–" and words.signed(-0.01) == "-1.00"
+    assert plain({"a": np.array([np.nan, 1.0]), "b": (np.int64(2), float("inf"))}) == {
+        "a": [None, 1.0],
+        "b": [2, None],
+    }
