@@ -66,4 +66,5 @@ def test_f1_depends_on_the_overlap() -> None:
     shifted = np.repeat([0, 1], [80, 20])
     assert segment_counts(truth, shifted, 0.25) == (2, 0, 0)
     assert segment_counts(truth, shifted, 0.5) == (1, 1, 1)
+    assert segment_counts(truth, shifted, 20 / 50) == (2, 0, 0)  # as much as asked for is enough
     assert segmental_f1(np.array([[2, 0, 0], [1, 1, 1]])).tolist() == [1.0, 0.5]

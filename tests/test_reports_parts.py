@@ -29,6 +29,11 @@ def test_groups_and_the_gap_between_internal_and_external() -> None:
     assert np.isnan(values["Oslo"]["low"])  # one video has no interval
     assert [item["role"] for item in found["items"]] == ["internal", "external", "external"]
     assert found["gap"]["accuracy"]["value"] == pytest.approx(0.25)
+    assert found["gap"]["accuracy"]["low"] < 0.25 < found["gap"]["accuracy"]["high"]
+    # Groups alike are drawn apart, so their difference is uncertain, not zero.
+    alike = mean_of_videos("accuracy", "Accuracy", np.tile([0.5, 0.6, 0.9], 2))
+    gap = group_report([alike], "centre", list("aaabbb"), ["a"], samples=200, seed=0)["gap"]
+    assert gap["accuracy"]["value"] == 0 and gap["accuracy"]["low"] < -0.1
     with pytest.raises(UserError, match="--internal Rome: no such centre"):
         group_report([score], "centre", names, ["Rome"], samples=9, seed=0)
 
