@@ -1,12 +1,8 @@
-"""The evaluation program: predictions in, a report out; needs no accelerator.
-
-surgvista evaluate predictions.npz --protocol=cholec80-relaxed-official --out=report
-surgvista evaluate predictions/ --truth=phase_annotations/ --fps=1 --truth-fps=25 --protocol=...
-surgvista evaluate seed0.npz seed1.npz seed2.npz --baseline=other.npz --protocol=...
-"""
+"""The evaluation program: predictions in, a report out; needs no accelerator."""
 
 import argparse
 import json
+import textwrap
 from pathlib import Path
 
 from surgvista_jax.errors import UserError
@@ -20,8 +16,25 @@ from surgvista_jax.reports.markdown import markdown
 from surgvista_jax.reports.page import page
 from surgvista_jax.reports.screen import screen
 
+FORMATS = """\
+predictions:
+  .npz    video [N] text, frame [N], score [N, C], label [N] or [N, C] (-1: unlabelled), and meta,
+          a JSON text with "fps", the rate of the frames, and "classes"; saved with numpy.savez
+  folder  one .txt or .txt.gz a video, named as the video (video41.txt, video41-phase.txt), with
+          lines `Frame<TAB>Phase`; the ground truth likewise, in a folder of its own (--truth)
+  .csv    a header and one row a frame; --columns says which column is what
+
+examples:
+  surgvista evaluate --list
+  surgvista evaluate predictions.npz --protocol=cholec80-relaxed-official --out=report
+  surgvista evaluate predictions/ --truth=phase_annotations/ --fps=1 --truth-fps=25 --protocol=...
+  surgvista evaluate seed0.npz seed1.npz --protocol=phase-strict --baseline other.npz
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = FORMATS
     parser.add_argument(
         "predictions",
         nargs="*",
@@ -186,4 +199,7 @@ def _list_protocols(as_json: bool) -> None:
         print(json.dumps(listed, indent=1))
         return
     for protocol in PROTOCOLS.values():
-        print(f"{protocol.label}\n    {protocol.text.strip()}")
+        text = textwrap.fill(
+            protocol.text.strip(), 100, initial_indent="    ", subsequent_indent="    "
+        )
+        print(f"{protocol.label}\n{text}")

@@ -83,6 +83,7 @@ def test_list_names_every_protocol(capsys) -> None:
     assert main(["evaluate", "--list"]) == 0
     text = capsys.readouterr().out
     assert all(protocol.label in text for protocol in PROTOCOLS.values())
+    assert max(map(len, text.splitlines())) <= 100
     assert main(["evaluate", "--list", "--json"]) == 0
     assert [item["name"] for item in json.loads(capsys.readouterr().out)] == list(PROTOCOLS)
 
