@@ -4,6 +4,11 @@ On a GPU: `JAX_PLATFORMS=cuda JAX_DEFAULT_MATMUL_PRECISION=highest pytest tests/
 """
 
 import os
+import sys
+
+# Some tests limit how large a file may become, and Python would cut its own .pyc files by that.
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+sys.dont_write_bytecode = True
 
 if os.environ.setdefault("JAX_PLATFORMS", "cpu") == "cpu":
     # The programs of tests run for moments: compiling them is what takes time.
