@@ -3,7 +3,24 @@
 On a GPU: `JAX_PLATFORMS=cuda JAX_DEFAULT_MATMUL_PRECISION=highest pytest tests/test_layers.py`.
 """
 
+import atexit
 import os
+import shutil
+import sys
+import tempfile
+
+# What one test or the process that it starts has compiled, the others need not.
+_COMPILED = tempfile.mkdtemp(prefix="surgvista_compiled_")
+atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
+os.environ |= {
+    "JAX_COMPILATION_CACHE_DIR": _COMPILED,
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+
+# Some tests limit how large a file may become, and Python would cut its own .pyc files by that.
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+sys.dont_write_bytecode = True
 
 if os.environ.setdefault("JAX_PLATFORMS", "cpu") == "cpu":
     # The programs of tests run for moments: compiling them is what takes time.

@@ -123,8 +123,7 @@ def test_a_sample_is_one_of_the_crops_of_its_clip(dataset):
             assert sum(np.array_equal(video, candidate) for candidate in candidates) == 1
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("start", [0, 3])
+@pytest.mark.parametrize(("workers", "start"), [(1, 0), (2, 3)])
 def test_workers_and_restarts_change_nothing(dataset, workers, start):
     whole = batches(dataset, steps=7)
     loader = LoaderConfig(workers=workers, buffer=1)

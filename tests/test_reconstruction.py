@@ -257,7 +257,7 @@ def test_a_checkpoint_is_found_from_each_of_its_folders(run_folder, tmp_path, ca
     ("words", "message"),
     [
         (["--video", "third"], "no video 'third'"),
-        (["--frame", "4"], "name its video"),
+        (["--frame", "4"], "of which video"),
         (["--video", "first", "--frame", "9"], "frames 0 to 8"),
         (["--split", "val"], "no split 'val'"),
         (["--split", "empty"], "no frames"),

@@ -196,20 +196,29 @@ def accuracy(train, labels, test, truth):
     return ((test @ weights).argmax(1) == truth).mean()
 
 
-def test_phases_are_learnable_and_better_with_motion():
+PICKS = {
+    "mean colour": lambda parts: parts[1],
+    "appearance": lambda parts: parts[2],
+    "appearance and motion": lambda parts: np.c_[parts[2], parts[3]],
+}
+
+
+def held_out_accuracy(first: int) -> dict[str, float]:
+    """Nine operations to learn from and four to judge by, of seeds from `first` on."""
     seen, held_out = (
         [np.concatenate(part) for part in zip(*map(features, seeds), strict=True)]
-        for seeds in (range(100, 109), range(109, 113))
+        for seeds in (range(first, first + 9), range(first + 9, first + 13))
     )
-    labels, truth = seen[0], held_out[0]
-    score = {
-        name: accuracy(pick(seen), labels, pick(held_out), truth)
-        for name, pick in {
-            "mean colour": lambda parts: parts[1],
-            "appearance": lambda parts: parts[2],
-            "appearance and motion": lambda parts: np.c_[parts[2], parts[3]],
-        }.items()
+    return {
+        name: accuracy(pick(seen), seen[0], pick(held_out), held_out[0])
+        for name, pick in PICKS.items()
     }
+
+
+def test_phases_are_learnable_and_better_with_motion():
+    """Over three sets of operations: of a single one the gain lies between 0.03 and 0.11."""
+    scores = [held_out_accuracy(first) for first in (0, 100, 200)]
+    score = {name: np.mean([each[name] for each in scores]) for name in PICKS}
     assert score["appearance and motion"] > 0.75, score
     assert score["appearance and motion"] > score["appearance"] + 0.03, score
     assert score["mean colour"] < 0.5, score

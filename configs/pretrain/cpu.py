@@ -20,9 +20,7 @@ def get_config() -> ConfigDict:
     config.model.patch = 8
     config.model.encoder.update({"width": 96, "depth": 4, "heads": 3, "drop_path": 0.0})
     config.model.pixel_decoder.update({"width": 64, "depth": 2, "heads": 2, "drop_path": 0.0})
-    config.optim.update(
-        {"learning_rate": 1e-3, "final_learning_rate": 1e-5, "reference_batch": 16}
-    )
+    config.optim.update({"learning_rate": 1e-3, "final_learning_rate": 1e-5, "reference_batch": 16})
     config.optim.warmup_epochs = 1.0
     config.compute.dtype = "float32"  # processors multiply float32 faster than bfloat16
     config.checkpoint.update({"save_every": 100, "keep_every": 0})

@@ -133,7 +133,8 @@ class _Collector(threading.Thread):
 
     def run(self) -> None:
         try:
-            self._make(self._sources)
+            if self._num_batches:
+                self._make(self._sources)
             for number in range(self._num_batches):
                 if number and not self.wanted.get() or self._ending:
                     break
