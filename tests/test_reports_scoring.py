@@ -1,5 +1,7 @@
 """Is every score of a report the one that its name says, by scikit-learn and by hand?"""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics as sk
@@ -93,6 +95,16 @@ def test_segmental_f1() -> None:
     decision = np.tile(np.repeat([0, 1, 0], [24, 30, 6]), VIDEOS)  # and now two fifths
     found = values(run(None, label, decision=decision, classes=("a", "b")), "phase-strict")
     assert [found[f"f1_at_{k}"] for k in (25, 50)] == pytest.approx([0.5, 0])
+
+
+@pytest.mark.parametrize("protocol", ["clips-single", "cholec80-macro-union"])
+def test_main_scores_come_first_in_the_protocols_order(single: Predictions, protocol: str) -> None:
+    primary = find(protocol).primary
+    keys = [score.key for score in evaluate_run(single, find(protocol)).scores]
+    assert tuple(keys[: len(primary)]) == primary and len(set(keys)) == len(keys) > len(primary)
+    bare = replace(single, score=None)  # decisions alone have no average precision
+    keys = [score.key for score in evaluate_run(bare, find(protocol)).scores]
+    assert tuple(keys[:3]) == tuple(k for k in primary if k != "mean_ap")[:3]
 
 
 def test_clip_scores(single: Predictions) -> None:

@@ -33,6 +33,13 @@ class Evaluation:
         return next(score for score in self.scores if score.key == key)
 
 
+def primary_first(scores: list[Score], primary: tuple[str, ...]) -> list[Score]:
+    """The protocol's main scores in its order, as far as they could be computed, then the rest."""
+    by_key = {score.key: score for score in scores}
+    first = [by_key[key] for key in primary if key in by_key]
+    return first + [score for score in scores if score.key not in primary]
+
+
 def video_rows(predictions: Predictions) -> list[slice]:
     """The rows of each video."""
     return [predictions.rows(video) for video in range(len(predictions.videos))]

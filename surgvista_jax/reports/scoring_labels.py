@@ -10,7 +10,7 @@ from surgvista_jax.metrics.protocols import PhaseChoices, Protocol, Relaxed
 from surgvista_jax.metrics.scores import Score
 from surgvista_jax.metrics.segments import edit_score, segment_counts, segmental_f1
 from surgvista_jax.predictions.frames import Predictions
-from surgvista_jax.reports.evaluation import ClassTable, Evaluation, video_rows
+from surgvista_jax.reports.evaluation import ClassTable, Evaluation, primary_first, video_rows
 
 OVERLAPS = (10, 25, 50)
 
@@ -40,7 +40,6 @@ def evaluate_phases(predictions: Predictions, protocol: Protocol) -> Evaluation:
     scores += _pooled(confusions, choices)
     scores += _segments(predictions, rows)
     scores, reliability = _with_calibration(scores, predictions, rows)
-    scores = _primary_first(scores, protocol)
     present = confusions.sum(2) > 0
     undefined = int((present & np.isnan(table["precision"])).sum())
     if undefined:
@@ -64,6 +63,7 @@ def evaluate_phases(predictions: Predictions, protocol: Protocol) -> Evaluation:
         ("Videos", "Frames"),
         "Means over videos" + (", relaxed" if choices.relaxed else "") + "; std over videos.",
     )
+    scores = primary_first(scores, protocol.primary)
     return Evaluation(scores, [per_phase], confusions, reliability, notes)
 
 
@@ -161,13 +161,6 @@ def _with_calibration(
     ], bins.sum(0)
 
 
-def _primary_first(scores: list[Score], protocol: Protocol) -> list[Score]:
-    """Main scores in the protocol's order, then the rest in theirs."""
-    by_key = {score.key: score for score in scores}
-    first = [by_key[key] for key in protocol.primary]
-    return first + [score for score in scores if score.key not in protocol.primary]
-
-
 def evaluate_clips(predictions: Predictions, protocol: Protocol) -> Evaluation:
     absent, macro_absent = protocol.choices.absent, protocol.choices.macro_absent
     rows = video_rows(predictions)
@@ -221,6 +214,5 @@ def evaluate_clips(predictions: Predictions, protocol: Protocol) -> Evaluation:
     columns |= {name.title(): table[name] for name in phase.MEASURES}
     columns["Frames"] = pooled.sum(1)
     per_class = ClassTable("Classes", classes, columns, ("Frames",), "All frames pooled.")
-    keep = set(protocol.primary) - ({"mean_ap"} if predictions.score is None else set())
-    order = sorted(scores, key=lambda score: score.key not in keep)
-    return Evaluation(order, [per_class], confusions, reliability)
+    scores = primary_first(scores, protocol.primary)
+    return Evaluation(scores, [per_class], confusions, reliability)

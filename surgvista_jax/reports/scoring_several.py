@@ -9,7 +9,7 @@ from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.protocols import Protocol
 from surgvista_jax.metrics.triplet_tables import TABLES
 from surgvista_jax.predictions.frames import Predictions
-from surgvista_jax.reports.evaluation import ClassTable, Evaluation, video_rows
+from surgvista_jax.reports.evaluation import ClassTable, Evaluation, primary_first, video_rows
 
 
 def evaluate_triplets(predictions: Predictions, protocol: Protocol) -> Evaluation:
@@ -45,8 +45,6 @@ def evaluate_triplets(predictions: Predictions, protocol: Protocol) -> Evaluatio
                 "Means over the videos that hold the class.",
             )
         )
-    by_key = {score.key: score for score in scores}
-    scores = [by_key[key] for key in protocol.primary]
     section = "Other conventions, for comparison"
     counted = triplet.counted_classes(table, "ivt", choices.null_classes)
     scores.append(
@@ -74,7 +72,7 @@ def evaluate_triplets(predictions: Predictions, protocol: Protocol) -> Evaluatio
         scores.append(
             make.ratio(f"top{k}", f"Triplets among the {k} highest", *sums.T, section=section)
         )
-    return Evaluation(scores, tables[::-1])
+    return Evaluation(primary_first(scores, protocol.primary), tables[::-1])
 
 
 def evaluate_criteria(predictions: Predictions, protocol: Protocol) -> Evaluation:
@@ -106,8 +104,6 @@ def evaluate_criteria(predictions: Predictions, protocol: Protocol) -> Evaluatio
                 per_video=name == "accuracy",
             )
         )
-    by_key = {item.key: item for item in scores}
-    scores = [by_key.pop(key) for key in protocol.primary] + list(by_key.values())
     columns = {
         "AP": average_precisions(truth, score),
         **{name.title(): values for name, values in pooled.items()},
@@ -116,4 +112,4 @@ def evaluate_criteria(predictions: Predictions, protocol: Protocol) -> Evaluatio
     }
     names = predictions.classes
     table = ClassTable("Criteria", names, columns, ("True frames", "Frames"), "All frames pooled.")
-    return Evaluation(scores, [table])
+    return Evaluation(primary_first(scores, protocol.primary), [table])
