@@ -57,7 +57,8 @@ def get_config(student: str = "base") -> ConfigDict:
                 "beta2": 0.95,
                 "epsilon": 1e-8,
             },
-            "compute": {"dtype": "bfloat16", "unroll": False, "remat": "none"},
+            # Unrolled, a GPU trains a third faster in less memory, and compiles for longer.
+            "compute": {"dtype": "bfloat16", "unroll": True, "remat": "none"},
             "loader": {},
             "mesh": {"data": -1, "fsdp": 1, "model": 1},
             "checkpoint": {"save_every": 1000, "max_to_keep": 2, "keep_every": 20000},
