@@ -56,7 +56,13 @@ def run_config(file: Path, argument: str = "") -> ml_collections.ConfigDict:
     spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
         raise UserError(f"--config={file}: the file defines no function get_config")
-    return module.get_config(argument) if argument else module.get_config()
+    try:
+        return module.get_config(argument) if argument else module.get_config()
+    except (KeyError, TypeError, ValueError) as error:
+        if not argument:
+            raise
+        about = (module.get_config.__doc__ or "it takes none").strip().split("\n")[0]
+        raise UserError(f"--config={file}:{argument}: not an argument of it ({about})") from error
 
 
 def _fill_defaults(config: ml_collections.ConfigDict, cls: type) -> None:
@@ -108,14 +114,14 @@ def _suggest(name: str, known: Sequence[str]) -> str:
 
 def _parse(text: str, old: Any, key: str) -> Any:
     """Reads an override's text as a value of the old value's type."""
+    if isinstance(old, str):  # "none" is a value of some
+        return text
     if text.lower() == "none":
         return None
     if isinstance(old, ml_collections.ConfigDict):
         raise UserError(
             f"--config.{key}={text}: this is a group of keys; only =none can replace it"
         )
-    if isinstance(old, str):
-        return text
     if isinstance(old, bool) or text.lower() in ("true", "false"):
         if text.lower() in ("true", "false"):
             return text.lower() == "true"

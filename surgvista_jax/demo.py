@@ -1,6 +1,8 @@
 """The five-minute path: videos, a dataset folder, a tiny pretrained student, a figure."""
 
 import argparse
+import math
+import signal
 from pathlib import Path
 
 from surgvista_jax.config import load_config
@@ -41,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     out = arguments.out
     source = arguments.source
-    if arguments.fps <= 0:
+    if not (math.isfinite(arguments.fps) and arguments.fps > 0):
         raise UserError(f"--fps {arguments.fps:g}: must be a number above 0")
     config = load_config(arguments.config, PretrainConfig, arguments.overrides).unlock()
     if source is None:
@@ -64,11 +66,13 @@ def main(arguments: argparse.Namespace) -> int:
     config.data.folder = str(dataset)
     print(f"3/3  pretraining for {config.budget.steps} steps -> {run}")
     finished = pretrain(config.lock(), run)
-    figure = run / "figures" / f"reconstruction_{finished.step:08d}.png"
+    if finished.preempted:
+        print(f"stopped at step {finished.step}; the same command goes on from there")
+        return 128 + signal.SIGTERM
     print(
         f"""
 Done. Look at
-  {figure}
+  {run / "figures"}
       what the student rebuilds of clips of which it sees a quarter
   {run / "metrics.jsonl"}
       the loss by step (also: tensorboard --logdir {out}); predicting nothing gives 1

@@ -45,8 +45,11 @@ from surgvista_jax.training.step import make_train_step
 from surgvista_jax.training.writers import MetricWriter
 
 # What changes how a run is computed or watched, but not its result: a run may be continued with
-# other values of these.
-FREE_KEYS = ("loader", "mesh", "checkpoint", "loop", "figure", "compute.unroll", "compute.remat")
+# other values of these. A dataset may have moved: its fingerprint says whether it is the same.
+FREE_KEYS = (
+    *("loader", "mesh", "checkpoint", "loop", "figure"),
+    *("compute.unroll", "compute.remat", "data.folder"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

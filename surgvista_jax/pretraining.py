@@ -59,7 +59,8 @@ class BudgetConfig:
     def __post_init__(self):
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give either epochs or steps, and the other as None")
-        if self.batch_size < 1 or (self.steps or self.epochs) <= 0:
+        length = self.epochs if self.steps is None else self.steps
+        if self.batch_size < 1 or not length > 0:
             raise ValueError("batch_size and epochs or steps must be positive")
 
 

@@ -95,6 +95,10 @@ def test_wrong_overrides(file, override, said):
         load_config(file, Whole, [override])
 
 
+def test_none_is_a_value_of_a_string(file):
+    assert load_config(file, Whole, ["--config.name=none"]).name == "none"
+
+
 def test_wrong_files(tmp_path):
     with pytest.raises(UserError, match="there is no such file"):
         load_config(str(tmp_path / "absent.py"), Whole)

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from golden import DATA
 
-from surgvista_jax.training.optim import OptimConfig, decays, make_schedule, warmup_cosine
+from surgvista_jax.training.optim import (
+    OptimConfig,
+    decays,
+    make_optimizer,
+    make_schedule,
+    warmup_cosine,
+)
 
 
 def rates(schedule, steps):
@@ -76,3 +82,28 @@ def test_kernels_and_mask_tokens_decay_alone():
         "positions": False,
         "mlp_scale": False,
     }
+
+
+def test_adamw_agrees_with_its_definition_over_three_steps():
+    """Written out in float64: moments, bias correction, decoupled decay."""
+    config = OptimConfig(weight_decay=0.05)
+    rng = np.random.default_rng(0)
+    params = {"kernel": rng.normal(size=5), "bias": rng.normal(size=5)}
+    expected = {name: value.copy() for name, value in params.items()}
+    moments = {name: [np.zeros(5), np.zeros(5)] for name in params}
+    optimizer = make_optimizer(config)
+    state = optimizer.init(params)
+    for step, rate in enumerate((0.1, 0.05, 0.2), start=1):
+        grads = {name: rng.normal(size=5) for name in params}
+        updates, state = optimizer.update(grads, state, params)
+        params = {name: params[name] - rate * np.asarray(updates[name]) for name in params}
+        for name, grad in grads.items():
+            first, second = moments[name]
+            first[:] = 0.9 * first + 0.1 * grad
+            second[:] = 0.95 * second + 0.05 * grad**2
+            decay = 0.05 if name == "kernel" else 0.0
+            expected[name] *= 1 - rate * decay
+            scale = np.sqrt(second / (1 - 0.95**step)) + 1e-8
+            expected[name] -= rate * first / (1 - 0.9**step) / scale
+        for name in params:
+            np.testing.assert_allclose(params[name], expected[name], rtol=1e-5)

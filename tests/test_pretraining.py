@@ -64,7 +64,11 @@ def test_losses_and_gradients_agree_with_the_reference(golden):
 
 
 def test_the_update_agrees_with_the_reference(golden):
-    """Our AdamW maps the parameters before to those after, from the reference's gradients."""
+    """Our AdamW maps the parameters before to those after, from the reference's gradients.
+
+    The parameters before are recovered by the same formula; that they are the right ones is what
+    the outputs above show.
+    """
     settings = golden.settings["optimizer"]
     optimizer = make_optimizer(OptimConfig(weight_decay=settings["weight_decay"]))
     updates, _ = optimizer.update(golden.grads, optimizer.init(golden.params), golden.params)

@@ -1,6 +1,5 @@
 """What a user meets at the command line: one clear line for each mistake, and nothing lost."""
 
-import json
 import resource
 
 import jax
@@ -9,7 +8,11 @@ import pytest
 from tiny_run import finish, make_config, make_dataset, start
 
 from surgvista_jax.__main__ import COMMANDS, main
+from surgvista_jax.config import build, load_config
+from surgvista_jax.models.video_vit import SIZES
+from surgvista_jax.pretraining import PretrainConfig, make_pretraining
 from surgvista_jax.training.checkpoint import restore_params
+from surgvista_jax.training.partition import unboxed_shapes
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,12 @@ MISTAKES = {
     "no dataset": ("--config.data.folder=nowhere", "nowhere"),
     "no split": ("--config.data.split=test", "test"),
     "nameless teacher": ("--config.teacher.weights=", "=random"),
+    "no steps": ("--config.budget.steps=0", "must be positive"),
+    "no heads": ("--config.model.encoder.heads=0", "must be positive"),
+    "no patch": ("--config.model.patch=0", "must be positive"),
+    "uncodable width": ("--config.model.encoder.width=40", "width divisible by 16, not 40"),
+    "wrong momentum": ("--config.optim.beta2=1.5", "must lie in [0, 1)"),
+    "no reference": ("--config.optim.reference_batch=0", "must be positive"),
     "no epochs": ("--config.budget.steps=none", "give either epochs or steps"),
 }
 
@@ -78,9 +87,51 @@ def test_a_workdir_of_another_configuration(config, tmp_path, capsys):
     assert "optim.weight_decay was 0.05, is 0.1; take another --workdir" in error
     assert error.count("\n") == 1
     assert before == {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
-    # The same videos under other numbers of frames are other data.
-    meta = json.loads((workdir / "checkpoints" / "2" / "meta" / "metadata").read_text())
-    assert set(meta) == {"data", "seed", "batch_size", "window"}
+
+
+def test_a_moved_dataset_is_known_and_another_one_refused(config, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    dataset = make_dataset(tmp_path / "one")
+    words = ["pretrain", f"--config={config}", f"--workdir={workdir}", "--config.budget.steps=2"]
+    assert main([*words, f"--config.data.folder={dataset}"]) == 0
+    moved = dataset.rename(tmp_path / "two")
+    assert main([*words, f"--config.data.folder={moved}"]) == 0
+    capsys.readouterr()
+    manifest = moved / "videos.jsonl"
+    manifest.write_text(manifest.read_text().replace('"num_frames": 20', '"num_frames": 19'))
+    assert main([*words, f"--config.data.folder={moved}"]) == 1
+    assert "was trained with another data" in capsys.readouterr().err
+
+
+def test_a_start_that_failed_does_not_claim_the_folder(config, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    words = ["pretrain", f"--config={config}", f"--workdir={workdir}", "--config.budget.steps=2"]
+    assert main([*words, "--config.seed=-1"]) == 1
+    assert "seed=-1" in capsys.readouterr().err
+    assert main(words) == 0
+
+
+@pytest.mark.parametrize("size", ["small", "base", "large", "huge"])
+@pytest.mark.parametrize("name", ["surgvista", "pixels_only"])
+def test_shipped_configurations_are_the_recipe(name, size):
+    words = ["--config.teacher.weights=random"] if name == "surgvista" else []
+    values = load_config(f"configs/pretrain/{name}.py:{size}", PretrainConfig, words)
+    task = make_pretraining(build(PretrainConfig, values))
+    params = unboxed_shapes(jax.eval_shape(task.init_student))
+    with_teacher = name == "surgvista"
+    hidden = 8 * (166 if with_teacher else 176)  # of 196 places, 85 % and 90 %
+    assert (task.num_tokens, task.num_hidden) == (1568, hidden)
+    assert ("feature_decoder" in params) == with_teacher
+    blocks = params["encoder"]["transformer"]["blocks"]["mlp"]["up"]["kernel"]
+    assert blocks.shape == tuple(SIZES[size][key] for key in ("depth", "width")) + (
+        4 * SIZES[size]["width"],
+    )
+
+
+def test_a_wrong_argument_of_a_configuration_is_one_line(tmp_path, capsys):
+    for config in ("configs/pretrain/surgvista.py:tiny", "configs/pretrain/cpu.py:large"):
+        assert main(["pretrain", f"--config={config}", f"--workdir={tmp_path}"]) == 1
+        assert "not an argument of it" in capsys.readouterr().err
 
 
 def test_a_full_disk_while_saving_loses_nothing(config, tmp_path):

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Pretrains on the GPUs of this machine: launch/local/pretrain.sh DATASET WORKDIR [--config.a.b=VALUE …]
+# Pretrains on the devices of this machine:
+#   launch/local/pretrain.sh CONFIG DATASET WORKDIR [--config.a.b=VALUE …]
+# such as CONFIG=configs/pretrain/pixels_only.py.
 set -euo pipefail
-dataset=$1 workdir=$2
-shift 2
-exec surgvista pretrain --config=configs/pretrain/surgvista.py --workdir="$workdir" \
-  --config.data.folder="$dataset" --config.loader.workers="$(($(nproc) - 2))" "$@"
+config=$1 dataset=$2 workdir=$3
+shift 3
+exec surgvista pretrain --config="$config" --workdir="$workdir" \
+  --config.data.folder="$dataset" --config.loader.workers="$(nproc)" "$@"

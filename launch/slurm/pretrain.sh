@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Pretrains on several nodes: sbatch launch/slurm/pretrain.sh DATASET WORKDIR [--config.a.b=VALUE …]
-# The workdir lies on a file system that all nodes share. Slurm's own limits end a job with SIGTERM,
+# Pretrains on several nodes:
+#   sbatch launch/slurm/pretrain.sh CONFIG DATASET WORKDIR [--config.a.b=VALUE …]
+# such as CONFIG=configs/pretrain/pixels_only.py. The workdir lies on a file system that all nodes share. Slurm's own limits end a job with SIGTERM,
 # on which the run saves; submitted again with the same workdir, it goes on.
 #SBATCH --job-name=surgvista
 #SBATCH --nodes=2
@@ -10,7 +11,8 @@
 #SBATCH --time=24:00:00
 #SBATCH --signal=TERM@120
 set -euo pipefail
-dataset=$1 workdir=$2
-shift 2
-exec srun surgvista pretrain --config=configs/pretrain/surgvista.py --workdir="$workdir" \
+config=$1 dataset=$2 workdir=$3
+shift 3
+# A process that fails takes the others along, which would wait for it in a collective.
+exec srun --kill-on-bad-exit=1 surgvista pretrain --config="$config" --workdir="$workdir" \
   --config.data.folder="$dataset" --config.loader.workers=32 "$@"

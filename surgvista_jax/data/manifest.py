@@ -75,8 +75,13 @@ class Dataset:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 (hex) of what decides the clips: ids, sources and frame counts, in their order."""
-    decisive = [[video.video, video.source, video.num_frames] for video in dataset.videos]
+    """SHA-256 (hex) of what decides which clips there are: ids, sources, rates and frame counts.
+
+    In their order. The pixels do not enter it, so that it takes no time.
+    """
+    decisive = [
+        [video.video, video.source, video.fps, video.num_frames] for video in dataset.videos
+    ]
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 

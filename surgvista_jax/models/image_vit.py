@@ -31,6 +31,10 @@ class TeacherConfig:
     weights: str
     patch: int = 16
 
+    def __post_init__(self):
+        if self.patch < 1:
+            raise ValueError("patch must be positive")
+
 
 class ImageEncoder(nn.Module):
     """Patch tokens of single frames, after the last block and before any final norm.

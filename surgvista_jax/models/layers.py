@@ -44,6 +44,10 @@ class TransformerConfig:
     drop_path: float = 0.0
 
     def __post_init__(self):
+        if min(self.width, self.depth, self.heads) < 1 or self.mlp_ratio <= 0:
+            raise ValueError("width, depth, heads and mlp_ratio must be positive")
+        if self.layer_scale < 0:
+            raise ValueError(f"layer_scale {self.layer_scale} is negative")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not divisible by heads {self.heads}")
         if self.attention_bias not in ("none", "qv", "qkv"):

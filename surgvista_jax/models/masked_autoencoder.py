@@ -28,7 +28,8 @@ class MaskedAutoencoderConfig:
         tubelet: frames per token.
         patch: pixels per side of a token.
         positions: form of the fixed position tables, "separable" or "flat".
-        class_token: whether the encoder carries a class token; the decoders never see it.
+        class_token: whether the encoder carries a class token; the decoders never see it. It makes
+            the number of tokens odd, which costs a GPU its flash attention in training.
     """
 
     encoder: TransformerConfig
@@ -42,6 +43,10 @@ class MaskedAutoencoderConfig:
     def __post_init__(self):
         if self.positions not in TABLES:
             raise ValueError(f"positions {self.positions!r} is not one of {', '.join(TABLES)}")
+        if self.tubelet < 1 or self.patch < 1:
+            raise ValueError("tubelet and patch must be positive")
+        for stack in (self.encoder, self.pixel_decoder, self.feature_decoder):
+            TABLES[self.positions]((1, 1, 1), stack.width)  # refuses widths that it cannot code
 
     @property
     def patch_values(self) -> int:

@@ -32,6 +32,15 @@ class OptimConfig:
     beta2: float = 0.95
     epsilon: float = 1e-8
 
+    def __post_init__(self):
+        if self.reference_batch < 1:
+            raise ValueError("reference_batch must be positive")
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise ValueError("beta1 and beta2 must lie in [0, 1)")
+        rates = (self.learning_rate, self.final_learning_rate, self.warmup_epochs)
+        if min(*rates, self.weight_decay, self.epsilon) < 0:
+            raise ValueError("rates, warmup_epochs, weight_decay and epsilon must not be negative")
+
 
 def warmup_cosine(
     peak: float, final: float, warmup_steps: int, total_steps: int

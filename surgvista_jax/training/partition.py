@@ -21,7 +21,6 @@ RULES = (
     ("embed", "fsdp"),
     ("heads", "model"),
     ("mlp", "model"),
-    ("head_dim", None),
     ("layers", None),
     ("patch", None),
     ("output", None),

@@ -17,6 +17,8 @@ _SHOWN = 8  # differing keys that a message names
 def claim(workdir: Path, config: ml_collections.ConfigDict, free_keys: Sequence[str]) -> None:
     """Makes a run folder of this configuration, or checks that it is one.
 
+    A folder whose run has left neither a checkpoint nor a line of metrics is taken over.
+
     Args:
         workdir: the run's folder.
         config: the configuration of the run that starts.
@@ -26,7 +28,7 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, free_keys: Sequence[
         UserError: the folder holds the run of another configuration, or cannot be written.
     """
     path = workdir / _FILE
-    if path.exists():
+    if path.exists() and _has_begun(workdir):
         old, new = _flat(read_config(workdir)), _flat(config.to_dict())
         differing = [
             f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
@@ -50,6 +52,13 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, free_keys: Sequence[
             partial.replace(path)
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _has_begun(workdir: Path) -> bool:
+    """Whether a run got so far in this folder that there is something to lose."""
+    metrics = workdir / "metrics.jsonl"
+    checkpoints = (workdir / "checkpoints").glob("[0-9]*")
+    return any(checkpoints) or (metrics.exists() and metrics.stat().st_size > 0)
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
