@@ -7,6 +7,7 @@ uint8 [T, H, W, 3], RGB, never the same array, and every pixel of the target is 
 """
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -24,33 +25,29 @@ _LEVELS = np.arange(256)
 
 def auto_contrast(source: np.ndarray, target: np.ndarray) -> None:
     """Stretches each channel of a frame to 0..255; a channel of one value stays. Exact."""
-    for frame, out in zip(source, target, strict=True):
-        table = np.empty((256, 3), np.uint8)
-        for channel, plane in enumerate(cv2.split(frame)):
-            low, high, _, _ = cv2.minMaxLoc(plane)
-            if high > low:
-                scale = 255.0 / (high - low)
-                table[:, channel] = _clip(_LEVELS * scale - low * scale)
-            else:
-                table[:, channel] = _LEVELS
-        cv2.LUT(frame, table[None], dst=out)
+
+    def table(plane: np.ndarray) -> np.ndarray | None:
+        low, high, _, _ = cv2.minMaxLoc(plane)
+        if high == low or (low, high) == (0, 255):
+            return None
+        scale = 255.0 / (high - low)
+        return _clip(_LEVELS * scale - low * scale)
+
+    _look_up_channels(source, target, table)
 
 
 def equalize(source: np.ndarray, target: np.ndarray) -> None:
     """Spreads the values of each channel of a frame evenly. Exact."""
-    for frame, out in zip(source, target, strict=True):
-        table = np.empty((256, 3), np.uint8)
-        for channel in range(3):
-            counts = cv2.calcHist([frame], [channel], None, [256], [0, 256]).ravel()
-            counts = counts.astype(np.int64)
-            used = np.flatnonzero(counts)
-            step = (counts.sum() - counts[used[-1]]) // 255
-            if len(used) > 1 and step:
-                below = np.cumsum(counts) - counts
-                table[:, channel] = np.minimum((step // 2 + below) // step, 255)
-            else:
-                table[:, channel] = _LEVELS
-        cv2.LUT(frame, table[None], dst=out)
+
+    def table(plane: np.ndarray) -> np.ndarray | None:
+        counts = cv2.calcHist([plane], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+        used = np.flatnonzero(counts)
+        step = (counts.sum() - counts[used[-1]]) // 255
+        if len(used) == 1 or step == 0:
+            return None
+        return _clip((step // 2 + np.cumsum(counts) - counts) // step)
+
+    _look_up_channels(source, target, table)
 
 
 def invert(source: np.ndarray, target: np.ndarray) -> None:
@@ -226,6 +223,25 @@ def _shift_plan(shift: float, size: int) -> tuple[np.ndarray, slice, slice, int,
 def _look_up(source: np.ndarray, target: np.ndarray, values: np.ndarray) -> None:
     """Replaces each level by its value, cut off to an integer and to 0..255."""
     cv2.LUT(_tall(source), _clip(values), dst=_tall(target))
+
+
+def _look_up_channels(
+    source: np.ndarray,
+    target: np.ndarray,
+    table: Callable[[np.ndarray], np.ndarray | None],
+) -> None:
+    """Replaces the values of each channel of each frame by `table(channel)`; None keeps them.
+
+    Channel by channel, because OpenCV's table of three channels takes twice as long.
+    """
+    planes = list(np.empty((3, *source.shape[1:3]), np.uint8))
+    for frame, out in zip(source, target, strict=True):
+        cv2.split(frame, planes)
+        for plane in planes:
+            values = table(plane)
+            if values is not None:
+                cv2.LUT(plane, values, dst=plane)
+        cv2.merge(planes, dst=out)
 
 
 def _clip(values: np.ndarray) -> np.ndarray:

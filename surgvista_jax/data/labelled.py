@@ -13,9 +13,10 @@ import numpy as np
 from surgvista_jax.data.augment import AugmentConfig, augment_clip, resize_clip
 from surgvista_jax.data.clips import ClipConfig
 from surgvista_jax.data.decode import open_frames
-from surgvista_jax.data.loader import Batch, BatchLoader, LoaderConfig
+from surgvista_jax.data.loader import BatchLoader, LoaderConfig
 from surgvista_jax.data.manifest import Dataset
 from surgvista_jax.data.samples import labelled_samples, sample_frame_ids
+from surgvista_jax.data.shared_memory import Batch
 from surgvista_jax.errors import UserError
 
 
