@@ -88,31 +88,32 @@ class AugmentConfig:
 
     Attributes:
         randaugment: the operations that come before the crop.
-        area: smallest and largest share of the frame's area that a crop shows.
-        aspect: smallest and largest width / height of a crop.
+        min_area, max_area: bounds of the share of the frame's area that a crop shows.
+        min_aspect, max_aspect: bounds of the width / height of a crop.
         flip: probability of mirroring left and right.
     """
 
     randaugment: RandAugmentConfig = RandAugmentConfig()
-    area: tuple[float, float] = (0.7, 1.0)
-    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    min_area: float = 0.7
+    max_area: float = 1.0
+    min_aspect: float = 3 / 4
+    max_aspect: float = 4 / 3
     flip: float = 0.5
 
     def __post_init__(self):
         for key, highest in (("area", 1), ("aspect", math.inf)):
-            value = getattr(self, key)
-            if len(value) != 2 or not 0 < value[0] <= value[1] <= highest:
-                raise UserError(f"augment.{key}={value!r}: a lower and an upper bound are needed")
+            lower, upper = getattr(self, f"min_{key}"), getattr(self, f"max_{key}")
+            if not 0 < lower <= upper <= highest:
+                raise UserError(
+                    f"augment.min_{key}={lower!r}, max_{key}={upper!r}: bounds above 0 and up to "
+                    f"{highest} are needed, the lower first"
+                )
         if not 0 <= self.flip <= 1:
             raise UserError(f"augment.flip={self.flip!r}: a probability is needed")
 
 
 def random_resized_crop(
-    rng: np.random.Generator,
-    height: int,
-    width: int,
-    area: tuple[float, float],
-    aspect: tuple[float, float],
+    rng: np.random.Generator, height: int, width: int, config: AugmentConfig
 ) -> Box:
     """Draws a box of a uniform share of the area and a log-uniform width / height, anywhere.
 
@@ -121,14 +122,14 @@ def random_resized_crop(
     recipe's bounds crops hardly vary.
     """
     for _ in range(10):
-        target = rng.uniform(*area) * height * width
-        ratio = math.exp(rng.uniform(math.log(aspect[0]), math.log(aspect[1])))
+        target = rng.uniform(config.min_area, config.max_area) * height * width
+        ratio = math.exp(rng.uniform(math.log(config.min_aspect), math.log(config.max_aspect)))
         box_width, box_height = round(math.sqrt(target * ratio)), round(math.sqrt(target / ratio))
         if 0 < box_width <= width and 0 < box_height <= height:
             top = int(rng.integers(height - box_height + 1))
             return Box(top, int(rng.integers(width - box_width + 1)), box_height, box_width)
-    box_width = max(1, min(width, round(height * aspect[1])))
-    box_height = max(1, min(height, round(width / aspect[0])))
+    box_width = max(1, min(width, round(height * config.max_aspect)))
+    box_height = max(1, min(height, round(width / config.min_aspect)))
     return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
 
 
@@ -142,7 +143,7 @@ def augment_clip(
         out: [T, size, size, 3] uint8, contiguous; every pixel is written.
     """
     operations = draw_operations(rng, config.randaugment)
-    box = random_resized_crop(rng, *frames.shape[1:3], config.area, config.aspect)
+    box = random_resized_crop(rng, *frames.shape[1:3], config)
     flipped = rng.random() < config.flip
     crop_and_resize(apply_operations(frames, operations), box, out)
     if flipped:
