@@ -53,9 +53,10 @@ def test_agrees_with_pillow(name, argument):
     for kind, clip in CLIPS.items():
         difference = applied(name, clip, argument).astype(int) - defined(name, clip, argument)
         assert np.abs(difference).max() <= tolerance, kind
-        # Values are cut off as Pillow does: rounding them would be about 0.4 on average.
+        # Values are cut off as Pillow does: rounding would differ in almost half of them. At about
+        # half a pixel one in eight lies a hair below an integer, where the two may differ.
         if name in SHIFTS:
-            assert np.abs(difference).mean() < 0.1, kind
+            assert np.abs(difference).mean() < 0.2, kind
 
 
 @settings(max_examples=60, deadline=None)
