@@ -98,7 +98,8 @@ def erase(key: jax.Array, video: jax.Array, probability: float) -> jax.Array:
     boxes = draw_erased_boxes(box_key, b, h, w)
     chosen = jax.random.uniform(chance_key, (b,)) < probability
     inside = _inside(boxes, h, w) & chosen[:, None, None]  # [B, H, W]
-    noise = jax.random.normal(noise_key, video.shape, video.dtype)
+    # Drawn in bfloat16 it would have 128 values, and a mean of -0.01.
+    noise = jax.random.normal(noise_key, video.shape, jnp.float32).astype(video.dtype)
     return jnp.where(inside[:, None, :, :, None], noise, video)
 
 
