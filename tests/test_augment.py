@@ -150,6 +150,13 @@ def test_resized_crops_are_uniform_in_area_and_log_uniform_in_aspect_where_all_f
         assert abs(counts - 600).max() < 5 * 600**0.5 + 20
 
 
+def test_the_aspect_is_width_by_height():
+    config = AugmentConfig(min_aspect=4 / 3, min_area=0.3, max_area=0.5)
+    for seed in range(10):
+        box = random_resized_crop(np.random.default_rng(seed), 1200, 1200, config)
+        assert abs(box.width / box.height - 4 / 3) < 0.005  # sides are rounded
+
+
 @pytest.mark.parametrize(
     ("height", "width", "box"),
     [

@@ -49,6 +49,13 @@ def test_the_argument_of_level_7(name):
     assert argument(7.0, -1) == pytest.approx(other.get(name, AT_LEVEL_7[name]))
 
 
+def test_a_higher_level_keeps_fewer_bits_and_inverts_more():
+    levels = (0.0, 2.4, 2.5, 6.0, 7.5, 10.0)
+    assert [OPERATIONS["posterize"][1](level, 1) for level in levels] == [4, 4, 3, 2, 1, 0]
+    solarize = [OPERATIONS["solarize"][1](level, 1) for level in levels]
+    assert solarize == [256, 195, 192, 103, 64, 0]
+
+
 def test_level_0_changes_nothing():
     """The increasing set does more at a higher level, and nothing at the lowest."""
     clip = np.random.default_rng(0).integers(0, 256, (2, 12, 16, 3), np.uint8)
@@ -115,7 +122,9 @@ def test_operations_come_one_after_another():
     operations = [
         Operation("brightness", 1.6),
         Operation("invert"),
+        Operation("sharpness", 0.4),
         Operation("shear_x", 0.2),
+        Operation("sharpness", 1.6),
         Operation("posterize", 2),
         Operation("rotate", -10.0),
     ]
