@@ -113,11 +113,12 @@ class _SampleReader:
 
     def __init__(self, dataset: Dataset, clip: ClipConfig):
         self.samples = labelled_samples(dataset, clip)
-        self._folder = dataset.folder
-        self._videos = [dataclasses.replace(video, labels=None) for video in dataset.videos]
+        self._places = [
+            (folder, dataclasses.replace(video, labels=None)) for folder, video in dataset.places()
+        ]
         self._clip = clip
-        for video in self._videos:
-            open_frames(self._folder, video)  # a source that is no such thing fails here, by name
+        for place in self._places:
+            open_frames(*place)  # a source that is no such thing fails here, by name
 
     def read(
         self,
@@ -145,9 +146,9 @@ class _SampleReader:
             if number >= len(samples):
                 batch["video"][row] = 0
                 continue
-            video = self._videos[samples.video[number]]
+            folder, video = self._places[samples.video[number]]
             frame_ids = sample_frame_ids(clip, video, samples.frame[number])
-            frames, batch["unreadable"][row] = open_frames(self._folder, video).read(frame_ids)
+            frames, batch["unreadable"][row] = open_frames(folder, video).read(frame_ids)
             resize(row, frames, batch["video"][row])
             batch["label"][row] = samples.label[number]
             batch["video_index"][row] = samples.video[number]

@@ -101,7 +101,7 @@ def apply_operations(frames: np.ndarray, operations: Sequence[Operation]) -> np.
         Frames of the same shape: `frames` itself where there is nothing to do.
     """
     # Two arrays in turn: making one anew for each operation costs as much as some operations.
-    arrays = [np.empty_like(frames) for _ in operations[:2]]
+    arrays = [np.empty(frames.shape, np.uint8) for _ in operations[:2]]
     source = frames
     for place, operation in enumerate(operations):
         target = arrays[place % 2]
