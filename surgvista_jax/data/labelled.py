@@ -113,12 +113,10 @@ class _SampleReader:
 
     def __init__(self, dataset: Dataset, clip: ClipConfig):
         self.samples = labelled_samples(dataset, clip)
-        self._places = [
-            (folder, dataclasses.replace(video, labels=None)) for folder, video in dataset.places()
-        ]
         self._clip = clip
-        for place in self._places:
-            open_frames(*place)  # a source that is no such thing fails here, by name
+        self._videos = [dataclasses.replace(video, labels=None) for video in dataset.videos]
+        # A source that is no such thing fails here, by name.
+        self._frames = [open_frames(*place) for place in dataset.places()]
 
     def read(
         self,
@@ -146,9 +144,9 @@ class _SampleReader:
             if number >= len(samples):
                 batch["video"][row] = 0
                 continue
-            folder, video = self._places[samples.video[number]]
-            frame_ids = sample_frame_ids(clip, video, samples.frame[number])
-            frames, batch["unreadable"][row] = open_frames(folder, video).read(frame_ids)
+            which = samples.video[number]
+            frame_ids = sample_frame_ids(clip, self._videos[which], samples.frame[number])
+            frames, batch["unreadable"][row] = self._frames[which].read(frame_ids)
             resize(row, frames, batch["video"][row])
             batch["label"][row] = samples.label[number]
             batch["video_index"][row] = samples.video[number]
