@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surgvista_jax.data.clips import ClipConfig, ClipIndex, clip_frame_ids
+from surgvista_jax.data.clips import ClipConfig, ClipIndex, clip_frame_ids, uniform_frame_ids
 from surgvista_jax.errors import UserError
 
 
@@ -64,3 +64,23 @@ def test_no_videos_have_no_clips():
 def test_a_wrong_clip_setting_is_named(key, value):
     with pytest.raises(UserError, match=rf"clip\.{key}={value}: an integer of at least 1"):
         ClipConfig(**{key: value})
+
+
+def test_an_unknown_sampling_is_refused():
+    with pytest.raises(UserError, match="clip.sampling='future': one of past, uniform"):
+        ClipConfig(sampling="future")
+
+
+@pytest.mark.parametrize(
+    ("video_frames", "expected"),
+    [
+        (16, [0, 4, 8, 12]),
+        (19, [0, 4, 8, 12]),  # 19 // 4 = 4 apart; the end is left over
+        (4, [0, 1, 2, 3]),
+        (7, [0, 1, 2, 3]),
+        (3, [0, 1, 2, 2]),  # too short: the last frame again
+        (1, [0, 0, 0, 0]),
+    ],
+)
+def test_frames_are_spread_over_a_video(video_frames, expected):
+    assert uniform_frame_ids(video_frames, 4).tolist() == expected

@@ -298,14 +298,15 @@ def test_workers_need_neither_jax_nor_flax():
     """grain takes jax where it finds it; our modules must do without."""
     code = (
         "import sys; sys.modules['jax'] = sys.modules['flax'] = None;"
-        "import surgvista_jax.data.pipeline"
+        "import surgvista_jax.data.pipeline, surgvista_jax.data.labelled"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
     modules = Path(surgvista_jax.__file__).parent / "data"
-    for name in ("augment", "clips", "loader", "masking", "pipeline", "shared_memory"):
+    names = ("augment", "clips", "image_operations", "labelled", "loader", "masking", "pipeline")
+    for name in (*names, "randaugment", "samples", "shared_memory"):
         for node in ast.walk(ast.parse((modules / f"{name}.py").read_text())):
             if isinstance(node, ast.ImportFrom) and node.module.startswith("surgvista_jax"):
-                assert node.module.startswith(("surgvista_jax.data.", "surgvista_jax.errors"))
+                assert node.module.startswith(("surgvista_jax.data", "surgvista_jax.errors"))
 
 
 @pytest.mark.parametrize(("key", "value"), [("workers", -1), ("threads", 0), ("buffer", 1.5)])

@@ -7,19 +7,30 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 
+SAMPLINGS = ("past", "uniform")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClipConfig:
-    """A clip: `num_frames` frames, `stride` frames of the dataset apart, `size` pixels a side."""
+    """A clip: `num_frames` frames, `stride` frames of the dataset apart, `size` pixels a side.
+
+    Attributes:
+        sampling: "past": any frame ends a clip, which looks back by `stride`; "uniform": each video
+            is one clip, whatever its length, as in sets of short clips, and `stride` is not used.
+    """
 
     num_frames: int = 16
     stride: int = 4
     size: int = 224
+    sampling: str = "past"
 
     def __post_init__(self):
-        for key, value in dataclasses.asdict(self).items():
+        for key in ("num_frames", "stride", "size"):
+            value = getattr(self, key)
             if not isinstance(value, int) or value < 1:
                 raise UserError(f"clip.{key}={value!r}: an integer of at least 1 is needed")
+        if self.sampling not in SAMPLINGS:
+            raise UserError(f"clip.sampling={self.sampling!r}: one of {', '.join(SAMPLINGS)}")
 
 
 def clip_frame_ids(last: int, num_frames: int, stride: int) -> np.ndarray:
@@ -31,6 +42,16 @@ def clip_frame_ids(last: int, num_frames: int, stride: int) -> np.ndarray:
     """
     steps_back = np.arange(num_frames - 1, -1, -1, dtype=np.int64)
     return last - stride * np.minimum(steps_back, last // stride)
+
+
+def uniform_frame_ids(video_frames: int, num_frames: int) -> np.ndarray:
+    """Returns frames spread over a whole video of `video_frames`, int64 [T], ascending.
+
+    They lie `video_frames` // `num_frames` apart, from the first on. A video that is too short
+    gives all its frames, and then its last one again.
+    """
+    spacing = max(1, video_frames // num_frames)
+    return np.minimum(spacing * np.arange(num_frames, dtype=np.int64), video_frames - 1)
 
 
 class ClipIndex:
