@@ -194,14 +194,13 @@ def _info(folder: Path) -> SimpleNamespace:
 @functools.lru_cache(maxsize=64)
 def _examples(folder: Path, split: str) -> Any:
     """The serialized examples of a split."""
-    from tensorflow_datasets.core import data_sources, decode
+    from tensorflow_datasets.core.data_sources.array_record import ArrayRecordDataSource
+    from tensorflow_datasets.core.decode import DeserializeMethod
 
     info = _info(folder)
     if split not in info.splits:
         raise UserError(f"{folder}: no split {split!r}; it has: {', '.join(info.splits)}")
-    return data_sources.ArrayRecordDataSource(
-        info, split=split, deserialize_method=decode.DeserializeMethod.RAW_BYTES
-    )
+    return ArrayRecordDataSource(info, split=split, deserialize_method=DeserializeMethod.RAW_BYTES)
 
 
 @functools.lru_cache(maxsize=16)
