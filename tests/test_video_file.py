@@ -9,7 +9,8 @@ import pytest
 
 from surgvista_jax.data.decode import open_frames
 from surgvista_jax.data.manifest import Video
-from surgvista_jax.data.video_file import VideoFile
+from surgvista_jax.data.rates import frames_kept, kept_index
+from surgvista_jax.data.video_file import VideoFile, count_frames
 
 REAL = Path(__file__).parents[2] / "shared" / "realdata"
 
@@ -31,6 +32,20 @@ def test_another_rate_takes_the_frames_that_extraction_takes(tmp_path):
     assert footage.numbers(half.read(np.arange(8))[0]) == [0, 13, 25, 38, 50, 63, 75, 88]
     faster = VideoFile(tmp_path / "v.mp4", 100, 50.0)  # there are no more than 25 a second
     assert footage.numbers(faster.read(np.array([0, 1, 30]))[0]) == [0, 1, 30]
+
+
+@pytest.mark.parametrize("keep_every", [1.0, 1.001, 12.5, 24.975, 25.0])
+def test_as_many_frames_are_kept_as_lie_in_the_video(keep_every):
+    for num_frames in range(1, 200):
+        count = frames_kept(num_frames, keep_every)
+        assert kept_index(count - 1, keep_every) < num_frames <= kept_index(count, keep_every)
+
+
+def test_frames_are_counted_by_the_header(tmp_path):
+    path = footage.write_video(tmp_path / "v.mp4", 76)
+    assert [count_frames(path, fps) for fps in (1.0, 2.0, 25.0, 50.0)] == [4, 7, 76, 76]
+    path.write_bytes(b"no video")
+    assert count_frames(path, 1.0) == 0
 
 
 def test_colours_are_rgb(tmp_path):

@@ -239,8 +239,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch-size", type=int, default=32, help="clips of a batch (%(default)d)")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each loader (%(default)g)")
-    for key, value in asdict(default).items():
-        parser.add_argument(f"--{key.replace('_', '-')}", type=int, default=value)
+    for key in ("num_frames", "stride", "size"):
+        option = f"--{key.replace('_', '-')}"
+        parser.add_argument(option, type=int, default=getattr(default, key), help="%(default)d")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -250,7 +251,7 @@ def main(arguments: argparse.Namespace) -> None:
     dataset = read_dataset(arguments.folder)
     if arguments.split:
         dataset = dataset.split(arguments.split)
-    clip = ClipConfig(arguments.num_frames, arguments.stride, arguments.size)
+    clip = ClipConfig(num_frames=arguments.num_frames, stride=arguments.stride, size=arguments.size)
     rates = bench(
         dataset,
         clip,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from surgvista_jax.data.records import read_index
-from surgvista_jax.data.tfds import is_tfds, list_tfds, source_folder
+from surgvista_jax.data.tfds import is_tfds, read_tfds, source_folder
 from surgvista_jax.errors import UserError
 
 TASKS = ("none", "phase", "action", "triplet", "cvs")
@@ -95,7 +95,7 @@ def read_dataset(folder: str | os.PathLike) -> Dataset:
             f"{folder}: no such folder; `surgvista data convert` makes a dataset folder"
         )
     if not path.exists() and is_tfds(folder):
-        return _read_tfds(folder)
+        return read_tfds(folder)
     head = _parse(_read_text(path), str(path))
     # `folder` and `videos` are the fields of Dataset that the file does not hold.
     names = {field.name for field in dataclasses.fields(Dataset)} - {"folder", "videos"}
@@ -128,26 +128,6 @@ def read_dataset(folder: str | os.PathLike) -> Dataset:
             "classes": tuple(head["classes"]),
             "splits": {split: tuple(members) for split, members in head["splits"].items()},
         },
-    )
-
-
-def _read_tfds(folder: Path) -> Dataset:
-    name, listed = list_tfds(folder)
-    splits = {
-        split: tuple(one.video for one in listed if one.split == split)
-        for split in dict.fromkeys(one.split for one in listed)
-    }
-    return Dataset(
-        folder=folder,
-        name=name,
-        task="none",
-        classes=(),
-        label_kind="single",
-        fps=1.0,
-        splits=splits,
-        source_format="tfds",
-        **dict.fromkeys(("procedure", "licence", "citation"), ""),
-        videos=tuple(Video(one.video, one.source, 1.0, one.num_frames) for one in listed),
     )
 
 

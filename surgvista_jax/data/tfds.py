@@ -17,26 +17,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from surgvista_jax.data.frames import EncodedFrames
 from surgvista_jax.errors import UserError
 
+if TYPE_CHECKING:
+    from surgvista_jax.data.manifest import Dataset
+
+_FPS = 1.0  # frames a second; TFDS tells none
 _VIDEO_KEYS = ("video", "video_id")
 _FRAME_KEYS = ("frame", "frame_id")
 # How a manifest names a video: `FOLDER#SPLIT[3]` a sequence, `FOLDER#SPLIT[0:90]` and
 # `FOLDER#SPLIT[5,2,9]` examples that are frames.
 _SOURCE = re.compile(r"(?P<folder>.*)#(?P<split>[\w.-]+)\[(?P<examples>[\d:,]+)\]")
-
-
-@dataclass(frozen=True)
-class TfdsVideo:
-    """A video of a TFDS folder, in the terms of `videos.jsonl`."""
-
-    video: str
-    split: str
-    source: str
-    num_frames: int
 
 
 @dataclass(frozen=True)
@@ -91,21 +85,35 @@ def find_tfds(folder: Path, source: str, num_frames: int) -> TfdsFrames | None:
     return TfdsFrames(Path(folder) / match["folder"], match["split"], examples, num_frames)
 
 
-def list_tfds(folder: Path) -> tuple[str, list[TfdsVideo]]:
-    """The name of a TFDS folder and its videos; reads every example once, decodes none.
+def read_tfds(folder: Path) -> "Dataset":
+    """The folder as a dataset without labels; reads every example once, decodes none.
 
     Raises:
       UserError: it is no ArrayRecord folder, has no images, or an example cannot be read.
     """
+    from surgvista_jax.data.manifest import Dataset, Video  # which itself calls this
+
     folder = Path(folder)
     feature = _image_feature(folder)
     info = _info(folder)
-    videos = []
-    for split in info.splits:
-        videos += _list_split(folder, split, feature)
+    listed = {split: _list_split(folder, split, feature) for split in info.splits}
+    videos = tuple(Video(*entry) for entries in listed.values() for entry in entries)
     if not videos:
         raise UserError(f"{folder}: no example in any of its splits")
-    return info.name, videos
+    return Dataset(
+        folder=folder,
+        name=info.name,
+        task="none",
+        classes=(),
+        label_kind="single",
+        fps=_FPS,
+        splits={split: tuple(entry[0] for entry in entries) for split, entries in listed.items()},
+        procedure="",
+        licence="",
+        citation="",
+        source_format="tfds",
+        videos=videos,
+    )
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,10 @@ class _ImageFeature:
     siblings: frozenset[str]
 
 
-def _list_split(folder: Path, split: str, feature: _ImageFeature) -> list[TfdsVideo]:
+def _list_split(
+    folder: Path, split: str, feature: _ImageFeature
+) -> list[tuple[str, str, float, int]]:
+    """Video, source, frame rate and number of frames of each video of a split."""
     examples = _examples(folder, split)
     video_key = next((key for key in _VIDEO_KEYS if key in feature.siblings), None)
     frame_key = next((key for key in _FRAME_KEYS if key in feature.siblings), None)
@@ -131,7 +142,7 @@ def _list_split(folder: Path, split: str, feature: _ImageFeature) -> list[TfdsVi
         if feature.sequence:
             count = len(values[feature.key].bytes_list.value)
             source = f".#{split}[{number}]"
-            videos.append(TfdsVideo(f"{split}/{number:06d}", split, source, count))
+            videos.append((f"{split}/{number:06d}", source, _FPS, count))
             continue
         name = _value(values, video_key) if video_key else f"{number:06d}"
         place = _value(values, frame_key) if frame_key else number
@@ -142,7 +153,7 @@ def _list_split(folder: Path, split: str, feature: _ImageFeature) -> list[TfdsVi
         if len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
             named = f"{numbers[0]}:{numbers[-1] + 1}"
         source = f".#{split}[{named}]"
-        videos.append(TfdsVideo(f"{split}/{name}", split, source, len(numbers)))
+        videos.append((f"{split}/{name}", source, _FPS, len(numbers)))
     return videos
 
 
