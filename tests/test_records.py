@@ -1,6 +1,7 @@
 """Are record shards whole, repeatable and resumable, and do they give the batches of the frames?"""
 
 import dataclasses
+import fcntl
 import json
 import shutil
 
@@ -110,6 +111,15 @@ def test_an_interrupted_packing_goes_on_and_ends_the_same(folder, monkeypatch):
         "frames-00001-of-00002.array_record",
         "index.json",
     ]
+
+
+def test_two_packings_do_not_mix(folder):
+    packed(folder)
+    with open(folder / "records/.pack/lock") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="records: another packing is writing there"):
+            packed(folder)
+    assert packed(folder).num_packed == 0
 
 
 def test_changed_frames_are_packed_anew(folder):

@@ -9,6 +9,7 @@ that packing again gives the same bytes. What was finished is not done again.
 """
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -122,7 +123,9 @@ def pack(
     for job in remaining:
         _check_sources(job)
     packing = Packing(num_packed=len(remaining))
+    lock = None
     try:
+        lock = _lock(dataset.folder)
         _prepare(dataset.folder, jobs, anew=bool(remaining))
         for number, result in _run_all(remaining, num_workers or workers.available_cores()):
             if isinstance(result, workers.Crash):
@@ -144,12 +147,14 @@ def pack(
             f"{dataset.folder / RECORDS}: {error.strerror} while packing; finished shards are kept:"
             " mend it and run the same command again"
         ) from None
+    finally:
+        if lock is not None:
+            os.close(lock)
     return packing
 
 
 def _run_all(jobs: list[_Job], num_workers: int) -> Iterator[tuple[int, object]]:
-    watched = sys.stderr.isatty()
-    interval = 0.5 if watched else 30.0  # seconds; a log file needs few lines
+    interval = 0.5 if sys.stderr.isatty() else 30.0  # seconds; a log file needs few lines
     total = sum(count for job in jobs for _, count in job.counts)
     done = [0] * len(jobs)
     with tqdm(total=total, unit="frame", mininterval=interval, disable=not jobs) as bar:
@@ -214,7 +219,7 @@ def _encoded(source: Frames) -> Iterator[bytes | None]:
 
 
 def _write_state(path: Path, state: dict) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
     os.replace(partial, path)
 
@@ -267,9 +272,25 @@ def _check_sources(job: _Job) -> None:
             )
 
 
+def _lock(folder: Path) -> int:
+    """Makes the folders and keeps other packings out, until the file is closed."""
+    path = folder / RECORDS / _STATE / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise UserError(
+            f"{folder / RECORDS}: another packing is writing there; wait for its end"
+        ) from None
+    except OSError:
+        pass  # a file system without locks
+    return file
+
+
 def _prepare(folder: Path, jobs: list[_Job], anew: bool) -> None:
-    """Makes the folders; takes back an index that would not be true while shards are written."""
-    (folder / RECORDS / _STATE).mkdir(parents=True, exist_ok=True)
+    """Takes back an index that would not be true while shards are written; clears old leavings."""
     planned = [(job.name, job.counts) for job in jobs]
     indexed = [(shard.name, shard.videos) for shard in read_index(folder)]
     if anew or planned != indexed:
