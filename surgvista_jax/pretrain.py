@@ -86,8 +86,9 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
     dataset = read_dataset(config.data.folder).split(config.data.split)
     claim(workdir, config_dict, FREE_KEYS)
     if jax.process_index() == 0:
-        for fault in shard_faults(dataset.folder):
-            print(f"WARNING: {fault}", file=sys.stderr)
+        for folder in dict.fromkeys(folder for folder, _ in dataset.places()):
+            for fault in shard_faults(folder):
+                print(f"WARNING: {fault}", file=sys.stderr)
 
     clips = sum(video.num_frames for video in dataset.videos)
     steps_per_epoch = max(clips // budget.batch_size, 1)

@@ -134,10 +134,10 @@ def _draw_clips(dataset: Dataset, clip: ClipConfig, seed: int) -> list[_Clip]:
     """Random clips of the dataset, with a random crop each."""
     index = ClipIndex([video.num_frames for video in dataset.videos])
     rng = np.random.default_rng(seed)
-    clips = []
+    clips, places = [], dataset.places()
     for _ in range(_MEASURED_CLIPS):
         number, last = index[int(rng.integers(len(index)))]
-        frames = open_frames(dataset.folder, dataset.videos[number])
+        frames = open_frames(*places[number])
         frame_ids = clip_frame_ids(last, clip.num_frames, clip.stride)
         clips.append(_Clip(frames, list(dict.fromkeys(frame_ids.tolist())), multi_scale_crop(rng)))
     return clips
@@ -261,7 +261,7 @@ def main(arguments: argparse.Namespace) -> None:
     )
     described = {
         "dataset": str(arguments.folder),
-        "source": type(open_frames(dataset.folder, dataset.videos[0])).__name__,
+        "source": type(open_frames(*dataset.places()[0])).__name__,
         "clip": [clip.num_frames, clip.size, clip.size],
         "batch_size": arguments.batch_size,
         "cores": available_cores(),

@@ -172,7 +172,7 @@ class _ClipReader:
         self.clips = ClipIndex([video.num_frames for video in dataset.videos])
         if not len(self.clips):
             raise UserError(f"{dataset.folder}: no frames to make clips of in the videos chosen")
-        self._frames = [open_frames(dataset.folder, video) for video in dataset.videos]
+        self._frames = [open_frames(*place) for place in dataset.places()]
         self._clip = clip
 
     def read(self, plans: list[_ClipPlan], empty: Callable[..., np.ndarray] = np.empty) -> Batch:
