@@ -26,6 +26,8 @@ COMMANDS = {
     ),
     "data": {
         "convert": ("surgvista_jax.data.convert", "videos or frame folders -> a dataset folder"),
+        "pack": ("surgvista_jax.data.pack", "the frames of a dataset folder -> record shards"),
+        "bench": ("surgvista_jax.data.bench", "clips/s of each stage and of the whole loader"),
     },
     "figure": {
         "reconstruction": (

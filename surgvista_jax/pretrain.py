@@ -7,6 +7,7 @@ import argparse
 import functools
 import math
 import signal
+import sys
 from pathlib import Path
 
 import flax.linen as nn
@@ -19,6 +20,7 @@ from surgvista_jax.config import build, load_config
 from surgvista_jax.data.clips import clip_frame_ids
 from surgvista_jax.data.manifest import Dataset, fingerprint, read_dataset
 from surgvista_jax.data.pipeline import describe_clip, pretrain_batches
+from surgvista_jax.data.records import shard_faults
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.reconstruction import figure_batch, make_caption, predict_pixels
 from surgvista_jax.figures.reconstruction_sheet import draw
@@ -86,6 +88,10 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
     )
     dataset = read_dataset(config.data.folder).split(config.data.split)
     claim(workdir, config_dict, FREE_KEYS)
+    if jax.process_index() == 0:
+        for folder in dict.fromkeys(folder for folder, _ in dataset.places()):
+            for fault in shard_faults(folder):
+                print(f"WARNING: {fault}", file=sys.stderr)
 
     clips = sum(video.num_frames for video in dataset.videos)
     steps_per_epoch = max(clips // budget.batch_size, 1)

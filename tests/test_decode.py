@@ -1,7 +1,6 @@
 """Does a clip come out of the frame folder as asked, also where frames are damaged?"""
 
 import pickle
-from pathlib import Path
 
 import cv2
 import footage
@@ -10,8 +9,8 @@ import pytest
 
 from surgvista_jax.data import decode
 from surgvista_jax.data.decode import FrameFolder, open_frames, read_image
+from surgvista_jax.data.frames import BLACK_SHAPE, read_bytes
 from surgvista_jax.data.manifest import Video
-from surgvista_jax.errors import UserError
 
 
 @pytest.fixture
@@ -50,9 +49,9 @@ def test_each_distinct_frame_is_decoded_once(folder, monkeypatch):
 
     def counted(path):
         paths.append(path)
-        return read_image(path)
+        return read_bytes(path)
 
-    monkeypatch.setattr(decode, "read_image", counted)
+    monkeypatch.setattr(decode, "read_bytes", counted)
     spoil(folder, 2, "missing")
     frames, unreadable = folder.read(np.array([2, 2, 2, 6, 6]))
     assert [path.name for path in paths] == ["000002.jpg", "000006.jpg"]
@@ -82,7 +81,7 @@ def test_a_clip_without_any_frame_is_black(folder):
     for frame_id in (0, 1):
         spoil(folder, frame_id, "missing")
     frames, unreadable = folder.read(np.array([0, 0, 1]))
-    assert frames.shape == (3, *decode.BLACK_SHAPE) and not frames.any()
+    assert frames.shape == (3, *BLACK_SHAPE) and not frames.any()
     assert unreadable.all()
 
 
@@ -113,7 +112,16 @@ def test_a_folder_is_opened_by_its_manifest_entry(folder):
         assert pickle.loads(pickle.dumps(opened)) == opened == folder
 
 
-def test_a_video_file_as_source_tells_what_to_do(tmp_path):
-    footage.write_video(tmp_path / "v.mp4", 2)
-    with pytest.raises(UserError, match="v.mp4: frames are read from a folder.*data convert"):
-        open_frames(Path(tmp_path), Video("v", "v.mp4", 25.0, 2))
+@pytest.mark.parametrize("spoilt", [(), (4,), (0, 2), (0, 2, 4, 6)])
+def test_fitting_while_decoding_is_fitting_afterwards(folder, spoilt):
+    for frame_id in spoilt:
+        spoil(folder, frame_id, "missing")
+    frame_ids = np.array([0, 0, 2, 4, 6])
+    frames, unreadable = folder.read(frame_ids)
+    out = np.full((5, 16, 12, 3), 7, np.uint8)
+    fitted, also_unreadable = folder.read(
+        frame_ids, lambda target, image: np.copyto(target, image[8:24, 4:16]), out
+    )
+    assert fitted is out
+    assert np.array_equal(out, frames[:, 8:24, 4:16])
+    assert np.array_equal(also_unreadable, unreadable)

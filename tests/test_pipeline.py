@@ -267,16 +267,6 @@ def test_a_wrong_name_for_a_figure_is_one_line(dataset, named, message):
         fixed_clips(dataset, CLIP, MASK, grid=GRID, count=1, seed=0, **named)
 
 
-def test_a_source_that_is_no_frame_folder_is_one_line(dataset, tmp_path):
-    small = make_dataset(tmp_path, lengths=(2,))
-    (tmp_path / "film.mp4").write_bytes(b"")
-    video = Video("film", "film.mp4", 1.0, 2)
-    broken = Dataset(**{**vars(small), "videos": (*small.videos, video)})
-    with pytest.raises(UserError, match=r"film\.mp4: .*convert") as error:
-        batches(broken)
-    assert "\n" not in str(error.value)
-
-
 @pytest.mark.parametrize("lengths", [(), (0, 0)])
 def test_a_dataset_without_frames_is_refused(tmp_path, lengths):
     with pytest.raises(UserError, match="no frames to make clips of"):

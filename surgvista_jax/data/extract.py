@@ -1,6 +1,5 @@
 """How does one video become a folder of JPEG frames at the wanted rate?"""
 
-import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,15 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.data import decode
+from surgvista_jax.data.rates import is_rate, kept_index
 from surgvista_jax.data.sources import SourceVideo, frame_files
 
 import cv2  # isort: skip  # after `decode`, which silences it
 
 JPEG_QUALITY = 95
-# Frame rates outside of this are faults of the header (0, not a number, a time base of 90,000).
-LOWEST_RATE, HIGHEST_RATE = 0.1, 1000.0
-# Headers round rates and times; an instant this near to a frame, in frames, is that frame's.
-ROUNDING = 1e-3
 
 
 class UnreadableVideo(Exception):
@@ -129,16 +125,6 @@ def extract(
         frames_read=reader.frames_read,
         frames_promised=reader.frames_promised,
     )
-
-
-def is_rate(fps: float) -> bool:
-    """Whether a header's frame rate can be true."""
-    return math.isfinite(fps) and LOWEST_RATE <= fps <= HIGHEST_RATE
-
-
-def kept_index(k: int, keep_every: float) -> int:
-    """Index of the first frame at or after frame k of the wanted rate."""
-    return math.ceil(k * keep_every - ROUNDING)
 
 
 class _FileReader:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from surgvista_jax.data.records import read_index
+from surgvista_jax.data.tfds import is_tfds, read_tfds, source_folder
 from surgvista_jax.errors import UserError
 
 TASKS = ("none", "phase", "action", "triplet", "cvs")
@@ -90,7 +92,7 @@ def fingerprint(dataset: Dataset) -> str:
 
 
 def read_dataset(folder: str | os.PathLike) -> Dataset:
-    """Reads and checks a dataset folder.
+    """Reads and checks a dataset folder; a prepared TFDS folder counts as one.
 
     Raises:
       UserError: naming the file, and the line of `videos.jsonl`, at fault.
@@ -101,6 +103,8 @@ def read_dataset(folder: str | os.PathLike) -> Dataset:
         raise UserError(
             f"{folder}: no such folder; `surgvista data convert` makes a dataset folder"
         )
+    if not path.exists() and is_tfds(folder):
+        return read_tfds(folder)
     head = _parse(_read_text(path), str(path))
     # `folder` and `videos` are the fields of Dataset that the file does not hold.
     names = {field.name for field in dataclasses.fields(Dataset)} - {"folder", "videos"}
@@ -108,12 +112,8 @@ def read_dataset(folder: str | os.PathLike) -> Dataset:
     for key in ("name", "procedure", "licence", "citation", "source_format"):
         _check(isinstance(head[key], str), path, f"{key!r} must be text", head[key])
     _check(head["task"] in TASKS, path, f"'task' must be one of {TASKS}", head["task"])
-    _check(
-        head["label_kind"] in LABEL_KINDS,
-        path,
-        f"'label_kind' must be one of {LABEL_KINDS}",
-        head["label_kind"],
-    )
+    kind = head["label_kind"]
+    _check(kind in LABEL_KINDS, path, f"'label_kind' must be one of {LABEL_KINDS}", kind)
     _check(_is_names(head["classes"]), path, "'classes' must be a list of names, each once")
     _check(_is_rate(head["fps"]), path, "'fps' must be a number above 0", head["fps"])
     _check(
@@ -121,7 +121,7 @@ def read_dataset(folder: str | os.PathLike) -> Dataset:
         path,
         "'splits' must map a name to a list of video ids, each once",
     )
-    videos = _read_videos(folder, len(head["classes"]), head["label_kind"])
+    videos = _read_videos(folder, len(head["classes"]), kind)
     ids = {video.video for video in videos}
     for split, members in head["splits"].items():
         unknown = [video_id for video_id in members if video_id not in ids]
@@ -158,6 +158,7 @@ def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video
     path = folder / "videos.jsonl"
     fields = dataclasses.fields(Video)
     required = {field.name for field in fields if field.default is dataclasses.MISSING}
+    packed = {video for shard in read_index(folder) for video, _ in shard.videos}
     optional = {field.name for field in fields} - required
     videos: dict[str, Video] = {}
     # Split at "\n" alone: str.splitlines also breaks at characters that a JSON text may hold.
@@ -176,8 +177,9 @@ def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video
         count = entry["num_frames"]
         _check(_is_int(count) and count > 0, where, "'num_frames' must be 1 or more", count)
         _check(entry["video"] not in videos, where, "a second video with the id", entry["video"])
-        source = folder / entry["source"]
-        _check(source.exists(), where, "there is no source (file or folder)", str(source))
+        source = folder / source_folder(entry["source"])
+        found = entry["video"] in packed or source.exists()
+        _check(found, where, "there is no source (file or folder)", str(source))
         labels = entry.get("labels")
         if labels is not None:
             labels = _check_labels(labels, count, num_classes, label_kind, where)

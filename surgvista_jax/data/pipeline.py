@@ -7,6 +7,7 @@ input is saved.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import grain
@@ -171,11 +172,8 @@ class _ClipReader:
         self.clips = ClipIndex([video.num_frames for video in dataset.videos])
         if not len(self.clips):
             raise UserError(f"{dataset.folder}: no frames to make clips of in the videos chosen")
-        self._folder = dataset.folder
-        self._videos = [dataclasses.replace(video, labels=None) for video in dataset.videos]
+        self._frames = [open_frames(*place) for place in dataset.places()]
         self._clip = clip
-        for video in self._videos:
-            open_frames(self._folder, video)  # a source that is no such thing fails here, by name
 
     def read(self, plans: list[_ClipPlan], empty: Callable[..., np.ndarray] = np.empty) -> Batch:
         """Returns the batch of these samples, its `video` in an array from `empty`."""
@@ -185,9 +183,8 @@ class _ClipReader:
         for row, plan in enumerate(plans):
             number, last = self.clips[plan.index]
             frame_ids = clip_frame_ids(last, num_frames, self._clip.stride)
-            source = open_frames(self._folder, self._videos[number])
-            frames, unreadable[row] = source.read(frame_ids)
-            crop_and_resize(frames, crop_box(plan.crop, *frames.shape[1:3]), out=video[row])
+            fit = functools.partial(_crop_frame, plan.crop)
+            _, unreadable[row] = self._frames[number].read(frame_ids, fit, out=video[row])
         return {
             "video": video,
             "visible_ids": np.stack([plan.visible_ids for plan in plans]),
@@ -195,6 +192,11 @@ class _ClipReader:
             "index": np.array([plan.index for plan in plans], np.int64),
             "unreadable": unreadable,
         }
+
+
+def _crop_frame(crop: Crop, target: np.ndarray, image: np.ndarray) -> None:
+    """Writes the part of one frame that a crop shows into `target`."""
+    crop_and_resize(image[None], crop_box(crop, *image.shape[:2]), out=target[None])
 
 
 @dataclasses.dataclass(frozen=True)
