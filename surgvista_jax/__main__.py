@@ -25,7 +25,9 @@ COMMANDS = {
         "predictions -> scores by a named protocol, with intervals and a report",
     ),
     "data": {
-        "convert": ("surgvista_jax.data.convert", "videos or frame folders -> a dataset folder"),
+        "list": ("surgvista_jax.data.list", "the datasets that can be converted, and their facts"),
+        "convert": ("surgvista_jax.data.convert", "videos or official files -> a dataset folder"),
+        "check": ("surgvista_jax.data.check", "is a dataset folder what it should be?"),
     },
     "figure": {
         "reconstruction": (
