@@ -13,10 +13,13 @@ from surgvista_jax.data.extraction import extract_all, open_journal
 from surgvista_jax.data.journal import Journal
 from surgvista_jax.data.labels.track import FrameLabels, Label, length_notes
 from surgvista_jax.data.manifest import UNLABELLED, Dataset, Video, write_dataset
-from surgvista_jax.data.official import Reading, Recording
+from surgvista_jax.data.official import Reading, Recording, Track
 from surgvista_jax.data.sources import Remark, frame_files, frame_number
 from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
+
+# A rate as near as this to a nominal one is meant by it.
+NOMINAL = 0.02
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,14 @@ def convert(
             for problem in problems:
                 print(problem, file=sys.stderr)
             raise UserError(f"{source}: none of its {len(sources)} videos can be read")
-        splits = _splits(reading, extraction.videos)
+        videos = _long_enough(reading, extraction.videos, notes)
+        splits = _splits(reading, videos)
         dataset = dataclasses.replace(
             head,
             fps=config.fps,
             classes=head.classes if reading.classes is None else reading.classes,
             splits=splits,
-            videos=tuple(extraction.videos[video] for video in sorted(extraction.videos)),
+            videos=tuple(videos[video] for video in sorted(videos)),
         )
         labels = _Labels(reading, journal, config, notes)
         try:
@@ -127,6 +131,18 @@ def _merged(notes: list[Remark], num_videos: int) -> list[Remark]:
         else:
             merged += [Remark(f"labels of {video}", text) for video in videos]
     return merged
+
+
+def _long_enough(
+    reading: Reading, videos: Mapping[str, Video], notes: list[Remark]
+) -> Mapping[str, Video]:
+    short = {name for name, video in videos.items() if video.num_frames < reading.min_frames}
+    if short == set(videos):
+        raise UserError(f"no video has {reading.min_frames} frames, which it takes to be kept")
+    for name in sorted(short):
+        text = f"left out: {videos[name].num_frames} frames, {reading.min_frames} are needed"
+        notes.append(Remark(name, text))
+    return {name: video for name, video in videos.items() if name not in short}
 
 
 def _splits(reading: Reading, videos: Mapping[str, Video]) -> dict[str, tuple[str, ...]]:
@@ -167,6 +183,7 @@ class _Labels:
         if recording.numbered and recording.source.is_folder:
             labels = track.of(self._numbers(recording, video))
         else:
+            track = self._at_own_rate(recording, track, name)
             labels = track.at(np.arange(video.num_frames) / video.fps)
             seconds = video.num_frames / video.fps
             self.notes.extend(
@@ -178,6 +195,17 @@ class _Labels:
         elif lacking and isinstance(track, FrameLabels):
             self.notes.append(Remark(name, f"{lacking} of {len(labels)} frames have none"))
         return labels
+
+    def _at_own_rate(self, recording: Recording, track: Track, name: str) -> Track:
+        """Labels of a video's own frames go by its own rate, such as 29.97, not the nominal 30."""
+        extracted = self.journal.finished[recording.source.video].extracted
+        if not isinstance(track, FrameLabels) or not extracted.native_fps_told:
+            return track
+        rate = extracted.native_fps
+        if rate == track.fps or abs(rate / track.fps - 1) > NOMINAL:
+            return track
+        self.notes.append(Remark(name, f"are those of frames at {rate:g} fps, as the video's are"))
+        return dataclasses.replace(track, fps=rate)
 
     def _numbers(self, recording: Recording, video: Video) -> list[int]:
         """The numbers in the names of the images that were kept."""

@@ -58,6 +58,7 @@ def table(known) -> str:
     rows = [("name", "task", "classes", "videos", "frames", "procedure")]
     for official in known:
         splits = {k: v for k, v in official.published.items() if "/" not in k}
+        splits = splits or dict(list(official.published.items())[:3])
         rows.append(
             (
                 official.name,

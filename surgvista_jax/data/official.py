@@ -1,12 +1,19 @@
 """What does a dataset's reader know of it: its facts, its files, its splits?"""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from surgvista_jax.data.extract import ExtractConfig
 from surgvista_jax.data.labels.track import FrameLabels, IntervalLabels
-from surgvista_jax.data.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Remark, SourceVideo
+from surgvista_jax.data.sources import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    Remark,
+    SourceVideo,
+    find_videos,
+)
 from surgvista_jax.errors import UserError
 
 Track = FrameLabels | IntervalLabels
@@ -47,6 +54,7 @@ class Reading:
       notes: what was normalised, and what is lacking.
       problems: what could not be read.
       classes: the classes, where only the files tell them.
+      min_frames: videos of fewer frames are left out.
     """
 
     recordings: Sequence[Recording]
@@ -54,6 +62,7 @@ class Reading:
     notes: Sequence[Remark] = ()
     problems: Sequence[Remark] = ()
     classes: tuple[str, ...] | None = None
+    min_frames: int = 1
 
 
 @dataclass(frozen=True)
@@ -73,8 +82,6 @@ class Official:
       centre: where they were recorded.
       access: where to ask for it.
       published: split -> counts.
-      operations: name of the collection of operations that the videos belong to, and how a video
-        id names one of them: datasets of one collection show the same patients.
       extract: how frames are taken from it.
     """
 
@@ -156,3 +163,37 @@ def gather(
         text = f"{len(missing)} of {len(places)} videos are not there and left out: {shown}"
         notes.append(Remark(str(folder), text))
     return found, notes
+
+
+def gather_named(
+    folder: Path, pattern: str, example: str
+) -> tuple[list[SourceVideo], list[Remark]]:
+    """Finds the videos and frame folders at any depth whose own name matches a pattern.
+
+    A video's id is its name.  Where frames lie beside the video that they are of, the video counts.
+
+    Raises:
+      UserError: there is none, or two have one name.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; --source must be the dataset's folder")
+    search = find_videos(folder, skip=folder / ".convert")
+    chosen: dict[str, SourceVideo] = {}
+    for source in sorted(search.videos, key=lambda source: (source.is_folder, source.key)):
+        name = source.path.name if source.is_folder else source.path.stem
+        if not re.fullmatch(pattern, name) or _is_output(source.path, folder):
+            continue
+        before = chosen.get(name)
+        if before is None:
+            chosen[name] = replace(source, video=name)
+        elif before.is_folder == source.is_folder:
+            raise UserError(f"{source.path}: a second {name}, beside {before.path}; keep one")
+    if not chosen:
+        raise UserError(f"{folder}: no video and no folder of frames is called such as {example}")
+    return [chosen[name] for name in sorted(chosen)], search.problems
+
+
+def _is_output(path: Path, folder: Path) -> bool:
+    """Whether it lies in a folder that a conversion writes to, below the one that is searched."""
+    parents = [parent for parent in path.parents if parent.is_relative_to(folder)]
+    return any((parent / ".convert").is_dir() for parent in parents)

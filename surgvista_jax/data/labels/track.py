@@ -85,6 +85,11 @@ class IntervalLabels:
         return tuple(labels)
 
 
+def whole_video(label: int) -> IntervalLabels:
+    """One label for all of a video, however long it is."""
+    return IntervalLabels((Interval(0.0, math.inf, label),))
+
+
 def overlap_notes(intervals: Sequence[Interval]) -> tuple[str, ...]:
     """Says how long intervals overlap and what gaps they leave between them."""
     overlap = gap = 0.0
@@ -107,7 +112,7 @@ def overlap_notes(intervals: Sequence[Interval]) -> tuple[str, ...]:
 def length_notes(track_seconds: float, video_seconds: float, fps: float) -> list[str]:
     """Says where labels and video differ in length by more than a frame of the dataset."""
     difference = track_seconds - video_seconds
-    if not track_seconds or abs(difference) <= 1.0 / fps + ROUNDING:
+    if math.isinf(track_seconds) or not track_seconds or abs(difference) <= 1.0 / fps + ROUNDING:
         return []
     ratio = track_seconds / video_seconds
     if not 0.5 < ratio < 2.0:
