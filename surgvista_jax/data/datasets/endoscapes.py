@@ -1,10 +1,10 @@
 """Endoscapes: how is its critical view of safety laid out?"""
 
 import re
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 
-from surgvista_jax.data.labels.tables import read_rows, read_text
+from surgvista_jax.data.labels.tables import read_rows, read_text, version
 from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.data.official import Counts, Official, Reading, Recording
 from surgvista_jax.data.sources import Remark, SourceVideo, frame_files
@@ -31,7 +31,7 @@ def read(folder: Path, form: str) -> Reading:
     """
     splits = {split: read_videos(folder / f"{split}_vids.txt") for split in SPLITS}
     metadata = folder / "all_metadata.csv"
-    _ratings(metadata)  # a wrong line shows before anything else is done
+    _ratings(metadata, version(metadata))  # a wrong line shows before anything else is done
     recordings, lacking = [], []
     for split, videos in splits.items():
         files = _by_video(folder / split)
@@ -74,14 +74,14 @@ def read_labels(path: Path, video: str, form: str) -> FrameLabels:
     """The labels of one video, by frame number."""
     threshold = 0.5 if form == "criteria" else 0.0
     labels: dict[int, Label] = {}
-    for frame, means in _ratings(path).get(video, {}).items():
+    for frame, means in _ratings(path, version(path)).get(video, {}).items():
         met = tuple(k for k, mean in enumerate(means) if mean > threshold)
         labels[frame] = met if form == "criteria" else len(met)
     return FrameLabels(labels, 1.0)
 
 
-@cache
-def _ratings(path: Path) -> dict[str, dict[int, tuple[float, ...]]]:
+@lru_cache(maxsize=1)
+def _ratings(path: Path, version: object) -> dict[str, dict[int, tuple[float, ...]]]:
     """Video -> frame -> mean rating of each criterion, of the frames that are rated."""
     ratings: dict[str, dict[int, tuple[float, ...]]] = {}
     for row in read_rows(path, ("vid", "frame", "avg_cvs")):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from surgvista_jax.data.labels.tables import version
 from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.errors import UserError
 
@@ -39,7 +40,7 @@ def read_index(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 @functools.lru_cache(maxsize=32)
-def _columns(path: Path, frame: str, label: str) -> dict[str, np.ndarray]:
+def _columns(path: Path, version: object, frame: str, label: str) -> dict[str, np.ndarray]:
     """Two columns of an index, [n, 2] a video: what is kept of a file of hundreds of megabytes."""
     columns = {}
     for video, rows in read_index(path).items():
@@ -60,7 +61,7 @@ def frame_labels(path: Path, video: str, frame: str, label: str, num_classes: in
     Raises:
       UserError: naming the entry, from 1, at fault.
     """
-    numbers = _columns(path, frame, label)[video]
+    numbers = _columns(path, version(path), frame, label)[video]
     wrong = np.flatnonzero((numbers[:, 1] < 0) | (numbers[:, 1] >= num_classes))
     if len(wrong):
         raise UserError(

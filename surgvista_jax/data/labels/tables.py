@@ -27,6 +27,15 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def version(path: Path) -> tuple[int, int]:
+    """What changes when a file does: part of the key where the content of files is remembered."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of a table with a header; `where` names file and line."""
