@@ -1,7 +1,7 @@
 """A folder of one's own videos: which are they, and what do its CSV files say of them?
 
-Label files are CSV with a header.  One file for all videos has a column `video`; in a folder, the
-file `<video id>.csv` is that video's.  Each line is
+Label files are CSV with a header.  In a folder, the file `<video id>.csv` is that video's.  One
+file for all videos has a column `video`; it is held in memory, which suits intervals.  Each line is
 
   an interval           start, end (seconds, or H:MM:SS) and a label
   a second              second and a label
@@ -11,13 +11,13 @@ The column of the label is `label`, or by its task `phase`, `action`, `triplets`
 `;`), or for critical views of safety every column `cvs_…` with 0 or 1.
 """
 
+import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from surgvista_jax.data.labels.tables import Row, read_rows
+from surgvista_jax.data.labels.tables import Row, read_rows, version
 from surgvista_jax.data.labels.track import (
     FrameLabels,
     Interval,
@@ -85,7 +85,9 @@ def read_videos(
         return Reading(recordings, splits, search.notes, search.problems)
     files = _LabelFiles(labels, ids)
     classes, notes = files.classes()
-    recordings = [Recording(video, partial(files.track, video.video, classes)) for video in sources]
+    recordings = [
+        Recording(video, functools.partial(files.track, video.video, classes)) for video in sources
+    ]
     return Reading(recordings, splits, [*search.notes, *notes], search.problems, classes)
 
 
@@ -159,17 +161,17 @@ class _LabelFiles:
                 fps = _nearest_rate(last_row.number("frame") / seconds)
         return FrameLabels(frames, fps)
 
-    def _rows(self, video: str):
+    def _rows(self, video: str) -> Iterator[Row]:
         path = self.labels.path
         if path.is_dir():
             yield from read_rows(path / f"{video}.csv")
             return
-        for row in read_rows(path, ("video",)):
-            name = row.cells["video"].strip()
+        by_video = _rows_by_video(path, version(path))
+        for name, rows in by_video.items():
             if name not in self.ids:
-                raise UserError(f"{row.where}: no video {name!r}; the first is {self.ids[0]!r}")
-            if name == video:
-                yield row
+                where, first = rows[0].where, self.ids[0]
+                raise UserError(f"{where}: no video {name!r}; the first is {first!r}")
+        yield from by_video.get(video, ())
 
     def _columns(self, row: Row) -> list[str]:
         cells, wanted = row.cells, self.labels.column
@@ -208,6 +210,14 @@ class _LabelFiles:
         text = row.cells[columns[0]].strip()
         parts = text.split(";") if self.labels.label_kind == "multi" else [text]
         return [part.strip() for part in parts if part.strip()]
+
+
+@functools.lru_cache(maxsize=1)
+def _rows_by_video(path: Path, version: object) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {}
+    for row in read_rows(path, ("video",)):
+        rows.setdefault(row.cells["video"].strip(), []).append(row)
+    return rows
 
 
 def _seconds(row: Row, column: str) -> float:
