@@ -17,7 +17,8 @@ from jax.sharding import Mesh
 
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.clips import clip_frame_ids
-from surgvista_jax.data.manifest import Dataset, fingerprint, read_dataset
+from surgvista_jax.data.manifest import Dataset, fingerprint
+from surgvista_jax.data.mixture import read_folders
 from surgvista_jax.data.pipeline import describe_clip, pretrain_batches
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.reconstruction import figure_batch, make_caption, predict_pixels
@@ -81,7 +82,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
     check_divisible(
         mesh, batch_size=budget.batch_size, accumulate=budget.accumulate, dims=task.sharded_dims
     )
-    dataset = read_dataset(config.data.folder).split(config.data.split)
+    dataset = read_folders(config.data.folder, config.data.split, config.data.root)
     claim(workdir, config_dict, FREE_KEYS)
 
     clips = sum(video.num_frames for video in dataset.videos)

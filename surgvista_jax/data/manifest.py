@@ -58,6 +58,10 @@ class Dataset:
     source_format: str
     videos: tuple[Video, ...]
 
+    def places(self) -> list[tuple[Path, Video]]:
+        """The folder and the entry by which frames of each video are opened."""
+        return [(self.folder, video) for video in self.videos]
+
     def split(self, name: str) -> "Dataset":
         """The same dataset with the videos of one split only, in the order of that split.
 

@@ -171,11 +171,12 @@ class _ClipReader:
         self.clips = ClipIndex([video.num_frames for video in dataset.videos])
         if not len(self.clips):
             raise UserError(f"{dataset.folder}: no frames to make clips of in the videos chosen")
-        self._folder = dataset.folder
-        self._videos = [dataclasses.replace(video, labels=None) for video in dataset.videos]
+        self._places = [
+            (folder, dataclasses.replace(video, labels=None)) for folder, video in dataset.places()
+        ]
         self._clip = clip
-        for video in self._videos:
-            open_frames(self._folder, video)  # a source that is no such thing fails here, by name
+        for place in self._places:
+            open_frames(*place)  # a source that is no such thing fails here, by name
 
     def read(self, plans: list[_ClipPlan], empty: Callable[..., np.ndarray] = np.empty) -> Batch:
         """Returns the batch of these samples, its `video` in an array from `empty`."""
@@ -185,7 +186,7 @@ class _ClipReader:
         for row, plan in enumerate(plans):
             number, last = self.clips[plan.index]
             frame_ids = clip_frame_ids(last, num_frames, self._clip.stride)
-            source = open_frames(self._folder, self._videos[number])
+            source = open_frames(*self._places[number])
             frames, unreadable[row] = source.read(frame_ids)
             crop_and_resize(frames, crop_box(plan.crop, *frames.shape[1:3]), out=video[row])
         return {
