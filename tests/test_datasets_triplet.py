@@ -38,6 +38,7 @@ def test_cholect50(tmp_path):
         "VID92": ((17, 60), (), (99,), -1),
     }
     assert "1 instruments without a triplet are passed over" in said
+    assert "VID92: 1 of 3 steps between the numbers of its images differ" in said
     assert dataset.label_kind == "multi" and len(dataset.classes) == 100
     assert dataset.splits["train"] == ("VID01",) and dataset.splits["test"] == ("VID92",)
     assert dataset.splits["rdv/train"] == ("VID01", "VID92")

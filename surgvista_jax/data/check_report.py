@@ -109,7 +109,8 @@ def to_html(report: Report, dataset: Dataset) -> str:
         f"<h1>{escape(report.name)}</h1><p>{escape(facts)}<br><code>{escape(report.folder)}</code>"
         f"</p><p class='verdict'>{escape(report.verdict())}</p>",
         f"<h2>Findings</h2><table class='findings'>{findings}</table>",
-        "<h2>Splits</h2><table><tr><th>split</th><th>videos</th><th>frames</th></tr>"
+        "<h2>Splits</h2><table class='numbers'>"
+        "<tr><th>split</th><th>videos</th><th>frames</th></tr>"
         f"{splits}</table>",
     ]
     if report.classes:
@@ -191,11 +192,14 @@ code { overflow-wrap: anywhere; } .verdict { font-weight: 600; font-size: 1.1rem
 table { border-collapse: collapse; } .findings, .shares { width: 100%; }
 td, th { padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: top; overflow-wrap: anywhere; }
-.findings td:first-child { white-space: nowrap; font-weight: 600; width: 4.5rem; }
+.findings td:nth-child(-n+2) { white-space: nowrap; width: 1%; }
+.findings td:first-child { font-weight: 600; }
+.numbers td:not(:first-child), .numbers th:not(:first-child) { text-align: right;
+  padding-left: 1rem; font-variant-numeric: tabular-nums; }
 .error td:first-child { color: #c8323c; } .warning td:first-child { color: #b06f00; }
 .good td:first-child { color: #2f8a53; }
 .wide { width: 60%; } .bar { display: flex; align-items: center; gap: .4rem; height: 1.1rem; }
-.bar i { height: .6rem; min-width: 1px; } .bar b { font-weight: 400; font-size: .75rem; }
+.bar i { height: .6rem; } .bar b { font-weight: 400; font-size: .75rem; }
 .s0 i { background: var(--a); } .s1 i { background: var(--b); } .s2 i { background: var(--c); }
 .key { margin-right: 1rem; } .key i { display: inline-block; width: .8rem; height: .8rem;
   margin-right: .3rem; }

@@ -217,4 +217,11 @@ class _Labels:
             raise UserError(
                 f"{files[numbers.index(None)]}: no number in its name tells which frame"
             )
+        steps = np.diff(numbers)
+        if len(steps) and (uneven := int(np.sum(steps != np.median(steps)))):
+            text = (
+                f"{uneven} of {len(steps)} steps between the numbers of its images differ from the "
+                "usual one: a clip over them spans another time"
+            )
+            self.notes.append(Remark(recording.source.video, text))
         return numbers
