@@ -1,14 +1,18 @@
 """Does a check find what is wrong with a dataset folder, and nothing else?"""
 
 import dataclasses
+import gzip
 import json
 import shutil
 
 import footage
+import numpy as np
 import pytest
-from convert_run import run
+from convert_run import REAL, run, write
 
-from surgvista_jax.data.check import check
+from surgvista_jax.data.check import ABOUT, check
+from surgvista_jax.data.datasets.cholec80 import PHASES, VIDEOS, read_phases
+from surgvista_jax.data.labels.names import ClassNames
 from surgvista_jax.data.manifest import Dataset, Video, read_dataset, write_dataset
 
 
@@ -151,3 +155,26 @@ def test_the_page_holds_everything(sound, tmp_path):
     assert "src=" not in text.replace('src="data:', "")  # nothing from elsewhere
     code, out, _ = run("data", "check", sound.folder, "--json")
     assert json.loads(out)["splits"] == {"train": [1, 40], "test": [1, 40]}
+
+
+def test_the_help_explains_ground_truth_of_a_second_less_a_video(tmp_path):
+    """What it says of the 98,194 lines for the 98,234 seconds of videos 41 to 80."""
+    folder = REAL / "surgeon_assist_net"
+    if not folder.is_dir():
+        pytest.skip("no real labels beside the checkout")
+    text = gzip.decompress((folder / "len_1" / "ground_truth.txt.gz").read_bytes()).decode()
+    id_of = ClassNames(PHASES).id_of
+    given = [id_of(line.split()[1], "") for line in text.split("\n")[1:] if line.strip()]
+    throughout, as_told, total = [], [], 0
+    for video in VIDEOS[40:]:
+        packed = REAL / "cholec80_phases_1fps" / "groundTruth" / f"{video}-phase.txt.gz"
+        path = write(tmp_path / "p.txt", gzip.decompress(packed.read_bytes()).decode())
+        track = read_phases(path)
+        seconds = track.at(np.arange(int(track.seconds)))
+        total += len(seconds)
+        throughout += seconds[:-1]
+        as_told += seconds[1:] if video in ("video49", "video74") else seconds[:-1]
+    assert (len(given), total) == (98_194, 98_234)
+    assert sum(a != b for a, b in zip(given, throughout, strict=True)) == 12
+    assert given == as_told
+    assert all(said in ABOUT for said in ("98,194", "98,234", "video49 and video74", "12 lines"))

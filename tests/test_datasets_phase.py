@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from convert_run import REAL, convert, labels, refusal, write
 
-from surgvista_jax.data.datasets import cataract101, multibypass140
+from surgvista_jax.data.datasets import cataract101, multibypass140, ophnet
 
 
 def frames(folder, count: int, size=(32, 32), name="{:05d}"):
@@ -278,3 +278,31 @@ def test_real_multibypass140_is_read_whole(tmp_path):
     path.write_bytes(gzip.decompress(packed.read_bytes()))
     track = multibypass140.read_index_labels(path, "SBP09", "phases")
     assert len(track.by_number) == 5792 and track.at(np.array([0.0, 5791.0])) == (0, 10)
+
+
+# OphNet
+
+
+def test_ophnet(tmp_path):
+    source = tmp_path / "oph"
+    frames(source / "videos" / "case_0002", 6)
+    lines = "case_0002,0,2.5,train,5,3\ncase_0002,2,4,train,5,6\n"
+    path = write(source / ophnet.FILE, "video_id,start,end,split,surgery_id,phase_id\n" + lines)
+    dataset, said = convert("ophnet", source, tmp_path / "out")
+    assert labels(dataset) == {"case_0002": (3, 3, 6, 6, -1, -1)}
+    assert "intervals overlap for 0.5 s" in said and "the last 2.0 s have no label" in said
+    write(path, path.read_text() + "case_0002,5,6,test,5,6\n")
+    assert f"{path}, line 4: split 'test'" in refusal("ophnet", source, tmp_path / "again")
+
+
+def test_real_ophnet_is_read_whole(tmp_path):
+    packed = REAL / "ophnet" / f"{ophnet.FILE}.gz"
+    if not packed.exists():
+        pytest.skip("no real labels beside the checkout")
+    path = tmp_path / ophnet.FILE
+    path.write_bytes(gzip.decompress(packed.read_bytes()))
+    intervals, splits = ophnet.read_phases(path)
+    assert sum(map(len, intervals.values())) == 14_674 and len(intervals) == 743
+    counts = {name: published.videos for name, published in ophnet.DATASET.published.items()}
+    assert {split: len(videos) for split, videos in splits.items()} == counts
+    assert {i.label for found in intervals.values() for i in found} == set(range(52))

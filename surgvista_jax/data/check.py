@@ -1,11 +1,4 @@
-"""The command `surgvista data check`: is a dataset folder what it should be?
-
-A check that compares with published counts can differ for a reason that is no fault.  Cholec80's
-test half has 98,234 seconds when every frame whose number is a multiple of 25 counts.  The widely
-used ground truth of 98,194 leaves out the last second of each of the 40 videos: its line k is
-second k all the same, so that it agrees with the official labels on every line, and a comparison by
-line number is right as long as the last seconds are left out on both sides.
-"""
+"""The command `surgvista data check`: is a dataset folder what it should be?"""
 
 import argparse
 import json
@@ -19,12 +12,27 @@ from surgvista_jax.data.manifest import Dataset, read_dataset
 from surgvista_jax.data.overlaps import check_overlap
 from surgvista_jax.errors import UserError
 
+ABOUT = """\
+What is looked at: videos and frames against the published numbers; rates; videos and patients on
+two sides of a split; operations of the test in pretraining data (by a table of known overlaps);
+label gaps, absent classes, segments too short to be true; frames that cannot be read, stand still,
+or are those of another video too. Errors give exit code 1.
+
+A number of frames may differ by one a video without a fault. Cholec80's test half has 98,234
+seconds if every frame with a number divisible by 25 counts. The ground truth beside the predictions
+of SurgeonAssist-Net has 98,194, one less for each of the 40 videos. Which one is missing is not the
+same everywhere: in 38 videos the last second, so that line k is second k; in video49 and video74
+the first one, so that line k is second k + 1. Read as second k throughout, 12 lines disagree with
+the official labels, one at each change of phase in these two videos; read as told here, none does.
+"""
 # Other frame extraction ends a video a frame earlier or later.
 FRAMES_A_VIDEO = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `surgvista data check`."""
+    parser.epilog = ABOUT
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", type=Path, help="dataset folder")
     parser.add_argument(
         "--pretraining",
