@@ -1,6 +1,7 @@
 """Is Cholec80 read as its authors distribute it?"""
 
 import gzip
+import json
 
 import cv2
 import footage
@@ -99,6 +100,17 @@ def test_a_missing_label_file_and_an_empty_folder_are_named(source, tmp_path):
     assert "no such dataset" in refusal("cholec81", source, tmp_path / "out")
 
 
+def test_labels_at_another_rate_are_a_problem(tmp_path):
+    source = tmp_path / "in"
+    footage.write_video(source / "videos" / "video02.mp4", 75)
+    path = source / "phase_annotations" / "video02-phase.txt"
+    write(path, "preparation\n" * 75)  # a line a frame, where without numbers it is one a second
+    words = ["--source", source, "--out", tmp_path / "out"]
+    code, _, said = run("data", "convert", "cholec80", *words)
+    assert code == 1
+    assert "labels of video02: labels last 25 times as long as the video; is each of them" in said
+
+
 def test_repeated_and_missing_frames_are_said(tmp_path):
     path = write(tmp_path / "p.txt", "Frame Phase\n0 Preparation\n2 Preparation\n2 ClippingCutting")
     track = read_phases(path)
@@ -134,10 +146,15 @@ def test_black_margins_are_cut_the_same_for_all_frames(tmp_path):
 
 def test_list_tells_what_is_expected():
     code, table, _ = run("data", "list")
-    assert code == 0 and "86,344/98,234" in table
+    assert code == 0 and "train/test" in table and "86,344/98,234" in table
+    assert "University Hospital of Strasbourg; CC BY-NC-SA 4.0; https://camma.unistra.fr" in table
     code, page, _ = run("data", "list", "cholec80")
     assert code == 0 and "phase_annotations/video01-phase.txt" in page and "CC BY-NC-SA" in page
     assert "no such dataset" in run("data", "list", "cholec81")[2]
+    code, text, _ = run("data", "list", "--json")
+    by_name = {facts["name"]: facts for facts in json.loads(text)}
+    assert by_name["cholec80"]["splits"]["train"] == {"videos": 40, "frames": 86_344}
+    assert json.loads(run("data", "list", "cholec80", "--json")[1]) == by_name["cholec80"]
 
 
 def test_real_labels_have_the_published_seconds(tmp_path):

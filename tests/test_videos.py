@@ -22,7 +22,7 @@ def test_intervals_of_all_videos_in_one_file(source, tmp_path):
     path = write(
         tmp_path / "labels.csv",
         "video;start;end;label\na;0;0:04;rest\na;3;6.5;cut, deep\na;0:08;0:09;rest\n"
-        "day 1/b;0:00:01;0:00:20;rest\n",
+        "day 1/b;0:00:01;0:00:19;rest\n",
     )
     dataset, said = convert("videos", source, tmp_path / "out", "--labels", path)
     assert (dataset.task, dataset.classes) == ("phase", ("rest", "cut, deep"))
@@ -32,7 +32,7 @@ def test_intervals_of_all_videos_in_one_file(source, tmp_path):
     }
     assert "labels of a: intervals overlap for 1.0 s" in said
     assert "labels of a: intervals leave 1.5 s between them" in said
-    assert "labels of day 1/b: labels last 2 times as long as the video" in said
+    assert "labels of day 1/b: labels go on for 9.0 s after the last frame" in said
     assert "class ids follow the order in which the files name them: rest, cut, deep" in said
 
 

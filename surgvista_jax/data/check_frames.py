@@ -27,7 +27,7 @@ def scan_frames(dataset: Dataset) -> list[Finding]:
     Two frames are the same if all bytes of their files are.
     """
     findings, prints = [], {}
-    lost, frozen, seen = [], [], 0
+    lost, frozen, elsewhere, seen = [], [], [], 0
     total = sum(video.num_frames for video in dataset.videos)
     with (
         ThreadPoolExecutor(available_cores()) as threads,
@@ -36,6 +36,7 @@ def scan_frames(dataset: Dataset) -> list[Finding]:
         for video in dataset.videos:
             folder = dataset.folder / video.source
             if not folder.is_dir():
+                elsewhere.append(video.video)
                 continue
             paths = [folder / decode.FRAME_NAME.format(i) for i in range(video.num_frames)]
             marks = np.array(list(threads.map(_fingerprint, paths)), np.uint64)
@@ -47,6 +48,9 @@ def scan_frames(dataset: Dataset) -> list[Finding]:
                 frozen.append(f"{video.video} ({repeats:.0%})")
             prints[video.video] = np.unique(marks[marks != 0])
             findings += _surplus(folder, video)
+    if elsewhere:
+        text = f"{len(elsewhere)} videos are no folders of frames, not opened: {_name(elsewhere)}"
+        findings.append(Finding("note", "frames", text))
     if lost:
         text = f"{len(lost)} of {seen:,} frames cannot be read: {_name(lost)}"
         findings.append(Finding("error", "frames", text))

@@ -20,6 +20,8 @@ from surgvista_jax.errors import UserError
 
 # A rate as near as this to a nominal one is meant by it.
 NOMINAL = 0.02
+# Labels that last so many times as long as the video are at another rate than they are taken for.
+TOO_LONG = 2.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def convert(
             splits=splits,
             videos=tuple(videos[video] for video in sorted(videos)),
         )
-        labels = _Labels(reading, journal, config, notes)
+        labels = _Labels(reading, journal, config, notes, problems)
         try:
             write_dataset(dataset, labels.of(dataset.videos))
         except OSError as error:
@@ -161,6 +163,7 @@ class _Labels:
     journal: Journal
     config: ExtractConfig
     notes: list[Remark]
+    problems: list[Remark]
 
     def of(self, videos: tuple[Video, ...]) -> Iterator[Video]:
         by_id = {recording.source.video: recording for recording in self.reading.recordings}
@@ -186,7 +189,9 @@ class _Labels:
             track = self._at_own_rate(recording, track, name)
             labels = track.at(np.arange(video.num_frames) / video.fps)
             seconds = video.num_frames / video.fps
-            self.notes.extend(
+            # Labels that end early may be all there are; twice too many are of something else.
+            said = self.problems if TOO_LONG <= track.seconds / seconds < np.inf else self.notes
+            said.extend(
                 Remark(name, text) for text in length_notes(track.seconds, seconds, video.fps)
             )
         lacking = sum(label == UNLABELLED for label in labels)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import textwrap
+from collections.abc import Iterable
 
 from surgvista_jax.data import datasets
 from surgvista_jax.data.official import Counts, Official
@@ -26,7 +27,8 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps([facts(official) for official in known], indent=2))
     else:
-        print(table(known))
+        print(table(known), "\n\ncentre; licence; where to ask for it; what to cite:", sep="")
+        print(origins(known))
         print("\nAll about one: surgvista data list NAME")
 
 
@@ -53,9 +55,9 @@ def facts(official: Official) -> dict:
     }
 
 
-def table(known) -> str:
-    """One line for each dataset: name, task, classes, videos, frames, procedure."""
-    rows = [("name", "task", "classes", "videos", "frames", "procedure")]
+def table(known: Iterable[Official]) -> str:
+    """One line for each dataset; videos and frames by split, "?" where none are published."""
+    rows = [("name", "task", "classes", "splits", "videos", "frames", "procedure")]
     for official in known:
         splits = {k: v for k, v in official.published.items() if "/" not in k}
         splits = splits or dict(list(official.published.items())[:3])
@@ -64,6 +66,7 @@ def table(known) -> str:
                 official.name,
                 official.task,
                 str(len(official.classes) or "-"),
+                "/".join(name.rpartition("/")[2] for name in splits) or "-",
                 _by_split([counts.videos for counts in splits.values()]),
                 _by_split([counts.frames for counts in splits.values()]),
                 official.procedure,
@@ -75,6 +78,19 @@ def table(known) -> str:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def origins(known: Iterable[Official]) -> str:
+    """Where each dataset comes from: centre, licence, where to ask for it, citation."""
+    width = max(len(official.name) for official in known) + 2
+    paragraphs = []
+    for official in known:
+        parts = (official.centre, official.licence, official.access, official.citation)
+        text = official.name.ljust(width) + "; ".join(parts)
+        paragraphs += textwrap.wrap(
+            text, WIDTH, subsequent_indent=" " * width, break_long_words=False
+        )
+    return "\n".join(paragraphs)
 
 
 def describe(official: Official) -> str:
