@@ -147,7 +147,9 @@ def test_black_margins_are_cut_the_same_for_all_frames(tmp_path):
 def test_list_tells_what_is_expected():
     code, table, _ = run("data", "list")
     assert code == 0 and "train/test" in table and "86,344/98,234" in table
-    assert "University Hospital of Strasbourg; CC BY-NC-SA 4.0; https://camma.unistra.fr" in table
+    assert "University Hospital of Strasbourg; CC BY-NC-SA 4.0; https://camma" in " ".join(
+        table.split()
+    )
     code, page, _ = run("data", "list", "cholec80")
     assert code == 0 and "phase_annotations/video01-phase.txt" in page and "CC BY-NC-SA" in page
     assert "no such dataset" in run("data", "list", "cholec81")[2]

@@ -88,7 +88,11 @@ def origins(known: Iterable[Official]) -> str:
         parts = (official.centre, official.licence, official.access, official.citation)
         text = official.name.ljust(width) + "; ".join(parts)
         paragraphs += textwrap.wrap(
-            text, WIDTH, subsequent_indent=" " * width, break_long_words=False
+            text,
+            WIDTH,
+            subsequent_indent=" " * width,
+            break_long_words=False,
+            break_on_hyphens=False,
         )
     return "\n".join(paragraphs)
 
@@ -108,7 +112,11 @@ def describe(official: Official) -> str:
         ("frames", f"{official.extract.fps:g} a second are kept"),
     ):
         lines += textwrap.wrap(
-            f"{key:<10} {value}", WIDTH, subsequent_indent=" " * 11, break_long_words=False
+            f"{key:<10} {value}",
+            WIDTH,
+            subsequent_indent=" " * 11,
+            break_long_words=False,
+            break_on_hyphens=False,
         )
     if official.extract.cut_margins:
         lines.append("           black margins are cut off (--margins keep leaves them)")

@@ -123,8 +123,8 @@ def _dataset(name: str, title: str, form: str, classes: tuple[str, ...], kind: s
         licence="CC BY-NC-SA 4.0",
         access="https://github.com/CAMMA-public/Endoscapes",
         citation=(
-            "P. Mascagni et al., Endoscapes, a critical view of safety and surgical scene "
-            "segmentation dataset for laparoscopic cholecystectomy, Scientific Data 2025"
+            "A. Murali et al., The Endoscapes dataset for surgical scene segmentation, object "
+            "detection, and critical view of safety assessment, arXiv:2312.12429, 2023"
         ),
         label_kind=kind,
         published={"train": Counts(120), "val": Counts(41), "test": Counts(40)},

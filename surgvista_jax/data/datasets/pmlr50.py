@@ -59,7 +59,10 @@ DATASET = Official(
     procedure="laparoscopic liver resection with the Pringle manoeuvre",
     centre="not told by the files",
     licence="its terms come with the files",
-    access="the authors of PmLR50 (their repository links the files)",
-    citation="PmLR50: phase recognition of the Pringle manoeuvre in laparoscopic liver resection",
+    access="https://github.com/RascalGdd/PmNet",
+    citation=(
+        "D. Guo et al., Surgical workflow recognition and blocking effectiveness detection in "
+        "laparoscopic liver resections with Pringle maneuver, AAAI 2025"
+    ),
     published={"train": Counts(35), "val": Counts(5), "test": Counts(10)},
 )
