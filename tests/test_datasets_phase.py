@@ -125,17 +125,17 @@ def test_esd57(tmp_path):
 
 def test_cataracts_counts_frames_from_1_at_the_videos_own_rate(tmp_path):
     source = tmp_path / "cat"
-    footage.write_video(source / "videos" / "micro" / "train01.mp4", 90, fps=29.97)
+    footage.write_video(source / "videos" / "micro" / "train01.mp4", 90, fps=29.5)
     footage.write_video(source / "videos" / "micro" / "test01.mp4", 90, fps=30)
     for part, video in (("train_gt", "train01"), ("dev_gt", "test01")):
-        # Frame k, from 1, has step k // 30: the label of second s is that of the line 30 s + 1.
+        # Frame k, from 0, has step k // 30; at 29.5 frames a second, second 2 begins at frame 59.
         lines = "".join(f"{k + 1},{k // 30}\n" for k in range(90))
         path = source / "ground_truth" / "CATARACTS_2020" / part / f"{video}.csv"
         write(path, "Frame,Steps\n" + lines)
     dataset, said = convert("cataracts", source, tmp_path / "out")
-    assert labels(dataset) == {"test01": (0, 1, 2), "train01": (0, 1, 2)}
+    assert labels(dataset) == {"test01": (0, 1, 2), "train01": (0, 1, 1, 2)}
     assert dataset.splits == {"train": ("train01",), "val": ("test01",)}
-    assert "labels of train01: are those of frames at 29.97 fps" in said
+    assert "labels of train01: are those of frames at 29.5 fps" in said
     write(path, "Frame,Steps\n1,0\n2,19\n")
     assert "test01.csv, line 3: step '19'" in refusal("cataracts", source, tmp_path / "again")
 
