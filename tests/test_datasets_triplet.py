@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from convert_run import REAL, convert, labels, refusal, write
 
-from surgvista_jax.data.datasets import cholect45, cholect50
+from surgvista_jax.data.datasets import cholect45, cholect50, registry
 from surgvista_jax.data.datasets.cholec80 import read_phases
 from surgvista_jax.data.labels.triplets import CHOLEC, PROSTATE
+from surgvista_jax.metrics.catalogue import AUTOLAPARO, CHOLEC80, M2CAI16
+from surgvista_jax.metrics.triplet_tables import CHOLECT50, PROSTATD
 
 
 def vector(triplet: int, instrument: int = 0, phase: int = 2) -> list:
@@ -128,7 +130,9 @@ def test_prostatd_goes_by_its_own_table(tmp_path):
     source = prostatd_folder(tmp_path / "p", annotations)
     dataset, said = convert("prostatd", source, tmp_path / "out")
     assert labels(dataset)["a1"] == ((21, 88), -1, ())  # frames 0, 7, 10
-    assert len(dataset.classes) == 89 and dataset.classes[88] == "instrument6,null_verb,null_target"
+    assert (
+        len(dataset.classes) == 89 and dataset.classes[88] == "instrument 6,null verb,null target"
+    )
     assert dataset.splits == {"train": ("a1",), "test": ("b2",)}
     assert "1 instruments without a triplet" in said and "numbered, not named" in said
     prostatd_folder(source, {"0": [[21, 1, 9, 9, *rest]]})
@@ -148,6 +152,17 @@ def test_the_tables_are_those_published():
     assert rows == list(CHOLEC.rows)
     names = json.loads((REAL / "cholect50" / "labels" / "VID68.json").read_text())["categories"]
     assert [names["triplet"][str(k)] for k in range(100)] == list(CHOLEC.names())
+
+
+def test_predictions_are_scored_by_the_classes_that_labels_have():
+    """The tables of data and metrics, which import nothing of each other, agree."""
+    for ours, theirs in ((CHOLEC, CHOLECT50), (PROSTATE, PROSTATD)):
+        assert list(ours.rows) == [tuple(row) for row in theirs.rows.tolist()]
+        assert ours.null_triplets() == tuple(theirs.null_triplets)
+        names = [name.replace(", ", ",") for name in theirs.class_names("ivt")]
+        assert list(ours.names()) == names
+    for classes, name in ((CHOLEC80, "cholec80"), (M2CAI16, "m2cai16"), (AUTOLAPARO, "autolaparo")):
+        assert registry()[name].classes == classes
 
 
 def test_real_operations(tmp_path):

@@ -60,9 +60,9 @@ CHOLEC = TripletTable(
 
 # ProstaTD in the form of 89 triplets.  The files number the components and name none.
 PROSTATE = TripletTable(
-    instruments=[f"instrument{i}" for i in range(7)],
-    verbs=[f"verb{i}" for i in range(9)] + ["null_verb"],
-    targets=[f"target{i}" for i in range(9)] + ["null_target"],
+    instruments=[f"instrument {i}" for i in range(7)],
+    verbs=[f"verb {i}" for i in range(9)] + ["null verb"],
+    targets=[f"target {i}" for i in range(9)] + ["null target"],
     rows=_rows(
         """0,0,0 0,0,1 0,0,2 0,0,3 0,0,4 0,0,5 0,0,6 0,1,0 0,1,2 0,1,3 0,1,4 0,2,0 0,2,1 0,2,2 0,2,3
         0,2,4 0,2,7 0,3,0 0,3,2 0,3,3 0,3,4 0,9,9
