@@ -25,8 +25,10 @@ COMMANDS = {
         "predictions -> scores by a named protocol, with intervals and a report",
     ),
     "data": {
-        "convert": ("surgvista_jax.data.convert", "videos or frame folders -> a dataset folder"),
+        "list": ("surgvista_jax.data.list", "the datasets that can be converted, and their facts"),
+        "convert": ("surgvista_jax.data.convert", "videos or official files -> a dataset folder"),
         "pack": ("surgvista_jax.data.pack", "the frames of a dataset folder -> record shards"),
+        "check": ("surgvista_jax.data.check", "is a dataset folder what it should be?"),
         "bench": ("surgvista_jax.data.bench", "clips/s of each stage and of the whole loader"),
     },
     "figure": {

@@ -18,7 +18,8 @@ from jax.sharding import Mesh
 
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.clips import clip_frame_ids
-from surgvista_jax.data.manifest import Dataset, fingerprint, read_dataset
+from surgvista_jax.data.manifest import Dataset, fingerprint
+from surgvista_jax.data.mixture import read_folders
 from surgvista_jax.data.pipeline import describe_clip, pretrain_batches
 from surgvista_jax.data.records import shard_faults
 from surgvista_jax.errors import UserError
@@ -86,7 +87,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
     check_divisible(
         mesh, batch_size=budget.batch_size, accumulate=budget.accumulate, dims=task.sharded_dims
     )
-    dataset = read_dataset(config.data.folder).split(config.data.split)
+    dataset = read_folders(config.data.folder, config.data.split, config.data.root)
     claim(workdir, config_dict, FREE_KEYS)
     if jax.process_index() == 0:
         for folder in dict.fromkeys(folder for folder, _ in dataset.places()):

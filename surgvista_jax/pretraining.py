@@ -32,12 +32,15 @@ class DataConfig:
     """What is trained on.
 
     Attributes:
-        folder: a dataset folder, as `surgvista data convert` writes it.
-        split: which of its splits.
+        folder: a dataset folder, as `surgvista data convert` writes it; or several, separated by
+            commas, that are trained on as one.
+        split: which of its splits, in each of several folders.
+        root: the folder below which relative paths in `folder` lie.
     """
 
     folder: str
     split: str = "train"
+    root: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

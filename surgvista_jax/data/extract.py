@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.data import decode
+from surgvista_jax.data.margins import content_box
 from surgvista_jax.data.rates import is_rate, kept_index
 from surgvista_jax.data.sources import SourceVideo, frame_files
 
 import cv2  # isort: skip  # after `decode`, which silences it
 
 JPEG_QUALITY = 95
+MARGIN_SAMPLES = 32  # frames of a video that decide where its margins are
 
 
 class UnreadableVideo(Exception):
@@ -28,12 +30,15 @@ class ExtractConfig:
       fps: frames kept a second.
       short_side: pixels to which the shorter side is reduced; smaller frames stay as they are.
       source_fps: rate of frame folders and of video files whose header tells none; None: frame
-        folders are at `fps` already, and such video files are refused.
+        folders are at the rate that their layout tells or at `fps` already, and such video files
+        are refused.
+      cut_margins: black margins are cut off, the same for all frames of a video.
     """
 
     fps: float = 1.0
     short_side: int = 256
     source_fps: float | None = None
+    cut_margins: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Extracted:
       native_fps_told: true if its header told the rate, false if `ExtractConfig` did.
       frames_read: frames of the video that could be read.
       frames_promised: frames that its header promises; None where it promises nothing.
+      content: top, bottom, left and right of what was kept of its pictures, in pixels; None where
+        nothing was to be cut off.
     """
 
     num_frames: int
@@ -55,6 +62,7 @@ class Extracted:
     native_fps_told: bool
     frames_read: int
     frames_promised: int | None
+    content: list[int] | None = None
 
     @property
     def tolerance(self) -> float:
@@ -96,10 +104,15 @@ def extract(
       OSError: a frame cannot be written.
     """
     if source.is_folder:
-        reader = _FolderReader(source.path, config.source_fps or config.fps)
+        reader = _FolderReader(source, folder_fps(source, config))
     else:
         reader = _FileReader(source.path, config.source_fps, threads)
     native_fps = reader.fps
+    content = None
+    if config.cut_margins:
+        content = content_box(reader.samples(MARGIN_SAMPLES))
+        if not source.is_folder:
+            reader = _FileReader(source.path, config.source_fps, threads)
     kept, shape = 0, None
     for image in reader.frames(keep_every=native_fps / min(config.fps, native_fps)):
         if shape is None:
@@ -110,6 +123,9 @@ def extract(
                 f"frames of different sizes: {reader.current} is {other}, the first one {first}; "
                 "all frames of a video must have one size"
             )
+        if content is not None:
+            top, bottom, left, right = content
+            image = image[top:bottom, left:right]
         encoded = _encode(_reduce(image, config.short_side))
         # Python writes the file because OpenCV neither opens every path nor tells a full disk.
         (folder / decode.FRAME_NAME.format(kept)).write_bytes(encoded)
@@ -124,7 +140,13 @@ def extract(
         native_fps_told=reader.fps_told,
         frames_read=reader.frames_read,
         frames_promised=reader.frames_promised,
+        content=content,
     )
+
+
+def folder_fps(source: SourceVideo, config: ExtractConfig) -> float:
+    """Rate at which the images of a folder are taken to be."""
+    return config.source_fps or source.fps or config.fps
 
 
 class _FileReader:
@@ -155,6 +177,15 @@ class _FileReader:
     def current(self) -> str:
         return f"frame {self.frames_read - 1}"
 
+    def samples(self, count: int) -> Iterator[np.ndarray]:
+        """Yields about so many frames from all over the video; the reader is used up."""
+        for position in np.linspace(0, (self.frames_promised or 1) - 1, count).astype(int):
+            self._capture.set(cv2.CAP_PROP_POS_FRAMES, int(position))
+            readable, image = self._capture.read()
+            if readable:
+                yield image
+        self._capture.release()
+
     def frames(self, keep_every: float) -> Iterator[np.ndarray]:
         """Yields the kept frames, [H, W, 3] uint8 BGR."""
         kept = 0
@@ -174,9 +205,9 @@ class _FileReader:
 class _FolderReader:
     """Reads the images of a folder in the order of their names."""
 
-    def __init__(self, path: Path, fps: float):
+    def __init__(self, source: SourceVideo, fps: float):
         try:
-            self._files = frame_files(path)
+            self._files = frame_files(source.path, source.prefix)
         except OSError as error:
             raise UnreadableVideo(f"the folder cannot be read: {error.strerror}") from None
         self.fps = fps
@@ -184,6 +215,13 @@ class _FolderReader:
         self.frames_promised = None
         self.frames_read = 0
         self.current = ""
+
+    def samples(self, count: int) -> Iterator[np.ndarray]:
+        """Yields about so many frames from all over the video."""
+        for index in sorted(set(np.linspace(0, len(self._files) - 1, count).astype(int))):
+            image = decode.read_image(self._files[index], cv2.IMREAD_COLOR)
+            if image is not None:
+                yield image
 
     def frames(self, keep_every: float) -> Iterator[np.ndarray]:
         """Yields the kept frames, [H, W, 3] uint8 BGR."""

@@ -19,7 +19,13 @@ from tqdm import tqdm
 
 from surgvista_jax.data import workers
 from surgvista_jax.data.decode import FRAME_NAME
-from surgvista_jax.data.extract import ExtractConfig, Extracted, UnreadableVideo, extract
+from surgvista_jax.data.extract import (
+    ExtractConfig,
+    Extracted,
+    UnreadableVideo,
+    extract,
+    folder_fps,
+)
 from surgvista_jax.data.journal import Finished, Journal
 from surgvista_jax.data.manifest import Video
 from surgvista_jax.data.sources import Remark, SourceVideo
@@ -70,6 +76,8 @@ def open_journal(out: Path, source_format: str, source: Path, config: ExtractCon
         "fps": config.fps,
         "short_side": config.short_side,
     }
+    if config.cut_margins:
+        settings["cut_margins"] = True
     try:
         return Journal(path, settings)
     except OSError as error:
@@ -203,7 +211,7 @@ def _is_done(source: SourceVideo, out: Path, journal: Journal) -> bool:
 def _check_source_fps(source: SourceVideo, extracted: Extracted, config: ExtractConfig) -> None:
     if extracted.native_fps_told:
         return
-    native_fps = config.source_fps or (config.fps if source.is_folder else None)
+    native_fps = folder_fps(source, config) if source.is_folder else config.source_fps
     if native_fps != extracted.native_fps:
         raise UserError(
             f"{source.path}: was extracted as a video of {extracted.native_fps:g} fps; give "
@@ -223,6 +231,10 @@ def _remark(
         extraction.problems.append(Remark(str(source.path), text))
     if extracted.is_long:
         text = f"its header promises {promised} frames, {read} were read; all of them count"
+        extraction.notes.append(Remark(str(source.path), text))
+    if extracted.content is not None:
+        top, bottom, left, right = extracted.content
+        text = f"black margins cut off: {right - left}x{bottom - top} pixels are left"
         extraction.notes.append(Remark(str(source.path), text))
     if extracted.fps < config.fps:
         text = f"has {extracted.fps:g} frames a second only; all are kept, at that rate"

@@ -105,10 +105,11 @@ class Journal:
                     f"{self._path}, line {number}: not a line of this journal; delete the file to "
                     "convert every video anew"
                 ) from None
-        differing = [key for key in settings if begun.get(key) != settings[key]]
+        keys = [*settings, *(key for key in begun if key not in settings)]
+        differing = [key for key in keys if begun.get(key) != settings.get(key)]
         if differing:
             changes = ", ".join(
-                f"{key} was {begun.get(key)!r} and is {settings[key]!r}" for key in differing
+                f"{key} was {begun.get(key)!r} and is {settings.get(key)!r}" for key in differing
             )
             raise UserError(
                 f"{self._path.parent.parent}: begun with other settings: {changes}; give the same "

@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,18 +140,25 @@ def read_dataset(folder: str | os.PathLike) -> Dataset:
     )
 
 
-def write_dataset(dataset: Dataset) -> None:
+def write_dataset(dataset: Dataset, videos: Iterable[Video] | None = None) -> None:
     """Writes both files of the folder, each whole or not at all.
 
     `dataset.json` comes last, so that a folder which has it has its videos too.
+
+    Args:
+      videos: taken instead of `dataset.videos`, one after the other: labels of many videos need
+        not be in memory together.
     """
     head = dataclasses.asdict(dataclasses.replace(dataset, videos=()))
     del head["folder"], head["videos"]
     dataset.folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(_without_none(video), ensure_ascii=False) for video in dataset.videos]
-    _write_whole(dataset.folder / "videos.jsonl", "".join(line + "\n" for line in lines))
+    lines = (
+        json.dumps(_without_none(video), ensure_ascii=False) + "\n"
+        for video in (dataset.videos if videos is None else videos)
+    )
+    _write_whole(dataset.folder / "videos.jsonl", lines)
     text = json.dumps(head, ensure_ascii=False, indent=2)
-    _write_whole(dataset.folder / "dataset.json", text + "\n")
+    _write_whole(dataset.folder / "dataset.json", [text + "\n"])
 
 
 def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video, ...]:
@@ -193,10 +200,14 @@ def _check_labels(
     labels: Any, num_frames: int, num_classes: int, label_kind: str, where: str
 ) -> tuple:
     _check(isinstance(labels, list), where, "'labels' must be a list with an entry for each frame")
+    ratio = len(labels) / num_frames
+    rates = ""
+    if ratio >= 2 and abs(ratio - round(ratio)) < 0.05:
+        rates = f": they are {round(ratio)} times as many; is it their rate that differs?"
     _check(
         len(labels) == num_frames,
         where,
-        f"{len(labels)} labels for {num_frames} frames; there must be one for each frame",
+        f"{len(labels)} labels for {num_frames} frames; there must be one for each frame{rates}",
     )
     for frame, label in enumerate(labels):
         if _is_int(label) and label == UNLABELLED:
@@ -274,12 +285,12 @@ def _without_none(video: Video) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value is not None}
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _write_whole(path: Path, parts: Iterable[str]) -> None:
     """Replaces a file in one step: whoever reads it sees the old text or the new one."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

@@ -23,6 +23,8 @@ class SourceVideo:
       path: where it is.
       is_folder: true for a folder of images.
       size: bytes of a file, images of a folder; another size means another video.
+      fps: rate of a folder's images, where the layout tells it.
+      prefix: what the names of a folder's images begin with; the others are other videos'.
     """
 
     key: str
@@ -30,6 +32,8 @@ class SourceVideo:
     path: Path
     is_folder: bool
     size: int
+    fps: float | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True, order=True)
@@ -112,10 +116,17 @@ def name_videos(sources: Iterable[SourceVideo], named: Mapping[str, str]) -> lis
     )
 
 
-def frame_files(folder: Path) -> list[Path]:
+def frame_files(folder: Path, prefix: str = "") -> list[Path]:
     """The images of a frame folder in their order; numbers in names count as numbers."""
     names = [entry.name for entry in os.scandir(folder) if _is_image(entry)]
+    names = [name for name in names if name.startswith(prefix)]
     return [folder / name for name in sorted(names, key=lambda name: (_natural(name), name))]
+
+
+def frame_number(path: Path) -> int | None:
+    """The last number in the name of an image."""
+    digits = re.findall(r"[0-9]+", path.stem)
+    return int(digits[-1]) if digits else None
 
 
 def _unnamed(folder: Path, path: Path, is_folder: bool, size: int) -> SourceVideo:

@@ -19,7 +19,8 @@ from matplotlib.image import imsave
 
 from surgvista_jax.config import build
 from surgvista_jax.data.clips import clip_frame_ids
-from surgvista_jax.data.manifest import Dataset, read_dataset
+from surgvista_jax.data.manifest import Dataset
+from surgvista_jax.data.mixture import read_folders
 from surgvista_jax.data.pipeline import describe_clip, fixed_clips
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.denormalise import STATISTICS, squared_errors
@@ -92,9 +93,10 @@ def main(arguments: argparse.Namespace) -> int:
     config = build(PretrainConfig, read_config(run), f"{run / 'config.json'}: config")
     # The figure shows pixels: it needs no teacher, whose weights may be elsewhere.
     task = make_pretraining(dataclasses.replace(config, teacher=None))
-    dataset = read_dataset(arguments.dataset or config.data.folder)
-    if arguments.split is not None:
-        dataset = dataset.split(arguments.split)
+    if arguments.dataset is not None:
+        dataset = read_folders(str(arguments.dataset), arguments.split)
+    else:
+        dataset = read_folders(config.data.folder, arguments.split, config.data.root)
     batch = figure_batch(
         dataset,
         task,

@@ -1,0 +1,99 @@
+"""Cholec80: how are its phases laid out?"""
+
+from functools import partial
+from pathlib import Path
+
+from surgvista_jax.data.extract import ExtractConfig
+from surgvista_jax.data.labels.names import ClassNames
+from surgvista_jax.data.labels.tables import read_frame_table, read_one_a_line, read_text
+from surgvista_jax.data.labels.track import FrameLabels
+from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather
+
+PHASES = (
+    "Preparation",
+    "CalotTriangleDissection",
+    "ClippingCutting",
+    "GallbladderDissection",
+    "GallbladderPackaging",
+    "CleaningCoagulation",
+    "GallbladderRetraction",
+)
+LABEL_FPS = 25  # of the official files
+VIDEOS = tuple(f"video{number:02d}" for number in range(1, 81))
+# The test of the method's authors, who give no reason for leaving these out.
+LEFT_OUT = {"video73", "video77", "video78", "video79", "video80"}
+SPLITS = {
+    "train": VIDEOS[:40],
+    "test": VIDEOS[40:],
+    "authors/train": VIDEOS[:40],
+    "authors/test": tuple(video for video in VIDEOS[40:] if video not in LEFT_OUT),
+    "32-8-40/train": VIDEOS[:32],
+    "32-8-40/val": VIDEOS[32:40],
+    "32-8-40/test": VIDEOS[40:],
+}
+LAYOUT = """\
+SOURCE/
+  videos/video01.mp4 … video80.mp4              (or frames/video01/*.jpg, one a second)
+  phase_annotations/video01-phase.txt …         lines FRAME<TAB>PHASE, 25 a second, from 0:
+      Frame   Phase
+      0       Preparation
+      1       Preparation
+  (or the same names with a phase a line, one line a second, without header)"""
+
+
+def read(folder: Path) -> Reading:
+    """Reads Cholec80's official folder."""
+    places = {
+        video: (
+            f"videos/{video}",
+            f"frames/{video}",
+            f"frames/train/{video}",
+            f"frames/test/{video}",
+            video,
+        )
+        for video in VIDEOS
+    }
+    sources, notes = gather(folder, places)
+    recordings = [
+        Recording(
+            source,
+            partial(read_phases, folder / "phase_annotations" / f"{source.video}-phase.txt"),
+            patient=f"cholec80-{source.video}",
+            centre="Strasbourg",
+        )
+        for source in sources
+    ]
+    return Reading(recordings, SPLITS, notes)
+
+
+def read_phases(path: Path) -> FrameLabels:
+    """Reads a phase file, of a line for each frame or of a line for each second."""
+    id_of = ClassNames(PHASES).id_of
+    first_line = read_text(path).split("\n", 1)[0].split()
+    if len(first_line) == 1:
+        return read_one_a_line(path, 1, id_of)
+    return read_frame_table(path, LABEL_FPS, id_of, first=0)
+
+
+DATASET = Official(
+    name="cholec80",
+    title="Cholec80",
+    task="phase",
+    classes=PHASES,
+    read=read,
+    layout=LAYOUT,
+    procedure="laparoscopic cholecystectomy",
+    centre="University Hospital of Strasbourg",
+    licence="CC BY-NC-SA 4.0",
+    access="https://camma.unistra.fr/datasets (request form)",
+    citation=(
+        "A. P. Twinanda et al., EndoNet: a deep architecture for recognition tasks on laparoscopic "
+        "videos, IEEE Transactions on Medical Imaging 36(1), 2017"
+    ),
+    published={
+        "train": Counts(40, 86_344),
+        "test": Counts(40, 98_234),
+        "authors/test": Counts(35, 88_494),
+    },
+    extract=ExtractConfig(cut_margins=True),
+)

@@ -1,0 +1,96 @@
+"""CholecT45: how are its triplets laid out as text?"""
+
+from functools import partial
+from pathlib import Path
+
+from surgvista_jax.data.datasets.cholect50 import FOLDS, TABLE, fold_splits
+from surgvista_jax.data.labels.tables import read_frame_table
+from surgvista_jax.data.labels.track import FrameLabels
+from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather
+from surgvista_jax.errors import UserError
+
+# The five videos that CholecT50 has more: the last of each fold.
+FOLDS_45 = tuple(fold[:9] for fold in FOLDS)
+VIDEOS = tuple(sorted({video for fold in FOLDS_45 for video in fold}))
+LAYOUT = """\
+SOURCE/
+  data/VID01/000000.png …       a folder of frames for each video, one a second (or videos/VID01)
+  triplet/VID01.txt …           either layout:
+      0,0,0,1,0,…                 frame, then 0 or 1 for each of the 100 triplets
+      0 17,94                     frame, then the ids of the triplets, or -1 for none told"""
+
+
+def splits() -> dict[str, tuple[str, ...]]:
+    """Five folds, of which the first are the usual splits too."""
+    made = fold_splits(FOLDS_45)
+    return {split: made[f"fold1/{split}"] for split in ("train", "val", "test")} | made
+
+
+def read(folder: Path) -> Reading:
+    """Reads CholecT45's official folder."""
+    places = {
+        video: (f"data/{video}", f"videos/{video}", f"frames/{video}", video) for video in VIDEOS
+    }
+    sources, notes = gather(folder, places, fps=1.0)
+    recordings = [
+        Recording(
+            source,
+            partial(read_triplets, folder / "triplet" / f"{source.video}.txt"),
+            numbered=True,
+            patient=f"cholec80-video{source.video[3:]}",
+            centre="Strasbourg",
+        )
+        for source in sources
+    ]
+    return Reading(recordings, splits(), notes)
+
+
+def read_triplets(path: Path) -> FrameLabels:
+    """Reads either layout of a triplet file."""
+    track = read_frame_table(path, 1, parse, first=0)
+    labelled = {frame: label for frame, label in track.by_number.items() if label is not None}
+    notes = track.notes
+    if len(labelled) < len(track.by_number):
+        notes += (f"{len(track.by_number) - len(labelled)} frames with -1 are unlabelled",)
+    return FrameLabels(labelled, 1.0, notes)
+
+
+def parse(text: str, where: str) -> tuple[int, ...] | None:
+    """Triplet ids from `0,1,0,…` (one cell for each triplet) or from `17,94`; None from `-1`."""
+    num_triplets = len(TABLE.rows)
+    try:
+        numbers = [int(cell) for cell in text.replace(",", " ").split()]
+    except ValueError:
+        raise UserError(f"{where}: {text[:40]!r} are not numbers") from None
+    if len(numbers) == num_triplets:
+        if not set(numbers) <= {0, 1}:
+            raise UserError(f"{where}: {num_triplets} cells must be 0 or 1")
+        return tuple(k for k, on in enumerate(numbers) if on)
+    if numbers == [-1]:
+        return None
+    if not all(0 <= number < num_triplets for number in numbers):
+        raise UserError(
+            f"{where}: must hold {num_triplets} cells of 0 or 1, or ids from 0 to "
+            f"{num_triplets - 1}"
+        )
+    return tuple(sorted(set(numbers)))
+
+
+DATASET = Official(
+    name="cholect45",
+    title="CholecT45",
+    task="triplet",
+    classes=TABLE.names(),
+    read=read,
+    layout=LAYOUT,
+    procedure="laparoscopic cholecystectomy",
+    centre="University Hospital of Strasbourg",
+    licence="CC BY-NC-SA 4.0",
+    access="https://github.com/CAMMA-public/cholect45 (request form)",
+    citation=(
+        "C. I. Nwoye and N. Padoy, Data splits and metrics for benchmarking methods on surgical "
+        "action triplet datasets, arXiv:2204.05235, 2022"
+    ),
+    label_kind="multi",
+    published={"train": Counts(31), "val": Counts(5), "test": Counts(9)},
+)

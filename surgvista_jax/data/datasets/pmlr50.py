@@ -1,0 +1,68 @@
+"""PmLR50: how are its phases laid out?"""
+
+from functools import partial
+from pathlib import Path
+
+from surgvista_jax.data.labels.index_pickle import frame_labels, read_index
+from surgvista_jax.data.labels.track import FrameLabels
+from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather
+
+PHASES = (
+    "Preparation stage",
+    "Knotting of the Foley catheter",
+    "Procedure of the liver resection",
+    "Release of the Foley catheter",
+    "Postprocessing stage",
+)
+LAYOUT = """\
+SOURCE/
+  frames/01/00000000.jpg …          a folder of frames for each video, one a second
+  labels/train/1fpstrain.pickle     video id -> a list of {"frame_id", "phase_gt", …}; the files
+  labels/val/1fpsval.pickle         also tell the splits
+  labels/test/1fpstest.pickle"""
+
+
+def read(folder: Path) -> Reading:
+    """Reads PmLR50's official folder; the number in an image's name is its `frame_id`."""
+    splits, files = {}, {}
+    for split in ("train", "val", "test"):
+        path = folder / "labels" / split / f"1fps{split}.pickle"
+        names = list(read_index(path))
+        splits[split] = [name.zfill(2) for name in names]
+        files |= {name.zfill(2): (path, name) for name in names}
+    places = {video: (f"frames/{video}", f"frames/{video.lstrip('0')}") for video in files}
+    sources, notes = gather(folder, places, fps=1.0)
+    recordings = [
+        Recording(
+            source,
+            partial(read_phases, *files[source.video]),
+            numbered=True,
+            patient=f"pmlr50-{source.video}",
+        )
+        for source in sources
+    ]
+    return Reading(recordings, splits, notes)
+
+
+def read_phases(path: Path, video: str) -> FrameLabels:
+    """Reads the phases of one video from an index file."""
+    return frame_labels(path, video, "frame_id", "phase_gt", len(PHASES))
+
+
+DATASET = Official(
+    name="pmlr50",
+    title="PmLR50",
+    task="phase",
+    classes=PHASES,
+    read=read,
+    layout=LAYOUT,
+    procedure="laparoscopic liver resection with the Pringle manoeuvre",
+    centre="not told by the files",
+    licence="its terms come with the files",
+    access="https://github.com/RascalGdd/PmNet",
+    citation=(
+        "D. Guo et al., Surgical workflow recognition and blocking effectiveness detection in "
+        "laparoscopic liver resections with Pringle maneuver, AAAI 2025"
+    ),
+    published={"train": Counts(35), "val": Counts(5), "test": Counts(10)},
+)

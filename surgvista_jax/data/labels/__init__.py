@@ -1,0 +1,1 @@
+"""Label files of any layout, read into labels over time."""

@@ -1,0 +1,71 @@
+"""How is an index file in Python's pickle format read without running anything that is in it?"""
+
+import functools
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surgvista_jax.data.labels.tables import version
+from surgvista_jax.data.labels.track import FrameLabels
+from surgvista_jax.errors import UserError
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Makes dicts, lists, numbers and texts only: any other object would run foreign code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"it holds a {module}.{name}")
+
+
+def read_index(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Reads video id -> a dict for each frame.
+
+    Raises:
+      UserError: it is missing, no pickle, holds anything but plain values, or another structure.
+    """
+    try:
+        index = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; it must hold the labels") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except Exception as error:  # a broken pickle can raise nearly anything
+        raise UserError(f"{path}: not a pickle of plain values: {error}") from None
+    if not isinstance(index, dict) or not all(isinstance(rows, list) for rows in index.values()):
+        raise UserError(f"{path}: must map each video to a list of frames")
+    return {str(video): rows for video, rows in index.items()}
+
+
+@functools.lru_cache(maxsize=32)
+def _columns(path: Path, version: object, frame: str, label: str) -> dict[str, np.ndarray]:
+    """Two columns of an index, [n, 2] a video: what is kept of a file of hundreds of megabytes."""
+    columns = {}
+    for video, rows in read_index(path).items():
+        numbers = []
+        for number, row in enumerate(rows, start=1):
+            try:
+                numbers.append((int(row[frame]), int(row[label])))
+            except (KeyError, TypeError, ValueError):
+                where = f"{path}, video {video}, entry {number}"
+                raise UserError(f"{where}: needs whole numbers {frame!r} and {label!r}") from None
+        columns[video] = np.array(numbers, np.int32).reshape(-1, 2)
+    return columns
+
+
+def frame_labels(path: Path, video: str, frame: str, label: str, num_classes: int) -> FrameLabels:
+    """The labels of one video of an index, a second each, from its columns `frame` and `label`.
+
+    Raises:
+      UserError: naming the entry, from 1, at fault.
+    """
+    numbers = _columns(path, version(path), frame, label)[video]
+    wrong = np.flatnonzero((numbers[:, 1] < 0) | (numbers[:, 1] >= num_classes))
+    if len(wrong):
+        raise UserError(
+            f"{path}, video {video}, entry {wrong[0] + 1}: {label} {numbers[wrong[0], 1]} is not "
+            f"from 0 to {num_classes - 1}"
+        )
+    return FrameLabels(dict(numbers.tolist()), 1.0)
