@@ -77,7 +77,7 @@ Done. Look at
   {run / "metrics.jsonl"}
       the loss by step (also: tensorboard --logdir {out}); predicting nothing gives 1
   {run / "checkpoints"}
-      the student, with all that a longer run continues from
+      the student, with all that an interrupted run continues from
 
 Next
   surgvista demo --source YOUR_VIDEOS --out OTHER_FOLDER

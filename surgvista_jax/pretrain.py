@@ -70,7 +70,7 @@ def main(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, PretrainConfig, arguments.overrides)
     processes.join(arguments)
     finished = pretrain(config, arguments.workdir)
-    # Cut short by SIGTERM is no success, though nothing is lost: the shell's number for that.
+    # Cut short is no success, though nothing is lost: the shell's number for SIGTERM.
     return 128 + signal.SIGTERM if finished.preempted else 0
 
 
@@ -81,6 +81,8 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
         UserError: whatever of the configuration, the data, the folder or the machine does not fit.
     """
     config = build(PretrainConfig, config_dict)
+    if not config.data.folder:
+        raise UserError("config.data.folder is empty: say --config.data.folder=DATASET")
     task = make_pretraining(config)
     mesh = make_mesh(config.mesh)
     budget = config.budget
@@ -121,6 +123,8 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
         else:
             state, window = _restore(checkpoints, abstract_sharded(first_state, mesh), meta)
         done = int(state.step)
+        if done and jax.process_index() == 0:
+            print(f"{workdir}: continuing from step {done} of {num_steps}", file=sys.stderr)
         teacher_params = create_sharded(task.init_teacher, mesh)
         batches = pretrain_batches(
             dataset,

@@ -85,7 +85,7 @@ _DEFAULT_NAMES = Names()
 
 
 class Finished(NamedTuple):
-    """How a run ended: the state, the steps done, and whether SIGTERM cut it short."""
+    """How a run ended: the state, the steps done, and whether it was told to stop."""
 
     state: State
     step: int
@@ -213,7 +213,7 @@ def run(
                 log.speed.start(feed.waited)
         checkpoints.wait()
         if preempted and jax.process_index() == 0:
-            progress.say(f"SIGTERM: stopped after step {done}, which is saved")
+            progress.say(f"told to stop: stopped after step {done}, which is saved")
         if summary := log.unreadable.summary():
             progress.say(summary)
     return Finished(state, done, preempted)

@@ -1,4 +1,4 @@
-"""Whether the run has been told to stop (SIGTERM), and at which step all processes do."""
+"""Whether the run was told to stop (SIGTERM, Ctrl-C), and at which step all processes do."""
 
 import signal
 import threading
@@ -10,14 +10,15 @@ from jax.experimental import multihost_utils
 class Preemption:
     """Asked once a step; a context manager.
 
-    One process: SIGTERM sets a flag instead of killing. With `jax.distributed` started, its own
-    service takes SIGTERM on any process, and all processes agree on a step not yet reached.
-    Outside the main thread Python lets no one handle signals, and SIGTERM kills as ever.
+    One process: SIGTERM and the first Ctrl-C set a flag instead of killing; a second Ctrl-C
+    interrupts as ever. With `jax.distributed` started, its own service takes SIGTERM on any
+    process, and all processes agree on a step not yet reached. Outside the main thread Python lets
+    no one handle signals, and both kill as ever.
     """
 
     def __init__(self):
         self.told = False
-        self._previous = None
+        self._previous = {}
         self._shared = jax.distributed.is_initialized()
 
     def reached(self, step: int) -> bool:
@@ -28,13 +29,16 @@ class Preemption:
 
     def __enter__(self):
         if not self._shared and threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGTERM, self._handle)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, kind, error, traceback):
-        if self._previous is not None:
-            signal.signal(signal.SIGTERM, self._previous)
-            self._previous = None
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
 
     def _handle(self, number, frame):
         self.told = True
+        if number == signal.SIGINT:
+            signal.signal(number, self._previous[number])
