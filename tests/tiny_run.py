@@ -83,9 +83,9 @@ def make_config(path: Path, dataset: Path) -> Path:
     return path
 
 
-def start(*words: str, devices: int = 1) -> subprocess.Popen:
+def start(*words: str, devices: int = 1, **variables: str) -> subprocess.Popen:
     """Starts the command line in a process of its own; its output is read by `finish`."""
-    environment = os.environ | {
+    environment = os.environ | variables | {
         "JAX_NUM_CPU_DEVICES": str(devices),
         "TF_CPP_MIN_LOG_LEVEL": "1",
         "PYTHONWARNINGS": "error",
