@@ -290,13 +290,16 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, small_disk, capfd):
 def test_a_frame_that_cannot_be_written_is_one_line(tmp_path):
     source, out = tmp_path / "in", tmp_path / "out"
     footage.write_images(source / "v", [(256, 256)] * 2)
-    small = resource.RLIMIT_FSIZE, (800, 800)  # larger than the journal, smaller than a frame
-    run = subprocess.run(
-        [*COMMAND, "--source", str(source), "--out", str(out)],
-        preexec_fn=lambda: resource.setrlimit(*small),
-        capture_output=True,
-        text=True,
-    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Larger than the journal, smaller than a frame. Set here, to be inherited: a function to be
+    # called before exec would make Python fork, which JAX warns of.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (800, hard))
+    try:
+        run = subprocess.run(
+            [*COMMAND, "--source", str(source), "--out", str(out)], capture_output=True, text=True
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert run.returncode == 1
     assert f"surgvista: {out}: File too large while writing video 'v'" in run.stderr
     assert "Traceback" not in run.stderr

@@ -85,11 +85,15 @@ def make_config(path: Path, dataset: Path) -> Path:
 
 def start(*words: str, devices: int = 1, **variables: str) -> subprocess.Popen:
     """Starts the command line in a process of its own; its output is read by `finish`."""
-    environment = os.environ | variables | {
-        "JAX_NUM_CPU_DEVICES": str(devices),
-        "TF_CPP_MIN_LOG_LEVEL": "1",
-        "PYTHONWARNINGS": "error",
-    }
+    environment = (
+        os.environ
+        | variables
+        | {
+            "JAX_NUM_CPU_DEVICES": str(devices),
+            "TF_CPP_MIN_LOG_LEVEL": "1",
+            "PYTHONWARNINGS": "error",
+        }
+    )
     return subprocess.Popen(
         [sys.executable, "-m", "surgvista_jax", *map(str, words)],
         env=environment,
