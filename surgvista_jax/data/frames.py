@@ -1,6 +1,7 @@
 """How do encoded frames become the pixels of a clip, also where some of them cannot be read?"""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ BLACK_SHAPE = (256, 256, 3)
 _JPEG_START, _JPEG_END, _JPEG_TRAILER = b"\xff\xd8", b"\xff\xd9", 4096
 
 
-class Frames:
+class Frames(ABC):
     """The frames of one video, numbered from 0, whatever they are stored as.
 
     Making one touches no file, and it pickles: it is made once and sent to every worker.
@@ -30,13 +31,13 @@ class Frames:
 
     num_frames: int
 
+    @abstractmethod
     def images(self, frame_ids: list[int]) -> Iterator[np.ndarray | None]:
         """Decodes frames to [H, W, 3] uint8 RGB, in the asked order; None where one is unreadable.
 
         Args:
           frame_ids: distinct, from 0 to num_frames - 1.
         """
-        raise NotImplementedError
 
     def read(
         self,
@@ -94,9 +95,9 @@ class Frames:
 class EncodedFrames(Frames):
     """The frames of one video, each of which is an image file of its own."""
 
+    @abstractmethod
     def encoded(self, frame_ids: list[int]) -> Iterator[bytes | None]:
         """Reads the images as they are stored, in the asked order; None where one is missing."""
-        raise NotImplementedError
 
     def images(self, frame_ids: list[int]) -> Iterator[np.ndarray | None]:
         return map(decode_image, self.encoded(frame_ids))
