@@ -57,7 +57,7 @@ def get_config(student: str = "base") -> ConfigDict:
                 "beta2": 0.95,
                 "epsilon": 1e-8,
             },
-            # Unrolled, a GPU trains a third faster in less memory, and compiles for longer.
+            # Unrolled, a GPU trains faster and in less memory, and compiles for longer.
             "compute": {"dtype": "bfloat16", "unroll": True, "remat": "none"},
             "loader": {},
             "mesh": {"data": -1, "fsdp": 1, "model": 1},

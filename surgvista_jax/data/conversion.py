@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from surgvista_jax.data.extract import ExtractConfig, folder_fps, kept_index
+from surgvista_jax.data.extract import ExtractConfig, folder_fps
 from surgvista_jax.data.extraction import extract_all, open_journal
 from surgvista_jax.data.journal import Journal
 from surgvista_jax.data.labels.track import FrameLabels, Label, length_notes
 from surgvista_jax.data.manifest import UNLABELLED, Dataset, Video, write_dataset
 from surgvista_jax.data.official import Reading, Recording, Track
+from surgvista_jax.data.rates import kept_index
 from surgvista_jax.data.sources import Remark, frame_files, frame_number
 from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError

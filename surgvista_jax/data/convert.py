@@ -9,9 +9,10 @@ from pathlib import Path
 
 from surgvista_jax.data import datasets
 from surgvista_jax.data.conversion import Conversion, convert
-from surgvista_jax.data.extract import ExtractConfig, is_rate
+from surgvista_jax.data.extract import ExtractConfig
 from surgvista_jax.data.manifest import Dataset
 from surgvista_jax.data.official import Official, Reading
+from surgvista_jax.data.rates import is_rate
 from surgvista_jax.data.videos import VideoLabels, read_videos
 from surgvista_jax.errors import UserError
 

@@ -3,10 +3,10 @@
 from functools import partial
 from pathlib import Path
 
-from surgvista_jax.data.datasets.cholect50 import FOLDS, TABLE, fold_splits
+from surgvista_jax.data.datasets.cholect50 import FOLDS, TABLE, fold_splits, operations
 from surgvista_jax.data.labels.tables import read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather
+from surgvista_jax.data.official import Counts, Official, Reading
 from surgvista_jax.errors import UserError
 
 # The five videos that CholecT50 has more: the last of each fold.
@@ -28,20 +28,11 @@ def splits() -> dict[str, tuple[str, ...]]:
 
 def read(folder: Path) -> Reading:
     """Reads CholecT45's official folder."""
-    places = {
-        video: (f"data/{video}", f"videos/{video}", f"frames/{video}", video) for video in VIDEOS
-    }
-    sources, notes = gather(folder, places, fps=1.0)
-    recordings = [
-        Recording(
-            source,
-            partial(read_triplets, folder / "triplet" / f"{source.video}.txt"),
-            numbered=True,
-            patient=f"cholec80-video{source.video[3:]}",
-            centre="Strasbourg",
-        )
-        for source in sources
-    ]
+    recordings, notes = operations(
+        folder,
+        {video: (f"data/{video}", f"videos/{video}", f"frames/{video}", video) for video in VIDEOS},
+        lambda video: partial(read_triplets, folder / "triplet" / f"{video}.txt"),
+    )
     return Reading(recordings, splits(), notes)
 
 

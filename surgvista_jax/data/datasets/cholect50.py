@@ -1,7 +1,7 @@
 """CholecT50: how are its triplets laid out?"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.data.labels.triplets import CHOLEC, TripletTable
 from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather
+from surgvista_jax.data.sources import Remark
 from surgvista_jax.errors import UserError
 
 TABLE: TripletTable = CHOLEC
@@ -69,21 +70,38 @@ def fold_splits(folds: Sequence[tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
 
 def read(folder: Path) -> Reading:
     """Reads CholecT50's official folder."""
-    places = {
-        video: (f"videos/{video}", f"frames/{video}", f"data/{video}", video) for video in VIDEOS
-    }
+    recordings, notes = operations(
+        folder,
+        {video: (f"videos/{video}", f"frames/{video}", f"data/{video}", video) for video in VIDEOS},
+        lambda video: partial(read_triplets, folder / "labels" / f"{video}.json"),
+    )
+    return Reading(recordings, splits(), notes)
+
+
+def operations(
+    folder: Path,
+    places: dict[str, tuple[str, ...]],
+    labels_of: Callable[[str], Callable[[], FrameLabels]],
+) -> tuple[list[Recording], list[Remark]]:
+    """The recordings of CholecT50 or CholecT45, and what is to be said about them.
+
+    Args:
+        folder: the official folder.
+        places: where in it the frames of each video may lie.
+        labels_of: what reads the labels of a video.
+    """
     sources, notes = gather(folder, places, fps=1.0)
     recordings = [
         Recording(
             source,
-            partial(read_triplets, folder / "labels" / f"{source.video}.json"),
+            labels_of(source.video),
             numbered=True,
             patient=f"cholec80-video{source.video[3:]}",
             centre="Strasbourg",
         )
         for source in sources
     ]
-    return Reading(recordings, splits(), notes)
+    return recordings, notes
 
 
 def read_annotations(path: Path) -> dict[int, list[list[float]]]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from surgvista_jax.data.manifest import UNLABELLED
+from surgvista_jax.data.rates import ROUNDING
 
 # A class id, or a tuple of class ids for label kind "multi", or UNLABELLED.
 Label = int | tuple[int, ...]
-# As in extraction: an instant this near to a frame, in frames, is that frame's.
-ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
