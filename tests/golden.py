@@ -178,12 +178,13 @@ def _student(arrays: dict, model: MaskedAutoencoderConfig) -> dict:
 
 
 def _teacher(arrays: dict, config: TeacherConfig) -> dict:
-    return {
+    encoder = {
         "patch_embedding": _patch_embedding(arrays),
         "positions": arrays["pos_embed"][0],
         "class_token": arrays["cls_token"][0, 0],
         "transformer": _transformer(arrays, "", config.transformer),
     }
+    return {"encoder": encoder}
 
 
 def pretraining(golden: GoldenStep, **changes) -> Pretraining:

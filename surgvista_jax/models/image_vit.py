@@ -6,15 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from surgvista_jax.models.layers import (
-    ComputeConfig,
-    Linear,
-    Transformer,
-    TransformerConfig,
-    token_initializer,
-)
-from surgvista_jax.models.patches import normalise, patchify
-from surgvista_jax.models.video_vit import patch_kernel_init
+from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
+from surgvista_jax.models.patches import normalise, patchify, token_grid
+from surgvista_jax.models.video_vit import LEARNED, EncoderConfig, VideoEncoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +29,21 @@ class TeacherConfig:
         if self.patch < 1:
             raise ValueError("patch must be positive")
 
+    @property
+    def encoder(self) -> EncoderConfig:
+        """A class token without a position, learned positions of patches, and no final norm."""
+        return EncoderConfig(
+            self.transformer,
+            tubelet=1,
+            patch=self.patch,
+            positions=LEARNED,
+            class_token=True,
+            norm=False,
+        )
+
 
 class ImageEncoder(nn.Module):
-    """Patch tokens of single frames, after the last block and before any final norm.
-
-    The class token has no position; patches have learned ones.
-    """
+    """Patch tokens of single frames, after the last block and before any final norm."""
 
     config: TeacherConfig
     compute: ComputeConfig
@@ -48,20 +51,8 @@ class ImageEncoder(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """images: uint8 [B, H, W, 3] -> [B, h*w, D]."""
-        dtype = jnp.dtype(self.compute.dtype)
-        width = self.config.transformer.width
-        patches = patchify(images[:, None], 1, self.config.patch)
-        x = Linear(
-            width,
-            ("patch", "embed"),
-            dtype,
-            kernel_init=patch_kernel_init,
-            name="patch_embedding",
-        )(normalise(patches, dtype))
-        init = nn.with_logical_partitioning(token_initializer(), (None, None))
-        x = x + self.param("positions", init, x.shape[1:]).astype(dtype)[None]
-        init = nn.with_logical_partitioning(token_initializer(), (None,))
-        token = self.param("class_token", init, (width,)).astype(dtype)
-        x = jnp.concatenate([jnp.broadcast_to(token, (x.shape[0], 1, width)), x], axis=1)
-        x = Transformer(self.config.transformer, self.compute, name="transformer")(x, train)
-        return x[:, 1:]
+        patch = self.config.patch
+        grid = token_grid(1, *images.shape[1:3], 1, patch)
+        patches = normalise(patchify(images[:, None], 1, patch), jnp.dtype(self.compute.dtype))
+        encoder = VideoEncoder(self.config.encoder, self.compute, grid, name="encoder")
+        return encoder(patches, None, train)[:, 1:]

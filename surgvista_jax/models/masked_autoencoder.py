@@ -16,7 +16,7 @@ from surgvista_jax.models.layers import (
 )
 from surgvista_jax.models.patches import gather_tokens, normalise
 from surgvista_jax.models.positions import TABLES
-from surgvista_jax.models.video_vit import VideoEncoder
+from surgvista_jax.models.video_vit import EncoderConfig, VideoEncoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,15 +43,21 @@ class MaskedAutoencoderConfig:
     def __post_init__(self):
         if self.positions not in TABLES:
             raise ValueError(f"positions {self.positions!r} is not one of {', '.join(TABLES)}")
-        if self.tubelet < 1 or self.patch < 1:
-            raise ValueError("tubelet and patch must be positive")
         for stack in (self.encoder, self.pixel_decoder, self.feature_decoder):
             TABLES[self.positions]((1, 1, 1), stack.width)  # refuses widths that it cannot code
+        _ = self.video_encoder  # refuses a tubelet or patch that it cannot have
+
+    @property
+    def video_encoder(self) -> EncoderConfig:
+        """The encoder alone, which finetuning takes over."""
+        return EncoderConfig(
+            self.encoder, self.tubelet, self.patch, self.positions, self.class_token
+        )
 
     @property
     def patch_values(self) -> int:
         """P, the number of pixel values of a tubelet."""
-        return self.tubelet * self.patch**2 * 3
+        return self.video_encoder.patch_values
 
 
 @dataclasses.dataclass
@@ -132,14 +138,8 @@ class MaskedAutoencoder(nn.Module):
         visible_ids, hidden_ids = (
             ids.reshape(-1, ids.shape[-1]) for ids in (visible_ids, hidden_ids)
         )
-        encoded = VideoEncoder(
-            config.encoder,
-            compute,
-            self.grid,
-            config.positions,
-            config.class_token,
-            name="encoder",
-        )(visible, visible_ids, train)
+        encoder = VideoEncoder(config.video_encoder, compute, self.grid, name="encoder")
+        encoded = encoder(visible, visible_ids, train)
         encoded = encoded[:, -visible_ids.shape[1] :]
 
         def decode(decoder: TransformerConfig, outputs: int, name: str) -> jax.Array:

@@ -1,4 +1,6 @@
-"""The student: a video ViT that sees only the tokens it is given."""
+"""The encoder: a ViT over the tubelets of a clip, or over the patches of single frames."""
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,8 @@ from surgvista_jax.models.layers import (
 )
 from surgvista_jax.models.positions import TABLES
 
+LEARNED = "learned"
+
 # width, depth and heads by name (ViT-S, -B, -L, -H).
 SIZES = {
     "small": {"width": 384, "depth": 12, "heads": 6},
@@ -23,6 +27,46 @@ SIZES = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class EncoderConfig:
+    """What decides an encoder's parameters: the same for the student, baselines and the teacher.
+
+    Attributes:
+        transformer: sizes of the stack of blocks.
+        tubelet: frames per token; 1 is an image model, whose patches are single frames'.
+        patch: pixels per side of a token.
+        positions: "separable" or "flat", fixed sine tables of the whole clip; or "learned", one
+            table of a frame's patches that every frame shares.
+        class_token: prepends a learned token.
+        class_position: a learned position of the class token; without one it has none.
+        norm: a layer norm after the last block.
+    """
+
+    transformer: TransformerConfig
+    tubelet: int = 2
+    patch: int = 16
+    positions: str = "separable"
+    class_token: bool = False
+    class_position: bool = False
+    norm: bool = True
+
+    def __post_init__(self):
+        if self.positions not in (*TABLES, LEARNED):
+            known = ", ".join((*TABLES, LEARNED))
+            raise ValueError(f"positions {self.positions!r} is not one of {known}")
+        if self.tubelet < 1 or self.patch < 1:
+            raise ValueError("tubelet and patch must be positive")
+        if self.class_position and not self.class_token:
+            raise ValueError("class_position is the position of a class token: it needs one")
+        if self.positions in TABLES:  # refuses widths that it cannot code
+            TABLES[self.positions]((1, 1, 1), self.transformer.width)
+
+    @property
+    def patch_values(self) -> int:
+        """P, the number of pixel values of a token."""
+        return self.tubelet * self.patch**2 * 3
+
+
 def patch_kernel_init(key: jax.Array, shape: tuple[int, int], dtype=jnp.float32) -> jax.Array:
     """Uniform within 1/sqrt(P), as convolutions start in the method's reference: [P, D]."""
     bound = shape[0] ** -0.5
@@ -30,48 +74,59 @@ def patch_kernel_init(key: jax.Array, shape: tuple[int, int], dtype=jnp.float32)
 
 
 class VideoEncoder(nn.Module):
-    """Embeds tubelets, adds their positions, and runs the blocks and a final norm.
+    """Embeds tubelets, adds their positions, and runs the blocks and, if asked for, a final norm.
 
     Attributes:
-        config: sizes of the transformer.
+        config: what its parameters are.
         compute: how it is computed.
-        grid: tokens along (t, h, w) of the whole clip.
-        positions: form of the fixed position table, "separable" or "flat".
-        class_token: prepends a learned token without a position.
+        grid: tokens along (t, h, w) of the whole clip; (1, h, w) for single frames.
     """
 
-    config: TransformerConfig
+    config: EncoderConfig
     compute: ComputeConfig
     grid: tuple[int, int, int]
-    positions: str = "separable"
-    class_token: bool = False
 
     @nn.compact
-    def __call__(self, patches: jax.Array, ids: jax.Array, train: bool) -> jax.Array:
-        """Encodes some tokens of a clip.
+    def __call__(self, patches: jax.Array, ids: jax.Array | None, train: bool) -> jax.Array:
+        """Encodes some tokens of a clip, or all of them.
 
         Args:
             patches: [B, V, P] normalised pixels of the tokens to be seen.
-            ids: int32 [B, V], their places in the grid.
+            ids: int32 [B, V], their places in the grid; None: all N, in order.
             train: asks for drop path and for gradients.
 
         Returns:
             [B, V, D], or [B, 1 + V, D] with a class token.
         """
-        dtype = jnp.dtype(self.compute.dtype)
+        config, dtype = self.config, jnp.dtype(self.compute.dtype)
+        width = config.transformer.width
         x = Linear(
-            self.config.width,
+            width,
             ("patch", "embed"),
             dtype,
             kernel_init=patch_kernel_init,
             name="patch_embedding",
         )(patches)
-        positions = jnp.asarray(TABLES[self.positions](self.grid, self.config.width), dtype)
-        x = x + positions[ids]
-        if self.class_token:
-            init = nn.with_logical_partitioning(token_initializer(), (None,))
-            token = self.param("class_token", init, (self.config.width,)).astype(dtype)
-            token = jnp.broadcast_to(token, (x.shape[0], 1, self.config.width))
+        positions = self._positions().astype(dtype)
+        x = x + (positions[None] if ids is None else positions[ids])
+        if config.class_token:
+            token = self._token("class_token")
+            if config.class_position:
+                token = token + self._token("class_position")
+            token = jnp.broadcast_to(token.astype(dtype), (x.shape[0], 1, width))
             x = jnp.concatenate([token, x], axis=1)
-        x = Transformer(self.config, self.compute, name="transformer")(x, train)
-        return layer_norm(dtype, "norm")(x)
+        x = Transformer(config.transformer, self.compute, name="transformer")(x, train)
+        return layer_norm(dtype, "norm")(x) if config.norm else x
+
+    def _positions(self) -> jax.Array:
+        """The table of the whole clip, float32 [N, D]."""
+        t, h, w = self.grid
+        width = self.config.transformer.width
+        if self.config.positions in TABLES:
+            return jnp.asarray(TABLES[self.config.positions](self.grid, width))
+        init = nn.with_logical_partitioning(token_initializer(), (None, None))
+        return jnp.tile(self.param("positions", init, (h * w, width)), (t, 1))
+
+    def _token(self, name: str) -> jax.Array:
+        init = nn.with_logical_partitioning(token_initializer(), (None,))
+        return self.param(name, init, (self.config.transformer.width,))
