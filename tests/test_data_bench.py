@@ -5,10 +5,12 @@ import json
 
 import footage
 import pytest
-from test_pipeline import make_dataset
+from test_pipeline import LENGTHS, make_dataset
 
 from surgvista_jax.__main__ import main
-from surgvista_jax.data.manifest import Dataset, Video, write_dataset
+from surgvista_jax.data import bench, labelled
+from surgvista_jax.data.augment import AugmentConfig
+from surgvista_jax.data.manifest import Dataset, Video, read_dataset, write_dataset
 from surgvista_jax.data.process_tree import held_mib, used_seconds
 
 SMALL = ["--num-frames=4", "--stride=2", "--size=32", "--batch-size=4", "--seconds=0.2"]
@@ -64,6 +66,53 @@ def test_table_of_records_and_of_video_files(folder, tmp_path, capsys):
     assert main(command) == 0
     table = capsys.readouterr().out
     assert "VideoFile" in table and "decode" in table
+
+
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_finetuning_is_measured_on_any_dataset(folder, kind, capsys):
+    """Also where videos have no labels; beside what is measured of pretraining anyway."""
+    dataset = read_dataset(folder)
+    first, *others = dataset.videos
+    labels = tuple(() if kind == "multi" else 0 for _ in range(first.num_frames))
+    videos = (
+        dataclasses.replace(first, labels=labels),
+        *(dataclasses.replace(video, labels=None) for video in others),
+    )
+    write_dataset(dataclasses.replace(dataset, label_kind=kind, videos=videos))
+    options = [*SMALL, "--workers", "0", "1", "--finetune"]
+    assert main(["data", "bench", str(folder), *options, "--json"]) == 0
+    rates = {rate["name"]: rate for rate in json.loads(capsys.readouterr().out)["rates"]}
+    kinds = [name.split(",")[0] for name in rates]
+    assert kinds[3:] == [
+        *("masks", "augment (finetuning)", "floor: decode"),
+        *("loader", "loader", "finetuning", "finetuning"),
+    ]
+    one = rates["finetuning, 1 worker"]
+    floor = rates["floor: decode, crop, resize"]["clips_per_second"]
+    assert one["of_floor"] == pytest.approx(one["clips_per_second"] / floor)
+    assert one["frames_per_second"] == pytest.approx(4 * one["clips_per_second"])
+    assert rates["augment (finetuning)"]["clips_per_second"] > one["clips_per_second"] / 3
+
+
+def test_finetuning_is_augmented_in_full(folder, monkeypatch):
+    """What is measured are the recipe's batches: operations, crop and flip for every clip."""
+    augmented, asked = [], []
+
+    def augment_clip(rng, frames, config, out):
+        augmented.append(config)
+        out[:] = 0
+
+    def finetune_batches(dataset, *arguments, **keywords):
+        asked.append(dataset)
+        return labelled.finetune_batches(dataset, *arguments, **keywords)
+
+    monkeypatch.setattr(labelled, "augment_clip", augment_clip)
+    monkeypatch.setattr(bench, "finetune_batches", finetune_batches)
+    assert main(["data", "bench", str(folder), *SMALL, "--workers=0", "--finetune"]) == 0
+    assert len(augmented) >= 32 and set(augmented) == {AugmentConfig()}
+    assert AugmentConfig().randaugment.operations == 4
+    (dataset,) = asked
+    assert [len(video.labels) for video in dataset.videos] == list(LENGTHS)
 
 
 def test_mistakes_are_one_line(folder, capsys):

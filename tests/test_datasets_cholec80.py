@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from convert_run import REAL, convert, labels, refusal, run, write
 
-from surgvista_jax.data.datasets.cholec80 import PHASES, VIDEOS, read, read_phases
+from surgvista_jax.data.datasets.cholec80 import PHASES, SPLITS, VIDEOS, read, read_phases
 from surgvista_jax.data.decode import open_frames
 
 
@@ -97,7 +97,11 @@ def test_a_missing_label_file_and_an_empty_folder_are_named(source, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "videos/video01 or" in refusal("cholec80", empty, tmp_path / "out")
-    assert "no such dataset" in refusal("cholec81", source, tmp_path / "out")
+    message = refusal("cholec81", source, tmp_path / "out")
+    assert "no such dataset; did you mean cholec80" in message
+    message = refusal("multibypass140", source, tmp_path / "out")
+    assert message.endswith("did you mean multibypass140-phases or multibypass140-steps?")
+    assert "see `surgvista data list`" in refusal("thyroid", source, tmp_path / "out")
 
 
 def test_labels_at_another_rate_are_a_problem(tmp_path):
@@ -177,3 +181,12 @@ def test_real_labels_have_the_published_seconds(tmp_path):
     official = write(tmp_path / "v.txt", gzip.decompress(packed.read_bytes()).decode())
     moments = np.arange(3104)
     assert read_phases(official).at(moments) == tracks["video41"].at(moments)
+
+
+def test_real_splits_of_32_8_40_videos():
+    folder = REAL / "cholec80_phases_1fps" / "splits"
+    if not folder.is_dir():
+        pytest.skip("no real labels beside the checkout")
+    for split in ("train", "val", "test"):
+        _, *lines = (folder / f"{split}.csv").read_text().split()
+        assert tuple(line.split("-")[0] for line in lines) == SPLITS[f"32-8-40/{split}"]

@@ -75,6 +75,8 @@ def test_endoscapes_in_both_forms(tmp_path, name, expected):
     assert labels(dataset) == expected
     assert dataset.splits == {"train": ("1", "2"), "val": ("121",), "test": ("162",)}
     assert "frames without a rating are unlabelled" in said
+    # Frames of the official files are a second apart, rated ones 5: the same frames either way.
+    assert "is clip.stride=20 here" in said
     assert "labels of 2: no frame has a label" in said
     write(path, 'vid,frame,avg_cvs\n1,975,"[0.3, 2.0, 1.0]"\n')
     message = refusal(name, tmp_path / "e", tmp_path / "again")

@@ -80,6 +80,23 @@ def test_splits_of_a_scheme_share_no_video_and_are_whole():
     assert (sizes["rdv/train"], sizes["rdv/val"], sizes["rdv/test"]) == (35, 5, 10)
 
 
+def test_training_videos_are_those_that_the_authors_name():
+    """Their lists, written out; ours are what validation and test leave."""
+    # fmt: off
+    challenge = (
+        1, 15, 26, 40, 52, 79, 2, 27, 43, 56, 66, 4, 22, 31, 47, 57, 68, 23, 35, 48, 60, 70, 13,
+        25, 49, 62, 75, 8, 12, 29, 50, 78, 6, 51, 10, 73, 14, 32, 80, 42,
+    )
+    rendezvous = (
+        1, 15, 26, 40, 52, 65, 79, 2, 18, 27, 43, 56, 66, 92, 4, 22, 31, 47, 57, 68, 96, 5, 23, 35,
+        48, 60, 70, 103, 13, 25, 36, 49, 62, 75, 110,
+    )
+    # fmt: on
+    splits = cholect50.splits()
+    assert set(splits["train"]) == set(cholect50.ids(*challenge))
+    assert set(splits["rdv/train"]) == set(cholect50.ids(*rendezvous))
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [

@@ -3,19 +3,35 @@
 import dataclasses
 import json
 import sys
+from pathlib import Path
 
 import footage
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from test_pipeline import assert_same, batches
-from tfds_folder import IMAGE, INTEGER, TEXT, VIDEO, features_dict, jpeg, sequence, write_tfds
+from tfds_folder import (
+    IMAGE,
+    INTEGER,
+    TEXT,
+    VIDEO,
+    class_label,
+    features_dict,
+    jpeg,
+    sequence,
+    write_tfds,
+)
 
 from surgvista_jax.data import tfds as tfds_folders
+from surgvista_jax.data.augment import AugmentConfig
+from surgvista_jax.data.clips import ClipConfig
 from surgvista_jax.data.decode import open_frames
+from surgvista_jax.data.labelled import finetune_batches
 from surgvista_jax.data.manifest import read_dataset, write_dataset
 from surgvista_jax.data.pipeline import LoaderConfig
 from surgvista_jax.errors import UserError
+
+TINY = Path(__file__).parent / "data" / "tiny_tfds"  # as TFDS prepared it
 
 
 def video_folder(folder, feature=VIDEO):
@@ -51,6 +67,38 @@ def read(dataset, video):
     return open_frames(dataset.folder, entry).read(np.arange(entry.num_frames))
 
 
+def test_a_folder_that_tfds_has_prepared():
+    """Videos of 5, 3 and 9 frames that tell 0, 16 and 32 on, shuffled; and one without a label."""
+    dataset = read_dataset(TINY)
+    assert (dataset.name, dataset.task) == ("tiny_tfds", "action")
+    assert dataset.classes == ("cutting", "suturing")
+    assert {split: len(ids) for split, ids in dataset.splits.items()} == {"train": 3, "test": 1}
+    told = {}
+    for video in dataset.videos:
+        frames, unreadable = read(dataset, video.video)
+        assert not unreadable.any()
+        told[footage.numbers(frames)[0]] = footage.numbers(frames), video.labels
+    assert told == {
+        0: (list(range(5)), (0,) * 5),
+        16: (list(range(16, 19)), (1,) * 3),
+        32: (list(range(32, 41)), (0,) * 9),
+        48: ([48, 49], (-1, -1)),
+    }
+    assert "tensorflow" not in sys.modules
+
+
+def test_what_tests_write_is_what_tfds_writes(tmp_path):
+    def example(first, count, label):
+        return {"video": [jpeg(first + k) for k in range(count)], "label": label}
+
+    train = [example(16, 3, 1), example(32, 9, 0), example(0, 5, 0)]
+    splits = {"train": [train], "test": [[example(48, 2, -1)]]}
+    write_tfds(tmp_path / "toy", {"label": class_label(2), "video": VIDEO}, splits)
+    (tmp_path / "toy" / "label.labels.txt").write_text("cutting\nsuturing\n")
+    theirs, ours = read_dataset(TINY), read_dataset(tmp_path / "toy")
+    assert dataclasses.replace(ours, folder=theirs.folder, name=theirs.name) == theirs
+
+
 @pytest.mark.parametrize("feature", [VIDEO, sequence(IMAGE)])
 def test_examples_of_a_video_feature_are_videos(tmp_path, feature):
     dataset = read_dataset(video_folder(tmp_path / "toy/1.0.0", feature))
@@ -68,6 +116,48 @@ def test_images_are_found_in_sequences_of_steps(tmp_path):
     examples = [{"steps/camera": [jpeg(k) for k in range(4)]}]
     dataset = read_dataset(write_tfds(tmp_path / "toy", {"steps": steps}, {"train": [examples]}))
     assert footage.numbers(read(dataset, "train/000000")[0]) == [0, 1, 2, 3]
+
+
+def test_labels_of_frames_are_phases(tmp_path):
+    """Of a sequence beside that of the images, and of frames that are examples of their own."""
+    steps = sequence(features_dict({"camera": IMAGE, "label": class_label(3)}))
+    example = {"steps/camera": [jpeg(k) for k in range(4)], "steps/label": [0, 0, 2, -1]}
+    dataset = read_dataset(write_tfds(tmp_path / "toy", {"steps": steps}, {"train": [[example]]}))
+    assert (dataset.task, dataset.classes) == ("phase", ("0", "1", "2"))
+    assert dataset.videos[0].labels == (0, 0, 2, -1)
+    features = {"image": IMAGE, "video": TEXT, "frame": INTEGER, "label": class_label(3)}
+    examples = [
+        {"image": jpeg(k), "video": b"a", "frame": k, "label": k // 2} for k in (2, 5, 0, 3, 1, 4)
+    ]
+    dataset = read_dataset(write_tfds(tmp_path / "frames", features, {"train": [examples]}))
+    assert dataset.task == "phase" and dataset.videos[0].labels == (0, 0, 1, 1, 2, 2)
+    with finetune_batches(
+        dataset,
+        ClipConfig(num_frames=2, stride=1, size=32),
+        AugmentConfig(),
+        LoaderConfig(threads=1, buffer=1),
+        batch_size=6,
+        seed=0,
+        rows=np.arange(6),
+        start_step=0,
+        num_steps=1,
+    ) as loader:
+        (batch,) = loader
+    np.testing.assert_array_equal(batch["label"], batch["frame"] // 2)
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ([0, 1, 1], r"example 0 of 'train': 3 values of 'label', 4 frames"),
+        ([0, 1, 2, 1], r"example 0 of 'train': 'label' is not from -1 to 1"),
+    ],
+)
+def test_labels_that_fit_no_frames_are_named(tmp_path, label, said):
+    features = {"video": VIDEO, "label": sequence(class_label(2))}
+    example = {"video": [jpeg(k) for k in range(4)], "label": label}
+    with pytest.raises(UserError, match=said):
+        read_dataset(write_tfds(tmp_path / "toy", features, {"train": [[example]]}))
 
 
 def test_shuffled_images_become_videos_in_order(tmp_path):

@@ -1,6 +1,7 @@
-"""How do tests come by a prepared TFDS folder? By hand, since building one needs TensorFlow.
+"""How do tests come by TFDS folders of every kind? By hand, since preparing one needs TensorFlow.
 
-An ArrayRecord file is 128 KiB at least, most of it empty; so it is written when it is needed.
+One that TFDS has prepared is in `tests/data/tiny_tfds`. An ArrayRecord file is 128 KiB at least,
+most of it empty; so the others are written when they are needed.
 """
 
 import json
@@ -27,6 +28,13 @@ VIDEO = {
         "encodingFormat": "jpeg",
     },
 }
+
+
+def class_label(num_classes: int) -> dict:
+    return {
+        "pythonClassName": f"{_FEATURES}.class_label_feature.ClassLabel",
+        "classLabel": {"numClasses": str(num_classes)},
+    }
 
 
 def sequence(feature: dict) -> dict:
@@ -77,8 +85,7 @@ def _serialize(values: dict) -> bytes:
     example = tf_example_pb2.Example()
     for key, value in values.items():
         feature = example.features.feature[key]
-        if isinstance(value, int):
-            feature.int64_list.value.append(value)
-        else:
-            feature.bytes_list.value.extend(value if isinstance(value, list) else [value])
+        values = value if isinstance(value, list) else [value]
+        kind = feature.int64_list if isinstance(values[0], int) else feature.bytes_list
+        kind.value.extend(values)
     return example.SerializeToString()

@@ -9,30 +9,34 @@ with nothing around it. `of the floor` is what a loader gives for each core that
 import argparse
 import json
 import statistics
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from surgvista_jax.data.augment import Crop, crop_box, multi_scale_crop
-from surgvista_jax.data.clips import ClipConfig, ClipIndex, clip_frame_ids
+from surgvista_jax.data.augment import AugmentConfig
+from surgvista_jax.data.clips import ClipConfig
 from surgvista_jax.data.decode import open_frames
-from surgvista_jax.data.frames import EncodedFrames, Frames, decode_image
+from surgvista_jax.data.labelled import finetune_batches
 from surgvista_jax.data.loader import BatchLoader, LoaderConfig
 from surgvista_jax.data.manifest import Dataset, read_dataset
-from surgvista_jax.data.masking import MASKS, MaskConfig
+from surgvista_jax.data.masking import MaskConfig
 from surgvista_jax.data.pipeline import pretrain_batches
-from surgvista_jax.data.process_tree import used_seconds, watched_memory
+from surgvista_jax.data.process_tree import watched_memory
+from surgvista_jax.data.stages import (
+    augmentation_speed,
+    draw_clips,
+    floor_speed,
+    repeated_speed,
+    stage_speeds,
+    token_grid,
+)
 from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
 
 # Clips a second that one H200 takes in pretraining: the loader should give more.
 APPETITE = 400
-_TUBELET, _PATCH = 2, 16
-_MEASURED_CLIPS = 64
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,6 @@ class Rate:
     memory_mib: float | None = None
 
 
-@dataclass(frozen=True)
-class _Clip:
-    frames: Frames
-    frame_ids: list[int]  # distinct
-    crop: Crop
-
-
 def bench(
     dataset: Dataset,
     clip: ClipConfig,
@@ -71,6 +68,7 @@ def bench(
     *,
     batch_size: int,
     seconds: float,
+    finetune: bool = False,
     seed: int = 0,
 ) -> list[Rate]:
     """Measures stages, floor and loaders.
@@ -79,47 +77,43 @@ def bench(
         workers: numbers of worker processes; 0 = as many threads as there are cores.
         batch_size: clips of a batch.
         seconds: how long each loader, and the floor before and after them, is measured.
+        finetune: measures finetuning batches too, with all of their augmentation on the host;
+            videos without labels get one.
 
     Raises:
         UserError: frames are not readable, or settings do not fit the dataset.
     """
     cv2.setNumThreads(0)
     cores = available_cores()
-
-    def open_loader(loader: LoaderConfig) -> BatchLoader:
-        side = clip.size // _PATCH
-        return pretrain_batches(
-            dataset,
-            clip,
-            MaskConfig(),
-            loader,
-            grid=(clip.num_frames // _TUBELET, side, side),
-            batch_size=batch_size,
-            seed=seed,
-            rows=np.arange(batch_size),
-            start_step=0,
-            num_steps=10**9,
-        )
-
-    clips = _draw_clips(dataset, clip, seed)
-    rates = _stage_rates(clips, clip)
-    floors = [_floor(clips, clip, seconds / 2)]
+    clips = draw_clips(dataset, clip, seed)
+    speeds = stage_speeds(clips, clip)
+    openers = {"loader": _open_pretraining}
+    if finetune:
+        speeds["augment (finetuning)"] = augmentation_speed(clips, clip, AugmentConfig())
+        openers["finetuning"] = _open_finetuning
+        dataset = with_labels(dataset)
+    rates = [Rate(stage, speed, speed * clip.num_frames) for stage, speed in speeds.items()]
+    floors = [floor_speed(clips, clip, seconds / 2)]
     loaders = []
-    for number in workers:
-        threads = cores if number == 0 else 1
-        config = LoaderConfig(workers=number, threads=threads, buffer=2)
-        with watched_memory() as peak, open_loader(config) as batches:
-            speed = _loader_speed(batches, batch_size, seconds)
-        loaders.append((number or threads, number, speed, peak[0]))
-    floors.append(_floor(clips, clip, seconds / 2))
+    for kind, open_loader in openers.items():
+        for number in workers:
+            threads = cores if number == 0 else 1
+            config = LoaderConfig(workers=number, threads=threads, buffer=2)
+            with (
+                watched_memory() as peak,
+                open_loader(dataset, clip, config, batch_size, seed) as batches,
+            ):
+                speed = _loader_speed(batches, batch_size, seconds)
+            loaders.append((kind, number or threads, number, speed, peak[0]))
+    floors.append(floor_speed(clips, clip, seconds / 2))
     floor, floor_of_core = map(statistics.mean, zip(*floors, strict=True))
     name = "floor: decode, crop, resize"
     rates.append(Rate(name, floor, floor * clip.num_frames, floor_of_core))
-    for parallel, number, (clips_per_second, of_core), memory in loaders:
+    for kind, parallel, number, (clips_per_second, of_core), memory in loaders:
         name = f"{number} worker{'s' * (number > 1)}" if number else f"{parallel} threads"
         rates.append(
             Rate(
-                f"loader, {name}",
+                f"{kind}, {name}",
                 clips_per_second,
                 clips_per_second * clip.num_frames,
                 of_core,
@@ -130,99 +124,52 @@ def bench(
     return rates
 
 
-def _draw_clips(dataset: Dataset, clip: ClipConfig, seed: int) -> list[_Clip]:
-    """Random clips of the dataset, with a random crop each."""
-    index = ClipIndex([video.num_frames for video in dataset.videos])
-    rng = np.random.default_rng(seed)
-    clips, places = [], dataset.places()
-    for _ in range(_MEASURED_CLIPS):
-        number, last = index[int(rng.integers(len(index)))]
-        frames = open_frames(*places[number])
-        frame_ids = clip_frame_ids(last, clip.num_frames, clip.stride)
-        clips.append(_Clip(frames, list(dict.fromkeys(frame_ids.tolist())), multi_scale_crop(rng)))
-    return clips
+def with_labels(dataset: Dataset) -> Dataset:
+    """The dataset with a label, in memory, for every frame of videos that have none.
+
+    Which label it is costs nothing: so any dataset can be measured.
+    """
+    label = () if dataset.label_kind == "multi" else 0
+    videos = tuple(
+        replace(video, labels=(label,) * video.num_frames) if video.labels is None else video
+        for video in dataset.videos
+    )
+    return replace(dataset, videos=videos)
 
 
-def _stage_rates(clips: list[_Clip], config: ClipConfig) -> list[Rate]:
-    """Each stage alone, on one core; video files are read and decoded in one."""
-    times = dict.fromkeys(("read", "decode", "crop and resize", "masks"), 0.0)
-    out = np.empty((config.size, config.size, 3), np.uint8)
-    grid = (config.num_frames // _TUBELET, *[config.size // _PATCH] * 2)
-    rng = np.random.default_rng(0)
-    for clip in clips:
-        start = time.perf_counter()
-        stored = list(_stored(clip))
-        read = time.perf_counter()
-        images = list(_decoded(clip, stored))
-        decoded = time.perf_counter()
-        for image in images:
-            _crop_and_resize(image, clip.crop, out)
-        resized = time.perf_counter()
-        MASKS["tube"](rng, grid, MaskConfig().ratio)
-        masked = time.perf_counter()
-        for stage, began, ended in (
-            ("read", start, read),
-            ("decode", read, decoded),
-            ("crop and resize", decoded, resized),
-            ("masks", resized, masked),
-        ):
-            times[stage] += ended - began
-    count = len(clips)
-    return [
-        Rate(stage, count / spent, count / spent * config.num_frames)
-        for stage, spent in times.items()
-        if spent
-    ]
+def _open_pretraining(
+    dataset: Dataset, clip: ClipConfig, loader: LoaderConfig, batch_size: int, seed: int
+) -> BatchLoader:
+    return pretrain_batches(
+        dataset,
+        clip,
+        MaskConfig(),
+        loader,
+        grid=token_grid(clip),
+        **_endless(batch_size, seed),
+    )
 
 
-def _stored(clip: _Clip) -> Iterator[bytes | None]:
-    """The image files of a clip; none of a video file."""
-    if isinstance(clip.frames, EncodedFrames):
-        yield from clip.frames.encoded(clip.frame_ids)
+def _open_finetuning(
+    dataset: Dataset, clip: ClipConfig, loader: LoaderConfig, batch_size: int, seed: int
+) -> BatchLoader:
+    return finetune_batches(dataset, clip, AugmentConfig(), loader, **_endless(batch_size, seed))
 
 
-def _decoded(clip: _Clip, stored: list[bytes | None]) -> Iterator[np.ndarray]:
-    """The readable images of a clip, from memory where they are image files."""
-    images = map(decode_image, stored) if stored else clip.frames.images(clip.frame_ids)
-    return (image for image in images if image is not None)
-
-
-def _crop_and_resize(image: np.ndarray, crop: Crop, out: np.ndarray) -> None:
-    box = crop_box(crop, *image.shape[:2])
-    part = image[box.top : box.top + box.height, box.left : box.left + box.width]
-    cv2.resize(part, out.shape[1::-1], dst=out, interpolation=cv2.INTER_LINEAR)
-
-
-def _floor(clips: list[_Clip], config: ClipConfig, seconds: float) -> tuple[float, float]:
-    """The speed of decoding, cropping and resizing alone, frame after frame, on one core."""
-    stored = [list(_stored(clip)) for clip in clips]
-    out = np.empty((config.size, config.size, 3), np.uint8)
-
-    def run(count: int) -> None:
-        for clip, data in zip(clips[:count], stored, strict=False):
-            for image in _decoded(clip, data):
-                _crop_and_resize(image, clip.crop, out)
-
-    run(4)
-    return _repeat(lambda: run(len(clips)), len(clips), seconds)
+def _endless(batch_size: int, seed: int) -> dict:
+    return {
+        "batch_size": batch_size,
+        "seed": seed,
+        "rows": np.arange(batch_size),
+        "start_step": 0,
+        "num_steps": 10**9,
+    }
 
 
 def _loader_speed(batches: BatchLoader, batch_size: int, seconds: float) -> tuple[float, float]:
     for _ in range(8):  # until what was prefetched is used up
         next(batches)
-    return _repeat(lambda: next(batches), batch_size, seconds)
-
-
-def _repeat(run: Callable[[], object], count: int, seconds: float) -> tuple[float, float]:
-    """Runs for so long; returns `count` times the runs a second, and a second of processor time."""
-    start, used, runs = time.perf_counter(), used_seconds(), 0
-    while True:
-        run()
-        runs += 1
-        spent = time.perf_counter() - start
-        if spent >= seconds:
-            # The kernel counts processor time in hundredths of a second.
-            return count * runs / spent, count * runs / max(used_seconds() - used, 0.01)
+    return repeated_speed(lambda: next(batches), batch_size, seconds)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -237,11 +184,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[0, 1, 2],
         help="numbers of worker processes; 0 = threads, one a core (0 1 2)",
     )
+    parser.add_argument(
+        "--finetune",
+        action="store_true",
+        help="measure finetuning batches too, with the recipe's full augmentation; frames without "
+        "labels count as labelled",
+    )
     parser.add_argument("--batch-size", type=int, default=32, help="clips of a batch (%(default)d)")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each loader (%(default)g)")
-    for key in ("num_frames", "stride", "size"):
-        option = f"--{key.replace('_', '-')}"
-        parser.add_argument(option, type=int, default=getattr(default, key), help="%(default)d")
+    for key, what in (
+        ("num_frames", "frames of a clip"),
+        ("stride", "frames from one frame of a clip to the next"),
+        ("size", "pixels of a side of a clip"),
+    ):
+        option, value = f"--{key.replace('_', '-')}", getattr(default, key)
+        parser.add_argument(option, type=int, default=value, help=f"{what} (%(default)d)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -258,6 +215,7 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.workers,
         batch_size=arguments.batch_size,
         seconds=arguments.seconds,
+        finetune=arguments.finetune,
     )
     described = {
         "dataset": str(arguments.folder),

@@ -2,55 +2,60 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from surgvista_jax.data import decode
 from surgvista_jax.data.check_labels import schemes
 from surgvista_jax.data.check_report import Finding
+from surgvista_jax.data.decode import FRAME_NAME, open_frames
+from surgvista_jax.data.frames import EncodedFrames, Frames, decode_image
 from surgvista_jax.data.manifest import Dataset, Video
+from surgvista_jax.data.records import shard_faults
 from surgvista_jax.data.workers import available_cores
+from surgvista_jax.errors import UserError
 
 import cv2  # isort: skip  # after `decode`, which silences it
 
 NAMED = 5  # frames or videos that a finding names
 FROZEN_SHARE = 0.2  # of a video: repeated pictures beyond this are worth a word
 SHARED_SHARE = 0.1  # of a video: beyond this, two videos are the same recording
+_READ_AT_ONCE = 256  # frames that a thread holds in memory
 
 
 def scan_frames(dataset: Dataset) -> list[Finding]:
-    """Opens every frame once.
+    """Opens every frame once, where training would read it: in records, folders or video files.
 
-    Two frames are the same if all bytes of their files are.
+    Two frames are the same if all bytes of their images are; in video files, all their pixels.
     """
     findings, prints = [], {}
-    lost, frozen, elsewhere, seen = [], [], [], 0
+    lost, frozen, seen = [], [], 0
     total = sum(video.num_frames for video in dataset.videos)
     with (
         ThreadPoolExecutor(available_cores()) as threads,
         tqdm(total=total, unit="frame", desc="reading frames", delay=10) as bar,
     ):
-        for video in dataset.videos:
-            folder = dataset.folder / video.source
-            if not folder.is_dir():
-                elsewhere.append(video.video)
+        for folder, video in dataset.places():
+            try:
+                frames = open_frames(folder, video)
+            except UserError as error:  # records of another version of the video
+                findings.append(Finding("error", "frames", str(error)))
                 continue
-            paths = [folder / decode.FRAME_NAME.format(i) for i in range(video.num_frames)]
-            marks = np.array(list(threads.map(_fingerprint, paths)), np.uint64)
-            bar.update(len(paths))
+            parts = _parts(video.num_frames)
+            marks = np.concatenate(list(threads.map(partial(_fingerprints, frames), parts)))
+            bar.update(len(marks))
             seen += len(marks)
-            lost += [f"{video.source}/{paths[i].name}" for i in np.flatnonzero(marks == 0)]
+            lost += [f"{video.video} frame {i}" for i in np.flatnonzero(marks == 0)]
             repeats = np.mean(marks[1:] == marks[:-1]) if len(marks) > 1 else 0.0
             if repeats > FROZEN_SHARE:
                 frozen.append(f"{video.video} ({repeats:.0%})")
             prints[video.video] = np.unique(marks[marks != 0])
-            findings += _surplus(folder, video)
-    if elsewhere:
-        text = f"{len(elsewhere)} videos are no folders of frames, not opened: {_name(elsewhere)}"
-        findings.append(Finding("note", "frames", text))
+            findings += _surplus(folder / video.source, video)
+    findings += [Finding("error", "frames", fault) for fault in shard_faults(dataset.folder)]
     if lost:
         text = f"{len(lost)} of {seen:,} frames cannot be read: {_name(lost)}"
         findings.append(Finding("error", "frames", text))
@@ -62,17 +67,40 @@ def scan_frames(dataset: Dataset) -> list[Finding]:
     return findings + _twins(dataset, prints)
 
 
-def _fingerprint(path: Path) -> int:
-    """64 bits of a frame's file; 0 for one that cannot be read."""
-    if decode.read_image(path, cv2.IMREAD_REDUCED_GRAYSCALE_8) is None:
-        return 0
-    digest = hashlib.blake2b(path.read_bytes(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") or 1
+def _parts(num_frames: int) -> list[list[int]]:
+    """The frames of a video, divided among the threads."""
+    size = min(_READ_AT_ONCE, -(-num_frames // available_cores()))
+    firsts = range(0, num_frames, size)
+    return [list(range(first, min(first + size, num_frames))) for first in firsts]
+
+
+def _fingerprints(frames: Frames, frame_ids: list[int]) -> np.ndarray:
+    """64 bits of each frame, uint64; 0 for one that cannot be read."""
+    marks = []
+    for content in _contents(frames, frame_ids):
+        if content is None:
+            marks.append(0)
+            continue
+        digest = hashlib.blake2b(content, digest_size=8).digest()
+        marks.append(int.from_bytes(digest, "little") or 1)
+    return np.array(marks, np.uint64)
+
+
+def _contents(frames: Frames, frame_ids: list[int]) -> Iterator[bytes | None]:
+    """What makes each frame what it is; None for one that cannot be read."""
+    if not isinstance(frames, EncodedFrames):
+        for image in frames.images(frame_ids):
+            yield None if image is None else image.tobytes()
+        return
+    for data in frames.encoded(frame_ids):
+        # An eighth of the size shows as well whether an image can be decoded.
+        readable = decode_image(data, cv2.IMREAD_REDUCED_GRAYSCALE_8) is not None
+        yield data if readable else None
 
 
 def _surplus(folder: Path, video: Video) -> list[Finding]:
     """Frames beyond the last that the manifest knows: it was written for another extraction."""
-    if not os.path.exists(folder / decode.FRAME_NAME.format(video.num_frames)):
+    if not os.path.exists(folder / FRAME_NAME.format(video.num_frames)):
         return []
     names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(".jpg")]
     text = (

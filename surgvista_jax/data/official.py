@@ -154,8 +154,9 @@ def gather(
     if not found:
         first = next(iter(places.values()))
         raise UserError(
-            f"{folder}: none of the dataset's videos is there, such as {' or '.join(first)} (with "
-            "the ending of a video, or as a folder of frames)"
+            f"{folder}: none of the dataset's videos is there, such as {' or '.join(first[:2])} "
+            "(with the ending of a video, or as a folder of frames); `surgvista data list NAME` "
+            "shows the folder that is expected"
         )
     notes = []
     if missing:

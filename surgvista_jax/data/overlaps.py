@@ -7,6 +7,7 @@ is named by video; elsewhere only that it exists.
 import re
 
 from surgvista_jax.data.check_report import Finding
+from surgvista_jax.data.datasets import registry
 from surgvista_jax.data.manifest import Dataset
 
 # source_format -> (collection, pattern of the video id): the number is that of the operation.
@@ -20,11 +21,13 @@ COLLECTIONS = {
     "multibypass140-steps": ("gastric bypass", r"([BS]BP\d+)"),
     "bernbypass70": ("gastric bypass", r"([BS]BP\d+)"),
     "strasbypass70": ("gastric bypass", r"([BS]BP\d+)"),
+    "endoscapes": ("Endoscapes", r"(\d+)"),
+    "endoscapes-count": ("Endoscapes", r"(\d+)"),
 }
 # Pairs that are known to share operations, though not which.
 UNNAMED = (
     (
-        {"m2cai16", "m2cai16-pretraining"},
+        {"m2cai16"},
         {"cholec80", "cholect50", "cholect45", "cholec80-cvs"},
         "M2CAI16 and Cholec80 come partly from the same hospital and share operations",
     ),
@@ -55,8 +58,7 @@ def check_overlap(dataset: Dataset, pretraining: list[Dataset]) -> list[Finding]
     findings = []
     for other in pretraining:
         seen = {operation(other, video.video) for video in other.videos} - {None}
-        same = dataset.source_format == other.source_format
-        own = {video.video for video in other.videos} if same else set()
+        own = {video.video for video in other.videos} if _number_alike(dataset, other) else set()
         for split, ids in dataset.splits.items():
             if split.rpartition("/")[2] == "train":
                 continue
@@ -77,3 +79,14 @@ def check_overlap(dataset: Dataset, pretraining: list[Dataset]) -> list[Finding]
         text = f"no operation of validation or test is known to be in {names}"
         findings.append(Finding("good", "leak", text))
     return findings
+
+
+def _number_alike(dataset: Dataset, other: Dataset) -> bool:
+    """Whether two videos of one id are the same one.
+
+    In a published dataset they are; ids of the user's own videos, such as `1`, mean nothing
+    elsewhere.
+    """
+    if dataset.source_format != other.source_format:
+        return False
+    return dataset.source_format in registry() or dataset.name == other.name

@@ -4,7 +4,8 @@ TensorFlow Datasets keeps its examples in ArrayRecord files beside `dataset_info
 `features.json`. A feature that is a sequence of images (`Video` among them) makes each example a
 video. A plain `Image` feature makes each example a frame: examples that agree in a feature `video`
 or `video_id` are one video, in the order of `frame` or `frame_id`; without these each example is a
-video of one frame. Labels are not read.
+video of one frame. A `ClassLabel` called `label` is read: of an example, or of each frame of a
+sequence. A dataset with one label a video is taken for actions, any other for phases.
 
 The `Video` feature itself cannot be made without TensorFlow, so that the images are taken from the
 examples as they are stored. A sequence lies in one record: a clip costs reading all of its bytes.
@@ -86,25 +87,30 @@ def find_tfds(folder: Path, source: str, num_frames: int) -> TfdsFrames | None:
 
 
 def read_tfds(folder: Path) -> "Dataset":
-    """The folder as a dataset without labels; reads every example once, decodes none.
+    """The folder as a dataset; reads every example once, decodes none.
 
     Raises:
-      UserError: it is no ArrayRecord folder, has no images, or an example cannot be read.
+      UserError: it is no ArrayRecord folder, has no images, or an example cannot be read, or has
+        other labels than one a frame.
     """
     from surgvista_jax.data.manifest import Dataset, Video  # which itself calls this
 
     folder = Path(folder)
     feature = _image_feature(folder)
+    label = _label_feature(folder, feature)
     info = _info(folder)
-    listed = {split: _list_split(folder, split, feature) for split in info.splits}
+    listed = {split: _list_split(folder, split, feature, label) for split in info.splits}
     videos = tuple(Video(*entry) for entries in listed.values() for entry in entries)
     if not videos:
         raise UserError(f"{folder}: no example in any of its splits")
+    task = "none"
+    if label is not None:
+        task = "action" if all(len(set(video.labels)) == 1 for video in videos) else "phase"
     return Dataset(
         folder=folder,
         name=info.name,
-        task="none",
-        classes=(),
+        task=task,
+        classes=() if label is None else label.classes,
         label_kind="single",
         fps=_FPS,
         splits={split: tuple(entry[0] for entry in entries) for split, entries in listed.items()},
@@ -125,35 +131,56 @@ class _ImageFeature:
     siblings: frozenset[str]
 
 
+@dataclass(frozen=True)
+class _LabelFeature:
+    """Where in an example its label is, or with `sequence` those of its frames."""
+
+    key: str
+    sequence: bool
+    classes: tuple[str, ...]
+
+    def of(self, values: Any, num_frames: int, where: str) -> tuple[int, ...]:
+        """A label for each frame of an example; TFDS and we have -1 for none."""
+        labels = tuple(values[self.key].int64_list.value)
+        if len(labels) != (num_frames if self.sequence else 1):
+            raise UserError(f"{where}: {len(labels)} values of {self.key!r}, {num_frames} frames")
+        if not all(-1 <= label < len(self.classes) for label in labels):
+            raise UserError(f"{where}: {self.key!r} is not from -1 to {len(self.classes) - 1}")
+        return labels if self.sequence else labels * num_frames
+
+
 def _list_split(
-    folder: Path, split: str, feature: _ImageFeature
-) -> list[tuple[str, str, float, int]]:
-    """Video, source, frame rate and number of frames of each video of a split."""
+    folder: Path, split: str, feature: _ImageFeature, label: _LabelFeature | None
+) -> list[tuple[str, str, float, int, tuple[int, ...] | None]]:
+    """Video, source, frame rate, number of frames and labels of each video of a split."""
     examples = _examples(folder, split)
     video_key = next((key for key in _VIDEO_KEYS if key in feature.siblings), None)
     frame_key = next((key for key in _FRAME_KEYS if key in feature.siblings), None)
     videos, frames = [], {}
     for number in range(len(examples)):
+        where = f"{folder}: example {number} of {split!r}"
         try:
             values = _parse(examples[number])
         except (OSError, RuntimeError, ValueError) as error:
             text = str(error).split("\n")[0]
-            raise UserError(f"{folder}: example {number} of {split!r}: {text}") from None
+            raise UserError(f"{where}: {text}") from None
+        count = len(values[feature.key].bytes_list.value)
+        labels = None if label is None else label.of(values, count, where)
         if feature.sequence:
-            count = len(values[feature.key].bytes_list.value)
             source = f".#{split}[{number}]"
-            videos.append((f"{split}/{number:06d}", source, _FPS, count))
+            videos.append((f"{split}/{number:06d}", source, _FPS, count, labels))
             continue
         name = _value(values, video_key) if video_key else f"{number:06d}"
         place = _value(values, frame_key) if frame_key else number
-        frames.setdefault(name, []).append((place, number))
+        frames.setdefault(name, []).append((place, number, labels))
     for name, places in frames.items():
-        numbers = [number for _, number in sorted(places)]
+        _, numbers, labels = zip(*sorted(places), strict=True)
         named = ",".join(map(str, numbers))
-        if len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        if len(numbers) > 1 and numbers == tuple(range(numbers[0], numbers[-1] + 1)):
             named = f"{numbers[0]}:{numbers[-1] + 1}"
         source = f".#{split}[{named}]"
-        videos.append((f"{split}/{name}", source, _FPS, len(numbers)))
+        labels = None if label is None else tuple(each for (each,) in labels)
+        videos.append((f"{split}/{name}", source, _FPS, len(numbers), labels))
     return videos
 
 
@@ -217,29 +244,49 @@ def _examples(folder: Path, split: str) -> Any:
 @functools.lru_cache(maxsize=16)
 def _image_feature(folder: Path) -> _ImageFeature:
     """The feature that holds the frames: the first sequence of images, else the first image."""
-    path = Path(folder) / "features.json"
-    try:
-        features = json.loads(path.read_text(encoding="utf-8"))
-        found = list(_walk(features, "", False))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path}: not a description of TFDS features") from None
+    features, walked = _described(folder)
+    found = [(key, many) for key, kind, many, _ in walked if kind in ("Video", "Image")]
     if not found:
+        path = Path(folder) / "features.json"
         raise UserError(f"{path}: no feature in it is a video or an image")
     key, sequence = next((entry for entry in found if entry[1]), found[0])
     return _ImageFeature(key, sequence, frozenset(_features(features)))
+
+
+def _label_feature(folder: Path, image: _ImageFeature) -> _LabelFeature | None:
+    """The `ClassLabel` that is called `label`, for an example or for each of its frames."""
+    for key, kind, sequence, node in _described(folder)[1]:
+        if (
+            kind == "ClassLabel"
+            and key.rpartition("/")[2] == "label"
+            and sequence <= image.sequence
+        ):
+            count = int(node["classLabel"]["numClasses"])
+            path = Path(folder) / f"{key.replace('/', '-')}.labels.txt"
+            names = path.read_text(encoding="utf-8").split("\n")[:count] if path.exists() else []
+            return _LabelFeature(key, sequence, tuple(names or map(str, range(count))))
+    return None
+
+
+def _described(folder: Path) -> tuple[dict, list[tuple[str, str, bool, dict]]]:
+    """What `features.json` says, and of each image and label in it what `_walk` tells."""
+    path = Path(folder) / "features.json"
+    try:
+        features = json.loads(path.read_text(encoding="utf-8"))
+        return features, list(_walk(features, "", False))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path}: not a description of TFDS features") from None
 
 
 def _features(node: dict) -> dict:
     return node.get("featuresDict", node.get("content", {})).get("features", {})
 
 
-def _walk(node: dict, key: str, sequence: bool) -> Iterator[tuple[str, bool]]:
-    """Yields the key of each image feature below a node, and whether an example has many."""
+def _walk(node: dict, key: str, sequence: bool) -> Iterator[tuple[str, str, bool, dict]]:
+    """Yields key, kind, whether an example has many, and description of what is below a node."""
     kind = node.get("pythonClassName", node.get("type", "")).rsplit(".", 1)[-1]
-    if kind == "Video":
-        yield key, True
-    elif kind == "Image":
-        yield key, sequence
+    if kind in ("Video", "Image", "ClassLabel"):
+        yield key, kind, sequence or kind == "Video", node
     elif kind in ("Sequence", "Dataset"):
         yield from _walk(node["sequence"]["feature"], key, True)
     else:

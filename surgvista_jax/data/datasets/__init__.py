@@ -3,6 +3,7 @@
 A module defines `DATASET`, or `DATASETS` where the same files make several datasets.
 """
 
+import difflib
 import functools
 import importlib
 import pkgutil
@@ -32,5 +33,8 @@ def find(name: str) -> Official:
     """
     known = registry()
     if name not in known:
-        raise UserError(f"{name}: no such dataset; `surgvista data list` names {len(known)}")
+        near = [other for other in known if name and other.startswith(name)]
+        near = near or difflib.get_close_matches(name, known)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see `surgvista data list`"
+        raise UserError(f"{name}: no such dataset; {hint}")
     return known[name]

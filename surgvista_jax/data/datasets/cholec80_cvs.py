@@ -11,7 +11,7 @@ from surgvista_jax.data.sources import Remark
 from surgvista_jax.errors import UserError
 
 SCORES = tuple(f"score {score}" for score in range(6))
-HIGHEST = 6  # given, but so seldom that the method's authors leave these clips out
+HIGHEST = 6  # given, but the method's authors leave these clips out
 LAYOUT = """\
 SOURCE/
   videos/video01_1/*.png …      a folder of frames for each clip, one a second (or video01_1.mp4)

@@ -48,7 +48,11 @@ def read(folder: Path, form: str) -> Reading:
             recordings.append(Recording(source, labels, True, patient=f"endoscapes-{video}"))
     if not recordings:
         raise UserError(f"{folder / 'train'}: no frame VIDEO_FRAME.jpg in it")
-    notes = [Remark(str(metadata), "frames without a rating are unlabelled")]
+    text = (
+        "frames without a rating are unlabelled; those rated are 5 seconds apart, so that stride 4 "
+        "over them alone, as the method's authors take it, is clip.stride=20 here"
+    )
+    notes = [Remark(str(metadata), text)]
     if lacking:
         text = f"{len(lacking)} videos are not there and left out: {', '.join(lacking[:8])}"
         notes.append(Remark(str(folder), text))
