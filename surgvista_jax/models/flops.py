@@ -1,5 +1,6 @@
 """How much arithmetic a model needs: floating-point operations of its matrix products."""
 
+from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.image_vit import TeacherConfig
 from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
@@ -38,3 +39,18 @@ def teacher_flops(config: TeacherConfig, frames: int, height: int, width: int) -
     patches = (height // config.patch) * (width // config.patch)
     embedding = 2 * patches * config.patch**2 * 3 * config.transformer.width
     return frames * (embedding + transformer_flops(config.transformer, patches + 1))
+
+
+# Multiply-adds of one 224-pixel frame, counted in the models' papers.
+_CNN_MULTIPLY_ADDS = {"resnet50": 4.1e9, "efficientvit_m5": 0.52e9}
+
+
+def backbone_flops(config: BackboneConfig, num_frames: int, size: int) -> float:
+    """Operations of one forward pass over one clip of `num_frames` of `size` x `size` pixels."""
+    if config.encoder is None:
+        return 2 * _CNN_MULTIPLY_ADDS[config.architecture] * num_frames * (size / 224) ** 2
+    encoder = config.encoder
+    t, h, w = config.grid(num_frames, size, size)
+    tokens = t * h * w
+    embedding = 2 * tokens * encoder.patch_values * encoder.transformer.width
+    return embedding + transformer_flops(encoder.transformer, tokens + encoder.class_token)
