@@ -26,6 +26,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.figures.reconstruction import figure_batch, make_caption, predict_pixels
 from surgvista_jax.figures.reconstruction_sheet import draw
 from surgvista_jax.pretraining import PretrainConfig, Pretraining, make_pretraining
+from surgvista_jax.pretraining_weights import student_weights, teacher_weights
 from surgvista_jax.training import loop, processes
 from surgvista_jax.training.checkpoint import Checkpoints
 from surgvista_jax.training.optim import make_optimizer, make_schedule
@@ -37,21 +38,23 @@ from surgvista_jax.training.partition import (
     process_rows,
     replicated,
 )
+from surgvista_jax.training.resume import restore_state
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.training.state import (
     TrainState,
     abstract_sharded,
-    create_sharded,
+    create_filled,
     initial_state,
 )
 from surgvista_jax.training.step import make_train_step
 from surgvista_jax.training.writers import MetricWriter
+from surgvista_jax.weights.provenance import as_json, of_dataset
 
 # What changes how a run is computed or watched, but not its result: a run may be continued with
-# other values of these. A dataset may have moved: its fingerprint says whether it is the same.
+# other values of these. Data and weights may have moved: digests say whether they are the same.
 FREE_KEYS = (
     *("loader", "mesh", "checkpoint", "loop", "figure"),
-    *("compute.unroll", "compute.remat", "data.folder"),
+    *("compute.unroll", "compute.remat", "data.folder", "init", "teacher.weights"),
 )
 
 
@@ -90,6 +93,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
         mesh, batch_size=budget.batch_size, accumulate=budget.accumulate, dims=task.sharded_dims
     )
     dataset = read_folders(config.data.folder, config.data.split, config.data.root)
+    student, teacher = student_weights(task), teacher_weights(task)
     claim(workdir, config_dict, FREE_KEYS)
     if jax.process_index() == 0:
         for folder in dict.fromkeys(folder for folder, _ in dataset.places()):
@@ -107,7 +111,14 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
         accumulate=budget.accumulate,
         seed=config.seed,
     )
-    meta = {"data": fingerprint(dataset), "seed": config.seed, "batch_size": budget.batch_size}
+    meta = {
+        "data": fingerprint(dataset),
+        "init": student.digest,
+        "teacher": teacher.digest,
+        "seed": config.seed,
+        "batch_size": budget.batch_size,
+    }
+    sources = as_json([of_dataset(dataset), *student.sources, *teacher.sources])
 
     with (
         jax.set_mesh(mesh),
@@ -115,17 +126,22 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
         Checkpoints(workdir, config.checkpoint) as checkpoints,
     ):
 
-        def first_state() -> TrainState:
-            return initial_state(task.init_student(), optimizer)
+        def first_state(params: dict) -> TrainState:
+            return initial_state(params, optimizer)
 
+        abstract = abstract_sharded(lambda: first_state(task.init_student()), mesh)
         if checkpoints.latest() is None:
-            state, window = create_sharded(first_state, mesh), None
+            params = create_filled(task.init_student, student.params, mesh)
+            shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+            state = jax.jit(first_state, out_shardings=shardings, donate_argnums=0)(params)
+            window = None
         else:
-            state, window = _restore(checkpoints, abstract_sharded(first_state, mesh), meta)
+            state, window = restore_state(checkpoints, abstract, meta)
         done = int(state.step)
         if done and jax.process_index() == 0:
             print(f"{workdir}: continuing from step {done} of {num_steps}", file=sys.stderr)
-        teacher_params = create_sharded(task.init_teacher, mesh)
+        teacher_params = create_filled(task.init_teacher, teacher.params, mesh)
+        del student, teacher  # the copies on this host
         batches = pretrain_batches(
             dataset,
             config.clip,
@@ -151,7 +167,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
                 config=config.loop,
                 checkpoints=checkpoints,
                 writer=writer,
-                meta=meta,
+                meta={**meta, "sources": sources},
                 window=window,
                 hooks=[_reconstruction_hook(task, dataset, mesh, writer)],
                 names=_names(dataset, config),
@@ -160,21 +176,6 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
                     "mfu_student": task.student_flops_per_clip,
                 },
             )
-
-
-def _restore(
-    checkpoints: Checkpoints, abstract: TrainState, meta: dict
-) -> tuple[TrainState, dict | None]:
-    """The newest checkpoint's state and log window, if it belongs to the same data."""
-    restored = checkpoints.restore(abstract.params, abstract.opt_state)
-    for key, value in meta.items():
-        if restored.meta[key] != value:
-            raise UserError(
-                f"{checkpoints.folder}: the checkpoint of step {restored.step} was trained with"
-                f" another {key} ({restored.meta[key]}, now {value}); take another --workdir"
-            )
-    step = jax.jit(lambda: jax.numpy.int32(restored.step), out_shardings=abstract.step.sharding)()
-    return TrainState(step, restored.params, restored.opt_state), restored.meta["window"]
 
 
 def _names(dataset: Dataset, config: PretrainConfig) -> loop.Names:

@@ -90,7 +90,13 @@ class FigureConfig:
 
 @dataclasses.dataclass(frozen=True)
 class PretrainConfig:
-    """The whole configuration of a pretraining run. Each part is described at its own class."""
+    """The whole configuration of a pretraining run. Each part is described at its own class.
+
+    Attributes:
+        init: `[NAME:]FILE` or a folder of weights that the student starts from, as far as it holds
+            a student's parts; "" or "random" for random ones.
+        seed: of the random parameters, the masks and the order of the clips.
+    """
 
     data: DataConfig
     budget: BudgetConfig
@@ -106,6 +112,7 @@ class PretrainConfig:
     checkpoint: CheckpointConfig
     loop: LoopConfig
     figure: FigureConfig
+    init: str = ""
     seed: int = 0
 
 
@@ -251,10 +258,10 @@ def make_pretraining(config: PretrainConfig) -> Pretraining:
 
 
 def _check_teacher(config: PretrainConfig) -> None:
-    if config.teacher.weights != "random":
+    if not config.teacher.weights:
         raise UserError(
-            f"config.teacher.weights={config.teacher.weights!r}: a random teacher is asked for with"
-            " =random; to train without a teacher, say --config.teacher=none"
+            "config.teacher.weights='': say where they are, as [NAME:]FILE, or ask for random ones"
+            " with =random; to train without a teacher, say --config.teacher=none"
         )
     if config.teacher.patch != config.model.patch:
         raise UserError(

@@ -4,7 +4,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from surgvista_jax.data.clips import ClipConfig
@@ -26,6 +25,10 @@ from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.loop import LoopConfig
 from surgvista_jax.training.optim import OptimConfig
 from surgvista_jax.training.partition import MeshConfig
+from surgvista_jax.weights.choosing import choose, known_heads
+from surgvista_jax.weights.files import in_memory
+from surgvista_jax.weights.kinds import StudentConfig
+from surgvista_jax.weights.loading import read_matched
 
 DATA = Path(__file__).parent / "data"
 PRETRAINING = ("pretrain_tube", "pretrain_random_layerscale")
@@ -78,8 +81,9 @@ def load(name: str) -> GoldenStep:
         feature_loss={"SmoothL1": "smooth_l1", "L1": "l1"}[settings["feature_loss"]],
         normalise_features=settings["normalise_teacher_features"],
     )
-    grads = _part(arrays, "grad/")
-    stepped = _part(arrays, "student/")
+    student = StudentConfig(model, settings["teacher_dim"])
+    grads = part(arrays, "grad/")
+    stepped = part(arrays, "student/")
     before = {name: _undo_adamw(stepped[name], grads[name], settings) for name in grads}
     return GoldenStep(
         arrays,
@@ -87,14 +91,15 @@ def load(name: str) -> GoldenStep:
         teacher,
         objective,
         settings,
-        params=_student(before, model),
-        stepped=_student(stepped, model),
-        grads=_student(grads, model),
-        teacher_params=_teacher(_part(arrays, "teacher/"), teacher),
+        params=imported(before, "surgvista", student),
+        stepped=imported(stepped, "surgvista", student),
+        grads=imported(grads, "surgvista", student),
+        teacher_params=imported(part(arrays, "teacher/"), "endossl", teacher.encoder),
     )
 
 
-def _part(arrays: dict, prefix: str) -> dict[str, np.ndarray]:
+def part(arrays: dict, prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names start with `prefix`, without it."""
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
@@ -107,84 +112,13 @@ def _undo_adamw(after: np.ndarray, grad: np.ndarray, settings: dict) -> np.ndarr
     return (moved / (1 - optimizer["lr"] * decay)).astype(np.float32)
 
 
-def _linear(arrays: dict, name: str) -> dict:
-    return {"kernel": arrays[f"{name}.weight"].T, "bias": arrays[f"{name}.bias"]}
-
-
-def _norm(arrays: dict, name: str) -> dict:
-    return {"scale": arrays[f"{name}.weight"], "bias": arrays[f"{name}.bias"]}
-
-
-def _patch_embedding(arrays: dict) -> dict:
-    weight = arrays["patch_embed.proj.weight"]
-    weight = weight[:, :, None] if weight.ndim == 4 else weight  # an image has one frame
-    kernel = weight.transpose(2, 3, 4, 1, 0).reshape(-1, len(weight))
-    return {"kernel": kernel, "bias": arrays["patch_embed.proj.bias"]}
-
-
-def _transformer(arrays: dict, prefix: str, config: TransformerConfig) -> dict:
-    d, heads = config.width, config.heads
-
-    def block(i: int) -> dict:
-        name = f"{prefix}blocks.{i}."
-        if config.attention_bias == "qkv":
-            kernels = [arrays[f"{name}attn.{letter}.weight"].T for letter in "qkv"]
-            biases = {f"{x}_bias": arrays[f"{name}attn.{x}.bias"] for x in "qkv"}
-        else:
-            kernels = np.split(arrays[f"{name}attn.qkv.weight"].T, 3, axis=1)
-            biases = {f"{x}_bias": arrays[f"{name}attn.{x}_bias"] for x in "qv"}
-        out = _linear(arrays, f"{name}attn.proj")
-        params = {
-            "attention": {
-                "qkv_kernel": np.stack(kernels, 1).reshape(d, 3, heads, d // heads),
-                **{key: bias.reshape(heads, -1) for key, bias in biases.items()},
-                "out_kernel": out["kernel"].reshape(heads, d // heads, d),
-                "out_bias": out["bias"],
-            },
-            "attention_norm": _norm(arrays, f"{name}norm1"),
-            "mlp_norm": _norm(arrays, f"{name}norm2"),
-            "mlp": {
-                "up": _linear(arrays, f"{name}mlp.fc1"),
-                "down": _linear(arrays, f"{name}mlp.fc2"),
-            },
-        }
-        if config.layer_scale:
-            params["attention_scale"] = arrays[f"{name}gamma_1"]
-            params["mlp_scale"] = arrays[f"{name}gamma_2"]
-        return params
-
-    return {"blocks": jax.tree.map(lambda *x: np.stack(x), *map(block, range(config.depth)))}
-
-
-def _student(arrays: dict, model: MaskedAutoencoderConfig) -> dict:
-    def decoder(suffix: str, config: TransformerConfig) -> dict:
-        return {
-            "projection": _linear(arrays, f"down_{suffix}"),
-            "mask_token": arrays[f"mask_token_{suffix}"][0, 0],
-            "transformer": _transformer(arrays, f"decoder_{suffix}.", config),
-            "norm": _norm(arrays, f"decoder_{suffix}.norm"),
-            "head": _linear(arrays, f"decoder_{suffix}.head"),
-        }
-
-    return {
-        "encoder": {
-            "patch_embedding": _patch_embedding(arrays),
-            "transformer": _transformer(arrays, "", model.encoder),
-            "norm": _norm(arrays, "norm"),
-        },
-        "pixel_decoder": decoder("vid", model.pixel_decoder),
-        "feature_decoder": decoder("img", model.feature_decoder),
-    }
-
-
-def _teacher(arrays: dict, config: TeacherConfig) -> dict:
-    encoder = {
-        "patch_embedding": _patch_embedding(arrays),
-        "positions": arrays["pos_embed"][0],
-        "class_token": arrays["cls_token"][0, 0],
-        "transformer": _transformer(arrays, "", config.transformer),
-    }
-    return {"encoder": encoder}
+def imported(arrays: dict[str, np.ndarray], table: str, config) -> dict:
+    """The parameters of our model of that configuration, from arrays under torch's names."""
+    source = in_memory(arrays)
+    heads = known_heads(config)
+    match = choose(source, table, expect=lambda kind, found: config, heads=heads)
+    match.require()
+    return read_matched(source, match)[0]
 
 
 def pretraining(golden: GoldenStep, **changes) -> Pretraining:

@@ -17,7 +17,8 @@ class TeacherConfig:
 
     Attributes:
         transformer: its sizes; ViT-L is width 1024, depth 24, heads 16, attention_bias "qkv".
-        weights: where its parameters come from: "random" asks for random ones by name.
+        weights: where its parameters come from, `[NAME:]FILE` or a folder; "random" asks for
+            random ones by name.
         patch: side of a patch in pixels.
     """
 

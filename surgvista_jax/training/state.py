@@ -1,12 +1,13 @@
 """What training carries from step to step, and how it is made on a mesh, shard by shard."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
@@ -20,6 +21,13 @@ class TrainState:
     step: jax.Array
     params: Any
     opt_state: Any
+
+
+class WithAverage(NamedTuple):
+    """Optimiser moments, and a running mean of the parameters to be evaluated in their place."""
+
+    moments: Any
+    average: Any
 
 
 def create_sharded(init: Callable[[], Any], mesh: Mesh) -> Any:
@@ -36,6 +44,31 @@ def create_sharded(init: Callable[[], Any], mesh: Mesh) -> Any:
     return jax.jit(lambda: nn.unbox(init()), out_shardings=shardings)()
 
 
+def create_filled(init: Callable[[], dict], loaded: Mapping[str, Any], mesh: Mesh) -> dict:
+    """`create_sharded`, but some parts of the tree are loaded and only the others are computed.
+
+    Args:
+        init: returns a dict of parts, whose leaves may be boxed with logical axis names.
+        loaded: part -> tree of NumPy arrays; a name that `init` does not have is left alone.
+        mesh: where the arrays go, by the rules of `partition`.
+
+    Returns:
+        The unboxed tree; of a loaded array, too, each device receives its own shard alone.
+
+    Raises:
+        ValueError: a loaded part has other leaves or shapes than `init` makes.
+    """
+    abstract = abstract_sharded(init, mesh)
+    random = [name for name in abstract if name not in loaded]
+    made = create_sharded(
+        lambda: {name: part for name, part in init().items() if name in random}, mesh
+    )
+    return {
+        name: made[name] if name in random else place(loaded[name], part)
+        for name, part in abstract.items()
+    }
+
+
 def abstract_sharded(init: Callable[[], Any], mesh: Mesh) -> Any:
     """The shapes, types and shardings of `create_sharded`, without computing anything."""
     abstract = jax.eval_shape(init)
@@ -46,6 +79,37 @@ def abstract_sharded(init: Callable[[], Any], mesh: Mesh) -> Any:
     )
 
 
-def initial_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first update; boxes around the parameters carry over to the moments."""
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
+def initial_state(
+    params: Any, optimizer: optax.GradientTransformation, average: bool = False
+) -> TrainState:
+    """The state before the first update; boxes around the parameters carry over to the moments.
+
+    With `average`, a running mean of the parameters stands beside the moments.
+    """
+    moments = optimizer.init(params)
+    if average:
+        moments = WithAverage(moments, jax.tree.map(jnp.copy, params))
+    return TrainState(jnp.zeros((), jnp.int32), params, moments)
+
+
+def place(values: Any, abstract: Any) -> Any:
+    """Puts host arrays onto a mesh leaf by leaf, each device receiving its own shard alone.
+
+    Args:
+        values: a tree of NumPy arrays.
+        abstract: the same tree of `jax.ShapeDtypeStruct` with shardings (`abstract_sharded`).
+
+    Raises:
+        ValueError: the trees or a shape differ.
+    """
+
+    def put(value: np.ndarray, leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        if value.shape != leaf.shape:
+            raise ValueError(f"an array of shape {value.shape} where {leaf.shape} is wanted")
+
+        def shard(index: tuple[slice, ...]) -> np.ndarray:
+            return np.ascontiguousarray(value[index], leaf.dtype)
+
+        return jax.make_array_from_callback(leaf.shape, leaf.sharding, shard)
+
+    return jax.tree.map(put, values, abstract)

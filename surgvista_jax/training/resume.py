@@ -1,0 +1,32 @@
+"""Does a run go on from its newest checkpoint, and is that of the same data?"""
+
+from typing import Any
+
+import jax
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.training.checkpoint import Checkpoints
+from surgvista_jax.training.state import TrainState
+
+
+def restore_state(
+    checkpoints: Checkpoints, abstract: TrainState, meta: dict[str, Any]
+) -> tuple[TrainState, dict | None]:
+    """The newest checkpoint's state and log window.
+
+    Args:
+        abstract: shapes and shardings of the state (`abstract_sharded`).
+        meta: what the checkpoint must have been trained with.
+
+    Raises:
+        UserError: it was trained with another; or what `Checkpoints.restore` raises.
+    """
+    restored = checkpoints.restore(abstract.params, abstract.opt_state)
+    for key, value in meta.items():
+        if restored.meta.get(key) != value:
+            raise UserError(
+                f"{checkpoints.folder}: the checkpoint of step {restored.step} was trained with"
+                f" another {key} ({restored.meta.get(key)}, now {value}); take another --workdir"
+            )
+    step = jax.jit(lambda: jax.numpy.int32(restored.step), out_shardings=abstract.step.sharding)()
+    return TrainState(step, restored.params, restored.opt_state), restored.meta["window"]

@@ -1,0 +1,177 @@
+"""How does an encoder fit other clips than it was trained on: video, other sizes?"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD, token_grid
+from surgvista_jax.models.positions import TABLES
+from surgvista_jax.models.video_vit import LEARNED, EncoderConfig
+from surgvista_jax.weights.tables import Pixels
+
+PATCHES = ("frames", "average", "centre")
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptConfig:
+    """What becomes of an image model that is to see clips. Video models keep what they have.
+
+    Attributes:
+        patches: "frames" embeds the patches of every frame (as published); "average" and "centre"
+            make tubelets of `tubelet` frames, whose kernel is the image's spread evenly over the
+            frames or put on their middle one.
+        positions: what replaces a learned table of an image's patches: "flat" (as published) or
+            "separable" fixed sine tables of the whole clip; "learned" keeps it for every frame,
+            interpolated where the number of patches changes.
+        tubelet: frames of an inflated patch.
+    """
+
+    patches: str = "frames"
+    positions: str = "flat"
+    tubelet: int = 2
+
+    def __post_init__(self):
+        if self.patches not in PATCHES:
+            raise ValueError(f"patches {self.patches!r} is not one of {', '.join(PATCHES)}")
+        if self.positions not in (*TABLES, LEARNED):
+            known = ", ".join((*TABLES, LEARNED))
+            raise ValueError(f"positions {self.positions!r} is not one of {known}")
+        if self.tubelet < 1:
+            raise ValueError("tubelet must be positive")
+
+
+def adapt_encoder(
+    config: EncoderConfig,
+    params: dict | None,
+    *,
+    clip: tuple[int, int, int],
+    adapt: AdaptConfig,
+    keep_class_token: bool,
+    keep_norm: bool,
+) -> tuple[EncoderConfig, dict | None]:
+    """Fits an encoder to clips.
+
+    Args:
+        config: what it is.
+        params: its parameters (NumPy), which are left as they are; None changes `config` alone.
+        clip: frames, height and width in pixels of what it is to see.
+        adapt: what becomes of an image model.
+        keep_class_token: whether the class token, and its position, stay where there are any.
+        keep_norm: whether the norm after the last block stays.
+
+    Returns:
+        the configuration and the parameters (a new tree; unchanged arrays are shared).
+
+    Raises:
+        UserError: the clip does not divide into tokens; a table of positions is not square.
+    """
+    tree = None if params is None else dict(params)
+    new = config
+    if config.tubelet == 1 and adapt.patches != "frames":
+        new = dataclasses.replace(new, tubelet=adapt.tubelet)
+        if tree is not None:
+            embedding = dict(tree["patch_embedding"])
+            embedding["kernel"] = inflate_patches(embedding["kernel"], new.tubelet, adapt.patches)
+            tree["patch_embedding"] = embedding
+    try:
+        grid = token_grid(*clip, new.tubelet, new.patch)
+        if config.positions == LEARNED:
+            new = dataclasses.replace(new, positions=adapt.positions)
+    except ValueError as error:
+        raise UserError(f"config.clip or config.adapt: {error}") from None
+    if tree is not None and config.positions == LEARNED:
+        table = tree.pop("positions")
+        if new.positions == LEARNED:
+            tree["positions"] = interpolate_positions(table, _square(table), grid[1:])
+    dropped = []
+    if new.class_token and not keep_class_token:
+        new = dataclasses.replace(new, class_token=False, class_position=False)
+        dropped += ["class_token", "class_position"]
+    if new.norm and not keep_norm:
+        new = dataclasses.replace(new, norm=False)
+        dropped += ["norm"]
+    for name in dropped if tree is not None else ():
+        tree.pop(name, None)
+    return new, tree
+
+
+def inflate_patches(kernel: np.ndarray, tubelet: int, how: str) -> np.ndarray:
+    """The kernel of an image's patches [P, D] as one of tubelets [tubelet * P, D].
+
+    A clip that stands still is then embedded as the image was.
+
+    Args:
+        kernel: P in (row, column, channel) order.
+        tubelet: frames of a tubelet.
+        how: "average", evenly over the frames; "centre", on frame tubelet // 2 alone.
+    """
+    if how == "average":
+        return np.concatenate([kernel / tubelet] * tubelet)
+    if how != "centre":
+        raise ValueError(f"patches can be inflated by average or centre, not by {how!r}")
+    frames = [np.zeros_like(kernel)] * tubelet
+    frames[tubelet // 2] = kernel
+    return np.concatenate(frames)
+
+
+def renormalise_patches(embedding: dict, pixels: Pixels) -> dict:
+    """The same response to pixels normalised by ImageNet's mean and deviation as to theirs.
+
+    Args:
+        embedding: {"kernel": [P, D], "bias": [D]}, colours innermost in P.
+        pixels: mean and deviation by which the model's own images were normalised.
+    """
+    mean, deviation = (np.asarray(values, np.float64) for values in pixels)
+    kernel = embedding["kernel"].astype(np.float64)
+    colours = kernel.reshape(-1, 3, kernel.shape[1])  # [P/3, colour, D]
+    shift = ((IMAGENET_MEAN - mean) / deviation)[None, :, None]
+    bias = embedding["bias"] + (colours * shift).sum((0, 1))
+    kernel = (colours * (IMAGENET_STD / deviation)[None, :, None]).reshape(kernel.shape)
+    return {"kernel": kernel.astype(np.float32), "bias": bias.astype(np.float32)}
+
+
+def interpolate_positions(
+    table: np.ndarray, old: tuple[int, int], new: tuple[int, int]
+) -> np.ndarray:
+    """A table of positions for another grid of patches, by bicubic interpolation.
+
+    As torch's `interpolate(mode="bicubic", align_corners=False)`: Keys's kernel with a = -0.75,
+    and the outermost values beyond the edge.
+
+    Args:
+        table: [h*w, D].
+        old, new: (h, w) before and after.
+
+    Returns:
+        float32 [h'*w', D]; the table itself where the grid stays.
+    """
+    if old == new:
+        return table
+    rows, columns = (_bicubic(*sizes) for sizes in zip(old, new, strict=True))
+    grid = np.asarray(table, np.float64).reshape(*old, -1)
+    resized = np.einsum("rh,cw,hwd->rcd", rows, columns, grid, optimize=True)
+    return resized.reshape(new[0] * new[1], -1).astype(np.float32)
+
+
+def _bicubic(old: int, new: int) -> np.ndarray:
+    """How much of every old sample is in every new one: [new, old]; each row adds up to 1."""
+    a = -0.75
+    centres = (np.arange(new) + 0.5) * old / new - 0.5
+    first = np.floor(centres).astype(int) - 1
+    weights = np.zeros((new, old))
+    for tap in range(4):
+        x = np.abs(centres - (first + tap))
+        near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+        far = a * (x**3 - 5 * x**2 + 8 * x - 4)
+        place = np.clip(first + tap, 0, old - 1)
+        np.add.at(weights, (np.arange(new), place), np.where(x <= 1, near, far))
+    return weights
+
+
+def _square(table: np.ndarray) -> tuple[int, int]:
+    side = math.isqrt(len(table))
+    if side * side != len(table):
+        raise UserError(f"a table of {len(table)} positions is of no square image")
+    return side, side

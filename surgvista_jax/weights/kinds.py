@@ -1,0 +1,101 @@
+"""What may a weight file hold?  The configuration of each kind of content."""
+
+import dataclasses
+from typing import Any
+
+from surgvista_jax.models.backbones import BackboneConfig
+from surgvista_jax.models.layers import TransformerConfig
+from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
+from surgvista_jax.models.video_vit import EncoderConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentConfig:
+    """A pretraining model: {encoder, pixel_decoder, feature_decoder?}.
+
+    Attributes:
+        model: its parts.
+        feature_width: F, the width of the features that the feature decoder predicts; 0: the file
+            holds no feature decoder, and what `model` says of one means nothing.
+    """
+
+    model: MaskedAutoencoderConfig
+    feature_width: int = 0
+
+    @property
+    def encoder(self) -> EncoderConfig:
+        return self.model.video_encoder
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierConfig:
+    """A finetuned model: {backbone, norm, head}; the norm stands after the mean over the tokens.
+
+    Attributes:
+        encoder: the backbone, without a norm of its own.
+        classes: C.
+    """
+
+    encoder: EncoderConfig
+    classes: int
+
+
+# Kind of content -> type of its configuration.
+CONFIGS = {
+    "student": StudentConfig,
+    "encoder": EncoderConfig,
+    "teacher": EncoderConfig,
+    "classifier": ClassifierConfig,
+    "cnn": BackboneConfig,
+}
+
+
+def encoder_of(config: Any) -> EncoderConfig | None:
+    """The encoder within any kind of content; None for a convolutional network."""
+    if isinstance(config, EncoderConfig):
+        return config
+    return getattr(config, "encoder", None)
+
+
+def with_encoder(config: Any, encoder: EncoderConfig) -> Any:
+    """The same content around another encoder."""
+    if isinstance(config, EncoderConfig):
+        return encoder
+    if isinstance(config, StudentConfig):
+        model = dataclasses.replace(
+            config.model,
+            encoder=encoder.transformer,
+            tubelet=encoder.tubelet,
+            patch=encoder.patch,
+            positions=encoder.positions,
+            class_token=encoder.class_token,
+        )
+        return dataclasses.replace(config, model=model)
+    return dataclasses.replace(config, encoder=encoder)
+
+
+def comparable(config: Any) -> Any:
+    """The configuration without what no file tells: drop path and the scales' start value."""
+    if isinstance(config, TransformerConfig):
+        return dataclasses.replace(
+            config,
+            mlp_ratio=config.mlp_width / config.width,
+            layer_scale=float(config.layer_scale > 0),
+            drop_path=0.0,
+        )
+    if isinstance(config, StudentConfig) and not config.feature_width:
+        model = dataclasses.replace(config.model, feature_decoder=config.model.pixel_decoder)
+        config = dataclasses.replace(config, model=model)
+    if not dataclasses.is_dataclass(config):
+        return config
+    inner = {f.name: comparable(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return dataclasses.replace(config, **inner)
+
+
+def described(encoder: EncoderConfig) -> str:
+    """Its sizes in a few words: "ViT of width 768, depth 12, 12 heads, 2x16x16 tokens"."""
+    sizes = encoder.transformer
+    return (
+        f"a ViT of width {sizes.width}, depth {sizes.depth}, {sizes.heads} heads,"
+        f" {encoder.tubelet}x{encoder.patch}x{encoder.patch} tokens, {encoder.positions} positions"
+    )

@@ -1,0 +1,265 @@
+"""How does a file become the parameters of one of our models?  `[NAME:]PATH` in, arrays out."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.models.backbones import VIT, BackboneConfig
+from surgvista_jax.models.image_vit import TeacherConfig
+from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
+from surgvista_jax.models.video_vit import EncoderConfig
+from surgvista_jax.weights import folder, tables
+from surgvista_jax.weights.adapt import renormalise_patches
+from surgvista_jax.weights.choosing import GivenHeads, choose, known_heads, named_heads, split_spec
+from surgvista_jax.weights.entries import Entry
+from surgvista_jax.weights.files import SourceFile, open_file
+from surgvista_jax.weights.kinds import StudentConfig, encoder_of, with_encoder
+from surgvista_jax.weights.matching import Expect, Match, difference
+from surgvista_jax.weights.saving import flat
+from surgvista_jax.weights.tables import KINDS, Table
+
+BATCH_STATS = "batch_stats/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """What was read.
+
+    Attributes:
+        table: by which table; None for a folder of ours that was not imported.
+        kind: "student", "encoder", "classifier", "teacher" or "cnn".
+        config: StudentConfig, EncoderConfig, ClassifierConfig or, for a CNN, BackboneConfig.
+        params: nested dict of NumPy float32.
+        batch_stats: the same, or None where the model has none.
+        source: where it was read from.
+        digest: sha256 in hex: of the file; of a folder, of its arrays and their names.
+        match: how the names met; None for a folder.
+    """
+
+    table: Table | None
+    kind: str
+    config: Any
+    params: dict
+    batch_stats: dict | None
+    source: Path
+    digest: str
+    match: Match | None
+
+    def summary(self) -> str:
+        """One line for the screen: what was read, how names met, the file's digest."""
+        if self.match is None:
+            return f"{self.source}: our {self.kind}; sha256 {self.digest[:16]}"
+        return f"{self.match.summary()}; sha256 {self.digest[:16]}"
+
+
+def load(
+    spec: str | Path,
+    *,
+    kinds: Sequence[str] = KINDS,
+    expected: Any = None,
+    expect: Expect | None = None,
+    heads: GivenHeads = None,
+) -> Loaded:
+    """Reads all parameters that a file or folder holds. Nothing is loaded in part.
+
+    Args:
+        spec: `[NAME:]PATH`; NAME says which table's names the file has, where several would do.
+        kinds: which kinds of content are wanted.
+        expected: the configuration that the content must have. Without it the file decides.
+        expect: the same as a function of what the file says (see `matching.match`).
+        heads: attention heads of the encoder, or of each part by name, where neither width and
+            depth nor `expected` tell them.
+
+    Raises:
+        UserError: the file cannot be read; no table fits it, or several that differ; anything is
+            missing, unexpected or mis-shaped (with the table of names).
+    """
+    name, path = split_spec(spec)
+    if expected is not None:
+        expect, heads = (lambda kind, found: expected), known_heads(expected) | named_heads(heads)
+    if path.is_dir():
+        return _load_folder(path, kinds, expect)
+    with open_file(path) as source:
+        found = choose(source, name, kinds, expect, heads)
+        found.require()
+        params, batch_stats = read_matched(source, found)
+    return Loaded(
+        found.table,
+        found.table.kind,
+        found.config,
+        params,
+        batch_stats,
+        path,
+        source.digest,
+        found,
+    )
+
+
+def load_backbone(
+    spec: str | Path, expected: BackboneConfig | None = None, heads: GivenHeads = None
+) -> tuple[BackboneConfig, dict, Loaded]:
+    """Reads what turns clips into tokens; of a student or a classifier, its encoder.
+
+    Args:
+        spec: `[NAME:]PATH`.
+        expected: architecture, transformer and patch that the file must have. What `adapt` can
+            change (tubelet, positions, class token, norm) is the file's own.
+        heads: as for `load`.
+
+    Returns:
+        its configuration; {"params": …, "batch_stats": … (of a CNN)}, which want pixels normalised
+        by ImageNet's mean and deviation; and all that was read.
+
+    Raises:
+        UserError: as `load`.
+    """
+
+    def expect(kind: str, found: Any) -> Any:
+        encoder = None if found is None else encoder_of(found)
+        if expected.architecture != VIT or encoder is None:
+            return expected
+        sizes = expected.encoder
+        changed = dataclasses.replace(encoder, transformer=sizes.transformer, patch=sizes.patch)
+        return with_encoder(found, changed)
+
+    rule = expect if expected is not None else None
+    heads = known_heads(expected) | named_heads(heads)
+    kinds = KINDS
+    if expected is not None:
+        kinds = [kind for kind in KINDS if (kind == "cnn") == (expected.architecture != VIT)]
+    loaded = load(spec, kinds=kinds, expect=rule, heads=heads)
+    if loaded.kind == "cnn":
+        return (
+            loaded.config,
+            {"params": loaded.params, "batch_stats": loaded.batch_stats or {}},
+            loaded,
+        )
+    inside = {"student": "encoder", "teacher": "encoder", "classifier": "backbone"}
+    params = loaded.params[inside[loaded.kind]] if loaded.kind in inside else loaded.params
+    params = _for_our_pixels(params, loaded.table)
+    return BackboneConfig(VIT, encoder_of(loaded.config)), {"params": params}, loaded
+
+
+def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
+    """Reads as much of a student as a file holds: all of it, or its encoder.
+
+    Args:
+        spec: `[NAME:]PATH`.
+        model: the student; every part that the file holds must have its sizes.
+
+    Returns:
+        `params` with "encoder" and, of a pretraining model, "pixel_decoder" and perhaps
+        "feature_decoder" (`config.feature_width` > 0).
+
+    Raises:
+        UserError: as `load`.
+    """
+
+    def expect(kind: str, found: Any) -> Any:
+        if kind == "encoder":
+            return model.video_encoder
+        return StudentConfig(model, found.feature_width if found is not None else 0)
+
+    heads = known_heads(StudentConfig(model))
+    loaded = load(spec, kinds=("student", "encoder"), expect=expect, heads=heads)
+    if loaded.kind == "student":
+        return loaded
+    return dataclasses.replace(loaded, params={"encoder": loaded.params})
+
+
+def load_teacher(spec: str | Path, teacher: TeacherConfig) -> dict:
+    """Reads a teacher: {"encoder": …}, NumPy float32.
+
+    An image ViT in another family's form does as well: its class token takes over its position,
+    and its final norm is left out, for the features of the last block are what is learned from.
+
+    Raises:
+        UserError: as `load`; the file holds no image ViT of the teacher's sizes.
+    """
+    wanted = teacher.encoder
+
+    def expect(kind: str, found: EncoderConfig | None) -> EncoderConfig:
+        if found is None or not found.class_token:
+            return wanted
+        return dataclasses.replace(wanted, class_position=found.class_position, norm=found.norm)
+
+    heads = known_heads(wanted)
+    loaded = load(spec, kinds=("teacher", "encoder"), expect=expect, heads=heads)
+    params = loaded.params if loaded.kind == "encoder" else loaded.params["encoder"]
+    params = dict(_for_our_pixels(params, loaded.table))
+    position = params.pop("class_position", None)
+    if position is not None:
+        params["class_token"] = params["class_token"] + position
+    params.pop("norm", None)
+    return {"encoder": params}
+
+
+def digest_of(tree: Mapping) -> str:
+    """sha256 in hex of the arrays of a tree, with their names and shapes."""
+    total = hashlib.sha256()
+    for name, leaf in sorted(flat(tree).items()):
+        total.update(f"{name} {leaf.dtype} {leaf.shape}\n".encode())
+        total.update(np.ascontiguousarray(leaf).data)
+    return total.hexdigest()
+
+
+def _for_our_pixels(params: dict, table: Table | None) -> dict:
+    if table is None or not table.pixels:
+        return params
+    embedding = renormalise_patches(params["patch_embedding"], table.pixels)
+    return {**params, "patch_embedding": embedding}
+
+
+def read_matched(source: SourceFile, found: Match) -> tuple[dict, dict | None]:
+    """The parameters of a complete match, each array of the file in memory only in its turn."""
+    params, batch_stats = {}, {}
+    for entry in found.entries:
+        for path, leaf in zip(entry.paths, _leaves(source, found, entry), strict=True):
+            if path.startswith(BATCH_STATS):
+                _put(batch_stats, path.removeprefix(BATCH_STATS), leaf)
+            else:
+                _put(params, path, leaf)
+    return params, batch_stats or None
+
+
+def _leaves(source: SourceFile, found: Match, entry: Entry) -> list[np.ndarray]:
+    def read(layer: int) -> tuple[np.ndarray, ...]:
+        arrays = [source.arrays[found.names[name]].read() for name in entry.named(layer)]
+        return entry.transform.to_ours(*arrays)
+
+    if not entry.layers:  # copied: a view would keep the file's pages or a second array alive
+        return [np.array(part, np.float32, order="C") for part in read(0)]
+    first = read(0)
+    leaves = [np.empty((entry.layers, *part.shape), np.float32) for part in first]
+    for layer in range(entry.layers):
+        for leaf, part in zip(leaves, read(layer) if layer else first, strict=True):
+            leaf[layer] = part
+    return leaves
+
+
+def _put(tree: dict, path: str, leaf: np.ndarray) -> None:
+    *parents, last = path.split("/")
+    for key in parents:
+        tree = tree.setdefault(key, {})
+    tree[last] = leaf
+
+
+def _load_folder(path: Path, kinds: Sequence[str], expect: Expect | None) -> Loaded:
+    content = folder.read(path)
+    if content.kind not in kinds:
+        raise UserError(f"{path}: holds a {content.kind}, wanted is {' or '.join(kinds)}")
+    config = content.config
+    if expect is not None and (expected := expect(content.kind, config)) is not None:
+        if fault := difference(config, expected):
+            raise UserError(f"{path}: {fault}")
+        config = expected
+    table = tables.registry().get(content.origin.get("table"))
+    digest = digest_of({"params": content.params, "batch_stats": content.batch_stats or {}})
+    return Loaded(
+        table, content.kind, config, content.params, content.batch_stats, path, digest, None
+    )

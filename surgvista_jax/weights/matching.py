@@ -1,0 +1,223 @@
+"""Does a file hold what a table asks for?  Decided on names and shapes, before a number is read."""
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.weights.entries import Entry, Shape, fits
+from surgvista_jax.weights.files import SourceFile
+from surgvista_jax.weights.kinds import CONFIGS, comparable, described, encoder_of
+from surgvista_jax.weights.tables import Heads, HeadsUnknown, Shapes, Table
+
+Expect = Callable[[str, Any], Any]
+_SHOWN = 12  # lines of one group in the table that is printed
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """How the names of a file and those of a table meet.
+
+    Attributes:
+        table: the table.
+        path: the file.
+        config: the model whose parameters were asked for; None where the file does not say it.
+        entries: those parameters.
+        names: their name in the table -> name in the file, of all that match.
+        missing: asked for, and not in the file: name -> shape.
+        unexpected: in the file, and not asked for: name -> shape.
+        misshaped: name -> (shape in the file, shape asked for).
+        left_out: name -> why it may be ignored.
+        prefix: what was stripped from the names in the file.
+        nested: the keys under which they were found.
+        fault: why the configuration cannot be told, or is not the expected one; else "".
+        nearest: no table fits the file, and this is the one that comes nearest.
+    """
+
+    table: Table
+    path: Path
+    config: Any
+    entries: tuple[Entry, ...] = ()
+    names: dict[str, str] = dataclasses.field(default_factory=dict)
+    missing: dict[str, Shape] = dataclasses.field(default_factory=dict)
+    unexpected: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    misshaped: dict[str, tuple[tuple[int, ...], Shape]] = dataclasses.field(default_factory=dict)
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+    prefix: str = ""
+    nested: tuple[str, ...] = ()
+    fault: str = ""
+    nearest: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every parameter is there and every name in the file is accounted for."""
+        return not (self.fault or self.missing or self.unexpected or self.misshaped)
+
+    def summary(self) -> str:
+        """One line: what was chosen, and how many names of each sort there are."""
+        chosen = f"{self.path}: {self.table.title} ({self.table.name})"
+        if self.nested:
+            chosen += f", under {'/'.join(self.nested)}"
+        if self.prefix:
+            chosen += f", prefix {self.prefix!r} stripped"
+        groups = ("names", "missing", "unexpected", "misshaped", "left_out")
+        titles = ("matched", "missing", "unexpected", "mis-shaped", "left out")
+        counts = [f"{len(getattr(self, g))} {t}" for g, t in zip(groups, titles, strict=True)]
+        return f"{chosen}: {', '.join(counts)}"
+
+    def text(self) -> str:
+        """The summary and the table of all names that do not simply match."""
+        lines = [self.summary()]
+        lines += _group("missing", [f"{k} {_sizes(v)}" for k, v in self.missing.items()])
+        lines += _group("unexpected", [f"{k} {_sizes(v)}" for k, v in self.unexpected.items()])
+        lines += _group(
+            "mis-shaped",
+            [f"{k} is {_sizes(a)}, wanted {_sizes(b)}" for k, (a, b) in self.misshaped.items()],
+        )
+        reasons = Counter(self.left_out.values())
+        lines += _group("left out", [f"{n} names: {reason}" for reason, n in reasons.items()])
+        return "\n".join(lines)
+
+    def require(self) -> None:
+        """Raises UserError, one clear line and the table, unless the match is complete."""
+        if self.complete:
+            return
+        what = f"{self.table.title} ({self.table.name})"
+        line = f"{self.path}: does not hold {what} as asked for: "
+        if self.nearest:
+            line = f"{self.path}: no table fits; the nearest is {what}, but: "
+        faults = []
+        if self.missing:
+            faults.append(f"{_first(self.missing)} missing")
+        if self.unexpected:
+            faults.append(f"{_first(self.unexpected)} unexpected")
+        if self.misshaped:
+            name, (found, wanted) = next(iter(self.misshaped.items()))
+            more = f" and {len(self.misshaped) - 1} more" if len(self.misshaped) > 1 else ""
+            faults.append(f"{name} is {_sizes(found)} instead of {_sizes(wanted)}{more}")
+        if self.fault:  # first where it says why; last where it is advice
+            faults.insert(len(faults) if self.nearest else 0, self.fault)
+        raise UserError(f"{line}{'; '.join(faults)}\n{self.text()}")
+
+
+def match(table: Table, source: SourceFile, expect: Expect | None, heads: Heads) -> Match:
+    """Meets a table with a file.
+
+    Args:
+        table: which names to look for.
+        source: the file.
+        expect: (kind of content, what the file says or None) -> what must come out, of which
+            drop path and the scales' start value are taken, which no file tells; None trusts the
+            file.
+        heads: (width, depth, part) -> attention heads.
+    """
+    wrapped = (f"module.{prefix}" for prefix in table.prefixes)  # by torch's parallel training
+    tried = [
+        _match_stripped(table, source, prefix, expect, heads)
+        for prefix in ("", *table.prefixes, *wrapped)
+        if not prefix or any(name.startswith(prefix) for name in source.arrays)
+    ]
+    return max(tried, key=lambda found: (len(found.names), not found.fault))
+
+
+def _match_stripped(
+    table: Table, source: SourceFile, prefix: str, expect: Expect | None, heads: Heads
+) -> Match:
+    in_file = {_canonical(table, name.removeprefix(prefix)): name for name in source.arrays}
+    shapes = {name: source.arrays[original].shape for name, original in in_file.items()}
+    base = Match(table, source.path, None, prefix=prefix, nested=source.nested)
+    patterns = [(re.compile(pattern), reason) for pattern, reason in table.left_out]
+    if len(in_file) < len(source.arrays):
+        return dataclasses.replace(base, fault="several of its names become the same one")
+    config, fault = _inferred(table, shapes, heads)
+    if expect is not None and (expected := expect(table.kind, config)) is not None:
+        fault = fault if config is None else difference(config, expected)
+        config = expected if isinstance(expected, CONFIGS[table.kind]) else None
+    if config is None:
+        return dataclasses.replace(base, fault=fault)
+
+    entries = tuple(table.entries(config))
+    wanted = {name: shape for entry in entries for name, shape in entry.expected.items()}
+    misshaped = {
+        name: (shapes[name], shape)
+        for name, shape in wanted.items()
+        if name in shapes and not fits(shapes[name], shape)
+    }
+    left_out = {}
+    for name in shapes.keys() - wanted.keys():
+        reason = next((reason for pattern, reason in patterns if pattern.fullmatch(name)), None)
+        if reason is not None:
+            left_out[name] = reason
+    return dataclasses.replace(
+        base,
+        config=config,
+        entries=entries,
+        names={k: in_file[k] for k in wanted if k in shapes and k not in misshaped},
+        missing={name: shape for name, shape in wanted.items() if name not in shapes},
+        unexpected={k: v for k, v in shapes.items() if k not in wanted and k not in left_out},
+        misshaped=misshaped,
+        left_out=dict(sorted(left_out.items())),
+        fault=fault,
+    )
+
+
+def _inferred(table: Table, shapes: Shapes, heads: Heads) -> tuple[Any, str]:
+    """The configuration that names and shapes speak of, and what stands against it."""
+    try:
+        return table.infer(shapes, heads), ""
+    except HeadsUnknown as error:  # everything but them can be compared
+        config, fault = _inferred(table, shapes, lambda width, depth, part: 1)
+        return config, fault or str(error)
+    except UserError as error:
+        return None, str(error)
+    except ValueError as error:  # sizes that no model of ours can have
+        return None, f"its sizes make no model ({error})"
+
+
+def _canonical(table: Table, name: str) -> str:
+    for pattern, replacement in table.spellings:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def difference(found: Any, expected: Any) -> str:
+    """How the model in the file differs from the one asked for, in words; "" where it does not."""
+    found, expected = comparable(found), comparable(expected)
+    if found == expected:
+        return ""
+    ours, theirs = encoder_of(expected), encoder_of(found)
+    if ours is None or theirs is None or ours == theirs:
+        return f"it holds {_fields(found, expected)}"
+    if described(ours) == described(theirs):
+        return f"its encoder has {_fields(theirs, ours)}"
+    return f"it holds {described(theirs)}, not {described(ours)}"
+
+
+def _fields(found: Any, expected: Any) -> str:
+    """The fields in which two configurations differ: "a=1 instead of 2"."""
+    if type(found) is not type(expected) or not dataclasses.is_dataclass(found):
+        return f"{found!r} instead of {expected!r}"
+    texts = []
+    for field in dataclasses.fields(found):
+        one, other = getattr(found, field.name), getattr(expected, field.name)
+        if one != other:
+            inner = dataclasses.is_dataclass(one) and type(one) is type(other)
+            texts.append(_fields(one, other) if inner else f"{field.name}={one} instead of {other}")
+    return ", ".join(texts)
+
+
+def _sizes(shape: Iterable[int | None]) -> str:
+    return "[" + ", ".join("any" if size is None else str(size) for size in shape) + "]"
+
+
+def _first(names: dict) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{next(iter(names))!r}{more}"
+
+
+def _group(title: str, rows: list[str]) -> list[str]:
+    rest = [f"… and {len(rows) - _SHOWN} more"] if len(rows) > _SHOWN else []
+    return [f"  {title:<11}{row}" for row in rows[:_SHOWN] + rest]

@@ -1,0 +1,154 @@
+"""What did a run leave behind: which parameters, of which model, by which configuration?"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import orbax.checkpoint as ocp
+
+from surgvista_jax.config import build
+from surgvista_jax.errors import UserError
+from surgvista_jax.models.backbones import VIT, BackboneConfig
+from surgvista_jax.training.checkpoint_files import FOLDER, none_found, restore_params, saved_steps
+from surgvista_jax.weights import folder
+from surgvista_jax.weights.folder import DESCRIPTION, Content
+from surgvista_jax.weights.kinds import ClassifierConfig
+
+CONFIG = "config.json"
+BEST = "best"
+TITLES = {
+    "pretrained": "a pretraining run",
+    "finetuned": "a finetuning run",
+    "imported": "an imported folder",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A folder with parameters.
+
+    Attributes:
+        kind: "pretrained", "finetuned" or "imported".
+        folder: the one that holds `params`.
+        step: of the checkpoint; None for an imported folder.
+        config: the run's configuration; {} for an imported folder.
+        about: what the checkpoint's meta, or `weights.json`, says.
+        config_digest: sha256 of the configuration.
+    """
+
+    kind: str
+    folder: Path
+    step: int | None
+    config: dict
+    about: dict
+    config_digest: str = ""
+
+    @property
+    def title(self) -> str:
+        return TITLES[self.kind]
+
+    @property
+    def clip(self) -> dict | None:
+        """num_frames, stride and size of what the model was trained to see, where it is known."""
+        return self.about.get("clip") or self.config.get("clip")
+
+
+def find_run(path: Path) -> Run:
+    """The run, or the imported folder, that a path means.
+
+    Args:
+        path: a run's folder (of a pretraining run its newest checkpoint is meant, of a finetuning
+            run its best), its `checkpoints` folder, one checkpoint, or an imported folder.
+
+    Raises:
+        UserError: there are no parameters, or nothing says of what model they are.
+    """
+    if not path.is_dir():
+        raise UserError(f"{path}: there is no such folder")
+    absolute = path.absolute()
+    for above in (absolute, *list(absolute.parents)[:3]):
+        if (above / DESCRIPTION).is_file():
+            about = read_json(above / DESCRIPTION)
+            return Run("imported", absolute, None, {}, about)
+        if (above / CONFIG).is_file():
+            return _of_run(absolute, above)
+    raise UserError(f"{path}: neither {DESCRIPTION} nor {CONFIG} says what model this is of")
+
+
+def _of_run(path: Path, root: Path) -> Run:
+    config = read_json(root / CONFIG)
+    best = root / BEST
+    if "mask" in config:
+        kind = "pretrained"
+    elif config.get("mode") == "temporal" or "head" not in config:
+        raise UserError(f"{root}: holds neither a pretraining run nor a finetuned backbone")
+    else:
+        kind = "finetuned"
+        if path == root:
+            path = best
+        elif best not in (path, *path.parents):
+            raise UserError(f"{path}: the parameters that a finetuning run chose lie in {best}")
+    checkpoint = _checkpoint(path)
+    values = json.dumps(config, sort_keys=True).encode()
+    return Run(
+        kind,
+        checkpoint,
+        int(checkpoint.name),
+        config,
+        _meta(checkpoint),
+        hashlib.sha256(values).hexdigest(),
+    )
+
+
+def read_run(path: Path) -> tuple[Content, Run]:
+    """The parameters of a run or of an imported folder, with all that is known of them.
+
+    A finetuned ViT is a "classifier" {backbone, norm, head, …}; of a finetuned CNN, for which no
+    other program has names, the backbone alone is read.
+
+    Raises:
+        UserError: as `find_run`; the parameters cannot be read.
+    """
+    run = find_run(path)
+    if run.kind != "finetuned":
+        return folder.read(run.folder), run
+    if not {"model", "classes"} <= run.about.keys():
+        raise UserError(f"{run.folder}: damaged, its meta does not say of what model it is")
+    model = build(BackboneConfig, run.about["model"], f"{run.folder}/meta: model")
+    tree = restore_params(run.folder)
+    if model.architecture != VIT:
+        left_out = {"left_out": sorted(tree.keys() - {"backbone", "batch_stats"})}
+        return Content("cnn", model, tree["backbone"], tree["batch_stats"], left_out), run
+    config = ClassifierConfig(model.encoder, len(run.about["classes"]))
+    return Content("classifier", config, tree), run
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds one object. Raises UserError where it does not."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: is no JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: should hold a JSON object")
+    return values
+
+
+def _checkpoint(path: Path) -> Path:
+    """The newest checkpoint of a folder, or the folder if it is one."""
+    if (path / "params").is_dir():
+        return path
+    for candidate in (path / FOLDER, path):
+        if steps := saved_steps(candidate):
+            return candidate / str(steps[-1])
+    raise none_found(path, None, [])
+
+
+def _meta(checkpoint: Path) -> dict:
+    try:
+        with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
+            return reader.restore(checkpoint / "meta")
+    except Exception:  # the readers raise no common type; what it says is worth less than the rest
+        return {}

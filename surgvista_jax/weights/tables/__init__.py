@@ -1,0 +1,93 @@
+"""Which families of weight files can be read?  Each module here is one; the registry fills itself.
+
+A module defines `TABLE`, or `TABLES` where a family has several forms.
+"""
+
+import dataclasses
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.weights.entries import Entry
+
+KINDS = ("student", "encoder", "classifier", "teacher", "cnn")
+
+# (width, depth, part of the model) -> attention heads, which no file tells.
+Heads = Callable[[int, int, str], int]
+# Mean and deviation of red, green and blue, in [0, 1].
+Pixels = tuple[tuple[float, float, float], tuple[float, float, float]]
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class HeadsUnknown(UserError):
+    """The sizes are not among those that papers name, so the heads must be said."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One form of weight files: its names, and what they make up in ours.
+
+    Attributes:
+        name: what a user calls it: `NAME:PATH`.
+        title: what it is, for people.
+        kind: "student", a pretraining model {encoder, pixel_decoder, feature_decoder?};
+            "encoder", a ViT; "classifier", {backbone, norm, head}; "teacher", {encoder};
+            "cnn", a convolutional network {params, batch_stats}.
+        licence: that of the published checkpoints.
+        source: where they are described: an address or a citation.
+        infer: (shapes by name, heads) -> the configuration of the model; raises UserError where
+            the names do not say it. `heads(width, depth, part)` gives the attention heads, part
+            being "encoder", "pixel_decoder" or "feature_decoder".
+        entries: configuration -> the correspondence of every parameter.
+        prefixes: what may stand before all names, and is then stripped.
+        left_out: (regular expression, reason): names that may be ignored, matched in full.
+        spellings: (regular expression, replacement): other releases' names -> those of `entries`.
+        pixels: mean and deviation by which its images were normalised, where not by ImageNet's;
+            `loading.load_backbone` then lets the patch embedding make up the difference.
+        variant_of: a table with the same names; this one is then taken only when named.
+    """
+
+    name: str
+    title: str
+    kind: str
+    licence: str
+    source: str
+    infer: Callable[[Shapes, Heads], Any]
+    entries: Callable[[Any], list[Entry]]
+    prefixes: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    spellings: tuple[tuple[str, str], ...] = ()
+    variant_of: str = ""
+    pixels: Pixels | None = None
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind!r} of {self.name} is not one of {', '.join(KINDS)}")
+
+
+@functools.cache
+def registry() -> dict[str, Table]:
+    """Name -> table, of every module of this package, by name."""
+    found = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        for table in getattr(module, "TABLES", None) or (module.TABLE,):
+            if table.name in found:
+                raise ValueError(f"two tables are called {table.name}")
+            found[table.name] = table
+    return dict(sorted(found.items()))
+
+
+def find(name: str) -> Table:
+    """The table of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    known = registry()
+    if name not in known:
+        raise UserError(f"{name}: no such table of names; known are {', '.join(known)}")
+    return known[name]

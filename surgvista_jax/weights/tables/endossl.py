@@ -1,0 +1,38 @@
+"""EndoSSL's ViT as SurgVISTA's authors converted it: the teacher, and a baseline among images."""
+
+import dataclasses
+
+from surgvista_jax.weights.tables import Table
+from surgvista_jax.weights.vit_entries import VIDEOMAE, separate
+from surgvista_jax.weights.vit_forms import EncoderForm
+
+ENCODER = EncoderForm(
+    "blocks.{}.",
+    dataclasses.replace(separate(VIDEOMAE, "attn.{}"), qv_bias=()),
+    norm=None,
+    positions="learned",
+    tubelet=1,
+    conv=2,
+    position_table="pos_embed",
+    class_token="cls_token",
+)
+
+
+def _entries(config):
+    return ENCODER.entries(config, "encoder/")
+
+
+TABLE = Table(
+    "endossl",
+    "EndoSSL's image ViT (SurgVISTA's teacher)",
+    "teacher",
+    "that of royhirsch/endossl",
+    "https://github.com/royhirsch/endossl; converted by https://github.com/isyangshu/SurgVISTA",
+    ENCODER.infer,
+    _entries,
+    ("module.", "encoder.", "backbone."),
+    (
+        (r"norm\..*", "the final norm: the student learns from the features before it"),
+        (r"(head|fc_norm)\..*", "a classification head"),
+    ),
+)

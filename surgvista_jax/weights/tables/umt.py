@@ -1,0 +1,37 @@
+"""UMT, the unmasked teacher's student: VideoMAE's form with one frame to a token."""
+
+import dataclasses
+
+from surgvista_jax.weights.tables import Table, videomae
+from surgvista_jax.weights.vit_entries import VIDEOMAE
+from surgvista_jax.weights.vit_forms import EncoderForm
+
+LICENCE = "Apache-2.0"
+SOURCE = "https://github.com/OpenGVLab/unmasked_teacher"
+DECODER = (r"clip_decoder\..*", "predicts CLIP's features, which no model of ours has")
+
+ENCODER = EncoderForm(
+    "encoder.blocks.{}.", VIDEOMAE, "encoder.patch_embed.proj", "encoder.norm", tubelet=1
+)
+
+TABLES = (
+    Table(
+        "umt",
+        "UMT's pretraining student",
+        "encoder",
+        LICENCE,
+        SOURCE,
+        ENCODER.infer,
+        ENCODER.entries,
+        ("module.",),
+        (videomae.POSITIONS, (r"clip_pos_embed", "a fixed sine table"), DECODER),
+    ),
+    dataclasses.replace(
+        videomae.FINETUNED_TABLE,
+        name="umt_finetuned",
+        title="UMT, finetuned",
+        licence=LICENCE,
+        source=SOURCE,
+        variant_of="videomae_finetuned",
+    ),
+)

@@ -1,0 +1,136 @@
+"""Image ViTs (supervised, MAE, DINO, EndoViT) under timm's and transformers' names."""
+
+import dataclasses
+
+from surgvista_jax.weights.tables import Pixels, Table
+from surgvista_jax.weights.vit_entries import TIMM, BlockNames, separate
+from surgvista_jax.weights.vit_forms import EncoderForm
+
+TIMM_FORM = EncoderForm(
+    "blocks.{}.",
+    TIMM,
+    positions="learned",
+    tubelet=1,
+    conv=2,
+    position_table="pos_embed",
+    class_token="cls_token",
+    class_slot=True,
+)
+DECODER = (r"(decoder_.*|mask_token)", "MAE's decoder of pixels")
+HEAD = (r"(head|head_dist|pre_logits)\..*", "a classification head")
+
+VIT = Table(
+    "vit",
+    "an image ViT in timm's names (supervised, MAE, DINO, EndoViT)",
+    "encoder",
+    "that of the file: timm's supervised models are Apache-2.0",
+    "Dosovitskiy et al., ICLR 2021; https://github.com/huggingface/pytorch-image-models",
+    TIMM_FORM.infer,
+    TIMM_FORM.entries,
+    ("module.", "backbone.", "encoder.", "model."),
+    (DECODER, HEAD),
+)
+
+_INSIDE = "attention.attention"
+HUB_FORM = EncoderForm(
+    "encoder.layer.{}.",
+    dataclasses.replace(
+        separate(
+            BlockNames(
+                "layernorm_before",
+                "layernorm_after",
+                (),
+                "attention.output.dense",
+                "intermediate.dense",
+                "output.dense",
+            ),
+            f"{_INSIDE}.{{long}}",
+        ),
+        qv_bias=(),
+    ),
+    "embeddings.patch_embeddings.projection",
+    "layernorm",
+    positions="learned",
+    tubelet=1,
+    conv=2,
+    position_table="embeddings.position_embeddings",
+    class_token="embeddings.cls_token",
+    class_slot=True,
+)
+# transformers 5 renamed the parts of a block.
+HUB_SPELLINGS = (
+    (r"^layers\.", "encoder.layer."),
+    (r"\.attention\.q_proj\.", f".{_INSIDE}.query."),
+    (r"\.attention\.k_proj\.", f".{_INSIDE}.key."),
+    (r"\.attention\.v_proj\.", f".{_INSIDE}.value."),
+    (r"\.attention\.o_proj\.", ".attention.output.dense."),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+)
+VIT_HUB = Table(
+    "vit_hf",
+    "transformers' ViTModel, ViTMAEModel or a model around one",
+    "encoder",
+    "that of the file: Google's are Apache-2.0",
+    "https://huggingface.co/google/vit-base-patch16-224",
+    HUB_FORM.infer,
+    HUB_FORM.entries,
+    ("vit.",),
+    (
+        (r"decoder\..*", "a decoder of pixels"),
+        (r"(pooler|classifier)\..*", "a classification head"),
+        (r"embeddings\.mask_token", "used only while pretraining"),
+    ),
+    HUB_SPELLINGS,
+)
+
+
+def _named(
+    name: str,
+    title: str,
+    licence: str,
+    source: str,
+    table: Table = VIT,
+    pixels: Pixels | None = None,
+) -> Table:
+    changes = {"name": name, "title": title, "licence": licence, "source": source}
+    return dataclasses.replace(table, **changes, variant_of=table.name, pixels=pixels)
+
+
+TABLES = (
+    VIT,
+    _named(
+        "mae",
+        "MAE's image ViT",
+        "CC BY-NC 4.0",
+        "https://github.com/facebookresearch/mae",
+    ),
+    _named(
+        "dino",
+        "DINO's image ViT",
+        "Apache-2.0",
+        "https://github.com/facebookresearch/dino",
+    ),
+    _named(
+        "endovit",
+        "EndoViT (MAE on endoscopic images)",
+        "Apache-2.0",
+        "https://github.com/DominikBatic/EndoViT",
+        pixels=((0.3464, 0.2280, 0.2228), (0.2520, 0.2128, 0.2093)),
+    ),
+    _named(
+        "augreg",
+        "a supervised ViT of timm's augreg series, whose pixels are in [-1, 1]",
+        "Apache-2.0",
+        "Steiner et al., TMLR 2022; https://github.com/huggingface/pytorch-image-models",
+        pixels=((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    ),
+    VIT_HUB,
+    _named(
+        "mae_hf",
+        "transformers' ViTMAEModel or ViTMAEForPreTraining",
+        "CC BY-NC 4.0",
+        "https://huggingface.co/facebook/vit-mae-base",
+        VIT_HUB,
+    ),
+)

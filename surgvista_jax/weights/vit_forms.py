@@ -1,0 +1,184 @@
+"""Which entries make up a whole ViT, a pretraining model or a classifier, in a family's names?"""
+
+import dataclasses
+
+from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
+from surgvista_jax.models.video_vit import LEARNED, EncoderConfig
+from surgvista_jax.weights.entries import (
+    Entry,
+    linear,
+    patch_embedding,
+    positions,
+    same,
+    token,
+    zeros,
+)
+from surgvista_jax.weights.inference import infer_transformer, size_of
+from surgvista_jax.weights.kinds import ClassifierConfig, StudentConfig
+from surgvista_jax.weights.tables import Heads, Shapes
+from surgvista_jax.weights.vit_entries import (
+    BlockNames,
+    linear_entries,
+    norm_entries,
+    transformer_entries,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderForm:
+    """What a family calls the parts of its ViT, and how it is built.
+
+    Attributes:
+        blocks: what stands before the parts of a block, with "{}" for its number.
+        names: the parts of a block.
+        patches: the convolution that embeds patches.
+        norm: the norm after the last block; None where there is none.
+        positions: "separable" or "flat" (fixed), or "learned".
+        tubelet, patch: taken where the weight of the convolution is not in the file.
+        conv: 2 or 3, the dimensions of the convolution.
+        position_table, class_token: names, where there are such parameters.
+        class_slot: the table of positions has a first row for the class token.
+    """
+
+    blocks: str
+    names: BlockNames
+    patches: str = "patch_embed.proj"
+    norm: str | None = "norm"
+    positions: str = "flat"
+    tubelet: int = 2
+    patch: int = 16
+    conv: int = 3
+    position_table: str = ""
+    class_token: str = ""
+    class_slot: bool = False
+
+    def infer(self, shapes: Shapes, heads: Heads) -> EncoderConfig:
+        """The encoder that a file's names and shapes speak of. Raises UserError without blocks."""
+        transformer = infer_transformer(shapes, heads, self.blocks, self.names)
+        tubelet, patch = self.tubelet, self.patch
+        shape = shapes.get(f"{self.patches}.weight", ())
+        if len(shape) == 2 + self.conv:
+            patch = shape[-1]
+            tubelet = shape[2] if self.conv == 3 else 1
+        return EncoderConfig(
+            transformer,
+            tubelet=tubelet,
+            patch=patch,
+            positions=self.positions,
+            class_token=bool(self.class_token),
+            class_position=self.class_slot,
+            norm=self.norm is not None,
+        )
+
+    def entries(self, config: EncoderConfig, path: str = "") -> list[Entry]:
+        """The correspondence of every parameter; `path` stands before ours ("encoder/")."""
+        width = config.transformer.width
+        embedding = patch_embedding(width, config.patch, config.tubelet, self.conv)
+        found = [
+            Entry(f"{path}patch_embedding/kernel", (f"{self.patches}.weight",), embedding),
+            Entry(f"{path}patch_embedding/bias", (f"{self.patches}.bias",), same(width)),
+        ]
+        if config.positions == LEARNED:
+            ours = f"{path}positions"
+            if config.class_position:
+                ours = (f"{path}class_position", ours)
+            table = positions(width, config.class_position)
+            found.append(Entry(ours, (self.position_table,), table))
+        if config.class_token:
+            found.append(Entry(f"{path}class_token", (self.class_token,), token(width)))
+        if config.norm and self.norm:
+            found += norm_entries(f"{path}norm", self.norm, width)
+        return found + transformer_entries(
+            f"{path}transformer", self.blocks, config.transformer, self.names
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class DecoderForm:
+    """What a family calls the parts of a decoder; `bias`: its projection has one."""
+
+    projection: str
+    mask_token: str
+    blocks: str
+    norm: str
+    head: str
+    bias: bool = True
+
+    def entries(self, path: str, config, encoder_width: int, outputs: int, names: BlockNames):
+        """The correspondence of every parameter of the decoder at `path`."""
+        width = config.width
+        kernel = linear(encoder_width, width)
+        bias = (f"{self.projection}.bias",) if self.bias else ()
+        return [
+            Entry(f"{path}/projection/kernel", (f"{self.projection}.weight",), kernel),
+            Entry(f"{path}/projection/bias", bias, same(width) if self.bias else zeros(width)),
+            Entry(f"{path}/mask_token", (self.mask_token,), token(width)),
+            *norm_entries(f"{path}/norm", self.norm, width),
+            *linear_entries(f"{path}/head", self.head, width, outputs),
+            *transformer_entries(f"{path}/transformer", self.blocks, config, names),
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentForm:
+    """A pretraining model; without a `feature_decoder` it predicts pixels alone."""
+
+    encoder: EncoderForm
+    pixel_decoder: DecoderForm
+    feature_decoder: DecoderForm | None = None
+
+    def infer(self, shapes: Shapes, heads: Heads) -> StudentConfig:
+        """The model that a file's names and shapes speak of. Raises UserError without blocks."""
+        names = self.encoder.names
+        encoder = self.encoder.infer(shapes, heads)
+        pixel = infer_transformer(shapes, heads, self.pixel_decoder.blocks, names, "pixel_decoder")
+        feature, width = pixel, 0
+        if form := self.feature_decoder:
+            feature = infer_transformer(shapes, heads, form.blocks, names, "feature_decoder")
+            width = size_of(shapes, (f"{form.head}.bias", 0), (f"{form.head}.weight", 0))
+        model = MaskedAutoencoderConfig(
+            encoder.transformer,
+            pixel,
+            feature,
+            tubelet=encoder.tubelet,
+            patch=encoder.patch,
+            positions=encoder.positions,
+        )
+        return StudentConfig(model, width)
+
+    def entries(self, config: StudentConfig) -> list[Entry]:
+        """The correspondence of every parameter."""
+        model, names = config.model, self.encoder.names
+        width = model.encoder.width
+        found = self.encoder.entries(config.encoder, "encoder/")
+        found += self.pixel_decoder.entries(
+            "pixel_decoder", model.pixel_decoder, width, model.patch_values, names
+        )
+        if self.feature_decoder and config.feature_width:
+            found += self.feature_decoder.entries(
+                "feature_decoder", model.feature_decoder, width, config.feature_width, names
+            )
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierForm:
+    """A finetuned model: the encoder without its norm, a norm after the mean, and a head."""
+
+    encoder: EncoderForm
+    norm: str = "fc_norm"
+    head: str = "head"
+
+    def infer(self, shapes: Shapes, heads: Heads) -> ClassifierConfig:
+        """The model that a file's names and shapes speak of. Raises UserError without a head."""
+        classes = size_of(shapes, (f"{self.head}.bias", 0), (f"{self.head}.weight", 0))
+        return ClassifierConfig(self.encoder.infer(shapes, heads), classes)
+
+    def entries(self, config: ClassifierConfig) -> list[Entry]:
+        """The correspondence of every parameter."""
+        width = config.encoder.transformer.width
+        return [
+            *self.encoder.entries(config.encoder, "backbone/"),
+            *norm_entries("norm", self.norm, width),
+            *linear_entries("head", self.head, width, config.classes),
+        ]
