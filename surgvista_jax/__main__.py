@@ -20,16 +20,42 @@ COMMANDS = {
         "the five-minute path: videos, clips, a tiny pretrained model, a figure",
     ),
     "pretrain": ("surgvista_jax.pretrain", "pretrain a student on a dataset folder"),
+    "finetune": (
+        "surgvista_jax.finetune",
+        "finetune or probe a backbone on a labelled dataset folder, or train a temporal head",
+    ),
     "evaluate": (
         "surgvista_jax.evaluate",
         "predictions -> scores by a named protocol, with intervals and a report",
+    ),
+    "features": (
+        "surgvista_jax.features",
+        "what a backbone says of every frame of a dataset, for temporal heads",
     ),
     "data": {
         "list": ("surgvista_jax.data.list", "the datasets that can be converted, and their facts"),
         "convert": ("surgvista_jax.data.convert", "videos or official files -> a dataset folder"),
         "pack": ("surgvista_jax.data.pack", "the frames of a dataset folder -> record shards"),
         "check": ("surgvista_jax.data.check", "is a dataset folder what it should be?"),
+        "synthetic": (
+            "surgvista_jax.data.synthetic.dataset",
+            "made-up operations with labels -> a dataset folder, to try things out",
+        ),
         "bench": ("surgvista_jax.data.bench", "clips/s of each stage and of the whole loader"),
+    },
+    "weights": {
+        "inspect": (
+            "surgvista_jax.weights.inspect",
+            "what a file of weights holds, and which tables of names fit it",
+        ),
+        "import": (
+            "surgvista_jax.weights.convert_in",
+            "another program's weights -> a folder that every command takes",
+        ),
+        "export": (
+            "surgvista_jax.weights.convert_out",
+            "a checkpoint -> a file under another program's names, with a model card",
+        ),
     },
     "figure": {
         "reconstruction": (

@@ -6,7 +6,7 @@ import difflib
 import importlib.util
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,12 +28,17 @@ def find_config(path: str) -> Path:
     raise UserError(f"--config={path}: there is no such file")
 
 
-def load_config(spec: str, cls: type, overrides: Sequence[str] = ()) -> ml_collections.ConfigDict:
+def load_config(
+    spec: str,
+    cls: type | Callable[[Mapping], type],
+    overrides: Sequence[str] = (),
+) -> ml_collections.ConfigDict:
     """Runs `get_config` of a file, fills in what it leaves open, and applies overrides.
 
     Args:
         spec: "FILE.py" or "FILE.py:ARGUMENT"; the argument goes to `get_config`.
-        cls: the dataclass that the configuration is for, whose defaults are filled in.
+        cls: the dataclass that the configuration is for, whose defaults are filled in; or a
+            function from the configuration to its dataclass.
         overrides: words such as "--config.budget.steps=10", in order.
 
     Returns:
@@ -41,7 +46,7 @@ def load_config(spec: str, cls: type, overrides: Sequence[str] = ()) -> ml_colle
     """
     path, _, argument = spec.partition(":")
     config = run_config(find_config(path), argument)
-    _fill_defaults(config, cls)
+    _fill_defaults(config, cls if isinstance(cls, type) else cls(config))
     for word in overrides:
         _override(config, word)
     return config.lock()
@@ -69,7 +74,9 @@ def _fill_defaults(config: ml_collections.ConfigDict, cls: type) -> None:
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         if field.name not in config:
-            if field.default is not dataclasses.MISSING:
+            if dataclasses.is_dataclass(field.default):
+                config[field.name] = ml_collections.ConfigDict(dataclasses.asdict(field.default))
+            elif field.default is not dataclasses.MISSING:
                 config[field.name] = field.default
         elif isinstance(config[field.name], ml_collections.ConfigDict):
             part = _dataclass_in(hints[field.name])

@@ -3,6 +3,7 @@
 import argparse
 import json
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from surgvista_jax.errors import UserError
@@ -150,6 +151,14 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
         samples=args.samples,
         seed=args.seed,
     )
+
+
+def report_files(files: Sequence[str], protocol: str) -> dict:
+    """The report of prediction files alone: repeated runs over the same videos, or folds."""
+    chosen = find(protocol)
+    runs = read_runs(files, chosen, ReadingOptions())
+    name = " + ".join(Path(file).name for file in files)
+    return build_report(chosen, System(name, runs))
 
 
 def write_report(report: dict, folder: Path) -> None:

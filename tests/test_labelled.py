@@ -69,6 +69,7 @@ def train(dataset, *, steps=4, start=0, batch_size=4, rows=None, seed=7, **other
         rows=np.arange(batch_size) if rows is None else np.asarray(rows),
         start_step=start,
         num_steps=steps,
+        balanced=settings.get("balanced", False),
     ) as loader:
         return list(loader)
 
@@ -176,6 +177,16 @@ def test_each_epoch_visits_every_sample_once_augmented_anew(dataset):
     videos = [batch["video"][np.argsort(batch["index"])] for batch in epochs]
     for later in videos[1:]:
         assert (later != videos[0]).any(axis=(1, 2, 3, 4)).mean() > 0.9
+
+
+def test_balanced_sampling_draws_classes_alike_and_clips_within_them(tmp_path):
+    data = make_dataset(tmp_path, labels=((0,) * 3 + (1,) * 9, (2,) * 27))
+    small = {"clip": dataclasses.replace(CLIP, num_frames=1, size=8), "batch_size": 12}
+    drawn = train(data, steps=50, balanced=True, **small)
+    label, index = (np.concatenate([batch[key] for batch in drawn]) for key in ("label", "index"))
+    np.testing.assert_allclose(np.bincount(label) / 600, 1 / 3, atol=0.06)
+    assert np.bincount(index[label == 0]).min() > 40 and len(np.unique(index)) == 39
+    assert_same(train(data, steps=50, start=48, balanced=True, **small), drawn[48:])
 
 
 def test_another_seed_is_another_run(dataset):

@@ -9,7 +9,12 @@ import pytest
 from surgvista_jax.data.clips import ClipConfig
 from surgvista_jax.data.manifest import Dataset, Video
 from surgvista_jax.data.pipeline import describe_clip
-from surgvista_jax.data.samples import labelled_samples, sample_frame_ids
+from surgvista_jax.data.samples import (
+    every_sample,
+    labelled_samples,
+    members_of_classes,
+    sample_frame_ids,
+)
 from surgvista_jax.errors import UserError
 
 PAST = ClipConfig(num_frames=4, stride=2)
@@ -58,6 +63,26 @@ def test_a_set_of_clips_has_one_sample_a_video():
     assert samples.video.tolist() == [0, 1]
     assert samples.frame.tolist() == [2, 3]
     assert samples.label.tolist() == [2, 1]
+
+
+def test_every_frame_is_a_sample_where_labels_do_not_matter():
+    data = dataset((0, -1), None, ((-1,) * 3))
+    samples = every_sample(data, PAST)
+    assert samples.video.tolist() == [0] * 2 + [1] * 5 + [2] * 3
+    assert samples.frame.tolist() == [0, 1, 0, 1, 2, 3, 4, 0, 1, 2]
+    assert [describe_clip(data, index) for index in samples.index][2] == ("v1", 0)
+    assert (samples.label == -1).all() and samples.label.dtype == np.int32
+    whole = every_sample(data, UNIFORM)
+    assert whole.video.tolist() == [0, 1, 2] and whole.frame.tolist() == [1, 4, 2]
+    with pytest.raises(UserError, match="set: no frames"):
+        every_sample(dataset((), ()), PAST)
+
+
+def test_the_members_of_classes():
+    groups = members_of_classes(np.array([2, 0, 2, 2]))
+    assert [group.tolist() for group in groups] == [[1], [0, 2, 3]]  # class 1 has none
+    several = np.array([[1, 0, 1], [0, 0, 0], [1, 0, 0]], np.float32)
+    assert [group.tolist() for group in members_of_classes(several)] == [[0, 2], [0], [1]]
 
 
 def test_a_clip_ends_at_its_frame_or_is_spread_over_its_video():

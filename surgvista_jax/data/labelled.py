@@ -15,7 +15,13 @@ from surgvista_jax.data.clips import ClipConfig
 from surgvista_jax.data.decode import open_frames
 from surgvista_jax.data.loader import BatchLoader, LoaderConfig
 from surgvista_jax.data.manifest import Dataset
-from surgvista_jax.data.samples import labelled_samples, sample_frame_ids
+from surgvista_jax.data.samples import (
+    Samples,
+    every_sample,
+    labelled_samples,
+    members_of_classes,
+    sample_frame_ids,
+)
 from surgvista_jax.data.shared_memory import Batch
 from surgvista_jax.errors import UserError
 
@@ -31,6 +37,7 @@ def finetune_batches(
     rows: np.ndarray,
     start_step: int,
     num_steps: int,
+    balanced: bool = False,
 ) -> BatchLoader:
     """Returns the training batches of steps `start_step` to `num_steps` - 1, to be closed.
 
@@ -40,6 +47,8 @@ def finetune_batches(
     Args:
         rows: which rows of the global batch to return, ascending: those of this process's devices.
         num_steps: the length of the whole run, at whatever step it starts.
+        balanced: draws a class first, all alike, and then one of its clips, instead of visiting
+            every clip once an epoch.
 
     Returns:
         Dicts with b = len(rows): `video` uint8 [b, T, H, W, 3], `label` int32 [b] or float32
@@ -53,13 +62,13 @@ def finetune_batches(
     if seed < 0:
         raise UserError(f"seed={seed}: an integer from 0 on is needed")
     _check_rows(rows, batch_size)
-    reader = _SampleReader(dataset, clip)
+    reader = _SampleReader(dataset, clip, labelled_samples(dataset, clip))
     order_seed, sample_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
     plans = (
         grain.MapDataset.range(len(reader.samples))
         .shuffle(seed=order_seed)
         .repeat(None)
-        .random_map(_draw_plan, seed=sample_seed)
+        .random_map(_Planner(reader.samples.label if balanced else None), seed=sample_seed)
     )
     plans[0]  # grain sets up its counters at the first access, which is not safe in threads
     read = _TrainingRows(plans, reader, augment, batch_size, tuple(map(int, rows)))
@@ -73,6 +82,7 @@ def evaluation_batches(
     *,
     batch_size: int,
     rows: np.ndarray,
+    unlabelled: bool = False,
 ) -> BatchLoader:
     """Returns the batches in which every labelled clip of the dataset comes once, to be closed.
 
@@ -81,6 +91,7 @@ def evaluation_batches(
 
     Args:
         rows: which rows of the global batch to return, ascending: those of this process's devices.
+        unlabelled: takes every frame instead, labelled or not, with the label -1.
 
     Returns:
         The keys of `finetune_batches`; frames are resized as a whole, without augmentation.
@@ -89,7 +100,8 @@ def evaluation_batches(
         UserError: if the dataset has no labels, or settings do not fit it.
     """
     _check_rows(rows, batch_size)
-    reader = _SampleReader(dataset, clip)
+    samples = every_sample(dataset, clip) if unlabelled else labelled_samples(dataset, clip)
+    reader = _SampleReader(dataset, clip, samples)
     num_batches = -(-len(reader.samples) // batch_size)
     read = _EvaluationRows(reader, batch_size, tuple(map(int, rows)))
     return BatchLoader(read, len(rows), 0, num_batches, loader)
@@ -100,19 +112,29 @@ def _check_rows(rows: np.ndarray, batch_size: int) -> None:
         raise ValueError(f"rows {rows} of a batch of {batch_size}")
 
 
-def _draw_plan(sample: int, rng: np.random.Generator) -> tuple[int, int]:
-    """All that is random about one sample: which one, and the seed of its augmentation.
+class _Planner:
+    """Draws all that is random about one sample: which one, and the seed of its augmentation.
 
     What is drawn from that seed depends on the size of the frames, which only the reader knows.
     """
-    return int(sample), int(rng.integers(2**63))
+
+    def __init__(self, balanced: np.ndarray | None):
+        """Takes the labels of all samples to balance by, or None for the order as it comes."""
+        self._classes = () if balanced is None else members_of_classes(balanced)
+
+    def __call__(self, sample: int, rng: np.random.Generator) -> tuple[int, int]:
+        seed = int(rng.integers(2**63))
+        if self._classes:
+            members = self._classes[rng.integers(len(self._classes))]
+            sample = members[rng.integers(len(members))]
+        return int(sample), seed
 
 
 class _SampleReader:
     """Decodes samples and gives them the size of the clip; it is sent to every worker."""
 
-    def __init__(self, dataset: Dataset, clip: ClipConfig):
-        self.samples = labelled_samples(dataset, clip)
+    def __init__(self, dataset: Dataset, clip: ClipConfig, samples: Samples):
+        self.samples = samples
         self._clip = clip
         self._videos = [dataclasses.replace(video, labels=None) for video in dataset.videos]
         # A source that is no such thing fails here, by name.

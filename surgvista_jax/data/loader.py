@@ -82,6 +82,10 @@ class BatchLoader(Iterator[Batch]):
         self._collector.start()
         self._closer = weakref.finalize(self, self._collector.end)
 
+    def __len__(self) -> int:
+        """Batches that are still to come."""
+        return self._left
+
     def __next__(self) -> Batch:
         if not self._closer.alive:
             raise ValueError("the loader is closed")

@@ -29,6 +29,21 @@ class Samples:
         return len(self.video)
 
 
+def every_sample(dataset: Dataset, clip: ClipConfig) -> Samples:
+    """Lists every frame, or with `clip.sampling` "uniform" every video; labels are -1.
+
+    Raises:
+        UserError: there are no frames.
+    """
+    lengths = [video.num_frames for video in dataset.videos]
+    if not sum(lengths):
+        raise UserError(f"{dataset.folder}: no frames in the videos chosen")
+    whole = clip.sampling == "uniform"
+    frames = [np.array([n - 1]) if whole and n else np.arange(n) for n in lengths]
+    numbers = np.repeat(np.arange(len(lengths)), [len(part) for part in frames])
+    return _samples(dataset, numbers, np.concatenate(frames), np.full(len(numbers), UNLABELLED))
+
+
 def labelled_samples(dataset: Dataset, clip: ClipConfig) -> Samples:
     """Lists the samples: every labelled frame, or with `clip.sampling` "uniform" every video.
 
@@ -63,10 +78,37 @@ def labelled_samples(dataset: Dataset, clip: ClipConfig) -> Samples:
             row[list(class_ids)] = 1
     else:
         targets = np.array(labels, np.int32)
+    return _samples(dataset, np.array(videos), np.array(frames), targets)
+
+
+def _samples(
+    dataset: Dataset, numbers: np.ndarray, frames: np.ndarray, labels: np.ndarray
+) -> Samples:
     clips = ClipIndex([video.num_frames for video in dataset.videos])
     firsts = np.array([clips.first(number) for number in range(len(dataset.videos))])
-    number, frame = np.array(videos, np.int32), np.array(frames, np.int32)
-    return Samples(number, frame, (firsts[number] + frame).astype(np.int64), targets)
+    labels = labels if labels.dtype == np.float32 else labels.astype(np.int32)
+    return Samples(
+        numbers.astype(np.int32),
+        frames.astype(np.int32),
+        (firsts[numbers] + frames).astype(np.int64),
+        labels,
+    )
+
+
+def members_of_classes(label: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The numbers of the samples of each class that has any, ascending, for balanced sampling.
+
+    A sample of several classes is in each of them, and samples of none form one more.
+
+    Args:
+        label: int [N], or float [N, C] of 0 and 1.
+    """
+    if label.ndim == 1:
+        groups = [np.flatnonzero(label == each) for each in np.unique(label)]
+    else:
+        groups = [np.flatnonzero(column) for column in label.T]
+        groups.append(np.flatnonzero(label.sum(1) == 0))
+    return tuple(group for group in groups if len(group))
 
 
 def sample_frame_ids(clip: ClipConfig, video: Video, frame: int) -> np.ndarray:

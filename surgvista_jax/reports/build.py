@@ -252,6 +252,12 @@ def _timelines(first: Predictions, shown: list[Score], protocol: Protocol) -> di
 
 def _notes(system: System, evaluations: list[Evaluation], entries: list[dict]) -> list[str]:
     notes = [note for run in system.runs for note in run.notes]
+    if any((run.meta or {}).get("selected_on") == "test" for run in system.runs):
+        notes.insert(
+            0,
+            "SELECTED ON TEST: the parameters were chosen by their score on these very videos, so "
+            "that the scores are too high; compare with publications that did the same alone.",
+        )
     notes += evaluations[0].notes
     if len(evaluations) > 1:
         notes.append(

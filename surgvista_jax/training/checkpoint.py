@@ -24,7 +24,7 @@ from surgvista_jax.training.checkpoint_files import (
 )
 from surgvista_jax.training.checkpoint_noise import silence
 
-__all__ = ["CheckpointConfig", "Checkpoints", "Restored", "restore_params"]
+__all__ = ["CheckpointConfig", "Checkpoints", "Restored", "restore_params", "save_params"]
 
 _HALF_WRITTEN = ".orbax-checkpoint-tmp*"
 _DAMAGED = ".damaged"
@@ -128,8 +128,8 @@ class Checkpoints:
         """Starts saving if `step` is due or `force`, and returns whether it did.
 
         The arrays are copied before it returns, so the caller may donate them at once. A step that
-        is saved already is left as it is. Raises UserError when the disk is full, now or for the
-        save before.
+        is saved already is left as it is. Without an `opt_state` (None) no run can go on from it.
+        Raises UserError when the disk is full, now or for the save before.
         """
         if not (force or self.due(step)):
             return False
@@ -137,14 +137,12 @@ class Checkpoints:
         if step in self._manager.all_steps():
             return False
         self._check_free_space(step, params, opt_state)
-        items = ocp.args.Composite(
-            params=ocp.args.StandardSave(params),
-            opt_state=ocp.args.StandardSave(opt_state),
-            meta=ocp.args.JsonSave(meta),
-        )
+        items = {"params": ocp.args.StandardSave(params), "meta": ocp.args.JsonSave(meta)}
+        if opt_state is not None:
+            items["opt_state"] = ocp.args.StandardSave(opt_state)
         self._saving = step
         with self._disk_errors():
-            self._manager.save(step, args=items, force=True)
+            self._manager.save(step, args=ocp.args.Composite(**items), force=True)
         return True
 
     def wait(self) -> None:
@@ -278,3 +276,12 @@ class Checkpoints:
                 f"{self.folder}: disk full ({reason}) while saving step {step};"
                 f" {self._last_complete()}"
             ) from error
+
+
+def save_params(folder: str | Path, step: int, params, meta: dict, *, keep: int = 1) -> None:
+    """Saves parameters alone below `folder`, complete on return; the newest `keep` steps stay.
+
+    All processes call it. Raises UserError when the disk is full.
+    """
+    with Checkpoints(folder, CheckpointConfig(save_every=1, max_to_keep=keep)) as checkpoints:
+        checkpoints.save(step, params, None, meta, force=True)

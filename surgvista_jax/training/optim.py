@@ -21,6 +21,8 @@ class OptimConfig:
         weight_decay: decoupled decay of kernels and mask tokens; biases, norms, scales, positions
             and class tokens do not decay.
         beta1, beta2, epsilon: of Adam.
+        layer_decay: each block of a ViT learns at this share of the rate of the next, the
+            embedding at that of the first block, and the head at the full rate; 1 for none.
     """
 
     learning_rate: float = 1.5e-4
@@ -31,6 +33,7 @@ class OptimConfig:
     beta1: float = 0.9
     beta2: float = 0.95
     epsilon: float = 1e-8
+    layer_decay: float = 1.0
 
     def __post_init__(self):
         if self.reference_batch < 1:
@@ -40,6 +43,8 @@ class OptimConfig:
         rates = (self.learning_rate, self.final_learning_rate, self.warmup_epochs)
         if min(*rates, self.weight_decay, self.epsilon) < 0:
             raise ValueError("rates, warmup_epochs, weight_decay and epsilon must not be negative")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"layer_decay {self.layer_decay} is not in (0, 1]")
 
 
 def warmup_cosine(
@@ -76,10 +81,42 @@ def decays(params: dict) -> dict:
     """Which leaves decay: a tree of booleans. By name, because stacked norms have two axes."""
 
     def rule(path: tuple, _: jax.Array) -> bool:
-        names = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
-        return names[-1].endswith("kernel") or names[-1] == "mask_token"
+        name = _names(path)[-1]
+        return name.endswith("kernel") or name == "mask_token"
 
     return jax.tree_util.tree_map_with_path(rule, params)
+
+
+# What a ViT has before its first block.
+_EMBEDDING = ("patch_embedding", "positions", "class_token", "class_position")
+
+
+def layer_scales(params: dict, decay: float) -> dict:
+    """The share of the learning rate of each leaf: arrays that broadcast over it.
+
+    With L stacked blocks the embedding is layer 0, the blocks 1 to L and all the rest L + 1; layer
+    n learns at decay ** (L + 1 - n), as in the finetuning of BEiT (Bao et al., 2022) and the masked
+    autoencoders after it.
+    """
+    paths = jax.tree_util.tree_leaves_with_path(params)
+    depths = {leaf.shape[0] for path, leaf in paths if "blocks" in _names(path)}
+    if len(depths) > 1:
+        raise ValueError(f"layer decay knows one stack of blocks, not several: {sorted(depths)}")
+    depth = depths.pop() if depths else 0
+
+    def scale(path: tuple, leaf: jax.Array) -> jax.Array:
+        names = _names(path)
+        if "blocks" in names:
+            layers = decay ** jnp.arange(depth, 0, -1, dtype=jnp.float32)
+            return layers.reshape(-1, *(1,) * (leaf.ndim - 1))
+        layer = 0 if depth and any(name in _EMBEDDING for name in names) else depth + 1
+        return jnp.full((1,) * leaf.ndim, decay ** (depth + 1 - layer), jnp.float32)
+
+    return jax.tree_util.tree_map_with_path(scale, params)
+
+
+def _names(path: tuple) -> list[str]:
+    return [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
 
 
 def make_optimizer(config: OptimConfig) -> optax.GradientTransformation:
@@ -88,7 +125,14 @@ def make_optimizer(config: OptimConfig) -> optax.GradientTransformation:
     The training step multiplies by minus the rate itself, so that the rate is a function of the
     step alone, whatever steps were skipped.
     """
-    return optax.chain(
+    parts = [
         optax.scale_by_adam(config.beta1, config.beta2, config.epsilon),
         optax.add_decayed_weights(config.weight_decay, mask=decays),
-    )
+    ]
+    if config.layer_decay < 1:
+
+        def scale(updates: dict, _: dict) -> dict:
+            return jax.tree.map(jnp.multiply, updates, layer_scales(updates, config.layer_decay))
+
+        parts.append(optax.stateless(scale))
+    return optax.chain(*parts)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from surgvista_jax.training.state import TrainState
+from surgvista_jax.training.state import TrainState, WithAverage
 
 # (params, frozen, micro-batch, key) -> (loss [], metrics: float32 scalars), both means over clips.
 LossFunction = Callable[[Any, Any, dict, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
@@ -20,6 +20,7 @@ def make_train_step(
     *,
     accumulate: int,
     seed: int,
+    average: float = 0.0,
 ) -> Callable[[TrainState, Any, dict], tuple[TrainState, dict[str, jax.Array]]]:
     """Makes the function that is compiled as the training step.
 
@@ -29,6 +30,7 @@ def make_train_step(
         learning_rate: of an update, by its number.
         accumulate: micro-batches that a batch is cut into; their gradients are averaged.
         seed: all randomness of step n is drawn from (seed, n).
+        average: the decay of the running mean of the parameters; 0 if the state has none.
 
     Returns:
         step(state, frozen, batch) -> (state, metrics). `frozen` are arrays that get no gradient.
@@ -63,8 +65,14 @@ def make_train_step(
         grad_norm = optax.tree.norm(grads)
         finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
         rate = learning_rate(state.step)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        moments = state.opt_state.moments if average else state.opt_state
+        updates, opt_state = optimizer.update(grads, moments, state.params)
         params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
+        if average:
+            mean = jax.tree.map(
+                lambda m, p: average * m + (1 - average) * p, state.opt_state.average, params
+            )
+            opt_state = WithAverage(opt_state, mean)
 
         def keep_if_bad(new: Any, old: Any) -> Any:
             return jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)

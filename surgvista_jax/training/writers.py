@@ -60,18 +60,25 @@ class MetricWriter:
         if not self.active:
             return
         numbers = {name: _finite(value) for name, value in values.items()}
-        points = summary.Summary(
-            value=[
-                point
-                for name, value in numbers.items()
-                if value is not None
-                for point in summary.scalar(name, value).value
-            ]
-        )
         try:
             self._metrics.write(json.dumps({"step": step, **numbers}, allow_nan=False) + "\n")
             self._metrics.flush()
-            self._write_event(step=step, summary=points)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        self.curve(step, numbers)
+
+    def curve(self, step: int, values: Mapping[str, float | int | None]) -> None:
+        """A point in each TensorBoard curve alone, for values that have a file of their own."""
+        if not self.active:
+            return
+        points = [
+            point
+            for name, value in values.items()
+            if _finite(value) is not None
+            for point in summary.scalar(name, value).value
+        ]
+        try:
+            self._write_event(step=step, summary=summary.Summary(value=points))
         except OSError as error:
             raise self._cannot_write(error) from error
 

@@ -1,0 +1,12 @@
+"""Cataract-101: 10 phases of cataract surgery, 60, 13 and 28 operations."""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from surgvista_jax.config import run_config
+
+
+def get_config() -> ConfigDict:
+    config = run_config(Path(__file__).with_name("recipe.py"))
+    return config

@@ -1,0 +1,13 @@
+"""PmLR50: 5 phases of liver resection; an image model looks back by 4 s a frame."""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from surgvista_jax.config import run_config
+
+
+def get_config() -> ConfigDict:
+    config = run_config(Path(__file__).with_name("recipe.py"))
+    config.image_clip.stride = 4
+    return config

@@ -1,0 +1,165 @@
+"""The command `surgvista features`: what a backbone says of every frame of a dataset, by video.
+
+Each frame ends a clip, and the clip's pooled features are the frame's row. A video whose rows are
+there already is not computed again, so that an interrupted run goes on.
+"""
+
+import argparse
+import dataclasses
+import functools
+import sys
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from tqdm import tqdm
+
+from surgvista_jax.data.clips import ClipConfig
+from surgvista_jax.data.feature_folder import FeatureFolder, FeaturesHeader, create_features
+from surgvista_jax.data.loader import LoaderConfig
+from surgvista_jax.data.manifest import Dataset, read_dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.inference import make_apply, over_dataset
+from surgvista_jax.models.backbones import make_backbone
+from surgvista_jax.models.heads import POOLS, pool_tokens
+from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.models.patches import normalise
+from surgvista_jax.starting_point import (
+    RANDOM,
+    StartingPoint,
+    fit_to_clips,
+    read_backbone,
+    sees_single_frames,
+)
+from surgvista_jax.training import processes
+from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh, replicated
+from surgvista_jax.weights.adapt import AdaptConfig
+
+# Videos whose rows are held in memory at a time, however long the dataset is.
+_FRAMES_AT_ONCE = 20_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    clip = ClipConfig()
+    parser.add_argument("--init", required=True, metavar="[NAME:]WEIGHTS", help="a file or a run")
+    parser.add_argument("--dataset", required=True, type=Path, help="dataset folder")
+    parser.add_argument("--out", required=True, type=Path, help="features folder to be written")
+    parser.add_argument("--split", help="only the videos of this split (default: all)")
+    parser.add_argument(
+        "--num-frames", type=int, help=f"of a clip ({clip.num_frames}; 1 for an image model)"
+    )
+    parser.add_argument("--stride", type=int, default=clip.stride, help="(%(default)s)")
+    parser.add_argument("--size", type=int, default=clip.size, help="pixels a side (%(default)s)")
+    parser.add_argument("--pool", choices=POOLS, default="mean", help="of the tokens (%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=64, help="(%(default)s)")
+    parser.add_argument("--workers", type=int, help="loader workers")
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
+    processes.add_arguments(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    processes.join(arguments)
+    for option in ("num_frames", "stride", "size", "batch_size"):
+        value = getattr(arguments, option)
+        if value is not None and value < 1:
+            raise UserError(f"--{option.replace('_', '-')} {value}: at least 1 is needed")
+    if arguments.init == RANDOM:
+        raise UserError("--init random: features of a random backbone are asked for by a probe")
+    dataset = read_dataset(arguments.dataset)
+    if arguments.split:
+        dataset = dataset.split(arguments.split)
+    model, variables, origin = read_backbone(arguments.init, None)
+    single = sees_single_frames(model)
+    num_frames = arguments.num_frames or (1 if single else ClipConfig().num_frames)
+    stride = 1 if num_frames == 1 else arguments.stride
+    start = fit_to_clips(
+        StartingPoint(model, ClipConfig(num_frames, stride, arguments.size), variables, origin),
+        AdaptConfig(),
+        pool=arguments.pool,
+        keep_norm=True,
+    )
+    loader = LoaderConfig()
+    if arguments.workers is not None:
+        loader = dataclasses.replace(loader, workers=arguments.workers)
+    folder = compute_features(
+        start,
+        dataset,
+        arguments.out,
+        pool=arguments.pool,
+        batch_size=arguments.batch_size,
+        loader=loader,
+        compute=ComputeConfig(dtype=arguments.dtype),
+        name=arguments.init,
+    )
+    if jax.process_index() == 0:
+        print(
+            f"{folder.folder}: features of {len(dataset.videos)} videos, {folder.header.width} wide"
+        )
+    return 0
+
+
+def compute_features(
+    start: StartingPoint,
+    dataset: Dataset,
+    out: Path,
+    *,
+    pool: str,
+    batch_size: int,
+    loader: LoaderConfig,
+    compute: ComputeConfig,
+    name: str,
+) -> FeatureFolder:
+    """Writes the rows of every video that the folder lacks; all processes call it.
+
+    Args:
+        start: a backbone with its variables, fitted to its clips.
+        pool: "mean" or "class".
+        name: of the backbone, for the folder's description.
+
+    Raises:
+        UserError: the folder holds other features, or cannot be written.
+    """
+    model, clip = start.model, start.clip
+    mesh = make_mesh(MeshConfig())
+    header = FeaturesHeader(
+        dataset=dataset.name,
+        fps=dataset.fps,
+        model=f"{name}, {model.architecture}, {pool} of its tokens, {compute.dtype}",
+        weights=start.origin,
+        width=model.width,
+        clip_frames=clip.num_frames,
+        clip_stride=clip.stride,
+        size=clip.size,
+    )
+    folder = (
+        create_features(out, header) if jax.process_index() == 0 else FeatureFolder(out, header)
+    )
+    backbone = make_backbone(model, compute, model.grid(clip.num_frames, clip.size, clip.size))
+
+    def features(variables: dict, video: jax.Array) -> jax.Array:
+        pixels = normalise(video, jnp.dtype(compute.dtype))
+        own = {{"backbone": "params"}.get(key, key): tree for key, tree in variables.items()}
+        tokens = backbone.apply(own, pixels, False)
+        return pool_tokens(tokens, pool, model.class_token)
+
+    lacking = [video for video in dataset.videos if not folder.holds(video)]
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        apply = make_apply(features, mesh)
+        variables = jax.device_put(start.variables, replicated(mesh))
+        bar = tqdm(total=len(lacking), unit="video", delay=10, disable=not sys.stderr.isatty())
+        while lacking:
+            group = [lacking.pop(0)]
+            frames = group[0].num_frames
+            while lacking and frames + lacking[0].num_frames <= _FRAMES_AT_ONCE:
+                group.append(lacking.pop(0))
+                frames += group[-1].num_frames
+            part = dataclasses.replace(dataset, videos=tuple(group))
+            run = functools.partial(over_dataset, apply, variables, part, clip, loader)
+            outputs = run(mesh=mesh, batch_size=batch_size, unlabelled=True)
+            if jax.process_index() == 0:
+                for number, video in enumerate(group):
+                    folder.write(video, outputs.values[outputs.video_index == number])
+            bar.update(len(group))
+        bar.close()
+    return folder

@@ -1,0 +1,157 @@
+"""What does a finished finetuning run leave: predictions, a result in numbers, a report?"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from surgvista_jax.data.division import Division
+from surgvista_jax.data.manifest import Dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.evaluate import report_files, write_report
+from surgvista_jax.finetuning import Finetuning
+from surgvista_jax.inference import Outputs
+from surgvista_jax.metrics.catalogue import PROTOCOLS
+from surgvista_jax.metrics.statistics import over_seeds
+from surgvista_jax.metrics.triplet_tables import TABLES
+from surgvista_jax.predictions.npz import write_npz
+from surgvista_jax.reports.screen import screen
+from surgvista_jax.selection import score
+
+PREDICTIONS = "predictions.npz"
+RESULT = "result.json"
+
+
+def check_protocol(name: str, dataset: Dataset) -> None:
+    """Raises UserError for a protocol that cannot score the labels of a dataset; "" is none."""
+    if not name:
+        return
+    if name not in PROTOCOLS:
+        raise UserError(
+            f"config.evaluation.protocol={name!r}: should be one of {', '.join(PROTOCOLS)}"
+        )
+    protocol = PROTOCOLS[name]
+    kind = "multi" if protocol.task in ("triplet", "criteria") else "single"
+    if kind != dataset.label_kind:
+        raise UserError(
+            f"config.evaluation.protocol={name!r} is for labels of kind {kind}, the dataset's are"
+            f" of kind {dataset.label_kind}"
+        )
+    wanted = len(protocol.classes)
+    if protocol.task == "triplet":
+        wanted = len(TABLES[protocol.choices.table].rows)
+    if wanted not in (0, len(dataset.classes)):
+        raise UserError(
+            f"config.evaluation.protocol={name!r} is for {wanted} classes, the dataset has"
+            f" {len(dataset.classes)}"
+        )
+
+
+def description(task: Finetuning, division: Division, origin: str) -> dict:
+    """What a finetuned model is, as JSON values: it is saved with the model and its predictions."""
+    config = task.config
+    return {
+        "task": division.train.task,
+        "classes": list(task.labels.classes),
+        "label_kind": task.labels.kind,
+        "fps": division.train.fps,
+        "dataset": division.train.name,
+        "mode": config.mode,
+        "init": config.init,
+        "init_digest": origin,
+        "seed": config.seed,
+        "selected_on": config.select_on,
+        "model": dataclasses.asdict(task.model),
+        "head": dataclasses.asdict(config.head),
+        "clip": dataclasses.asdict(task.clip),
+    }
+
+
+def write_outcome(
+    workdir: Path,
+    task: Finetuning,
+    division: Division,
+    best: dict,
+    outputs: Outputs | None,
+    about: dict,
+) -> None:
+    """Writes what process 0 has to say at the end of a run, and prints the scores.
+
+    Args:
+        best: step and validation score of the parameters that were chosen.
+        outputs: of the test videos; None where there are none.
+        about: from `description`.
+    """
+    if jax.process_index() != 0:
+        return
+    name = task.config.evaluation.score
+    result = {"score": name, "selected_on": task.config.select_on, "step": best["step"]}
+    said = f"step {best['step']}, the last"
+    if division.selection is not None:
+        result["selection"] = best["score"]
+        said = f"{name} {best['score']:.4f} on {division.selected_on}, at step {best['step']}"
+    if outputs is not None:
+        result |= {"test": score(name, outputs), "clips": len(outputs.frame)}
+        said += f"; test {name} {result['test']:.4f} on {result['clips']} clips"
+        predictions = workdir / PREDICTIONS
+        write_predictions(predictions, division, outputs, about | {"step": best["step"]})
+        said += f" -> {predictions}"
+    _write_json(workdir / RESULT, result)
+    print(said)
+    if outputs is not None and task.config.evaluation.protocol:
+        print(_report([predictions], task.config.evaluation.protocol, workdir / "report"))
+
+
+def write_predictions(path: Path, division: Division, outputs: Outputs, about: dict) -> None:
+    """Writes the test predictions in the format that `surgvista evaluate` reads."""
+    names = np.array([video.video for video in division.test.videos])
+    meta = {key: value for key, value in about.items() if key not in ("model", "head", "clip")}
+    meta |= {
+        "model": f"{about['mode']} finetuning of {about['init']}",
+        "split": next(iter(division.test.splits)),
+    }
+    label = outputs.label if outputs.label.ndim == 1 else outputs.label.astype(np.uint8)
+    write_npz(
+        path,
+        video=names[outputs.video_index],
+        frame=outputs.frame,
+        score=outputs.values,
+        label=label,
+        meta=meta,
+    )
+
+
+def report_seeds(folders: Sequence[Path], workdir: Path, protocol: str) -> str:
+    """Mean and spread over the runs in `folders`, in words; written to result.json and, with a
+    protocol and test videos, as one report over all seeds."""
+    results = [json.loads((folder / RESULT).read_text(encoding="utf-8")) for folder in folders]
+    summary = {"score": results[0]["score"], "selected_on": results[0]["selected_on"]}
+    lines = []
+    for key in ("selection", "test"):
+        if key in results[0]:
+            values = [result[key] for result in results]
+            mean, spread, _ = over_seeds(np.array(values))
+            summary[key] = {"mean": mean, "std": spread, "values": values}
+            listed = ", ".join(f"{value:.4f}" for value in values)
+            lines.append(f"{key} {summary['score']} {mean:.4f} ± {spread:.4f} ({listed})")
+    _write_json(workdir / RESULT, summary)
+    if protocol and "test" in results[0]:
+        files = [folder / PREDICTIONS for folder in folders]
+        lines.append(_report(files, protocol, workdir / "report"))
+    return "\n".join(lines)
+
+
+def _report(files: Sequence[Path], protocol: str, out: Path) -> str:
+    report = report_files([str(file) for file in files], protocol)
+    write_report(report, out)
+    return f"{screen(report)}\n\nwritten: {out}/report.html, report.md, report.json"
+
+
+def _write_json(path: Path, values: dict) -> None:
+    try:
+        path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,260 @@
+"""A temporal run learns, chooses its epoch without the test, and goes on as if never stopped."""
+
+import json
+import signal
+from pathlib import Path
+
+import feature_run
+import jax
+import numpy as np
+import pytest
+
+from surgvista_jax import temporal
+from surgvista_jax.config import load_config
+from surgvista_jax.data.manifest import read_dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.predictions.npz import read_npz
+from surgvista_jax.temporal_task import TemporalConfig, TemporalTask
+from surgvista_jax.training.checkpoint import restore_params
+
+CONFIG = """
+from ml_collections import ConfigDict
+
+def get_config():
+    return ConfigDict({
+        "data": {"folder": "", "features": ""},
+        "model": {"stages": 2, "layers": 4, "feature_maps": 16, "dropout": 0.2},
+        "epochs": 4, "learning_rate": 2e-2, "pad_to": 160, "progress": "none",
+    })
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A dataset, also with other test labels and without `val`; features; a configuration."""
+    folder = tmp_path_factory.mktemp("temporal")
+    dataset = feature_run.make_dataset(folder / "dataset")
+    feature_run.make_features(folder / "features", dataset)
+    tested = set(dataset.splits["test"])
+    feature_run.make_dataset(
+        folder / "relabelled",
+        relabel=lambda video, labels: np.where(labels < 0, -1, 0) if video in tested else labels,
+    )
+    feature_run.make_dataset(folder / "without_val", {"train": range(8), "test": (8, 9)})
+    (folder / "config.py").write_text(CONFIG)
+    return folder
+
+
+def make_config(folder: Path, *overrides: str, dataset: str = "dataset"):
+    words = [f"data.folder={folder / dataset}", f"data.features={folder / 'features'}", *overrides]
+    return load_config(
+        str(folder / "config.py"), TemporalConfig, [f"--config.{word}" for word in words]
+    )
+
+
+def read(workdir: Path):
+    return read_npz(workdir / temporal.PREDICTIONS_FILE, "predictions")
+
+
+def metrics(workdir: Path) -> list[dict]:
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def best_params(workdir: Path) -> list[np.ndarray]:
+    return jax.tree.leaves(restore_params(workdir / "best"))
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    workdir = folder / "whole"
+    return workdir, temporal.train_temporal(make_config(folder), workdir)
+
+
+def test_phases_of_unseen_videos_are_recognised_from_their_context(folder, whole):
+    dataset = read_dataset(folder / "dataset")
+    train, test = (
+        temporal.read_sequences(temporal.open_features(folder / "features"), dataset.split(name))
+        for name in ("train", "test")
+    )
+    rows, labels = (
+        [np.concatenate([getattr(video, name) for video in part]) for part in (train, test)]
+        for name in ("features", "labels")
+    )
+    means = [rows[0][labels[0] == phase].mean(0) for phase in range(feature_run.NUM_CLASSES)]
+    distance = np.linalg.norm(rows[1][:, None] - np.array(means)[None], axis=2)
+    single_frames = (distance.argmin(1) == labels[1])[labels[1] >= 0].mean()
+    predictions = read(whole[0])
+    assert single_frames < 0.85
+    assert (predictions.score.argmax(1) == predictions.label).mean() >= 0.9
+
+
+def test_predictions_hold_every_labelled_test_frame_once(folder, whole):
+    predictions = read(whole[0])
+    assert predictions.videos == ("video8", "video9")
+    dataset = read_dataset(folder / "dataset").split("test")
+    for number, video in enumerate(dataset.videos):
+        rows = predictions.rows(number)
+        labelled = [at for at, label in enumerate(video.labels) if label >= 0]
+        assert list(predictions.frame[rows]) == labelled
+        assert list(predictions.label[rows]) == [video.labels[at] for at in labelled]
+    np.testing.assert_allclose(predictions.score.sum(1), 1, rtol=1e-5)
+    assert predictions.classes == dataset.classes and predictions.fps == 1.0
+    assert predictions.meta["selected_on"] == "val" and predictions.meta["split"] == "test"
+    assert predictions.meta["model"] == "MS-TCN on a made-up backbone"
+
+
+def test_the_best_epoch_is_the_first_with_the_highest_accuracy(whole):
+    workdir, finished = whole
+    scores = [line["selection_accuracy"] for line in metrics(workdir)]
+    assert len(scores) == 4 and finished.step == 24
+    assert finished.best_epoch == 1 + int(np.argmax(scores))
+    assert read(workdir).meta["epoch"] == finished.best_epoch
+
+
+def test_the_best_parameters_make_the_predictions(folder, whole):
+    workdir, _ = whole
+    config = temporal.build(TemporalConfig, make_config(folder))
+    dataset = read_dataset(folder / "dataset").split("test")
+    test = temporal.read_sequences(temporal.open_features(folder / "features"), dataset)
+    task = TemporalTask(config, test, feature_run.NUM_CLASSES, feature_run.WIDTH)
+    outputs = task.predict(restore_params(workdir / "best"), test)
+    np.testing.assert_allclose(outputs.values, read(workdir).score, atol=1e-6)
+
+
+def test_test_labels_change_nothing_that_is_learned(folder, whole, tmp_path):
+    temporal.train_temporal(make_config(folder, dataset="relabelled"), tmp_path)
+    assert (read(tmp_path).label == 0).all()
+    np.testing.assert_array_equal(read(tmp_path).score, read(whole[0]).score)
+    assert metrics(tmp_path) == metrics(whole[0])
+
+
+def test_select_on_test_lets_test_labels_choose_and_says_so(folder, whole, tmp_path):
+    config = make_config(folder, "select_on=test", dataset="relabelled")
+    temporal.train_temporal(config, tmp_path)
+    for ours, theirs in zip(metrics(tmp_path), metrics(whole[0]), strict=True):
+        assert ours["loss"] == theirs["loss"]
+        assert ours["selection_accuracy"] != theirs["selection_accuracy"]
+    assert read(tmp_path).meta["selected_on"] == "test"
+
+
+def test_without_a_validation_split_training_videos_are_held_out(folder, tmp_path, capsys):
+    config = make_config(folder, "epochs=1", "progress=lines", dataset="without_val")
+    finished = temporal.train_temporal(config, tmp_path)
+    assert finished.step == 6  # of 8
+    assert read(tmp_path).meta["selected_on"] == "held-out train"
+    told = capsys.readouterr().err
+    assert "train on 6 videos, select on 2 (held-out train), test on 2" in told
+    assert "step 6/6" in told and "test accuracy" in told and "predictions.npz" in told
+
+
+def test_without_a_test_split_there_are_no_predictions(folder, tmp_path):
+    finished = temporal.train_temporal(make_config(folder, "epochs=1", "data.test="), tmp_path)
+    assert finished.best_epoch == 1
+    assert not (tmp_path / temporal.PREDICTIONS_FILE).exists() and best_params(tmp_path)
+
+
+def test_a_stopped_run_goes_on_to_the_same_end(folder, whole, tmp_path, monkeypatch):
+    update, stops = TemporalTask.update, iter([3, 14])
+    stop = next(stops)
+
+    def interrupted(task, params, opt_state, which, step):
+        if step == stop:
+            signal.raise_signal(signal.SIGTERM)
+        return update(task, params, opt_state, which, step)
+
+    monkeypatch.setattr(TemporalTask, "update", interrupted)
+    finished = temporal.train_temporal(make_config(folder), tmp_path)
+    # The epoch that was under way is finished.
+    assert finished == (6, None, True) and not (tmp_path / "predictions.npz").exists()
+    stop = next(stops)
+    assert temporal.train_temporal(make_config(folder), tmp_path).step == 18
+    stop = -1
+    assert temporal.train_temporal(make_config(folder), tmp_path) == whole[1]
+    assert metrics(tmp_path) == metrics(whole[0])
+    np.testing.assert_array_equal(read(tmp_path).score, read(whole[0]).score)
+    for ours, theirs in zip(best_params(tmp_path), best_params(whole[0]), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_killed_run_goes_on_from_the_last_epoch(folder, whole, tmp_path, monkeypatch):
+    update = TemporalTask.update
+
+    def killed(task, params, opt_state, which, step):
+        if step == 15:
+            raise KeyboardInterrupt
+        return update(task, params, opt_state, which, step)
+
+    monkeypatch.setattr(TemporalTask, "update", killed)
+    with pytest.raises(KeyboardInterrupt):
+        temporal.train_temporal(make_config(folder), tmp_path)
+    monkeypatch.undo()
+    assert temporal.train_temporal(make_config(folder), tmp_path) == whole[1]
+    np.testing.assert_array_equal(read(tmp_path).score, read(whole[0]).score)
+
+
+def test_a_finished_run_writes_lost_predictions_again(folder, whole):
+    workdir, finished = whole
+    score = read(workdir).score
+    (workdir / temporal.PREDICTIONS_FILE).unlink()
+    assert temporal.train_temporal(make_config(folder), workdir) == finished
+    np.testing.assert_array_equal(read(workdir).score, score)
+
+
+def test_seeds_differ(folder, whole, tmp_path):
+    temporal.train_temporal(make_config(folder, "epochs=1", "seed=1"), tmp_path)
+    assert metrics(tmp_path)[0]["loss"] != metrics(whole[0])[0]["loss"]
+
+
+def test_class_weights_change_the_loss(folder, whole, tmp_path):
+    config = make_config(folder, "epochs=1", "class_weights=median_frequency")
+    temporal.train_temporal(config, tmp_path)
+    assert metrics(tmp_path)[0]["loss"] != metrics(whole[0])[0]["loss"]
+
+
+def test_other_features_do_not_continue_a_run(folder, whole, tmp_path):
+    dataset = read_dataset(folder / "dataset")
+    other = temporal.open_features(feature_run.make_features(tmp_path / "f", dataset).folder)
+    path = other.folder / "features.json"
+    path.write_text(path.read_text().replace("0" * 64, "1" * 64))
+    with pytest.raises(UserError, match="was trained with another data"):
+        temporal.train_temporal(make_config(folder, f"data.features={other.folder}"), whole[0])
+    with pytest.raises(UserError, match="learning_rate was 0.02"):
+        temporal.train_temporal(make_config(folder, "learning_rate=1e-3"), whole[0])
+
+
+def test_a_loss_that_is_not_finite_names_the_learning_rate(folder, tmp_path):
+    with pytest.raises(UserError, match=r"config.learning_rate=1e\+30"):
+        temporal.train_temporal(make_config(folder, "learning_rate=1e30"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("data.folder=", "config.data.folder is empty"),
+        ("data.features=", "config.data.features is empty"),
+        ("data.features=nowhere", "nowhere/features.json: missing"),
+        ("data.test=final", "no split 'final'"),
+        ("select_on=luck", "select_on='luck': should be one of val, test"),
+        ("mode=full", "mode='full'"),
+        ("class_weights=some", "class_weights='some'"),
+        ("model.stages=0", "config.model: stages"),
+        ("epochs=0", "epochs"),
+        ("learning_rate=0", "learning_rate must be above 0"),
+    ],
+)
+def test_mistakes_are_named(folder, tmp_path, word, message):
+    with pytest.raises(UserError, match=message):
+        temporal.train_temporal(make_config(folder, word), tmp_path)
+
+
+@pytest.mark.parametrize("dataset", ["cholec80", "cataracts"])
+def test_the_published_recipes_are_configurations(dataset):
+    config = load_config(f"configs/finetune/mstcn.py:{dataset}", TemporalConfig)
+    built = temporal.build(TemporalConfig, config)
+    assert built.model.causal and built.model.stages == 2
+    assert (built.class_weights == "median_frequency") == (dataset == "cholec80")
+
+
+def test_an_unknown_recipe():
+    with pytest.raises(UserError, match="the recipes are cholec80, m2cai16"):
+        load_config("configs/finetune/mstcn.py:endoscapes", TemporalConfig)
