@@ -33,7 +33,13 @@ from surgvista_jax.starting_point import (
     sees_single_frames,
 )
 from surgvista_jax.training import processes
-from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh, replicated
+from surgvista_jax.training.partition import (
+    RULES,
+    MeshConfig,
+    check_divisible,
+    make_mesh,
+    replicated,
+)
 from surgvista_jax.weights.adapt import AdaptConfig
 
 # Videos whose rows are held in memory at a time, however long the dataset is.
@@ -118,10 +124,12 @@ def compute_features(
         name: of the backbone, for the folder's description.
 
     Raises:
-        UserError: the folder holds other features, or cannot be written.
+        UserError: the folder holds other features, or cannot be written; the devices cannot share
+            out a batch.
     """
     model, clip = start.model, start.clip
     mesh = make_mesh(MeshConfig())
+    check_divisible(mesh, batch_size=batch_size, accumulate=1, dims={})
     header = FeaturesHeader(
         dataset=dataset.name,
         fps=dataset.fps,

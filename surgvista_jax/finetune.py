@@ -76,12 +76,11 @@ def main(arguments: argparse.Namespace) -> int:
     processes.join(arguments)
     if config_class(config) is TemporalConfig:
         finished = not train_temporal(config, arguments.workdir).preempted
-    elif config.seeds > 1:
-        finished = finetune_seeds(config, arguments.workdir)
     else:
-        finished = finetune(config, arguments.workdir)
+        run = finetune_seeds if config.seeds > 1 else finetune
+        finished = run(config, arguments.workdir) or bool(config.loop.stop_after)
     # Cut short is no success, though nothing is lost: the shell's number for SIGTERM.
-    return 0 if finished or config.loop.stop_after else 128 + signal.SIGTERM
+    return 0 if finished else 128 + signal.SIGTERM
 
 
 def config_class(values: Mapping) -> type:
@@ -137,6 +136,8 @@ def finetune(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
     check_protocol(config.evaluation.protocol, train)  # not only after hours of training
     start = starting_point(config)
     samples = labelled_samples(division.train, start.clip)
+    for part in filter(None, (division.selection, division.test)):
+        labelled_samples(part, start.clip)  # what it raises is not raised after hours of training
     task = make_finetuning(config, start.model, start.clip, division.train, samples.label)
     mesh = make_mesh(config.mesh)
     budget = config.budget
@@ -218,6 +219,7 @@ def _train(
         if checkpoints.latest() is None:
             shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
             state, window = jax.jit(first_state, out_shardings=shardings)(trained), None
+            del trained  # the state has a copy
         else:
             state, window = restore_state(checkpoints, abstract, meta)
         done = int(state.step)

@@ -154,5 +154,11 @@ class FinetuneConfig:
             raise ValueError(f"ema={self.ema}: from 0 to below 1 is possible")
         if not 0 <= self.drop_path < 1:
             raise ValueError(f"drop_path={self.drop_path}: from 0 to below 1 is possible")
+        mixed = self.mode != "linear" and (self.mix.mixup or self.mix.cutmix)
+        if mixed and self.budget.batch_size // max(self.budget.accumulate, 1) % 2:
+            raise ValueError(
+                f"budget.batch_size={self.budget.batch_size}: mixup and cutmix mix clips in pairs,"
+                f" so that each of the accumulate={self.budget.accumulate} parts must be even"
+            )
         if self.seeds < 1:
             raise ValueError(f"seeds={self.seeds}: at least 1 is needed")

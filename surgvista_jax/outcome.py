@@ -20,6 +20,9 @@ from surgvista_jax.metrics.triplet_tables import TABLES
 from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.reports.screen import screen
 from surgvista_jax.selection import score
+from surgvista_jax.starting_point import RANDOM
+from surgvista_jax.weights.choosing import heads_rule
+from surgvista_jax.weights.provenance import as_json, of_dataset, of_spec
 
 PREDICTIONS = "predictions.npz"
 RESULT = "result.json"
@@ -53,6 +56,9 @@ def check_protocol(name: str, dataset: Dataset) -> None:
 def description(task: Finetuning, division: Division, origin: str) -> dict:
     """What a finetuned model is, as JSON values: it is saved with the model and its predictions."""
     config = task.config
+    sources = [of_dataset(division.train)]
+    if origin != RANDOM:
+        sources += of_spec("init", config.init, heads=heads_rule(like=task.model), digest=origin)
     return {
         "task": division.train.task,
         "classes": list(task.labels.classes),
@@ -67,6 +73,7 @@ def description(task: Finetuning, division: Division, origin: str) -> dict:
         "model": dataclasses.asdict(task.model),
         "head": dataclasses.asdict(config.head),
         "clip": dataclasses.asdict(task.clip),
+        "sources": as_json(sources),
     }
 
 

@@ -9,10 +9,8 @@ import jax
 from surgvista_jax.errors import UserError
 from surgvista_jax.pretraining import Pretraining
 from surgvista_jax.weights.adapt import interpolate_positions
-from surgvista_jax.weights.choosing import known_heads, split_spec
-from surgvista_jax.weights.files import digest as file_digest
-from surgvista_jax.weights.loading import digest_of, load_student, load_teacher
-from surgvista_jax.weights.provenance import Source, of_spec
+from surgvista_jax.weights.for_pretraining import load_student, load_teacher
+from surgvista_jax.weights.provenance import Source, of_loaded
 
 RANDOM = "random"
 
@@ -58,9 +56,9 @@ def student_weights(task: Pretraining) -> Weights:
     random = [part for part in parts if part not in params]
     said = f"{loaded.summary()}; random: {', '.join(random) or 'nothing'}"
     _say("init", f"{said}; unused: {', '.join(unused)}" if unused else said)
-    heads = known_heads(loaded.config)
-    sources = of_spec("init", spec, ("student", "encoder"), heads, loaded.digest)
-    return Weights(params, loaded.digest, sources)
+    for note in loaded.notes:
+        _say("init", note)
+    return Weights(params, loaded.digest, of_loaded("init", loaded))
 
 
 def teacher_weights(task: Pretraining) -> Weights:
@@ -75,10 +73,8 @@ def teacher_weights(task: Pretraining) -> Weights:
     spec = teacher.weights
     if spec == RANDOM:
         return Weights({}, RANDOM)
-    params = load_teacher(spec, teacher)
-    _, path = split_spec(spec)
-    digest = digest_of(params) if path.is_dir() else file_digest(path)
-    said = f"{spec}; sha256 {digest[:16]}"
+    loaded = load_teacher(spec, teacher)
+    params, notes = loaded.params, loaded.notes
     table, grid = params["encoder"]["positions"], task.grid[1:]
     if len(table) != math.prod(grid):
         side = math.isqrt(len(table))
@@ -89,11 +85,10 @@ def teacher_weights(task: Pretraining) -> Weights:
             )
         positions = interpolate_positions(table, (side, side), grid)
         params = {"encoder": {**params["encoder"], "positions": positions}}
-        said += f"; positions interpolated from {side}x{side} to {grid[0]}x{grid[1]} patches"
-    _say("teacher", said)
-    heads = known_heads(teacher.encoder)
-    sources = of_spec("teacher", spec, ("teacher", "encoder"), heads, digest)
-    return Weights(params, digest, sources)
+        notes += (f"positions interpolated from {side}x{side} to {grid[0]}x{grid[1]} patches",)
+    for said in (loaded.summary(), *notes):
+        _say("teacher", said)
+    return Weights(params, loaded.digest, of_loaded("teacher", loaded))
 
 
 def _say(what: str, text: str) -> None:

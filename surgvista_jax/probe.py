@@ -141,35 +141,37 @@ def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> S
     probe, classes = task.config.probe, len(task.labels.classes)
     mean, deviation = features.mean(0), features.std(0)
     deviation = np.where(deviation > 1e-6, deviation, 1.0)
-    inputs = jnp.asarray((features - mean) / deviation)
-    targets = jnp.asarray(np.eye(classes, dtype=np.float32)[label] if label.ndim == 1 else label)
+    targets = np.eye(classes, dtype=np.float32)[label] if label.ndim == 1 else label
+    # Handed to each call: what a compiled function closes over is copied into its program.
+    data = jnp.asarray((features - mean) / deviation), jnp.asarray(targets)
     settings = _settings(probe)
     batch_size = min(probe.batch_size, len(features))
     steps = len(features) // batch_size
     adam = optax.scale_by_adam()
 
-    def loss(layer: dict, rows: jax.Array) -> jax.Array:
-        logits = inputs[rows] @ layer["kernel"] + layer["bias"][None]
-        return task.label_loss(logits, None, targets[rows])[0]
+    def loss(layer: dict, inputs: jax.Array, target: jax.Array) -> jax.Array:
+        product = jnp.matmul(inputs, layer["kernel"], precision=jax.lax.Precision.HIGHEST)
+        return task.label_loss(product + layer["bias"][None], None, target)[0]
 
-    def update(carry: tuple, step: tuple, rate: jax.Array, decay: jax.Array):
+    def update(carry: tuple, step: tuple, data: tuple, rate: jax.Array, decay: jax.Array):
         layer, moments = carry
         rows, share = step
-        change, moments = adam.update(jax.grad(loss)(layer, rows), moments)
+        grads = jax.grad(loss)(layer, *(array[rows] for array in data))
+        change, moments = adam.update(grads, moments)
         change["kernel"] = change["kernel"] + decay * layer["kernel"]
         layer = jax.tree.map(lambda p, u: p - rate * share * u, layer, change)
         return (layer, moments), None
 
     @jax.jit
-    def epoch(carry: tuple, rows: jax.Array, shares: jax.Array) -> tuple:
+    def epoch(carry: tuple, data: tuple, rows: jax.Array, shares: jax.Array) -> tuple:
         def one(carry: tuple, rate: jax.Array, decay: jax.Array) -> tuple:
-            body = functools.partial(update, rate=rate, decay=decay)
+            body = functools.partial(update, data=data, rate=rate, decay=decay)
             return jax.lax.scan(body, carry, (rows, shares))[0]
 
         return jax.vmap(one)(carry, *jnp.asarray(settings, jnp.float32).T)
 
     layer = {
-        "kernel": jnp.zeros((len(settings), inputs.shape[1], classes)),
+        "kernel": jnp.zeros((len(settings), features.shape[1], classes)),
         "bias": jnp.zeros((len(settings), classes)),
     }
     carry = layer, jax.vmap(adam.init)(layer)
@@ -179,7 +181,7 @@ def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> S
     kernels, biases = [], []
     for number in range(probe.epochs):
         rows = order.permutation(len(features))[: steps * batch_size].reshape(steps, batch_size)
-        carry = epoch(carry, jnp.asarray(rows), jnp.asarray(shares[number]))
+        carry = epoch(carry, data, jnp.asarray(rows), jnp.asarray(shares[number]))
         kernel = np.asarray(carry[0]["kernel"]) / deviation[None, :, None]
         kernels.append(kernel)
         biases.append(np.asarray(carry[0]["bias"]) - np.einsum("d,sdc->sc", mean, kernel))
@@ -199,6 +201,7 @@ def _key(task: Finetuning, dataset: Dataset, origin: str) -> str:
         origin,
         task.config.seed if origin == "random" else None,
         repr(task.model),
+        repr(task.config.adapt),
         repr(task.clip),
         repr(task.config.head),
         task.config.compute.dtype,

@@ -17,6 +17,7 @@ from surgvista_jax.metrics.triplet_tables import TABLES
 from surgvista_jax.training.checkpoint import restore_params, save_params
 from surgvista_jax.training.checkpoint_files import FOLDER as CHECKPOINTS
 from surgvista_jax.training.checkpoint_files import saved_steps
+from surgvista_jax.training.writers import drop_lines_after
 
 SCORES = ("accuracy", "mean_ap", *(f"triplet_ap_{table}" for table in TABLES))
 FILE = "evaluations.jsonl"
@@ -27,11 +28,7 @@ def check_score(name: str, label_kind: str, num_classes: int) -> None:
     """Raises UserError for a score that labels of this kind ("single" or "multi") do not have."""
     if name not in SCORES:
         raise UserError(f"config.evaluation.score={name!r}: should be one of {', '.join(SCORES)}")
-    if (
-        name == "accuracy"
-        and label_kind == "multi"
-        or name.startswith("triplet") != (label_kind == "multi" and name != "mean_ap")
-    ):
+    if {"accuracy": "single", "mean_ap": label_kind}.get(name, "multi") != label_kind:
         raise UserError(
             f"config.evaluation.score={name!r} does not fit labels of kind {label_kind}"
         )
@@ -88,10 +85,7 @@ class Selection:
         kept = (line for line in self._lines if line["step"] in saved)
         self.best: dict | None = max(kept, key=lambda line: line["score"], default=None)
         if jax.process_index() == 0:
-            if self._path.exists():
-                partial = self._path.with_suffix(".partial")
-                partial.write_text("".join(json.dumps(line) + "\n" for line in self._lines))
-                partial.replace(self._path)
+            drop_lines_after(self._path, step)
             for beyond in (number for number in saved if number > step):
                 shutil.rmtree(self.folder / CHECKPOINTS / str(beyond))
 

@@ -9,14 +9,16 @@ import shutil
 import sys
 import tempfile
 
-# What one test or the process that it starts has compiled, the others need not.
-_COMPILED = tempfile.mkdtemp(prefix="surgvista_compiled_")
-atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
-os.environ |= {
-    "JAX_COMPILATION_CACHE_DIR": _COMPILED,
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
-    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-}
+# What one test or the process that it starts has compiled, the others need not. Workers that run
+# tests side by side inherit the folder.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _COMPILED = tempfile.mkdtemp(prefix="surgvista_compiled_")
+    atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
+    os.environ |= {
+        "JAX_COMPILATION_CACHE_DIR": _COMPILED,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
 
 # Some tests limit how large a file may become, and Python would cut its own .pyc files by that.
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"

@@ -13,6 +13,7 @@ from surgvista_jax.config import build, load_config
 from surgvista_jax.data.datasets import registry
 from surgvista_jax.data.manifest import Dataset, Video, write_dataset
 from surgvista_jax.data.randaugment import RandAugmentConfig
+from surgvista_jax.errors import UserError
 from surgvista_jax.finetune import finetune
 from surgvista_jax.finetuning_config import FinetuneConfig
 from surgvista_jax.metrics.catalogue import PROTOCOLS
@@ -109,6 +110,13 @@ def test_splits_are_those_that_the_reader_writes(spec):
     data = build(FinetuneConfig, load("finetune", spec)).data
     published = registry()[DATASETS[spec]].published or {"train": None, "test": None}
     assert {data.train, data.test} | ({data.val} - {"val"}) <= published.keys()
+
+
+@pytest.mark.parametrize("spec", ["cholec80:author", "cholect50:test", "endoscapes:counts"])
+def test_a_mistyped_argument_is_refused(spec):
+    for kind in ("finetune", "probe"):
+        with pytest.raises(UserError, match="not an argument of it"):
+            load(kind, spec)
 
 
 @pytest.fixture(scope="module")

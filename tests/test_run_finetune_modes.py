@@ -111,6 +111,7 @@ def test_without_a_test_split_the_selection_is_all_there_is(config, tmp_path):
         (["mode=attentive", "head.heads=5"], "config.head.heads=5: should divide"),
         (["budget.batch_size=12"], "batch size 12 / accumulate 1 = 12 clips"),
         (["evaluation.batch_size=12"], "batch size 12"),
+        (["budget.batch_size=8", "budget.accumulate=8"], "mix clips in pairs"),
         (["class_weights=inverse"], "class_weights='inverse': one of none, balanced"),
     ],
 )
@@ -130,6 +131,16 @@ def test_data_without_labels_is_one_line(config, tmp_path, capsys):
     folder = tiny_run.make_dataset(tmp_path / "noise")
     overrides = [f"data.folder={folder}", "data.val=", "data.test="]
     assert_one_line(config, tmp_path / "run", overrides, "choose a split of labelled", capsys)
+
+
+def test_test_videos_without_labels_are_found_before_training(config, tmp_path, capsys):
+    folder = make_dataset(tmp_path / "data")
+    lines = (folder / "videos.jsonl").read_text().splitlines()
+    last = json.loads(lines[-1]) | {"labels": None}
+    (folder / "videos.jsonl").write_text("\n".join([*lines[:-1], json.dumps(last)]) + "\n")
+    overrides = [f"data.folder={folder}"]
+    assert_one_line(config, tmp_path / "run", overrides, "video 'video8' has no labels", capsys)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_last_parameters_where_nothing_is_to_choose(config, tmp_path, capsys):

@@ -131,7 +131,8 @@ def test_a_teacher_comes_from_a_file(begin, tmp_path, capsys):
     np.testing.assert_array_equal(encoder["class_token"], arrays["cls_token"][0, 0])
     up = encoder["transformer"]["blocks"]["mlp"]["up"]["kernel"][0]
     np.testing.assert_array_equal(up, arrays["blocks.0.mlp.fc1.weight"].T)
-    assert "teacher: endossl:" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"teacher: {tmp_path / 'teacher.npz'}: EndoSSL" in said and "(endossl)" in said
 
 
 def test_a_teachers_positions_are_fitted_to_the_size_of_the_clips(begin, tmp_path, capsys):
@@ -195,8 +196,11 @@ MISTAKES = {
     "no name": ("init=nothing:x.npz", "nothing: no such table"),
     "a teacher as student": ("init=teacher.npz", "teacher.npz"),
     "a deeper student": ("model.encoder.depth=3 init={student}", "depth 2"),
-    "other positions": ("model.positions=flat init={student}", "positions"),
-    "another decoder": ("model.pixel_decoder.depth=2 init={student}", "decoder_vid"),
+    "another patch": ("model.patch=8 teacher.patch=8 init={student}", "2x16x16 tokens"),
+    "another decoder": (
+        "model.pixel_decoder.depth=2 init={student}",
+        "pixel_decoder.depth=1 instead of 2",
+    ),
     "features of another width": (
         "teacher.transformer.width=32 init={student}",
         "its feature decoder predicts 16 values",

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from surgvista_jax import temporal
+from surgvista_jax import finetune, temporal
+from surgvista_jax.__main__ import main
 from surgvista_jax.config import load_config
 from surgvista_jax.data.manifest import read_dataset
 from surgvista_jax.errors import UserError
@@ -258,3 +259,13 @@ def test_the_published_recipes_are_configurations(dataset):
 def test_an_unknown_recipe():
     with pytest.raises(UserError, match="the recipes are cholec80, m2cai16"):
         load_config("configs/finetune/mstcn.py:endoscapes", TemporalConfig)
+
+
+def test_the_command_line_says_that_a_run_was_stopped(tmp_path, monkeypatch):
+    stopped = temporal.TemporalFinished(6, None, True)
+    monkeypatch.setattr(finetune, "train_temporal", lambda config, workdir: stopped)
+    file = tmp_path / "config.py"
+    file.write_text(CONFIG.replace('"data"', '"mode": "temporal", "data"'))
+    words = [f"--config={file}", f"--workdir={tmp_path}"]
+    assert main(["finetune", *words]) == 128 + signal.SIGTERM
+    assert main(["finetune", *words, "--config.mode=full"]) == 1  # and no traceback

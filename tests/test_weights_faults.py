@@ -15,7 +15,8 @@ from surgvista_jax.models.video_vit import SIZES, EncoderConfig
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.choosing import choose
 from surgvista_jax.weights.files import SourceFile, Stored
-from surgvista_jax.weights.loading import load, load_backbone, load_student
+from surgvista_jax.weights.for_pretraining import load_student
+from surgvista_jax.weights.loading import load, load_backbone
 
 STUDENT = tables.find("surgvista")
 CONFIG = tiny_config(STUDENT)

@@ -9,10 +9,12 @@ from test_weights_tables import write
 from weight_files import HEADS, random_arrays, tiny_config
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
+from surgvista_jax.models.backbones import BackboneConfig
+from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints, save_params
 from surgvista_jax.weights import folder, tables
+from surgvista_jax.weights.for_pretraining import load_student
 from surgvista_jax.weights.kinds import StudentConfig
-from surgvista_jax.weights.loading import load, load_backbone, load_student
+from surgvista_jax.weights.loading import load, load_backbone
 from surgvista_jax.weights.saving import flat
 
 STUDENT = tables.find("surgvista")
@@ -29,7 +31,7 @@ def _run(loaded, workdir) -> None:
     """The folder that a pretraining run leaves."""
     workdir.mkdir()
     model = dataclasses.asdict(loaded.config.model)
-    (workdir / "config.json").write_text(json.dumps({"model": model, "budget": {}}))
+    (workdir / "config.json").write_text(json.dumps({"model": model, "mask": {}}))
     with Checkpoints(workdir, CheckpointConfig(save_every=1)) as checkpoints:
         checkpoints.save(3, loaded.params, {"count": np.zeros(())}, {})
 
@@ -60,8 +62,9 @@ def test_the_digest_of_a_folder_tells_its_numbers(tmp_path):
 
 def test_another_model_than_the_runs_is_told(tmp_path):
     _run(_imported(tmp_path), tmp_path / "run")
-    other = dataclasses.replace(CONFIG.model, positions="flat")
-    with pytest.raises(UserError, match="separable positions, not.*flat positions"):
+    decoder = dataclasses.replace(CONFIG.model.pixel_decoder, depth=3)
+    other = dataclasses.replace(CONFIG.model, pixel_decoder=decoder)
+    with pytest.raises(UserError, match=r"pixel_decoder\.depth=2 instead of 3$"):
         load_student(tmp_path / "run", other)
     (tmp_path / "run" / "config.json").unlink()
     with pytest.raises(UserError, match="neither weights.json nor config.json"):
@@ -101,3 +104,25 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(UserError, match="cannot be written"):
         folder.write(tmp_path / "file" / "out", content)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "out", "x.npz"]
+
+
+def test_of_a_finetuned_cnn_the_backbone_is_read(tmp_path):
+    """As every part of a finetuning run is: from its best parameters."""
+    loaded = _imported(tmp_path, "resnet50")
+    config = {"mode": "full", "head": {}, "init": ""}
+    params = {
+        "backbone": loaded.params,
+        "batch_stats": loaded.batch_stats,
+        "head": {"bias": np.zeros(2, np.float32)},
+    }
+    meta = {"model": dataclasses.asdict(loaded.config), "classes": ["a", "b"]}
+    save_params(tmp_path / "run" / "best", 4, params, meta, keep=1)
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    backbone, variables, again = load_backbone(tmp_path / "run", BackboneConfig("resnet50"))
+    assert again.kind == "cnn" and backbone == loaded.config
+    for ours, theirs in (("params", loaded.params), ("batch_stats", loaded.batch_stats)):
+        ours, theirs = flat(variables[ours]), flat(theirs)
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
+    with pytest.raises(UserError, match="holds a cnn, wanted is"):
+        load_student(tmp_path / "run", CONFIG.model)

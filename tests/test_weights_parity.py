@@ -57,11 +57,13 @@ def randomise(model) -> None:
 
 def through_file(model, table: str, folder, how: str) -> Loaded:
     """The model's parameters by way of its own file."""
+    tiny = getattr(getattr(model, "config", None), "hidden_size", None) == 64
+    heads = HEADS if tiny else None  # base sizes tell their heads
     if how == "hub":
         model.save_pretrained(folder)
-        return load(f"{table}:{folder / 'model.safetensors'}", heads=HEADS)
+        return load(f"{table}:{folder / 'model.safetensors'}", heads=heads)
     torch.save(model.state_dict(), folder / "x.pth")
-    return load(f"{table}:{folder / 'x.pth'}", heads=HEADS)
+    return load(f"{table}:{folder / 'x.pth'}", heads=heads)
 
 
 def frames(batch: int, t: int, size: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +21,9 @@ from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD, normalise,
 from surgvista_jax.models.video_vit import VideoEncoder
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.files import open_file
+from surgvista_jax.weights.for_pretraining import load_student, load_teacher
 from surgvista_jax.weights.kinds import comparable, encoder_of
-from surgvista_jax.weights.loading import load, load_backbone, load_student, load_teacher
+from surgvista_jax.weights.loading import load, load_backbone
 from surgvista_jax.weights.saving import flat, save, to_theirs
 
 TABLES = tables.registry()
@@ -224,7 +226,7 @@ def test_a_teacher_may_come_in_either_form(name, tmp_path):
     config, arrays = tiny(name)
     write(tmp_path / "x.npz", arrays)
     teacher = TeacherConfig(config.transformer, str(tmp_path / "x.npz"), config.patch)
-    params = load_teacher(teacher.weights, teacher)
+    params = load_teacher(teacher.weights, teacher).params
     images = jnp.full((1, 8, 8, 3), 200, jnp.uint8)
     features = ImageEncoder(teacher, COMPUTE).apply({"params": params}, images)
     loaded = load(tmp_path / "x.npz", heads=HEADS)
@@ -245,3 +247,22 @@ def test_a_bias_that_they_have_not_must_be_zero(tmp_path):
     with pytest.raises(UserError, match="pixel_decoder/projection/bias.*must be zero"):
         save(loaded.params, loaded.table, loaded.config, tmp_path / "y.npz")
     assert not list(tmp_path.glob("y*"))
+
+
+def test_what_is_read_of_a_pth_stays_on_disk_beside_it(tmp_path):
+    """So that loading needs the memory of the parameters, not that of the file besides."""
+    torch = pytest.importorskip("torch")
+    maps = Path("/proc/self/smaps")
+    if not maps.exists():
+        pytest.skip("only Linux tells how much of a file is in memory")
+    path = tmp_path / "x.pth"
+    rng = np.random.default_rng(0)
+    arrays = {f"a{i}": rng.standard_normal((512, 512 + i), np.float32) for i in range(8)}
+    torch.save({name: torch.from_numpy(array) for name, array in arrays.items()}, path)
+    with open_file(path) as source:
+        for _ in range(2):  # a second time the numbers are read again
+            for name, array in arrays.items():
+                np.testing.assert_array_equal(source.arrays[name].read(), array)
+        mapped = maps.read_text().split(str(path))[1:]
+        resident = [int(part.split("Rss:")[1].split()[0]) * 1024 for part in mapped]
+    assert mapped and sum(resident) < path.stat().st_size / 4

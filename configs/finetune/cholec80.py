@@ -9,6 +9,8 @@ from surgvista_jax.config import run_config
 
 def get_config(protocol: str = "usual") -> ConfigDict:
     """protocol: "usual", or "authors" for their 35 test videos, on which they also selected."""
+    if protocol not in ("usual", "authors"):
+        raise ValueError(protocol)
     config = run_config(Path(__file__).with_name("recipe.py"))
     if protocol == "authors":
         config.data.test = "authors/test"

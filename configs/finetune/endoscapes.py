@@ -12,6 +12,8 @@ from surgvista_jax.config import run_config
 
 def get_config(form: str = "count") -> ConfigDict:
     """form: "count" for the dataset endoscapes-count, "criteria" for endoscapes."""
+    if form not in ("count", "criteria"):
+        raise ValueError(form)
     config = run_config(Path(__file__).with_name("recipe.py"))
     config.budget.update({"batch_size": 32, "epochs": 20.0})
     config.clip.update({"num_frames": 8, "stride": 20})

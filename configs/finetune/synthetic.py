@@ -37,8 +37,8 @@ def get_config(task: str = "phase") -> ConfigDict:
     config.head.dropout = 0.0
     config.augment = {"randaugment": {"operations": 0}, "flip": 0.0}
     config.mix = {"erase": 0.0, "mixup": 0.0, "cutmix": 0.0, "smoothing": 0.0}
-    config.budget.update({"batch_size": 32, "epochs": None, "steps": 800})
-    config.optim.update({"learning_rate": 1e-3, "reference_batch": 32, "warmup_epochs": 0.5})
+    config.budget.update({"batch_size": 32, "epochs": None, "steps": 1000})
+    config.optim.update({"learning_rate": 1.5e-3, "reference_batch": 32, "warmup_epochs": 0.5})
     config.optim.layer_decay = 1.0
     config.compute.update({"dtype": "float32", "unroll": False})
     config.checkpoint.save_every = 200

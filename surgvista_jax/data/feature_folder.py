@@ -27,7 +27,7 @@ class FeaturesHeader:
         dataset: name of the dataset.
         fps: the dataset's frames a second.
         model: what computed the features, in words.
-        weights: which weights it had: the SHA-256 (hex) of their file, or how they were drawn.
+        weights: which weights it had: the SHA-256 (hex) of their names, shapes and values.
         width: F, values a frame.
         clip_frames, clip_stride: the clip that ends at a frame and gives its row; 1 and 1 for an
             image model.

@@ -69,8 +69,13 @@ class AttentivePool(nn.Module):
         x = layer_norm(dtype, "token_norm")(tokens)
         # The query is the same for all clips: one product of [heads, hd] with the keys.
         asked = project(query[None].astype(dtype), "query_projection")[0]
-        match = jnp.einsum("hk,bnhk->bhn", asked, project(x, "key_projection"))
-        weight = jax.nn.softmax(match.astype(jnp.float32) * asked.shape[-1] ** -0.5, axis=-1)
+        match = jnp.einsum(
+            "hk,bnhk->bhn",
+            asked,
+            project(x, "key_projection"),
+            preferred_element_type=jnp.float32,
+        )
+        weight = jax.nn.softmax(match * asked.shape[-1] ** -0.5, axis=-1)
         picked = jnp.einsum(
             "bhn,bnhk->bhk", weight.astype(dtype), project(x, "value_projection")
         ).reshape(b, width)

@@ -13,7 +13,13 @@ from surgvista_jax.reports.build import FORMAT
 from surgvista_jax.reports.words import number, span, title_of
 from surgvista_jax.weights.choosing import heads_rule, known_heads
 from surgvista_jax.weights.files import TORCH
-from surgvista_jax.weights.kinds import ClassifierConfig, StudentConfig, described, encoder_of
+from surgvista_jax.weights.kinds import (
+    ClassifierConfig,
+    StudentConfig,
+    described,
+    encoder_of,
+    stacks_of,
+)
 from surgvista_jax.weights.provenance import Source
 from surgvista_jax.weights.runs import Run, read_json
 from surgvista_jax.weights.tables import Table
@@ -206,7 +212,7 @@ def _use(about: Card) -> str:
     else:
         said = f"surgvista finetune --config=CONFIG --workdir=RUN --config.init={spec}"
         also = f"surgvista weights inspect {spec}"
-    heads = _unusual_heads(about.config)
+    heads = _unusual_heads(about)
     argument = f", heads={json.dumps(heads)}" if heads else ""
     ours = (
         "from surgvista_jax.weights.loading import load\n\n"
@@ -237,21 +243,15 @@ def _holds(about: Card, part: str) -> bool:
     return part != "feature_decoder" or about.config.feature_width > 0
 
 
-def _unusual_heads(config: Any) -> dict[str, int]:
+def _unusual_heads(about: Card) -> dict[str, int]:
     """The heads that must be given because width and depth do not tell them."""
-    encoder = encoder_of(config)
-    if encoder is None:
-        return {}
-    stacks = {"encoder": encoder.transformer}
-    if isinstance(config, StudentConfig):
-        stacks["pixel_decoder"] = config.model.pixel_decoder
-        if config.feature_width:
-            stacks["feature_decoder"] = config.model.feature_decoder
-    rule, unusual = heads_rule(None), {}
-    for part, stack in stacks.items():
+    rule, unusual = heads_rule(), {}
+    for part, stack in stacks_of(about.config).items():
         try:
-            rule(stack.width, stack.depth, part)
+            usual = rule(stack.width, stack.depth, part)
         except UserError:
+            usual = 0
+        if usual != stack.heads and _holds(about, part):
             unusual[part] = stack.heads
     return unusual
 

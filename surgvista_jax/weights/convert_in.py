@@ -7,9 +7,8 @@ from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights import folder, tables
 from surgvista_jax.weights.choosing import split_spec
-from surgvista_jax.weights.files import open_file
 from surgvista_jax.weights.loading import load
-from surgvista_jax.weights.provenance import SOURCES, as_json, facts, of_file
+from surgvista_jax.weights.provenance import SOURCES, as_json, facts, of_loaded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,14 +39,13 @@ def main(arguments: argparse.Namespace) -> None:
     if split_spec(spec)[1].is_dir():
         raise UserError(f"{spec}: is a folder, which needs no import: it can be used as it is")
     loaded = load(spec, heads=heads)
-    with open_file(loaded.source) as source:
-        origin = {
-            "made_by": f"surgvista_jax {__version__}",
-            "table": loaded.table.name,
-            "digest": loaded.digest,
-            **facts(source.metadata),
-            SOURCES: as_json(of_file("weights", source, loaded.table)),
-        }
+    origin = {
+        "made_by": f"surgvista_jax {__version__}",
+        "table": loaded.table.name,
+        "digest": loaded.digest,
+        **facts(loaded.metadata),
+        SOURCES: as_json(of_loaded("weights", loaded)),
+    }
     content = folder.Content(loaded.kind, loaded.config, loaded.params, loaded.batch_stats, origin)
     folder.write(arguments.out, content)
     print(loaded.match.text())

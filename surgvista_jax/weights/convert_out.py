@@ -15,16 +15,21 @@ from surgvista_jax.weights.card import Card, card, read_metrics
 from surgvista_jax.weights.choosing import known_heads, split_spec
 from surgvista_jax.weights.files import SUFFIXES, digest
 from surgvista_jax.weights.folder import Content
-from surgvista_jax.weights.kinds import encoder_of
+from surgvista_jax.weights.kinds import INSIDE, encoder_of
 from surgvista_jax.weights.loading import load
 from surgvista_jax.weights.matching import difference
-from surgvista_jax.weights.provenance import ABOUT, FACTS, SOURCES, Source, as_json, of_run, of_spec
+from surgvista_jax.weights.provenance import (
+    ABOUT,
+    FACTS,
+    SOURCES,
+    Source,
+    as_json,
+    of_loaded,
+    of_run,
+)
 from surgvista_jax.weights.runs import Run, read_run
 from surgvista_jax.weights.saving import flat, save, to_theirs
 from surgvista_jax.weights.tables import Table
-
-# Kind of content -> where its encoder lies.
-INSIDE = {"student": "encoder", "teacher": "encoder", "classifier": "backbone"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +121,7 @@ def read_checkpoint(checkpoint: str) -> tuple[Content, Run | None, tuple[Source,
     loaded = load(checkpoint)
     origin = {"table": loaded.table.name}
     content = Content(loaded.kind, loaded.config, loaded.params, loaded.batch_stats, origin)
-    return content, None, of_spec("weights", checkpoint)
+    return content, None, of_loaded("weights", loaded)
 
 
 def select(content: Content, table: Table, where: str) -> tuple[Content, tuple[str, ...]]:
@@ -183,7 +188,6 @@ def write(
             save(content.params, table, content.config, file, metadata, content.batch_stats)
             described = card(dataclasses.replace(written, digest=digest(file)))
             card_path(file).write_text(described, encoding="utf-8")
-            file.chmod(card_path(file).stat().st_mode)  # safetensors' are their owner's alone
             os.replace(file, out)
             os.replace(card_path(file), card_path(out))
     except OSError as error:

@@ -2,11 +2,15 @@
 
 import argparse
 import contextlib
+import ctypes
 import dataclasses
 import hashlib
 import json
 import math
+import mmap
+import os
 import pickle
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -214,6 +218,7 @@ def _open_torch(path: Path) -> dict:
     try:
         # Nothing in the file is executed; mmap reads tensors only when they are touched.
         zipped = zipfile.is_zipfile(path)
+        mapped = zipped and _is_of_this_byte_order(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old forms, which either load or do not
             tree = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
@@ -231,15 +236,39 @@ def _open_torch(path: Path) -> dict:
         if isinstance(value, torch.Tensor):
             dtype = str(value.dtype).removeprefix("torch.")
             half = value.dtype in (torch.bfloat16, torch.float16)
-            return Stored(
-                tuple(value.shape), dtype, lambda: (value.float() if half else value).numpy()
-            )
+
+            def read() -> np.ndarray:
+                array = (value.float() if half else value).detach().numpy()
+                if not mapped:
+                    return array
+                array = array.copy()
+                storage = value.untyped_storage()
+                _leave_on_disk(storage.data_ptr(), storage.nbytes())
+                return array
+
+            return Stored(tuple(value.shape), dtype, read)
         if isinstance(value, Mapping):
             return {str(key): stored(entry) for key, entry in value.items()}
         return value
 
     tree = stored(tree)
     return tree if isinstance(tree, dict) else {"": tree}
+
+
+def _is_of_this_byte_order(path: Path) -> bool:
+    """Whether torch takes the numbers of its file as they are, and swaps no bytes in memory."""
+    with zipfile.ZipFile(path) as archive:
+        members = [name for name in archive.namelist() if name.endswith("/byteorder")]
+        return all(archive.read(name) == sys.byteorder.encode() for name in members)
+
+
+def _leave_on_disk(address: int, size: int) -> None:
+    """Gives memory back that only mirrors a file; whoever reads it again has it read again."""
+    advise = getattr(ctypes.CDLL(None), "madvise", None) if os.name == "posix" else None
+    first = -(-address // mmap.PAGESIZE) * mmap.PAGESIZE
+    length = (address + size) // mmap.PAGESIZE * mmap.PAGESIZE - first
+    if advise is not None and length > 0:
+        advise(ctypes.c_void_p(first), ctypes.c_size_t(length), mmap.MADV_DONTNEED)
 
 
 def _asked_for(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""How do parameters of ours lie in a folder?  As an import writes them, or as a run leaves them."""
+"""How are parameters written into a folder of ours that says what model they are of?"""
 
 import dataclasses
 import json
@@ -9,14 +9,9 @@ from typing import Any
 
 import orbax.checkpoint as ocp
 
-from surgvista_jax.config import build
 from surgvista_jax.errors import UserError
-from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
-from surgvista_jax.training.checkpoint_files import restore_params
-from surgvista_jax.weights.kinds import CONFIGS, StudentConfig
 
 DESCRIPTION = "weights.json"
-_RUN = "config.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,47 +70,3 @@ def write(folder: Path, content: Content) -> None:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def read(folder: Path) -> Content:
-    """Reads an imported folder, a run's folder, its `checkpoints` folder or one checkpoint.
-
-    Raises:
-        UserError: there are no parameters, or nothing says of what model they are.
-    """
-    tree = restore_params(folder)
-    for above in (folder, *list(folder.absolute().parents)[:2]):
-        if (above / DESCRIPTION).is_file():
-            return _described(above / DESCRIPTION, tree)
-        if (above / _RUN).is_file():
-            return _of_pretraining(above / _RUN, tree)
-    raise UserError(f"{folder}: neither {DESCRIPTION} nor {_RUN} says what model this is of")
-
-
-def _described(path: Path, tree: dict) -> Content:
-    text = _json(path)
-    kind = text.pop("kind", None)
-    if kind not in CONFIGS or "config" not in text:
-        raise UserError(f"{path}: kind should be one of {', '.join(CONFIGS)}, and have a config")
-    config = build(CONFIGS[kind], text.pop("config"), f"{path}: config")
-    if kind == "cnn":
-        return Content(kind, config, tree["params"], tree.get("batch_stats"), text)
-    return Content(kind, config, tree, origin=text)
-
-
-def _of_pretraining(path: Path, tree: dict) -> Content:
-    text = _json(path)
-    if "model" not in text or "encoder" not in tree:
-        raise UserError(f"{path}: is not the configuration of a pretraining run")
-    model = build(MaskedAutoencoderConfig, text["model"], f"{path}: model")
-    width = 0
-    if "feature_decoder" in tree:
-        width = tree["feature_decoder"]["head"]["bias"].shape[0]
-    return Content("student", StudentConfig(model, width), tree)
-
-
-def _json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: is no JSON ({error})") from None

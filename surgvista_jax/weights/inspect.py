@@ -9,7 +9,7 @@ from typing import Any
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights import tables
-from surgvista_jax.weights.choosing import heads_rule, split_spec
+from surgvista_jax.weights.choosing import file_heads, split_spec
 from surgvista_jax.weights.convert_in import add_heads, parse_heads
 from surgvista_jax.weights.files import SourceFile, open_file
 from surgvista_jax.weights.kinds import described, encoder_of
@@ -17,7 +17,7 @@ from surgvista_jax.weights.matching import Match, match
 from surgvista_jax.weights.provenance import as_json, of_run
 from surgvista_jax.weights.runs import read_run
 from surgvista_jax.weights.saving import flat
-from surgvista_jax.weights.tables import Table
+from surgvista_jax.weights.tables import Heads, Table
 
 _NEAREST = 3  # tables that are told about where none fits
 
@@ -55,7 +55,7 @@ def file_facts(path: Path, name: str | None, heads: dict[str, int]) -> dict[str,
     """
     with open_file(path) as source:
         asked = [tables.find(name)] if name else list(tables.registry().values())
-        told = heads or _written_heads(source)
+        told = file_heads(source, heads)
         rules = {table.name: _Heads(told) for table in asked}
         matches = [match(table, source, None, rules[table.name]) for table in asked]
         fitting = sorted(
@@ -155,8 +155,8 @@ _COUNTS = {
 class _Heads:
     """(width, depth, part) -> attention heads; unknown ones do not hide that a table fits."""
 
-    def __init__(self, given: dict[str, int]):
-        self.rule = heads_rule(given)
+    def __init__(self, rule: Heads):
+        self.rule = rule
         self.unknown: set[str] = set()
 
     def __call__(self, width: int, depth: int, part: str) -> int:
@@ -165,15 +165,6 @@ class _Heads:
         except UserError:
             self.unknown.add(part)
             return 1
-
-
-def _written_heads(source: SourceFile) -> dict[str, int]:
-    """What a file that we wrote says of its heads."""
-    try:
-        heads = json.loads(source.metadata.get("heads", "{}"))
-    except ValueError:
-        return {}
-    return heads if isinstance(heads, dict) else {}
 
 
 def _fact(found: Match, heads: _Heads) -> dict[str, Any]:

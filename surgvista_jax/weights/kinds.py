@@ -8,6 +8,8 @@ from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 from surgvista_jax.models.video_vit import EncoderConfig
 
+DECODERS = ("pixel_decoder", "feature_decoder")
+
 
 @dataclasses.dataclass(frozen=True)
 class StudentConfig:
@@ -40,6 +42,8 @@ class ClassifierConfig:
     classes: int
 
 
+# Kind of content -> the part of its parameters that is an encoder, where they are more than that.
+INSIDE = {"student": "encoder", "teacher": "encoder", "classifier": "backbone"}
 # Kind of content -> type of its configuration.
 CONFIGS = {
     "student": StudentConfig,
@@ -55,6 +59,15 @@ def encoder_of(config: Any) -> EncoderConfig | None:
     if isinstance(config, EncoderConfig):
         return config
     return getattr(config, "encoder", None)
+
+
+def stacks_of(config: Any) -> dict[str, TransformerConfig]:
+    """The transformers of any kind of content by part: the encoder and, of a student, decoders."""
+    encoder = encoder_of(config)
+    stacks = {} if encoder is None else {"encoder": encoder.transformer}
+    if isinstance(config, StudentConfig):
+        stacks |= {part: getattr(config.model, part) for part in DECODERS}
+    return stacks
 
 
 def with_encoder(config: Any, encoder: EncoderConfig) -> Any:

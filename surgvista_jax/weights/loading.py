@@ -10,16 +10,14 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.backbones import VIT, BackboneConfig
-from surgvista_jax.models.image_vit import TeacherConfig
-from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
-from surgvista_jax.models.video_vit import EncoderConfig
-from surgvista_jax.weights import folder, tables
+from surgvista_jax.weights import tables
 from surgvista_jax.weights.adapt import renormalise_patches
-from surgvista_jax.weights.choosing import GivenHeads, choose, known_heads, named_heads, split_spec
+from surgvista_jax.weights.choosing import GivenHeads, choose, heads_rule, split_spec
 from surgvista_jax.weights.entries import Entry
 from surgvista_jax.weights.files import SourceFile, open_file
-from surgvista_jax.weights.kinds import StudentConfig, encoder_of, with_encoder
+from surgvista_jax.weights.kinds import INSIDE, encoder_of, with_encoder
 from surgvista_jax.weights.matching import Expect, Match, difference
+from surgvista_jax.weights.runs import read_run
 from surgvista_jax.weights.saving import flat
 from surgvista_jax.weights.tables import KINDS, Table
 
@@ -39,6 +37,8 @@ class Loaded:
         source: where it was read from.
         digest: sha256 in hex: of the file; of a folder, of its arrays and their names.
         match: how the names met; None for a folder.
+        metadata: what the file says of itself besides.
+        notes: what was changed of it for its use, a line each.
     """
 
     table: Table | None
@@ -49,6 +49,8 @@ class Loaded:
     source: Path
     digest: str
     match: Match | None
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """One line for the screen: what was read, how names met, the file's digest."""
@@ -72,8 +74,8 @@ def load(
         kinds: which kinds of content are wanted.
         expected: the configuration that the content must have. Without it the file decides.
         expect: the same as a function of what the file says (see `matching.match`).
-        heads: attention heads of the encoder, or of each part by name, where neither width and
-            depth nor `expected` tell them.
+        heads: attention heads of the encoder, or of each part by name, where the file does not say
+            them itself; without them those of `expected` are meant, or those that papers name.
 
     Raises:
         UserError: the file cannot be read; no table fits it, or several that differ; anything is
@@ -81,7 +83,7 @@ def load(
     """
     name, path = split_spec(spec)
     if expected is not None:
-        expect, heads = (lambda kind, found: expected), known_heads(expected) | named_heads(heads)
+        expect, heads = (lambda kind, found: expected), heads_rule(heads, expected)
     if path.is_dir():
         return _load_folder(path, kinds, expect)
     with open_file(path) as source:
@@ -97,6 +99,7 @@ def load(
         path,
         source.digest,
         found,
+        source.metadata,
     )
 
 
@@ -128,7 +131,7 @@ def load_backbone(
         return with_encoder(found, changed)
 
     rule = expect if expected is not None else None
-    heads = known_heads(expected) | named_heads(heads)
+    heads = heads_rule(heads, expected) if expected is not None else heads
     kinds = KINDS
     if expected is not None:
         kinds = [kind for kind in KINDS if (kind == "cnn") == (expected.architecture != VIT)]
@@ -139,64 +142,17 @@ def load_backbone(
             {"params": loaded.params, "batch_stats": loaded.batch_stats or {}},
             loaded,
         )
-    inside = {"student": "encoder", "teacher": "encoder", "classifier": "backbone"}
-    params = loaded.params[inside[loaded.kind]] if loaded.kind in inside else loaded.params
-    params = _for_our_pixels(params, loaded.table)
-    return BackboneConfig(VIT, encoder_of(loaded.config)), {"params": params}, loaded
+    params = {"params": encoder_params(loaded)}
+    return BackboneConfig(VIT, encoder_of(loaded.config)), params, loaded
 
 
-def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
-    """Reads as much of a student as a file holds: all of it, or its encoder.
-
-    Args:
-        spec: `[NAME:]PATH`.
-        model: the student; every part that the file holds must have its sizes.
-
-    Returns:
-        `params` with "encoder" and, of a pretraining model, "pixel_decoder" and perhaps
-        "feature_decoder" (`config.feature_width` > 0).
-
-    Raises:
-        UserError: as `load`.
-    """
-
-    def expect(kind: str, found: Any) -> Any:
-        if kind == "encoder":
-            return model.video_encoder
-        return StudentConfig(model, found.feature_width if found is not None else 0)
-
-    heads = known_heads(StudentConfig(model))
-    loaded = load(spec, kinds=("student", "encoder"), expect=expect, heads=heads)
-    if loaded.kind == "student":
-        return loaded
-    return dataclasses.replace(loaded, params={"encoder": loaded.params})
-
-
-def load_teacher(spec: str | Path, teacher: TeacherConfig) -> dict:
-    """Reads a teacher: {"encoder": …}, NumPy float32.
-
-    An image ViT in another family's form does as well: its class token takes over its position,
-    and its final norm is left out, for the features of the last block are what is learned from.
-
-    Raises:
-        UserError: as `load`; the file holds no image ViT of the teacher's sizes.
-    """
-    wanted = teacher.encoder
-
-    def expect(kind: str, found: EncoderConfig | None) -> EncoderConfig:
-        if found is None or not found.class_token:
-            return wanted
-        return dataclasses.replace(wanted, class_position=found.class_position, norm=found.norm)
-
-    heads = known_heads(wanted)
-    loaded = load(spec, kinds=("teacher", "encoder"), expect=expect, heads=heads)
-    params = loaded.params if loaded.kind == "encoder" else loaded.params["encoder"]
-    params = dict(_for_our_pixels(params, loaded.table))
-    position = params.pop("class_position", None)
-    if position is not None:
-        params["class_token"] = params["class_token"] + position
-    params.pop("norm", None)
-    return {"encoder": params}
+def encoder_params(loaded: Loaded) -> dict:
+    """The encoder's own tree of any ViT, for pixels normalised by ImageNet's mean and deviation."""
+    params = loaded.params[INSIDE[loaded.kind]] if loaded.kind in INSIDE else loaded.params
+    if loaded.table is None or not loaded.table.pixels:
+        return params
+    embedding = renormalise_patches(params["patch_embedding"], loaded.table.pixels)
+    return {**params, "patch_embedding": embedding}
 
 
 def digest_of(tree: Mapping) -> str:
@@ -206,13 +162,6 @@ def digest_of(tree: Mapping) -> str:
         total.update(f"{name} {leaf.dtype} {leaf.shape}\n".encode())
         total.update(np.ascontiguousarray(leaf).data)
     return total.hexdigest()
-
-
-def _for_our_pixels(params: dict, table: Table | None) -> dict:
-    if table is None or not table.pixels:
-        return params
-    embedding = renormalise_patches(params["patch_embedding"], table.pixels)
-    return {**params, "patch_embedding": embedding}
 
 
 def read_matched(source: SourceFile, found: Match) -> tuple[dict, dict | None]:
@@ -250,7 +199,7 @@ def _put(tree: dict, path: str, leaf: np.ndarray) -> None:
 
 
 def _load_folder(path: Path, kinds: Sequence[str], expect: Expect | None) -> Loaded:
-    content = folder.read(path)
+    content, _ = read_run(path)
     if content.kind not in kinds:
         raise UserError(f"{path}: holds a {content.kind}, wanted is {' or '.join(kinds)}")
     config = content.config

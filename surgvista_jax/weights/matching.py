@@ -10,7 +10,13 @@ from typing import Any
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights.entries import Entry, Shape, fits
 from surgvista_jax.weights.files import SourceFile
-from surgvista_jax.weights.kinds import CONFIGS, comparable, described, encoder_of
+from surgvista_jax.weights.kinds import (
+    CONFIGS,
+    StudentConfig,
+    comparable,
+    described,
+    encoder_of,
+)
 from surgvista_jax.weights.tables import Heads, HeadsUnknown, Shapes, Table
 
 Expect = Callable[[str, Any], Any]
@@ -189,6 +195,8 @@ def difference(found: Any, expected: Any) -> str:
     if found == expected:
         return ""
     ours, theirs = encoder_of(expected), encoder_of(found)
+    if ours == theirs and isinstance(found, StudentConfig) and found.model != expected.model:
+        found, expected = found.model, expected.model  # whose parts are what a user can name
     if ours is None or theirs is None or ours == theirs:
         return f"it holds {_fields(found, expected)}"
     if described(ours) == described(theirs):
@@ -196,8 +204,8 @@ def difference(found: Any, expected: Any) -> str:
     return f"it holds {described(theirs)}, not {described(ours)}"
 
 
-def _fields(found: Any, expected: Any) -> str:
-    """The fields in which two configurations differ: "a=1 instead of 2"."""
+def _fields(found: Any, expected: Any, within: str = "") -> str:
+    """The fields in which two configurations differ: "part.a=1 instead of 2"."""
     if type(found) is not type(expected) or not dataclasses.is_dataclass(found):
         return f"{found!r} instead of {expected!r}"
     texts = []
@@ -205,7 +213,9 @@ def _fields(found: Any, expected: Any) -> str:
         one, other = getattr(found, field.name), getattr(expected, field.name)
         if one != other:
             inner = dataclasses.is_dataclass(one) and type(one) is type(other)
-            texts.append(_fields(one, other) if inner else f"{field.name}={one} instead of {other}")
+            place = f"{within}{field.name}"
+            told = f"{place}={one} instead of {other}"
+            texts.append(_fields(one, other, f"{place}.") if inner else told)
     return ", ".join(texts)
 
 

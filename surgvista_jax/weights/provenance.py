@@ -3,16 +3,19 @@
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from surgvista_jax.data.manifest import Dataset, fingerprint, read_dataset
+from surgvista_jax.data.manifest import Dataset, fingerprint
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights.choosing import GivenHeads, choose, split_spec
-from surgvista_jax.weights.files import SourceFile, open_file
+from surgvista_jax.weights.files import open_file
+from surgvista_jax.weights.loading import Loaded
 from surgvista_jax.weights.runs import Run, find_run
 from surgvista_jax.weights.tables import KINDS, Table
 
 UNKNOWN = "not recorded"
+INHERITED = "that of its own sources, below"
 # Keys under which files, folders and checkpoints hold their sources and what else is known of them.
 SOURCES = "sources"
 ABOUT = "about"
@@ -81,32 +84,40 @@ def of_spec(
     """
     name, path = split_spec(spec)
     if path.is_dir():
-        run = find_run(path)
-        return (
-            Source(f"{role}: {run.title}, {path.name}", "that of its own sources, below", digest),
-            *within(role, of_run(run)),
-        )
+        return _of_folder(role, path, digest)
     with open_file(path) as source:
         try:
             table = choose(source, name, kinds, heads=heads).table
         except UserError:  # whether it fits is for `load` to say
             table = None
-        return of_file(role, source, table)
+        return _of_file(role, path, source.digest, table, source.metadata)
 
 
-def of_file(role: str, source: SourceFile, table: Table | None) -> tuple[Source, ...]:
-    """An open file, and what it says itself that it was made from."""
+def of_loaded(role: str, loaded: Loaded) -> tuple[Source, ...]:
+    """The same of a file or folder that has been read."""
+    if loaded.match is None:
+        return _of_folder(role, loaded.source, loaded.digest)
+    return _of_file(role, loaded.source, loaded.digest, loaded.table, loaded.metadata)
+
+
+def _of_folder(role: str, path: Path, digest: str) -> tuple[Source, ...]:
+    run = find_run(path)
+    own = Source(f"{role}: {run.title}, {path.name}", INHERITED, digest)
+    return (own, *within(role, of_run(run)))
+
+
+def _of_file(
+    role: str, path: Path, digest: str, table: Table | None, metadata: Mapping[str, str]
+) -> tuple[Source, ...]:
     title = f"{table.title} [{table.name}]" if table else "weights"
-    what = f"{role}: {title}, {source.path.name}"
-    if SOURCES not in source.metadata:
-        licence = table.licence if table else UNKNOWN
-        return (Source(what, licence, source.digest),)
+    what = f"{role}: {title}, {path.name}"
+    if SOURCES not in metadata:
+        return (Source(what, table.licence if table else UNKNOWN, digest),)
     try:
-        inner = from_json(json.loads(source.metadata[SOURCES]))
+        inner = from_json(json.loads(metadata[SOURCES]))
     except ValueError:
         inner = ()
-    own = Source(what, "that of its own sources, below", source.digest)
-    return (own, *within(role, inner))
+    return (Source(what, INHERITED, digest), *within(role, inner))
 
 
 def facts(metadata: Mapping[str, str]) -> dict:
@@ -124,29 +135,5 @@ def within(role: str, sources: Iterable[Source]) -> tuple[Source, ...]:
 
 
 def of_run(run: Run) -> tuple[Source, ...]:
-    """What a run or an imported folder was made from, as far as it is known."""
-    if SOURCES in run.about:
-        return from_json(run.about[SOURCES])
-    # A run that recorded no more than names: the files may still be where they were.
-    found = [_dataset_of(run)] if "dataset" in run.about else []
-    init = run.about.get("init", "")
-    if run.kind == "finetuned" and init not in ("", "random"):
-        digest = run.about.get("init_digest", "")
-        try:
-            sources = of_spec("init", init, digest=digest)
-        except UserError:
-            sources = ()
-        if not sources or (digest and sources[0].digest not in ("", digest)):
-            sources = (Source(f"init: {init}", UNKNOWN, digest),)
-        found += sources
-    return tuple(found)
-
-
-def _dataset_of(run: Run) -> Source:
-    """The training videos of a finetuning run, if its dataset folder is still there."""
-    data, name = run.config.get("data", {}), run.about["dataset"]
-    try:
-        dataset = read_dataset(data.get("folder", "")).split(data.get("train", "train"))
-    except UserError:
-        return Source(f"data: {name}")
-    return of_dataset(dataset) if dataset.name == name else Source(f"data: {name}")
+    """What a run or an imported folder was made from, as far as it recorded it."""
+    return from_json(run.about.get(SOURCES))

@@ -11,10 +11,10 @@ import orbax.checkpoint as ocp
 from surgvista_jax.config import build
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.backbones import VIT, BackboneConfig
+from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 from surgvista_jax.training.checkpoint_files import FOLDER, none_found, restore_params, saved_steps
-from surgvista_jax.weights import folder
 from surgvista_jax.weights.folder import DESCRIPTION, Content
-from surgvista_jax.weights.kinds import ClassifierConfig
+from surgvista_jax.weights.kinds import CONFIGS, ClassifierConfig, StudentConfig
 
 CONFIG = "config.json"
 BEST = "best"
@@ -112,17 +112,42 @@ def read_run(path: Path) -> tuple[Content, Run]:
         UserError: as `find_run`; the parameters cannot be read.
     """
     run = find_run(path)
-    if run.kind != "finetuned":
-        return folder.read(run.folder), run
+    reads = {"imported": _imported, "pretrained": _student, "finetuned": _classifier}
+    return reads[run.kind](run, restore_params(run.folder)), run
+
+
+def _imported(run: Run, tree: dict) -> Content:
+    text = dict(run.about)
+    kind = text.pop("kind", None)
+    where = f"{run.folder}: {DESCRIPTION}"
+    if kind not in CONFIGS or "config" not in text:
+        raise UserError(f"{where}: kind should be one of {', '.join(CONFIGS)}, and have a config")
+    config = build(CONFIGS[kind], text.pop("config"), f"{where}: config")
+    if kind == "cnn":
+        return Content(kind, config, tree["params"], tree.get("batch_stats"), text)
+    return Content(kind, config, tree, origin=text)
+
+
+def _student(run: Run, tree: dict) -> Content:
+    where = f"{run.folder}: {CONFIG}"
+    if "model" not in run.config or "encoder" not in tree:
+        raise UserError(f"{where}: is not the configuration of these parameters")
+    model = build(MaskedAutoencoderConfig, run.config["model"], f"{where}: model")
+    width = 0
+    if "feature_decoder" in tree:
+        width = tree["feature_decoder"]["head"]["bias"].shape[0]
+    return Content("student", StudentConfig(model, width), tree)
+
+
+def _classifier(run: Run, tree: dict) -> Content:
     if not {"model", "classes"} <= run.about.keys():
         raise UserError(f"{run.folder}: damaged, its meta does not say of what model it is")
     model = build(BackboneConfig, run.about["model"], f"{run.folder}/meta: model")
-    tree = restore_params(run.folder)
     if model.architecture != VIT:
         left_out = {"left_out": sorted(tree.keys() - {"backbone", "batch_stats"})}
-        return Content("cnn", model, tree["backbone"], tree["batch_stats"], left_out), run
+        return Content("cnn", model, tree["backbone"], tree["batch_stats"], left_out)
     config = ClassifierConfig(model.encoder, len(run.about["classes"]))
-    return Content("classifier", config, tree), run
+    return Content("classifier", config, tree)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -90,13 +90,18 @@ def flat(tree: Mapping, prefix: str = "") -> dict[str, Any]:
 def replacing(path: Path) -> Iterator[Path]:
     """A name to write to, beside `path`; renamed to it at the end, removed after an error.
 
+    The file may then be read by whom the user lets read any file, however it was written.
+
     Raises:
         UserError: the folder cannot be written.
     """
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode
         yield partial
+        partial.chmod(mode)  # safetensors' files are their owner's alone
         os.replace(partial, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error

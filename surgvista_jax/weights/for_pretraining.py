@@ -1,0 +1,199 @@
+"""What of a file or folder does pretraining take: as the student's start, as the teacher?"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surgvista_jax.models.image_vit import TeacherConfig
+from surgvista_jax.models.layers import TransformerConfig
+from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
+from surgvista_jax.models.video_vit import LEARNED, EncoderConfig
+from surgvista_jax.weights.adapt import AdaptConfig, adapt_encoder
+from surgvista_jax.weights.choosing import heads_rule
+from surgvista_jax.weights.kinds import (
+    DECODERS,
+    INSIDE,
+    StudentConfig,
+    encoder_of,
+    with_encoder,
+)
+from surgvista_jax.weights.loading import Loaded, encoder_params, load
+
+
+def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
+    """Reads as much of a student as a file holds: all of it, or an encoder fitted to it.
+
+    Sizes of transformers and patches must be the student's. What else an encoder has otherwise is
+    fitted, and each change is one of `notes`: patches of images are inflated by averaging over the
+    tubelet; a class token is dropped unless the student has one; learned positions, and the other
+    form of fixed ones, give way to the student's; a final norm that there is not starts at ones and
+    zeros; a bias of the key is dropped, for it adds the same to all scores of a query.
+
+    Args:
+        spec: `[NAME:]PATH`.
+        model: the student.
+
+    Returns:
+        `params` with "encoder" and, of a pretraining model, "pixel_decoder" and perhaps
+        "feature_decoder" (`config.feature_width` > 0); `config` is what they are of now.
+
+    Raises:
+        UserError: as `load`.
+    """
+    wanted = model.video_encoder
+
+    def expect(kind: str, found: Any) -> Any:
+        if found is None:
+            return {"student": StudentConfig(model), "classifier": None}.get(kind, wanted)
+        encoder = _fittable(wanted, encoder_of(found))
+        if kind != "student":
+            return with_encoder(found, encoder)
+        decoders = {
+            part: _with_key_bias(getattr(model, part), getattr(found.model, part))
+            for part in DECODERS
+        }
+        student = StudentConfig(dataclasses.replace(model, **decoders), found.feature_width)
+        try:
+            return with_encoder(student, encoder)
+        except ValueError:  # the file's positions cannot code the widths of these decoders
+            return student
+
+    kinds = ("student", "encoder", "classifier", "teacher")
+    loaded = load(spec, kinds=kinds, expect=expect, heads=heads_rule(like=StudentConfig(model)))
+    encoder, notes = _fitted(encoder_of(loaded.config), encoder_params(loaded), wanted)
+    params, config = {"encoder": encoder}, wanted
+    if loaded.kind == "student":
+        params |= {part: loaded.params[part] for part in DECODERS if part in loaded.params}
+        for part in params.keys() - {"encoder"}:
+            params[part] = _without_key_bias(params[part], getattr(model, part))
+        config = StudentConfig(model, loaded.config.feature_width)
+    kind = "student" if loaded.kind == "student" else "encoder"
+    notes = _of_content(loaded) + notes
+    return dataclasses.replace(loaded, kind=kind, config=config, params=params, notes=notes)
+
+
+def load_teacher(spec: str | Path, teacher: TeacherConfig) -> Loaded:
+    """Reads a teacher: `params` is {"encoder": …}.
+
+    An image ViT in another family's form, or a finetuned one, does as well: its class token takes
+    over its position, and its final norm is left out, for the features of the last block are what
+    is learned from; `notes` says so.
+
+    Raises:
+        UserError: as `load`; the file holds no image ViT of the teacher's sizes.
+    """
+    wanted = teacher.encoder
+
+    def expect(kind: str, found: Any) -> Any:
+        if found is None:
+            return None if kind == "classifier" else wanted
+        encoder, changed = encoder_of(found), wanted
+        if encoder.class_token:
+            changed = dataclasses.replace(
+                wanted, class_position=encoder.class_position, norm=encoder.norm
+            )
+        return with_encoder(found, changed)
+
+    kinds = ("teacher", "encoder", "classifier")
+    loaded = load(spec, kinds=kinds, expect=expect, heads=heads_rule(like=wanted))
+    params, notes = _with_whole_class_token(encoder_params(loaded)), _of_content(loaded)
+    if params.pop("norm", None) is not None:
+        notes += ("its final norm is left out",)
+    return dataclasses.replace(
+        loaded, kind="teacher", config=wanted, params={"encoder": params}, notes=notes
+    )
+
+
+def _fittable(wanted: EncoderConfig, found: EncoderConfig) -> EncoderConfig:
+    """What a file may hold for `wanted` to be made of it: `found`, where it differs in no size."""
+    if found.transformer.width != wanted.transformer.width:
+        return wanted
+    return dataclasses.replace(
+        wanted,
+        transformer=_with_key_bias(wanted.transformer, found.transformer),
+        tubelet=1 if found.tubelet == 1 else wanted.tubelet,
+        positions=found.positions,
+        class_token=wanted.class_token or found.class_token,
+        class_position=found.class_position,
+        norm=found.norm,
+    )
+
+
+def _with_key_bias(wanted: TransformerConfig, found: TransformerConfig) -> TransformerConfig:
+    """`wanted`, with a bias of the key where only that is found besides."""
+    both = (wanted.attention_bias, found.attention_bias)
+    return dataclasses.replace(wanted, attention_bias="qkv") if both == ("qv", "qkv") else wanted
+
+
+def _fitted(
+    found: EncoderConfig, params: dict, wanted: EncoderConfig
+) -> tuple[dict, tuple[str, ...]]:
+    """An encoder's parameters as `wanted` has them, and what was changed, in words."""
+    notes = []
+    if found.tubelet != wanted.tubelet:
+        notes.append(
+            f"its patches of images are inflated to {wanted.tubelet} frames, the average of which"
+            " they see"
+        )
+    if found.positions == LEARNED:
+        notes.append(f"its learned positions give way to fixed ones ({wanted.positions})")
+    elif found.positions != wanted.positions:
+        notes.append(
+            f"WARNING: it was trained with {found.positions} positions, and the student has"
+            f" {wanted.positions} ones (config.model.positions)"
+        )
+    if found.class_token and not wanted.class_token:
+        notes.append("its class token is dropped")
+    if found.transformer.attention_bias != wanted.transformer.attention_bias:
+        notes.append("its biases of the keys are dropped, which changes no attention")
+    if not found.norm:
+        notes.append("no final norm comes with it: that starts at ones and zeros")
+    if wanted.class_token:
+        params = _with_whole_class_token(params)
+    _, params = adapt_encoder(
+        found,
+        params,
+        clip=(wanted.tubelet, wanted.patch, wanted.patch),
+        adapt=AdaptConfig("average", wanted.positions, wanted.tubelet),
+        keep_class_token=wanted.class_token,
+        keep_norm=True,
+    )
+    params = _without_key_bias(params, wanted.transformer)
+    if not found.norm:
+        width = wanted.transformer.width
+        params["norm"] = {
+            "scale": np.ones(width, np.float32),
+            "bias": np.zeros(width, np.float32),
+        }
+    return params, tuple(notes)
+
+
+def _with_whole_class_token(params: dict) -> dict:
+    """A copy whose class token takes over its position."""
+    params = dict(params)
+    position = params.pop("class_position", None)
+    if position is not None:
+        params["class_token"] = params["class_token"] + position
+    return params
+
+
+def _without_key_bias(params: dict, wanted: TransformerConfig) -> dict:
+    """A copy without the biases of the keys in its blocks, where `wanted` has none."""
+    if wanted.attention_bias == "qkv":
+        return dict(params)
+    blocks = params["transformer"]["blocks"]
+    attention = {name: leaf for name, leaf in blocks["attention"].items() if name != "k_bias"}
+    return {**params, "transformer": {"blocks": {**blocks, "attention": attention}}}
+
+
+def _of_content(loaded: Loaded) -> tuple[str, ...]:
+    """What the use of its encoder alone, and for our pixels, changes, in words."""
+    notes = ()
+    if loaded.kind == "classifier":
+        rest = sorted(loaded.params.keys() - {INSIDE[loaded.kind]})
+        notes += (f"of its classifier only the backbone is taken, not {', '.join(rest)}",)
+    if loaded.table is not None and loaded.table.pixels:
+        notes += ("its patches now take pixels that are normalised as ImageNet's",)
+    return notes
