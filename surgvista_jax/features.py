@@ -13,8 +13,10 @@ from pathlib import Path
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from tqdm import tqdm
 
+from surgvista_jax.config import build
 from surgvista_jax.data.clips import ClipConfig
 from surgvista_jax.data.feature_folder import FeatureFolder, FeaturesHeader, create_features
 from surgvista_jax.data.loader import LoaderConfig
@@ -40,23 +42,23 @@ from surgvista_jax.training.partition import (
     make_mesh,
     replicated,
 )
+from surgvista_jax.training.processes import on_all_processes
 from surgvista_jax.weights.adapt import AdaptConfig
+from surgvista_jax.weights.choosing import split_spec
+from surgvista_jax.weights.runs import find_run
 
 # Videos whose rows are held in memory at a time, however long the dataset is.
 _FRAMES_AT_ONCE = 20_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    clip = ClipConfig()
     parser.add_argument("--init", required=True, metavar="[NAME:]WEIGHTS", help="a file or a run")
     parser.add_argument("--dataset", required=True, type=Path, help="dataset folder")
     parser.add_argument("--out", required=True, type=Path, help="features folder to be written")
     parser.add_argument("--split", help="only the videos of this split (default: all)")
-    parser.add_argument(
-        "--num-frames", type=int, help=f"of a clip ({clip.num_frames}; 1 for an image model)"
-    )
-    parser.add_argument("--stride", type=int, default=clip.stride, help="(%(default)s)")
-    parser.add_argument("--size", type=int, default=clip.size, help="pixels a side (%(default)s)")
+    parser.add_argument("--num-frames", type=int, help="of a clip (the run's; 16, or 1 of images)")
+    parser.add_argument("--stride", type=int, help="between them (the run's; 4)")
+    parser.add_argument("--size", type=int, help="pixels a side (the run's; 224)")
     parser.add_argument("--pool", choices=POOLS, default="mean", help="of the tokens (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=64, help="(%(default)s)")
     parser.add_argument("--workers", type=int, help="loader workers")
@@ -76,11 +78,14 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.split:
         dataset = dataset.split(arguments.split)
     model, variables, origin = read_backbone(arguments.init, None)
-    single = sees_single_frames(model)
-    num_frames = arguments.num_frames or (1 if single else ClipConfig().num_frames)
-    stride = 1 if num_frames == 1 else arguments.stride
+    clip = trained_clip(arguments.init)
+    if clip is None:
+        clip = ClipConfig(num_frames=1, stride=1) if sees_single_frames(model) else ClipConfig()
+    asked = {name: getattr(arguments, name) for name in ("num_frames", "stride", "size")}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    clip = dataclasses.replace(clip, sampling="past", **changes)
     start = fit_to_clips(
-        StartingPoint(model, ClipConfig(num_frames, stride, arguments.size), variables, origin),
+        StartingPoint(model, clip, variables, origin),
         AdaptConfig(),
         pool=arguments.pool,
         keep_norm=True,
@@ -96,13 +101,19 @@ def main(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         loader=loader,
         compute=ComputeConfig(dtype=arguments.dtype),
-        name=arguments.init,
     )
     if jax.process_index() == 0:
         print(
             f"{folder.folder}: features of {len(dataset.videos)} videos, {folder.header.width} wide"
         )
     return 0
+
+
+def trained_clip(init: str) -> ClipConfig | None:
+    """The clip that the model of a run was trained to see; None where no folder tells it."""
+    path = split_spec(init)[1]
+    told = find_run(path).clip if path.is_dir() else None
+    return None if told is None else build(ClipConfig, told, f"{path}: clip")
 
 
 def compute_features(
@@ -114,14 +125,12 @@ def compute_features(
     batch_size: int,
     loader: LoaderConfig,
     compute: ComputeConfig,
-    name: str,
 ) -> FeatureFolder:
     """Writes the rows of every video that the folder lacks; all processes call it.
 
     Args:
         start: a backbone with its variables, fitted to its clips.
         pool: "mean" or "class".
-        name: of the backbone, for the folder's description.
 
     Raises:
         UserError: the folder holds other features, or cannot be written; the devices cannot share
@@ -133,7 +142,7 @@ def compute_features(
     header = FeaturesHeader(
         dataset=dataset.name,
         fps=dataset.fps,
-        model=f"{name}, {model.architecture}, {pool} of its tokens, {compute.dtype}",
+        model=f"{model.architecture}, {pool} of its tokens, {compute.dtype}",
         weights=start.origin,
         width=model.width,
         clip_frames=clip.num_frames,
@@ -151,11 +160,20 @@ def compute_features(
         tokens = backbone.apply(own, pixels, False)
         return pool_tokens(tokens, pool, model.class_token)
 
-    lacking = [video for video in dataset.videos if not folder.holds(video)]
+    for video in dataset.videos:
+        folder.path(video)  # an id that is no file name shows before anything is computed
+    # All compute a video's rows, or none: a process that computed alone would wait for the others.
+    held = on_all_processes(np.array([folder.holds(video) for video in dataset.videos]))
+    lacking = [video for video, kept in zip(dataset.videos, held, strict=True) if not kept]
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         apply = make_apply(features, mesh)
         variables = jax.device_put(start.variables, replicated(mesh))
-        bar = tqdm(total=len(lacking), unit="video", delay=10, disable=not sys.stderr.isatty())
+        bar = tqdm(
+            total=len(lacking),
+            unit="video",
+            delay=10,
+            disable=jax.process_index() != 0 or not sys.stderr.isatty(),
+        )
         while lacking:
             group = [lacking.pop(0)]
             frames = group[0].num_frames

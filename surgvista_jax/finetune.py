@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.division import Division, divide
 from surgvista_jax.data.labelled import finetune_batches
-from surgvista_jax.data.manifest import Dataset, fingerprint, read_dataset
+from surgvista_jax.data.manifest import Dataset, label_fingerprint, read_dataset
 from surgvista_jax.data.pipeline import describe_clip
 from surgvista_jax.data.samples import labelled_samples
 from surgvista_jax.errors import UserError
@@ -204,7 +204,8 @@ def _train(
         average=config.ema,
     )
     meta = {
-        "data": fingerprint(division.train),
+        "data": label_fingerprint(division.train),
+        "selection": division.selection and label_fingerprint(division.selection),
         "init": start.origin,
         "seed": config.seed,
         "batch_size": budget.batch_size,

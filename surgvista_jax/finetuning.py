@@ -21,6 +21,9 @@ from surgvista_jax.models.heads import Head
 from surgvista_jax.models.lora import init_adapters, merge_adapters
 from surgvista_jax.models.patches import normalise
 
+# One positive in a whole dataset would otherwise outweigh everything else in its batch.
+_MOST_POSITIVE = 100.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
@@ -47,13 +50,14 @@ def class_weights(label: np.ndarray, num_classes: int) -> np.ndarray:
 
     Returns:
         Class ids: 1 / share, scaled so that the mean over clips is 1. Several classes a clip: clips
-        without / clips with the class. A class that never occurs has weight 0.
+        without / clips with the class, 100 at most. A class that never occurs has weight 0.
     """
     if label.ndim == 2:
         positives = label.sum(0)
-        return np.divide(
+        weight = np.divide(
             len(label) - positives, positives, out=np.zeros(num_classes), where=positives > 0
-        ).astype(np.float32)
+        )
+        return np.minimum(weight, _MOST_POSITIVE).astype(np.float32)
     counts = np.bincount(label, minlength=num_classes).astype(np.float64)
     inverse = np.divide(len(label), counts, out=np.zeros(num_classes), where=counts > 0)
     return (inverse / (counts > 0).sum()).astype(np.float32)

@@ -104,8 +104,8 @@ class FinetuneConfig:
         mode: "full", "linear" (a probe of frozen features), "attentive" (a probe with a pool of
             its own) or "lora" (adapters of a frozen backbone).
         clip: what a video model sees.
-        image_clip: what an image model sees instead, as its tokens are single frames'; None: the
-            same.
+        image_clip: what an image model sees instead, as its tokens are single frames' (unless
+            `adapt.patches` makes tubelets of them); None: the same.
         drop_path: of the backbone's last block, rising from 0.
         class_weights: "balanced" lets every class count alike, by its share of the training clips.
         ema: the decay of the running mean of the parameters that is then evaluated; 0 for none.

@@ -28,14 +28,14 @@ class Outputs(NamedTuple):
         frame: int32 [N], the clip's last frame.
         label: int32 [N] or float32 [N, C]; -1 where every frame was asked for.
         values: float32 [N, X], what the function gave.
-        unreadable: frames of this process's clips that had to be replaced.
+        unreadable: int32 [N], how many of the clip's frames had to be replaced.
     """
 
     video_index: np.ndarray
     frame: np.ndarray
     label: np.ndarray
     values: np.ndarray
-    unreadable: int
+    unreadable: np.ndarray
 
 
 def make_apply(function: Callable[[Any, jax.Array], jax.Array], mesh: Mesh) -> Callable:
@@ -47,7 +47,9 @@ def make_apply(function: Callable[[Any, jax.Array], jax.Array], mesh: Mesh) -> C
     def apply(variables: Any, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
         keys = ("video_index", "frame", "label", "weight")
         values = function(variables, batch["video"]).astype(jax.numpy.float32)
-        return {"values": values, **{key: batch[key] for key in keys}}
+        unreadable = batch["unreadable"].sum(1, dtype=jax.numpy.int32)
+        kept = {key: batch[key] for key in keys}
+        return {"values": values, "unreadable": unreadable, **kept}
 
     return jax.jit(apply, out_shardings=replicated(mesh))
 
@@ -81,9 +83,8 @@ def over_dataset(
         dataset, clip, loader, batch_size=batch_size, rows=rows, unlabelled=unlabelled
     )
     parts: list[dict] = []
-    unreadable = 0
     with contextlib.ExitStack() as stack:
-        feed = stack.enter_context(Feed(batches, mesh))
+        feed = stack.enter_context(Feed(batches, mesh, host_keys=("index",)))
         bar = stack.enter_context(
             tqdm(
                 total=len(batches),
@@ -100,7 +101,6 @@ def over_dataset(
                 batch = feed.take(busy=pending if pending is not None else ())
             except StopIteration:
                 break
-            unreadable += int(batch.host["unreadable"].sum())
             computed = apply(variables, batch.arrays)
             if pending is not None:  # read while the devices work on the next
                 parts.append(jax.device_get(pending))
@@ -109,4 +109,21 @@ def over_dataset(
         parts.append(jax.device_get(pending))
     rows = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     real = rows.pop("weight") > 0
-    return Outputs(**{key: value[real] for key, value in rows.items()}, unreadable=unreadable)
+    outputs = Outputs(**{key: value[real] for key, value in rows.items()})
+    _warn(outputs, dataset, clip)
+    return outputs
+
+
+def _warn(outputs: Outputs, dataset: Dataset, clip: ClipConfig) -> None:
+    """Says which videos lack frames: what is said of their clips is worth less."""
+    replaced = int(outputs.unreadable.sum())
+    if not replaced or jax.process_index() != 0:
+        return
+    numbers = np.unique(outputs.video_index[outputs.unreadable > 0])
+    names = ", ".join(dataset.videos[number].video for number in numbers[:5])
+    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
+    print(
+        f"WARNING: {dataset.folder}: {replaced} of {clip.num_frames * len(outputs.frame)} frames of"
+        f" clips could not be read and were replaced, in {names}{more}",
+        file=sys.stderr,
+    )

@@ -102,6 +102,7 @@ def write_outcome(
         said = f"{name} {best['score']:.4f} on {division.selected_on}, at step {best['step']}"
     if outputs is not None:
         result |= {"test": score(name, outputs), "clips": len(outputs.frame)}
+        result["unreadable_frames"] = int(outputs.unreadable.sum())
         said += f"; test {name} {result['test']:.4f} on {result['clips']} clips"
         predictions = workdir / PREDICTIONS
         write_predictions(predictions, division, outputs, about | {"step": best["step"]})

@@ -30,6 +30,7 @@ from surgvista_jax.inference import Outputs, make_apply, over_dataset
 from surgvista_jax.models.patches import normalise
 from surgvista_jax.selection import Selection, score
 from surgvista_jax.training.partition import replicated
+from surgvista_jax.training.processes import on_all_processes
 
 FOLDER = "features"
 
@@ -69,7 +70,8 @@ def train_probe(
         key = _key(task, dataset, about["init_digest"])
         path = workdir / FOLDER / f"{next(iter(dataset.splits)).replace('/', '_')}.npz"
         found = _read(path, key)
-        if found is None:
+        # All compute them, or none: a process that computed alone would wait for the others.
+        if not on_all_processes(np.array(found is not None)):
             found = over_dataset(
                 apply,
                 params,
@@ -139,7 +141,8 @@ def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> S
         label: int32 [N] or float32 [N, C].
     """
     probe, classes = task.config.probe, len(task.labels.classes)
-    mean, deviation = features.mean(0), features.std(0)
+    mean, deviation = (of(features, axis=0, dtype=np.float64) for of in (np.mean, np.std))
+    mean, deviation = mean.astype(np.float32), deviation.astype(np.float32)
     deviation = np.where(deviation > 1e-6, deviation, 1.0)
     targets = np.eye(classes, dtype=np.float32)[label] if label.ndim == 1 else label
     # Handed to each call: what a compiled function closes over is copied into its program.
@@ -214,9 +217,7 @@ def _read(path: Path, key: str) -> Outputs | None:
     with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             if str(file["key"]) == key:
-                unreadable = int(file["unreadable"])
-                arrays = {name: file[name] for name in Outputs._fields if name != "unreadable"}
-                return Outputs(**arrays, unreadable=unreadable)
+                return Outputs(**{name: file[name] for name in Outputs._fields})
     return None
 
 

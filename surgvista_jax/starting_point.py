@@ -48,7 +48,8 @@ def starting_point(config: FinetuneConfig) -> StartingPoint:
     """
     model, variables, origin = read_backbone(config.init, config.model)
     clip = config.clip
-    if sees_single_frames(model) and config.image_clip is not None:
+    inflated = model.encoder is not None and config.adapt.patches != "frames"
+    if sees_single_frames(model) and not inflated and config.image_clip is not None:
         clip = config.image_clip
     start = fit_to_clips(
         StartingPoint(model, clip, variables, origin),

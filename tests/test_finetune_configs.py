@@ -20,7 +20,7 @@ from surgvista_jax.metrics.catalogue import PROTOCOLS
 from surgvista_jax.training.partition import make_mesh
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-OTHERS = {"recipe", "mstcn", "synthetic"}  # of configs/finetune
+OTHERS = {"recipe", "frames", "mstcn", "synthetic"}  # of configs/finetune
 
 # What was published of each: clip and, for image models, frames x stride (of Endoscapes' rated
 # frames 4, which are 20 of its frames), learning rate, epochs, warm-up, clips an update.
@@ -175,12 +175,14 @@ def tiny(kind: str, spec: str, folder: Path):
     with config.unlocked():
         transformer = {"width": 16, "depth": 1, "heads": 2}
         config.model = {"encoder": {"transformer": transformer, "norm": False}}
+        if config.clip.num_frames == 1:
+            config.model.encoder.update({"tubelet": 1, "positions": "learned"})
     return config
 
 
 # Between them they take every argument; a division changes nothing of what is computed.
 RUNS = [("finetune", f"{name}:") for name in PUBLISHED]
-RUNS += [("finetune", "endoscapes:criteria")]
+RUNS += [("finetune", "endoscapes:criteria"), ("finetune", "frames:")]
 OTHER_DIVISIONS = {"cholec80": "authors", "cholect50": "rdv"}
 RUNS += [("probe", f"{name}:{OTHER_DIVISIONS.get(name, '')}") for name in PUBLISHED]
 
@@ -189,7 +191,7 @@ RUNS += [("probe", f"{name}:{OTHER_DIVISIONS.get(name, '')}") for name in PUBLIS
 def test_each_runs_for_two_steps(kind, spec, frames, tmp_path, monkeypatch):
     # One device: eight would compile for longer, and others test what they compute.
     monkeypatch.setattr(program, "make_mesh", lambda given: make_mesh(given, jax.devices()[:1]))
-    official = registry()[DATASETS[spec]]
+    official = registry()[DATASETS.get(spec, "cholec80")]
     uniform = load(kind, spec).clip.sampling == "uniform"
     folder = make_dataset(tmp_path / "data", frames, official, uniform)
     config = tiny(kind, spec, folder)

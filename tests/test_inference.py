@@ -53,7 +53,7 @@ def test_every_labelled_clip_once_in_order(colours, dataset, mesh, batch_size):
     np.testing.assert_array_equal(found.frame, samples.frame)
     np.testing.assert_array_equal(found.label, samples.label)
     assert found.values.shape == (18, 3) and found.values.dtype == np.float32
-    assert found.unreadable == 0
+    assert not found.unreadable.any()
 
 
 def test_values_belong_to_their_clips(colours, dataset, mesh):
@@ -86,9 +86,11 @@ def test_batches_and_workers_change_nothing(colours, dataset, mesh):
         )
 
 
-def test_frames_that_cannot_be_read_are_counted(colours, mesh, tmp_path):
+def test_frames_that_cannot_be_read_are_counted_and_named(colours, mesh, tmp_path, capsys):
     dataset = read_dataset(make_dataset(tmp_path / "data")).split("test")
     (tmp_path / "data" / dataset.videos[0].source / "000003.jpg").write_bytes(b"no picture")
     found = run(colours, dataset, mesh)
-    assert found.unreadable == 2  # in the clips that end there and one later
+    assert found.unreadable.sum() == 2  # in the clips that end there and one later
+    said = capsys.readouterr().err
+    assert f"2 of {18 * CLIP.num_frames} frames" in said and dataset.videos[0].video in said
     assert len(found.frame) == 18

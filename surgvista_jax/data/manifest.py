@@ -91,6 +91,12 @@ def fingerprint(dataset: Dataset) -> str:
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
+def label_fingerprint(dataset: Dataset) -> str:
+    """SHA-256 (hex) of what decides which labelled samples there are: clips, classes and labels."""
+    decisive = [fingerprint(dataset), dataset.classes, [video.labels for video in dataset.videos]]
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+
+
 def read_dataset(folder: str | os.PathLike) -> Dataset:
     """Reads and checks a dataset folder; a prepared TFDS folder counts as one.
 

@@ -1,6 +1,8 @@
 """How a frozen backbone is finetuned by small factors: low-rank adapters of its kernels.
 
-Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (2022).
+The factors are multiplied into the kernels at each step: a step computes what full finetuning does,
+and saves the moments and checkpoints of the backbone. Source: Hu et al., "LoRA: Low-Rank Adaptation
+of Large Language Models" (2022).
 """
 
 import dataclasses

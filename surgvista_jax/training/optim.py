@@ -23,6 +23,7 @@ class OptimConfig:
         beta1, beta2, epsilon: of Adam.
         layer_decay: each block of a ViT learns at this share of the rate of the next, the
             embedding at that of the first block, and the head at the full rate; 1 for none.
+            Adapters and convolutions have no such layers: they learn at the full rate.
     """
 
     learning_rate: float = 1.5e-4

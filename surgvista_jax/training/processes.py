@@ -4,6 +4,8 @@ import argparse
 import os
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 from surgvista_jax.errors import UserError
 
@@ -33,3 +35,11 @@ def join(arguments: argparse.Namespace) -> None:
         jax.distributed.initialize(*by_hand)
     elif arguments.distributed or any(int(os.environ.get(name, 1)) > 1 for name in _LAUNCHED):
         jax.distributed.initialize()
+
+
+def on_all_processes(flags: np.ndarray) -> np.ndarray:
+    """Which flags are true on every process, bool of the same shape; all processes call it."""
+    flags = np.asarray(flags, bool)
+    if jax.process_count() == 1:
+        return flags
+    return multihost_utils.process_allgather(flags).all(0)

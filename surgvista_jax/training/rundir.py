@@ -56,9 +56,10 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, free_keys: Sequence[
 
 def _has_begun(workdir: Path) -> bool:
     """Whether a run got so far in this folder that there is something to lose."""
-    metrics = workdir / "metrics.jsonl"
-    checkpoints = (workdir / "checkpoints").glob("[0-9]*")
-    return any(checkpoints) or (metrics.exists() and metrics.stat().st_size > 0)
+    for name in ("metrics.jsonl", "evaluations.jsonl"):
+        if (workdir / name).exists() and (workdir / name).stat().st_size:
+            return True
+    return any((workdir / "checkpoints").glob("[0-9]*"))
 
 
 def read_config(workdir: Path) -> dict[str, Any]:

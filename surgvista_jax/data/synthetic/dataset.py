@@ -2,7 +2,9 @@
 
 import argparse
 import csv
+import json
 import math
+import shutil
 from pathlib import Path
 
 from surgvista_jax.data.conversion import Conversion
@@ -46,7 +48,14 @@ def write_dataset(
         raise UserError(f"--fps {fps:g}: must be a number above 0")
     source = out / "videos"
     partial = out / "videos.partial"
+    settings = json.dumps([task, videos, frames, seed, fps, size])
+    told = source / "settings.txt"
+    if source.exists() and (not told.exists() or told.read_text() != settings):
+        raise UserError(
+            f"{source}: videos of other numbers, or another task, are here; take another --out"
+        )
     if not source.exists():
+        shutil.rmtree(partial, ignore_errors=True)  # of an interrupted call, perhaps a larger one
         if task == "action":
             write_action_clips(partial, videos, seed, frames, fps, size)
         else:
@@ -56,6 +65,7 @@ def write_dataset(
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("video", "split"))
             writer.writerows((name, _split(int(name.rpartition("_")[2]), videos)) for name in names)
+        (partial / told.name).write_text(settings)
         partial.rename(source)
     labels = VideoLabels(source, task, classes=CLASSES[task], splits=source / "splits.txt")
     return convert_videos(source, out, ExtractConfig(fps, size), labels=labels)
