@@ -77,8 +77,9 @@ def main(arguments: argparse.Namespace) -> int:
     if config_class(config) is TemporalConfig:
         finished = not train_temporal(config, arguments.workdir).preempted
     else:
-        run = finetune_seeds if config.seeds > 1 else finetune
-        finished = run(config, arguments.workdir) or bool(config.loop.stop_after)
+        checked = build(FinetuneConfig, config)
+        run = finetune_seeds if checked.seeds > 1 else finetune
+        finished = run(config, arguments.workdir) or bool(checked.loop.stop_after)
     # Cut short is no success, though nothing is lost: the shell's number for SIGTERM.
     return 0 if finished else 128 + signal.SIGTERM
 
@@ -89,10 +90,7 @@ def config_class(values: Mapping) -> type:
 
 
 def finetune_seeds(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
-    """Finetunes once a seed, in `workdir/seed<n>`, and reports mean and spread.
-
-    Returns whether all came to their end.
-    """
+    """Finetunes once a seed, in `workdir/seed<n>`, and reports; returns whether all ended."""
     config = build(FinetuneConfig, config_dict)
     folders = []
     for seed in range(config.seed, config.seed + config.seeds):
@@ -235,6 +233,8 @@ def _train(
                     return
                 averaged = state.opt_state.average if config.ema else state.params
                 params = whole(averaged, frozen)
+                # Several processes cannot write two checkpoints at a time: Orbax mixes them up.
+                checkpoints.wait()
                 if division.selection is None:
                     selection.add(step, float("nan"), params, about)
                     return
