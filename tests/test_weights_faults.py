@@ -195,3 +195,16 @@ def test_what_is_no_file_of_weights_is_told(tmp_path):
     np.savez(tmp_path / "objects.npz", a=np.array([{}], object))
     with pytest.raises(UserError, match="Python objects"):
         load(tmp_path / "objects.npz")
+
+
+@pytest.mark.parametrize("wrong", [np.int8, np.complex64, "not finite"])
+def test_numbers_that_are_no_weights_are_refused(tmp_path, wrong):
+    arrays = dict(_arrays())
+    name = next(iter(arrays))
+    if wrong == "not finite":
+        arrays[name] = np.full_like(arrays[name], np.nan)
+    else:
+        arrays[name] = arrays[name].astype(wrong)
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(UserError, match=f"{name} holds .*; weights are finite numbers"):
+        load(tmp_path / "x.npz", heads=HEADS)

@@ -21,7 +21,7 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 
-TORCH = (".pth", ".pt", ".bin", ".torch")
+TORCH = (".pth", ".pt", ".bin", ".torch", ".pkl", ".tar")
 SUFFIXES = (".safetensors", ".npz", *TORCH)
 METADATA = "__metadata__"  # the member of an .npz that holds what a safetensors header would
 # Types of numbers in a safetensors header -> NumPy's.

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,13 @@ def write(folder: Path, content: Content) -> None:
     """
     if folder.exists():
         raise UserError(f"{folder}: exists already; choose another folder")
-    partial = folder.with_name(f"{folder.name}.partial").absolute()
+    partial = None
     try:
-        shutil.rmtree(partial, ignore_errors=True)
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        # A name of its own: nobody's folder is deleted, and two imports do not meet.
+        made = tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent)
+        partial = Path(made)
+        partial.chmod(0o755)
         describe(partial, content.kind, content.config, content.origin)
         tree = content.params
         if content.batch_stats is not None:
@@ -69,4 +74,5 @@ def write(folder: Path, content: Content) -> None:
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)

@@ -178,7 +178,15 @@ def read_matched(source: SourceFile, found: Match) -> tuple[dict, dict | None]:
 
 def _leaves(source: SourceFile, found: Match, entry: Entry) -> list[np.ndarray]:
     def read(layer: int) -> tuple[np.ndarray, ...]:
-        arrays = [source.arrays[found.names[name]].read() for name in entry.named(layer)]
+        arrays = []
+        for name in entry.named(layer):
+            array = source.arrays[found.names[name]].read()
+            if array.dtype.kind != "f" or not np.isfinite(array).all():
+                kind = "values that are not finite" if array.dtype.kind == "f" else array.dtype
+                raise UserError(
+                    f"{source.path}: {found.names[name]} holds {kind}; weights are finite numbers"
+                )
+            arrays.append(array)
         return entry.transform.to_ours(*arrays)
 
     if not entry.layers:  # copied: a view would keep the file's pages or a second array alive
