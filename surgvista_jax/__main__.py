@@ -24,6 +24,10 @@ COMMANDS = {
         "surgvista_jax.finetune",
         "finetune or probe a backbone on a labelled dataset folder, or train a temporal head",
     ),
+    "predict": (
+        "surgvista_jax.predict",
+        "videos -> what a finetuned model says of each moment of them",
+    ),
     "evaluate": (
         "surgvista_jax.evaluate",
         "predictions -> scores by a named protocol, with intervals and a report",
@@ -67,6 +71,10 @@ COMMANDS = {
         "pretrain": (
             "surgvista_jax.bench",
             "step time, clips/s, memory and FLOPs utilisation of pretraining",
+        ),
+        "weights": (
+            "surgvista_jax.weights.bench",
+            "seconds and memory of loading weights, and how devices share them",
         ),
     },
 }

@@ -132,8 +132,7 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
     )
     runs = read_runs(args.predictions, protocol, options)
     baselines = [
-        System(" + ".join(Path(path).name for path in paths), read_runs(paths, protocol, options))
-        for paths in args.baseline
+        System(_title(paths), read_runs(paths, protocol, options)) for paths in args.baseline
     ]
     grouping = None
     if args.group_by:
@@ -142,10 +141,9 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
         internal = tuple(filter(None, args.internal.split(",")))
         names = read_groups(args.groups, args.group_by, runs[0].videos)
         grouping = Grouping(args.group_by, names, internal)
-    name = " + ".join(Path(path).name for path in args.predictions)
     return build_report(
         protocol,
-        System(name, runs),
+        System(_title(args.predictions), runs),
         baselines,
         grouping,
         samples=args.samples,
@@ -156,9 +154,15 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
 def report_files(files: Sequence[str], protocol: str) -> dict:
     """The report of prediction files alone: repeated runs over the same videos, or folds."""
     chosen = find(protocol)
-    runs = read_runs(files, chosen, ReadingOptions())
-    name = " + ".join(Path(file).name for file in files)
-    return build_report(chosen, System(name, runs))
+    return build_report(chosen, System(_title(files), read_runs(files, chosen, ReadingOptions())))
+
+
+def _title(paths: Sequence[str]) -> str:
+    """What tells the files apart: their names, else their folders' names, else the whole paths."""
+    files = [Path(path).name for path in paths]
+    folders = [Path(path).absolute().parent.name for path in paths]
+    different = (names for names in (files, folders) if len(set(names)) == len(names))
+    return " + ".join(next(different, paths))
 
 
 def write_report(report: dict, folder: Path) -> None:

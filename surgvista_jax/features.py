@@ -23,7 +23,7 @@ from surgvista_jax.data.loader import LoaderConfig
 from surgvista_jax.data.manifest import Dataset, read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference import make_apply, over_dataset
-from surgvista_jax.models.backbones import make_backbone
+from surgvista_jax.models.backbones import BackboneConfig, as_parts, make_backbone, variables_of
 from surgvista_jax.models.heads import POOLS, pool_tokens
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.models.patches import normalise
@@ -32,6 +32,7 @@ from surgvista_jax.starting_point import (
     StartingPoint,
     fit_to_clips,
     read_backbone,
+    say,
     sees_single_frames,
 )
 from surgvista_jax.training import processes
@@ -40,9 +41,9 @@ from surgvista_jax.training.partition import (
     MeshConfig,
     check_divisible,
     make_mesh,
-    replicated,
 )
 from surgvista_jax.training.processes import on_all_processes
+from surgvista_jax.training.state import create_filled
 from surgvista_jax.weights.adapt import AdaptConfig
 from surgvista_jax.weights.choosing import split_spec
 from surgvista_jax.weights.runs import find_run
@@ -61,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, help="pixels a side (the run's; 224)")
     parser.add_argument("--pool", choices=POOLS, default="mean", help="of the tokens (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=64, help="(%(default)s)")
+    parser.add_argument(
+        "--fsdp", type=int, default=1, help="devices that share out the model's width (%(default)s)"
+    )
     parser.add_argument("--workers", type=int, help="loader workers")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     processes.add_arguments(parser)
@@ -68,12 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     processes.join(arguments)
-    for option in ("num_frames", "stride", "size", "batch_size"):
+    for option in ("num_frames", "stride", "size", "batch_size", "fsdp"):
         value = getattr(arguments, option)
         if value is not None and value < 1:
             raise UserError(f"--{option.replace('_', '-')} {value}: at least 1 is needed")
-    if arguments.init == RANDOM:
-        raise UserError("--init random: features of a random backbone are asked for by a probe")
+    if arguments.init in ("", RANDOM):
+        raise UserError(f"--init={arguments.init}: a weights file or a run folder is needed")
     dataset = read_dataset(arguments.dataset)
     if arguments.split:
         dataset = dataset.split(arguments.split)
@@ -84,12 +88,14 @@ def main(arguments: argparse.Namespace) -> int:
     asked = {name: getattr(arguments, name) for name in ("num_frames", "stride", "size")}
     changes = {name: value for name, value in asked.items() if value is not None}
     clip = dataclasses.replace(clip, sampling="past", **changes)
+    _check(model, clip, arguments)
     start = fit_to_clips(
         StartingPoint(model, clip, variables, origin),
         AdaptConfig(),
         pool=arguments.pool,
         keep_norm=True,
     )
+    say(start.notes)
     loader = LoaderConfig()
     if arguments.workers is not None:
         loader = dataclasses.replace(loader, workers=arguments.workers)
@@ -99,6 +105,7 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.out,
         pool=arguments.pool,
         batch_size=arguments.batch_size,
+        fsdp=arguments.fsdp,
         loader=loader,
         compute=ComputeConfig(dtype=arguments.dtype),
     )
@@ -107,6 +114,19 @@ def main(arguments: argparse.Namespace) -> int:
             f"{folder.folder}: features of {len(dataset.videos)} videos, {folder.header.width} wide"
         )
     return 0
+
+
+def _check(model: BackboneConfig, clip: ClipConfig, arguments: argparse.Namespace) -> None:
+    """Refuses options that do not fit the model or the devices, by their own names."""
+    if arguments.pool == "class" and not model.class_token:
+        raise UserError("--pool=class: this model has no class token; take mean")
+    try:
+        model.grid(clip.num_frames, clip.size, clip.size)
+    except ValueError as error:
+        raise UserError(f"--num-frames or --size: {error}") from None
+    for number, what in ((jax.device_count(), "devices here"), (model.width, "of the width")):
+        if number % arguments.fsdp:
+            raise UserError(f"--fsdp={arguments.fsdp}: should divide the {number} {what}")
 
 
 def trained_clip(init: str) -> ClipConfig | None:
@@ -123,6 +143,7 @@ def compute_features(
     *,
     pool: str,
     batch_size: int,
+    fsdp: int = 1,
     loader: LoaderConfig,
     compute: ComputeConfig,
 ) -> FeatureFolder:
@@ -131,14 +152,15 @@ def compute_features(
     Args:
         start: a backbone with its variables, fitted to its clips.
         pool: "mean" or "class".
+        fsdp: devices that share out the model's width.
 
     Raises:
         UserError: the folder holds other features, or cannot be written; the devices cannot share
             out a batch.
     """
     model, clip = start.model, start.clip
-    mesh = make_mesh(MeshConfig())
-    check_divisible(mesh, batch_size=batch_size, accumulate=1, dims={})
+    mesh = make_mesh(MeshConfig(fsdp=fsdp))
+    check_divisible(mesh, batch_size=batch_size, key="--batch-size")
     header = FeaturesHeader(
         dataset=dataset.name,
         fps=dataset.fps,
@@ -154,10 +176,13 @@ def compute_features(
     )
     backbone = make_backbone(model, compute, model.grid(clip.num_frames, clip.size, clip.size))
 
+    def init() -> dict:
+        video = jnp.zeros((1, clip.num_frames, clip.size, clip.size, 3), jnp.float32)
+        return as_parts(backbone.init(jax.random.key(0), video, False))
+
     def features(variables: dict, video: jax.Array) -> jax.Array:
         pixels = normalise(video, jnp.dtype(compute.dtype))
-        own = {{"backbone": "params"}.get(key, key): tree for key, tree in variables.items()}
-        tokens = backbone.apply(own, pixels, False)
+        tokens = backbone.apply(variables_of(variables), pixels, False)
         return pool_tokens(tokens, pool, model.class_token)
 
     for video in dataset.videos:
@@ -167,7 +192,7 @@ def compute_features(
     lacking = [video for video, kept in zip(dataset.videos, held, strict=True) if not kept]
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         apply = make_apply(features, mesh)
-        variables = jax.device_put(start.variables, replicated(mesh))
+        variables = create_filled(init, start.variables, mesh)
         bar = tqdm(
             total=len(lacking),
             unit="video",

@@ -15,7 +15,7 @@ from surgvista_jax.data.manifest import Dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.finetuning_config import FinetuneConfig
 from surgvista_jax.metrics.triplet_tables import TABLES
-from surgvista_jax.models.backbones import BackboneConfig, make_backbone
+from surgvista_jax.models.backbones import BackboneConfig, as_parts, make_backbone, variables_of
 from surgvista_jax.models.flops import FORWARD_AND_BACKWARD, backbone_flops
 from surgvista_jax.models.heads import Head
 from surgvista_jax.models.lora import init_adapters, merge_adapters
@@ -103,12 +103,7 @@ class Finetuning:
     def _init_backbone(self, key: jax.Array) -> dict:
         """Random variables of the backbone, boxed: {"backbone", "batch_stats"?}."""
         video = jnp.zeros((1, *self._clip_shape), jnp.float32)
-        variables = self.backbone.init(key, video, False)
-        return {
-            {"params": "backbone"}.get(name, name): variables[name]
-            for name in ("params", "batch_stats")
-            if name in variables
-        }
+        return as_parts(self.backbone.init(key, video, False))
 
     def _init_head(self, key: jax.Array) -> dict:
         """Random parameters behind the backbone, boxed."""
@@ -156,11 +151,8 @@ class Finetuning:
 
     def tokens(self, params: Mapping, video: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """Backbone tokens [B, N, D] of normalised video; with a key it trains (drop path)."""
-        variables = {"params": params["backbone"]}
-        if "batch_stats" in params:
-            variables["batch_stats"] = params["batch_stats"]
         rngs = {} if key is None else {"drop_path": key}
-        return self.backbone.apply(variables, video, key is not None, rngs=rngs)
+        return self.backbone.apply(variables_of(params), video, key is not None, rngs=rngs)
 
     def classify(
         self, params: Mapping, tokens: jax.Array, key: jax.Array | None = None

@@ -42,21 +42,31 @@ class LabelledDataConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluationConfig:
-    """How a run is evaluated.
+class ScoringConfig:
+    """How predictions are scored.
 
     Attributes:
-        every_epochs: epochs between evaluations on the videos of selection.
-        batch_size: clips at a time, over all devices.
         score: what decides which parameters are the best (see `selection.SCORES`).
         protocol: how the test predictions are reported (`surgvista evaluate --list`); "" for no
             report beside the predictions.
     """
 
-    every_epochs: float = 1.0
-    batch_size: int = 64
     score: str = "accuracy"
     protocol: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig(ScoringConfig):
+    """How a run is evaluated.
+
+    Attributes:
+        score, protocol: as of `ScoringConfig`.
+        every_epochs: epochs between evaluations on the videos of selection.
+        batch_size: clips at a time, over all devices.
+    """
+
+    every_epochs: float = 1.0
+    batch_size: int = 64
 
     def __post_init__(self):
         if not self.every_epochs > 0 or self.batch_size < 1:
@@ -108,7 +118,8 @@ class FinetuneConfig:
             `adapt.patches` makes tubelets of them); None: the same.
         drop_path: of the backbone's last block, rising from 0.
         class_weights: "balanced" lets every class count alike, by its share of the training clips.
-        ema: the decay of the running mean of the parameters that is then evaluated; 0 for none.
+        ema: the decay of the running mean of the parameters that is then evaluated; 0 for none. The
+            first updates take less: update n (from 0) at most (1 + n) / (10 + n).
         select_on: "val"; "last" to train on all training videos and take the parameters of the last
             step; or "test" for a comparison with publications that selected on their test videos:
             the report says so.

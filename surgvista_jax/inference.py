@@ -28,14 +28,15 @@ class Outputs(NamedTuple):
         frame: int32 [N], the clip's last frame.
         label: int32 [N] or float32 [N, C]; -1 where every frame was asked for.
         values: float32 [N, X], what the function gave.
-        unreadable: int32 [N], how many of the clip's frames had to be replaced.
+        unreadable: int32 [N], how many of the clip's frames had to be replaced; None where that is
+            not known.
     """
 
     video_index: np.ndarray
     frame: np.ndarray
     label: np.ndarray
     values: np.ndarray
-    unreadable: np.ndarray
+    unreadable: np.ndarray | None
 
 
 def make_apply(function: Callable[[Any, jax.Array], jax.Array], mesh: Mesh) -> Callable:

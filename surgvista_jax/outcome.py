@@ -1,9 +1,9 @@
-"""What does a finished finetuning run leave: predictions, a result in numbers, a report?"""
+"""What does a finished run leave: predictions, a result in numbers, a report?"""
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,7 +12,7 @@ from surgvista_jax.data.division import Division
 from surgvista_jax.data.manifest import Dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.evaluate import report_files, write_report
-from surgvista_jax.finetuning import Finetuning
+from surgvista_jax.finetuning_config import FinetuneConfig
 from surgvista_jax.inference import Outputs
 from surgvista_jax.metrics.catalogue import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
@@ -20,9 +20,7 @@ from surgvista_jax.metrics.triplet_tables import TABLES
 from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.reports.screen import screen
 from surgvista_jax.selection import score
-from surgvista_jax.starting_point import RANDOM
-from surgvista_jax.weights.choosing import heads_rule
-from surgvista_jax.weights.provenance import as_json, of_dataset, of_spec
+from surgvista_jax.temporal_task import TemporalConfig
 
 PREDICTIONS = "predictions.npz"
 RESULT = "result.json"
@@ -53,33 +51,34 @@ def check_protocol(name: str, dataset: Dataset) -> None:
         )
 
 
-def description(task: Finetuning, division: Division, origin: str) -> dict:
-    """What a finetuned model is, as JSON values: it is saved with the model and its predictions."""
-    config = task.config
-    sources = [of_dataset(division.train)]
-    if origin != RANDOM:
-        sources += of_spec("init", config.init, heads=heads_rule(like=task.model), digest=origin)
+def description(
+    config: FinetuneConfig | TemporalConfig, dataset: Dataset, *, name: str, **parts: Any
+) -> dict:
+    """What a trained model is, as JSON values: it is saved with the model and its predictions.
+
+    Args:
+        config: of its run.
+        dataset: what it was trained on.
+        name: what predictions call it.
+        parts: what is said of this kind of model alone, such as its sizes.
+    """
     return {
-        "task": division.train.task,
-        "classes": list(task.labels.classes),
-        "label_kind": task.labels.kind,
-        "fps": division.train.fps,
-        "dataset": division.train.name,
+        "task": dataset.task,
+        "classes": list(dataset.classes),
+        "label_kind": dataset.label_kind,
+        "fps": dataset.fps,
+        "dataset": dataset.name,
         "mode": config.mode,
-        "init": config.init,
-        "init_digest": origin,
         "seed": config.seed,
         "selected_on": config.select_on,
-        "model": dataclasses.asdict(task.model),
-        "head": dataclasses.asdict(config.head),
-        "clip": dataclasses.asdict(task.clip),
-        "sources": as_json(sources),
+        "name": name,
+        **parts,
     }
 
 
 def write_outcome(
     workdir: Path,
-    task: Finetuning,
+    config: FinetuneConfig | TemporalConfig,
     division: Division,
     best: dict,
     outputs: Outputs | None,
@@ -94,42 +93,45 @@ def write_outcome(
     """
     if jax.process_index() != 0:
         return
-    name = task.config.evaluation.score
-    result = {"score": name, "selected_on": task.config.select_on, "step": best["step"]}
+    name = config.evaluation.score
+    result = {"score": name, "selected_on": config.select_on, "step": best["step"]}
     said = f"step {best['step']}, the last"
     if division.selection is not None:
         result["selection"] = best["score"]
-        said = f"{name} {best['score']:.4f} on {division.selected_on}, at step {best['step']}"
+        found = _in_words(best["score"])
+        said = f"{name} {found} on {division.selected_on}, at step {best['step']}"
     if outputs is not None:
-        result |= {"test": score(name, outputs), "clips": len(outputs.frame)}
-        result["unreadable_frames"] = int(outputs.unreadable.sum())
-        said += f"; test {name} {result['test']:.4f} on {result['clips']} clips"
+        result |= {"test": _finite(score(name, outputs)), "clips": len(outputs.frame)}
+        if outputs.unreadable is not None:
+            result["unreadable_frames"] = int(outputs.unreadable.sum())
+        said += f"; test {name} {_in_words(result['test'])} on {result['clips']} clips"
         predictions = workdir / PREDICTIONS
-        write_predictions(predictions, division, outputs, about | {"step": best["step"]})
+        _write_predictions(predictions, division, outputs, about | {"step": best["step"]})
         said += f" -> {predictions}"
     _write_json(workdir / RESULT, result)
     print(said)
-    if outputs is not None and task.config.evaluation.protocol:
-        print(_report([predictions], task.config.evaluation.protocol, workdir / "report"))
+    if outputs is not None and config.evaluation.protocol:
+        print(_report([predictions], config.evaluation.protocol, workdir / "report"))
 
 
-def write_predictions(path: Path, division: Division, outputs: Outputs, about: dict) -> None:
+def _write_predictions(path: Path, division: Division, outputs: Outputs, about: dict) -> None:
     """Writes the test predictions in the format that `surgvista evaluate` reads."""
     names = np.array([video.video for video in division.test.videos])
-    meta = {key: value for key, value in about.items() if key not in ("model", "head", "clip")}
-    meta |= {
-        "model": f"{about['mode']} finetuning of {about['init']}",
-        "split": next(iter(division.test.splits)),
-    }
+    sizes = ("name", "model", "head", "clip")
+    meta = {key: value for key, value in about.items() if key not in sizes}
+    meta |= {"model": about["name"], "split": next(iter(division.test.splits))}
     label = outputs.label if outputs.label.ndim == 1 else outputs.label.astype(np.uint8)
-    write_npz(
-        path,
-        video=names[outputs.video_index],
-        frame=outputs.frame,
-        score=outputs.values,
-        label=label,
-        meta=meta,
-    )
+    try:
+        write_npz(
+            path,
+            video=names[outputs.video_index],
+            frame=outputs.frame,
+            score=outputs.values,
+            label=label,
+            meta=meta,
+        )
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def report_seeds(folders: Sequence[Path], workdir: Path, protocol: str) -> str:
@@ -141,9 +143,10 @@ def report_seeds(folders: Sequence[Path], workdir: Path, protocol: str) -> str:
     for key in ("selection", "test"):
         if key in results[0]:
             values = [result[key] for result in results]
-            mean, spread, _ = over_seeds(np.array(values))
-            summary[key] = {"mean": mean, "std": spread, "values": values}
-            listed = ", ".join(f"{value:.4f}" for value in values)
+            # A score that is not finite is null, and so is the mean over it.
+            mean, spread, _ = over_seeds(np.array(values, np.float64))
+            summary[key] = {"mean": _finite(mean), "std": _finite(spread), "values": values}
+            listed = ", ".join(map(_in_words, values))
             lines.append(f"{key} {summary['score']} {mean:.4f} ± {spread:.4f} ({listed})")
     _write_json(workdir / RESULT, summary)
     if protocol and "test" in results[0]:
@@ -158,8 +161,16 @@ def _report(files: Sequence[Path], protocol: str, out: Path) -> str:
     return f"{screen(report)}\n\nwritten: {out}/report.html, report.md, report.json"
 
 
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _in_words(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4f}"
+
+
 def _write_json(path: Path, values: dict) -> None:
     try:
-        path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error

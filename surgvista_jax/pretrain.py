@@ -16,11 +16,11 @@ import ml_collections
 import numpy as np
 from jax.sharding import Mesh
 
+from surgvista_jax.clip_names import clip_names
 from surgvista_jax.config import build, load_config
-from surgvista_jax.data.clips import clip_frame_ids
 from surgvista_jax.data.manifest import Dataset, fingerprint
 from surgvista_jax.data.mixture import read_folders
-from surgvista_jax.data.pipeline import describe_clip, pretrain_batches
+from surgvista_jax.data.pipeline import pretrain_batches
 from surgvista_jax.data.records import shard_faults
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.reconstruction import figure_batch, make_caption, predict_pixels
@@ -170,28 +170,12 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> loop.Fini
                 meta={**meta, "sources": sources},
                 window=window,
                 hooks=[_reconstruction_hook(task, dataset, mesh, writer)],
-                names=_names(dataset, config),
+                names=clip_names(dataset, config.clip),
                 flops_per_clip={
                     "mfu": task.student_flops_per_clip + task.teacher_flops_per_clip,
                     "mfu_student": task.student_flops_per_clip,
                 },
             )
-
-
-def _names(dataset: Dataset, config: PretrainConfig) -> loop.Names:
-    @functools.cache
-    def clip(index: int) -> tuple[str, int]:
-        return describe_clip(dataset, index)
-
-    def frame(index: int, place: int) -> str:
-        video, last = clip(index)
-        ids = clip_frame_ids(last, config.clip.num_frames, config.clip.stride)
-        return f"{video}, frame {ids[place]}"
-
-    return loop.Names(
-        clip=lambda index: "{} up to frame {}".format(*clip(index)),
-        frame=frame,
-    )
 
 
 def _reconstruction_hook(

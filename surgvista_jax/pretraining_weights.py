@@ -9,6 +9,7 @@ import jax
 from surgvista_jax.errors import UserError
 from surgvista_jax.pretraining import Pretraining
 from surgvista_jax.weights.adapt import interpolate_positions
+from surgvista_jax.weights.entries import square
 from surgvista_jax.weights.for_pretraining import load_student, load_teacher
 from surgvista_jax.weights.provenance import Source, of_loaded
 
@@ -77,12 +78,7 @@ def teacher_weights(task: Pretraining) -> Weights:
     params, notes = loaded.params, loaded.notes
     table, grid = params["encoder"]["positions"], task.grid[1:]
     if len(table) != math.prod(grid):
-        side = math.isqrt(len(table))
-        if side * side != len(table):
-            raise UserError(
-                f"config.teacher.weights={spec}: its {len(table)} positions are of no square image,"
-                f" and cannot be fitted to {grid[0]}x{grid[1]} patches"
-            )
+        side, _ = square(len(table))
         positions = interpolate_positions(table, (side, side), grid)
         params = {"encoder": {**params["encoder"], "positions": positions}}
         notes += (f"positions interpolated from {side}x{side} to {grid[0]}x{grid[1]} patches",)

@@ -1,8 +1,8 @@
 """How well do a backbone's frozen features tell the classes apart, by a linear layer alone?
 
-Features are computed once, without augmentation, and kept in the run's folder. Then linear layers
-with every learning rate and weight decay of the sweep train side by side, and the videos of
-selection choose among them and their epochs.
+Features are computed once, without augmentation, and kept on disk. Then linear layers with every
+learning rate and weight decay of the sweep train side by side, and the videos of selection choose
+among them and their epochs.
 """
 
 import contextlib
@@ -12,8 +12,9 @@ import itertools
 import json
 import sys
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,44 +32,66 @@ from surgvista_jax.models.patches import normalise
 from surgvista_jax.selection import Selection, score
 from surgvista_jax.training.partition import replicated
 from surgvista_jax.training.processes import on_all_processes
+from surgvista_jax.training.state import create_filled
 
-FOLDER = "features"
+FEATURES = "features"
+_HIGHEST = jax.lax.Precision.HIGHEST
 
 
-class Sweep(NamedTuple):
-    """Linear layers trained side by side, S of them.
+class Layers(NamedTuple):
+    """The linear layers of a sweep after an epoch, S of them, for features as they are.
 
     Attributes:
-        kernel: float32 [epochs, S, D, C], after each epoch, for features as they are.
-        bias: float32 [epochs, S, C].
-        settings: learning rate and weight decay of each.
+        kernel: float32 [S, D, C].
+        bias: float32 [S, C].
     """
 
     kernel: np.ndarray
     bias: np.ndarray
-    settings: list[tuple[float, float]]
+
+
+class Chosen(NamedTuple):
+    """The best layer so far: kernel [D, C], bias [C], its epoch (from 1), setting and score."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    epoch: int
+    setting: int
+    score: float
 
 
 def train_probe(
-    task: Finetuning, params: dict, division: Division, workdir: Path, mesh: Mesh, about: dict
-) -> Selection:
-    """Computes features, trains the sweep and keeps the best layer with its backbone.
+    task: Finetuning,
+    loaded: Mapping[str, Any],
+    division: Division,
+    workdir: Path,
+    mesh: Mesh,
+    about: dict,
+    kept: Path,
+) -> tuple[dict, Outputs | None]:
+    """Computes features, trains the sweep and saves the best layer with its backbone.
 
     Args:
-        params: all parameters on the mesh; the head's linear layer is replaced.
+        loaded: parts of the parameters (NumPy); the others are random.
         about: saved with the best parameters.
+        kept: the folder of the features; those that are there already are not computed again.
+
+    Returns:
+        The line of the best evaluation, and what the best layer says of the test videos.
     """
     config = task.config
-    if division.selection is None and len(_settings(config.probe)) > 1:
+    settings = sweep_settings(config.probe)
+    if division.selection is None and len(settings) > 1:
         raise UserError(
             "config.select_on=last: a sweep needs videos to choose on; give"
             " probe.learning_rates and probe.weight_decays one value each"
         )
+    params = create_filled(task.init_params, loaded, mesh)
     apply = make_apply(functools.partial(_features, task), mesh)
 
     def features(dataset: Dataset, title: str) -> Outputs:
         key = _key(task, dataset, about["init_digest"])
-        path = workdir / FOLDER / f"{next(iter(dataset.splits)).replace('/', '_')}.npz"
+        path = kept / f"{next(iter(dataset.splits)).replace('/', '_')}.npz"
         found = _read(path, key)
         # All compute them, or none: a process that computed alone would wait for the others.
         if not on_all_processes(np.array(found is not None)):
@@ -87,41 +110,50 @@ def train_probe(
         return found
 
     training = features(division.train, "train")
-    sweep = train_linear(task, training.values, training.label)
-    if division.selection is None:
-        epoch, number, value = config.probe.epochs - 1, 0, float("nan")
-    else:
-        validation = features(division.selection, "selection")
-        epoch, number, value = _choose(task, sweep, validation)
-    rate, decay = sweep.settings[number]
-    chosen = {"learning_rate": rate, "weight_decay": decay, "epoch": epoch + 1}
-    if jax.process_index() == 0 and division.selection is not None:
-        found = f"{config.evaluation.score} {value:.4f} on {len(validation.frame)} clips"
-        setting = f"learning rate {rate:g}, weight decay {decay:g}, epoch {epoch + 1}"
+    validation = None if division.selection is None else features(division.selection, "selection")
+    chosen = choose(task, train_linear(task, training.values, training.label), validation)
+    rate, decay = settings[chosen.setting]
+    if jax.process_index() == 0 and validation is not None:
+        found = f"{config.evaluation.score} {chosen.score:.4f} on {len(validation.frame)} clips"
+        setting = f"learning rate {rate:g}, weight decay {decay:g}, epoch {chosen.epoch}"
         print(f"probe: {found}, {division.selected_on}; {setting}", file=sys.stderr)
-    head = jax.device_put(
-        {"kernel": sweep.kernel[epoch, number], "bias": sweep.bias[epoch, number]}, replicated(mesh)
-    )
+    head = jax.device_put({"kernel": chosen.kernel, "bias": chosen.bias}, replicated(mesh))
     selection = Selection(workdir, step=-1)  # a probe is trained anew: its lines are dropped
-    selection.add(epoch + 1, value, {**params, "head": head}, about | chosen)
-    return selection
+    about = about | {"learning_rate": rate, "weight_decay": decay, "epoch": chosen.epoch}
+    selection.add(chosen.epoch, chosen.score, {**params, "head": head}, about)
+    if division.test is None:
+        return selection.best, None
+    test = features(division.test, "test")
+    (values,) = _probabilities(task, Layers(chosen.kernel[None], chosen.bias[None]), test.values)
+    return selection.best, test._replace(values=values)
 
 
-def _choose(task: Finetuning, sweep: Sweep, validation: Outputs) -> tuple[int, int, float]:
-    """Epoch (from 0), setting and score of the best layer, the first of equals."""
+def choose(task: Finetuning, epochs: Iterator[Layers], validation: Outputs | None) -> Chosen:
+    """The best layer of all epochs and settings, the first of equals; of NaN only if all are.
 
-    def value(kernel: np.ndarray, bias: np.ndarray) -> float:
-        values = np.asarray(task.probabilities(validation.values @ kernel + bias))
-        return score(task.config.evaluation.score, validation._replace(values=values))
+    Without validation features the first layer of the last epoch.
+    """
+    best, best_rank = None, -np.inf
+    inputs = None if validation is None else jnp.asarray(validation.values)
+    for epoch, layers in enumerate(epochs, start=1):
+        scores = np.full(len(layers.kernel), np.nan)
+        if validation is not None:
+            each = _probabilities(task, layers, inputs)
+            name = task.config.evaluation.score
+            scores = np.array([score(name, validation._replace(values=values)) for values in each])
+        ranks = np.where(np.isnan(scores), -np.inf, scores)
+        setting = int(ranks.argmax())
+        if best is None or ranks[setting] > best_rank or validation is None:
+            kernel, bias = layers.kernel[setting], layers.bias[setting]
+            best = Chosen(kernel, bias, epoch, setting, float(scores[setting]))
+            best_rank = ranks[setting]
+    return best
 
-    scores = np.array(
-        [
-            [value(*layer) for layer in zip(*epoch, strict=True)]
-            for epoch in zip(sweep.kernel, sweep.bias, strict=True)
-        ]
-    )
-    epoch, number = np.unravel_index(np.argmax(np.nan_to_num(scores, nan=-1.0)), scores.shape)
-    return int(epoch), int(number), float(scores[epoch, number])
+
+def _probabilities(task: Finetuning, layers: Layers, features: jax.typing.ArrayLike) -> np.ndarray:
+    """What all layers say of features [N, D] at once: float32 [S, N, C]."""
+    logits = jnp.einsum("nd,sdc->snc", features, layers.kernel, precision=_HIGHEST)
+    return np.asarray(task.probabilities(logits + layers.bias[:, None]))
 
 
 def _features(task: Finetuning, params: dict, video: jax.Array) -> jax.Array:
@@ -130,11 +162,11 @@ def _features(task: Finetuning, params: dict, video: jax.Array) -> jax.Array:
     return task.classify(params, task.tokens(params, pixels))[0]
 
 
-def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> Sweep:
+def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> Iterator[Layers]:
     """Trains one layer for each setting of the sweep, on standardised features.
 
     Each by AdamW with a cosine to 0, on the same batches; standardisation, by the mean and the
-    deviation of the training features, is folded into the layers returned.
+    deviation of the training features, is folded into the layers that each epoch yields.
 
     Args:
         features: float32 [N, D].
@@ -147,13 +179,13 @@ def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> S
     targets = np.eye(classes, dtype=np.float32)[label] if label.ndim == 1 else label
     # Handed to each call: what a compiled function closes over is copied into its program.
     data = jnp.asarray((features - mean) / deviation), jnp.asarray(targets)
-    settings = _settings(probe)
+    settings = sweep_settings(probe)
     batch_size = min(probe.batch_size, len(features))
     steps = len(features) // batch_size
     adam = optax.scale_by_adam()
 
     def loss(layer: dict, inputs: jax.Array, target: jax.Array) -> jax.Array:
-        product = jnp.matmul(inputs, layer["kernel"], precision=jax.lax.Precision.HIGHEST)
+        product = jnp.matmul(inputs, layer["kernel"], precision=_HIGHEST)
         return task.label_loss(product + layer["bias"][None], None, target)[0]
 
     def update(carry: tuple, step: tuple, data: tuple, rate: jax.Array, decay: jax.Array):
@@ -181,17 +213,14 @@ def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> S
     order = np.random.default_rng(task.config.seed)
     progress = (np.arange(probe.epochs * steps) + 0.5) / (probe.epochs * steps)
     shares = (0.5 * (1 + np.cos(np.pi * progress))).astype(np.float32).reshape(probe.epochs, steps)
-    kernels, biases = [], []
     for number in range(probe.epochs):
         rows = order.permutation(len(features))[: steps * batch_size].reshape(steps, batch_size)
         carry = epoch(carry, data, jnp.asarray(rows), jnp.asarray(shares[number]))
         kernel = np.asarray(carry[0]["kernel"]) / deviation[None, :, None]
-        kernels.append(kernel)
-        biases.append(np.asarray(carry[0]["bias"]) - np.einsum("d,sdc->sc", mean, kernel))
-    return Sweep(np.stack(kernels), np.stack(biases), settings)
+        yield Layers(kernel, np.asarray(carry[0]["bias"]) - np.einsum("d,sdc->sc", mean, kernel))
 
 
-def _settings(probe: ProbeConfig) -> list[tuple[float, float]]:
+def sweep_settings(probe: ProbeConfig) -> list[tuple[float, float]]:
     """Learning rate and weight decay of each layer of the sweep."""
     return list(itertools.product(probe.numbers("learning_rates"), probe.numbers("weight_decays")))
 

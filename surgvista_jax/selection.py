@@ -83,7 +83,7 @@ class Selection:
         saved = saved_steps(self.folder / CHECKPOINTS)
         # Parameters of a line may be gone: better ones took their place, in steps now done again.
         kept = (line for line in self._lines if line["step"] in saved)
-        self.best: dict | None = max(kept, key=lambda line: line["score"], default=None)
+        self.best: dict | None = max(kept, key=_rank, default=None)
         if jax.process_index() == 0:
             drop_lines_after(self._path, step)
             for beyond in (number for number in saved if number > step):
@@ -96,14 +96,13 @@ class Selection:
     def add(self, step: int, value: float, params: Any, meta: dict) -> bool:
         """Counts an evaluation, keeps parameters that are the best so far; returns whether.
 
-        All processes call it. A score that is not a number counts as -1, below all others.
+        All processes call it. A score that is not finite is written as null, below all others.
         """
-        value = value if np.isfinite(value) else -1.0
-        better = self.best is None or value > self.best["score"]
+        line = {"step": step, "score": value if np.isfinite(value) else None}
+        better = self.best is None or _rank(line) > _rank(self.best)
         if better:
             # The one before stays until a run that is cut off here has counted this one.
-            save_params(self.folder, step, params, meta | {"score": value}, keep=2)
-        line = {"step": step, "score": value}
+            save_params(self.folder, step, params, meta | {"score": line["score"]}, keep=2)
         self._lines.append(line)
         self.best = line if better else self.best
         if jax.process_index() == 0:
@@ -117,6 +116,10 @@ class Selection:
     def restore(self, abstract: Any) -> Any:
         """The best parameters, where and as `abstract` says."""
         return restore_params(self.folder, self.best["step"], abstract)
+
+
+def _rank(line: dict) -> float:
+    return -np.inf if line["score"] is None else line["score"]
 
 
 def read_evaluations(workdir: Path) -> list[dict]:

@@ -1,21 +1,19 @@
 """With which backbone does a run start, fitted to the clips that it sees?"""
 
 import dataclasses
-import hashlib
 import sys
 from typing import NamedTuple
 
 import jax
-import numpy as np
 
 from surgvista_jax.data.clips import ClipConfig
 from surgvista_jax.errors import UserError
 from surgvista_jax.finetuning_config import FinetuneConfig
-from surgvista_jax.models.backbones import BackboneConfig
+from surgvista_jax.models.backbones import BackboneConfig, as_parts
 from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.video_vit import LEARNED, SIZES, EncoderConfig
-from surgvista_jax.weights.adapt import AdaptConfig, adapt_encoder
-from surgvista_jax.weights.loading import load_backbone
+from surgvista_jax.weights.adapt import AdaptConfig, adapt_encoder, changes
+from surgvista_jax.weights.loading import digest_of, load_backbone
 
 RANDOM = "random"
 # What a random backbone is where the configuration does not say: the published student.
@@ -32,12 +30,14 @@ class StartingPoint(NamedTuple):
         clip: what it sees.
         variables: NumPy trees {"backbone", "batch_stats"?}; None for random ones.
         origin: a digest of the variables as they were read, or "random".
+        notes: what `fit_to_clips` changed of them, in words.
     """
 
     model: BackboneConfig
     clip: ClipConfig
     variables: dict | None
     origin: str
+    notes: tuple[str, ...] = ()
 
 
 def starting_point(config: FinetuneConfig) -> StartingPoint:
@@ -58,6 +58,7 @@ def starting_point(config: FinetuneConfig) -> StartingPoint:
         # A new norm stands behind the mean, as published; probes take features as they are.
         keep_norm=config.head.pool == "class" or config.mode in ("linear", "attentive"),
     )
+    say(start.notes)
     if start.model.encoder is None:
         return start
     stack = dataclasses.replace(start.model.encoder.transformer, drop_path=config.drop_path)
@@ -81,12 +82,15 @@ def read_backbone(
     if init == RANDOM:
         return expected or STUDENT, None, RANDOM
     model, loaded, source = load_backbone(init, expected)
-    variables = {
-        {"params": "backbone"}.get(name, name): tree for name, tree in loaded.items() if tree
-    }
-    if jax.process_index() == 0:
-        print(source.summary(), file=sys.stderr)
+    variables = as_parts(loaded)
+    say((source.summary(), *source.notes))
     return model, variables, digest_of(variables)
+
+
+def say(lines: tuple[str, ...]) -> None:
+    """Prints what was read or fitted, once for all processes."""
+    for line in lines if jax.process_index() == 0 else ():
+        print(f"init: {line}", file=sys.stderr)
 
 
 def sees_single_frames(model: BackboneConfig) -> bool:
@@ -115,7 +119,7 @@ def fit_to_clips(
         return start
     if clip.num_frames == 1:
         adapt = AdaptConfig(patches="frames", positions=LEARNED)
-    encoder, params = adapt_encoder(
+    fitted, params = adapt_encoder(
         encoder,
         None if start.variables is None else start.variables["backbone"],
         clip=(clip.num_frames, clip.size, clip.size),
@@ -123,14 +127,11 @@ def fit_to_clips(
         keep_class_token=pool == "class",
         keep_norm=keep_norm,
     )
-    variables = None if params is None else start.variables | {"backbone": params}
-    return start._replace(model=dataclasses.replace(model, encoder=encoder), variables=variables)
-
-
-def digest_of(variables: dict) -> str:
-    """SHA-256 (hex) of the arrays of a tree, with their names and shapes."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
-        digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}\n".encode())
-        digest.update(np.ascontiguousarray(leaf).data)
-    return digest.hexdigest()
+    model = dataclasses.replace(model, encoder=fitted)
+    if params is None:
+        return start._replace(model=model)
+    return start._replace(
+        model=model,
+        variables=start.variables | {"backbone": params},
+        notes=changes(start.variables["backbone"], encoder, params, fitted),
+    )

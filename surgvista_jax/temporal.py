@@ -6,53 +6,43 @@
 
 import contextlib
 import dataclasses
-import hashlib
-import json
-from collections.abc import Sequence
+import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from surgvista_jax.config import build
-from surgvista_jax.data.division import Division, divide
-from surgvista_jax.data.feature_folder import FeaturesHeader, open_features
-from surgvista_jax.data.manifest import fingerprint, read_dataset
-from surgvista_jax.data.sequences import VideoSequence, read_sequences
+from surgvista_jax.data.division import divide
+from surgvista_jax.data.feature_folder import open_features
+from surgvista_jax.data.manifest import label_fingerprint, read_dataset
+from surgvista_jax.data.sequences import read_sequences
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference import Outputs
-from surgvista_jax.predictions.npz import write_npz
-from surgvista_jax.selection import Selection, score
+from surgvista_jax.outcome import check_protocol, description, write_outcome
+from surgvista_jax.selection import Selection, check_score, score
 from surgvista_jax.temporal_task import TemporalConfig, TemporalTask
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.preemption import Preemption
 from surgvista_jax.training.progress import Progress
+from surgvista_jax.training.resume import restore_state
 from surgvista_jax.training.rundir import claim
+from surgvista_jax.training.state import TrainState
 from surgvista_jax.training.writers import MetricWriter
+from surgvista_jax.weights.provenance import as_json, of_dataset
 
-PREDICTIONS_FILE = "predictions.npz"
 # What a continued run may differ in: the folders may have moved, the watching does not matter.
-FREE_KEYS = ("data.folder", "data.features", "progress")
+FREE_KEYS = ("data.folder", "data.features", "evaluation.protocol", "progress")
 
 
-class TemporalFinished(NamedTuple):
-    """How a run ended: videos trained on, the chosen epoch (from 1), whether it was told to stop.
-
-    Only a run that was not told to stop has a `best_epoch` and its predictions.
-    """
-
-    step: int
-    best_epoch: int | None
-    preempted: bool
-
-
-def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> TemporalFinished:
+def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
     """Trains, or continues to train, an MS-TCN; the best epoch's parameters predict the test split.
 
-    The run folder gets, beside its configuration, metrics and checkpoints, the best parameters in
-    `best` and `predictions.npz`, with the labelled frames of the test videos.
+    The run folder gets what finetuning leaves in its own.
+
+    Returns:
+        Whether the run came to its end; False if it was told to stop before.
 
     Raises:
         UserError: whatever of the configuration, the data, the folder or the machine does not fit.
@@ -73,31 +63,47 @@ def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> Tem
         select_on=config.select_on,
         hold_out=config.data.hold_out,
     )
-    train = read_sequences(features, division.train)
-    selection = read_sequences(features, division.selection)
-    test = () if division.test is None else read_sequences(features, division.test)
+    train, selection, test = (
+        None if part is None else read_sequences(features, part)
+        for part in (division.train, division.selection, division.test)
+    )
+    name = config.evaluation.score
+    check_score(name, dataset.label_kind, len(dataset.classes))
+    check_protocol(config.evaluation.protocol, dataset)
     claim(workdir, config_dict, FREE_KEYS)
+    print(division.summary(), file=sys.stderr)
+    header = dataclasses.asdict(features.header)
+    about = description(
+        config,
+        division.train,
+        name=f"MS-TCN on {features.header.model}",
+        model=dataclasses.asdict(config.model),
+        features=header,
+        sources=as_json([of_dataset(division.train)]),
+    )
+    meta = {
+        "data": label_fingerprint(division.train),
+        "selection": division.selection and label_fingerprint(division.selection),
+        "features": header,
+        "seed": config.seed,
+    }
     task = TemporalTask(config, train, len(dataset.classes), features.header.width)
-    meta = {"data": _digest(division, features.header), "seed": config.seed}
-    about = _description(config, division, features.header)
     num_steps = config.epochs * len(train)
 
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(
             Checkpoints(workdir, CheckpointConfig(save_every=len(train), max_to_keep=2))
         )
-        params, opt_state = task.first_state()
-        done = 0
+        state = TrainState(jnp.int32(0), *task.first_state())
         if checkpoints.latest() is not None:
-            done, params, opt_state, saved = checkpoints.restore(params, opt_state)
-            _check_meta(checkpoints.folder, done, saved, meta)
+            state, _ = restore_state(checkpoints, state, meta)
+        done, params, opt_state = int(state.step), state.params, state.opt_state
         best = Selection(workdir, done)
         writer = stack.enter_context(MetricWriter(workdir, active=True, step=done))
         preemption = stack.enter_context(Preemption())
         progress = stack.enter_context(Progress(config.progress, done, num_steps, active=True))
         if done:
             progress.say(f"{workdir}: continuing from step {done} of {num_steps}")
-        progress.say(division.summary())
         while done < num_steps and not preemption.reached(done):
             epoch, losses = done // len(train), []
             for which in np.random.default_rng([config.seed, epoch]).permutation(len(train)):
@@ -111,72 +117,20 @@ def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> Tem
                     f"config.learning_rate={config.learning_rate:g}: the loss of epoch {epoch + 1} "
                     f"is not finite; take a smaller one ({workdir} keeps the epochs before)"
                 )
-            line["selection_accuracy"] = score("accuracy", task.predict(params, selection))
+            value = float("nan")
+            if selection is not None:
+                value = line[f"selection_{name}"] = score(name, task.predict(params, selection))
             writer.scalars(done, line)
             progress.line(done, line)
             # `best` keeps what was best up to the newest checkpoint, which must be whole by now.
             checkpoints.wait()
-            best.add(done, line["selection_accuracy"], params, about)
+            if selection is not None or done == num_steps:
+                best.add(done, value, params, about)
             checkpoints.save(done, params, opt_state, meta)
         checkpoints.wait()
         if done < num_steps:
             progress.say(f"told to stop: stopped after step {done}, which is saved")
-            return TemporalFinished(done, None, True)
-        epoch = best.best["step"] // len(train)
-        said = f"accuracy {best.best['score']:.4f} on {division.selected_on}, at epoch {epoch}"
-        if test:
-            outputs = task.predict(best.restore(params), test)
-            path = workdir / PREDICTIONS_FILE
-            _write(path, outputs, test, about | {"split": config.data.test, "epoch": epoch})
-            accuracy = score("accuracy", outputs)
-            said += f"; test accuracy {accuracy:.4f} on {len(outputs.frame)} frames -> {path}"
-        progress.say(said)
-        return TemporalFinished(done, epoch, False)
-
-
-def _description(config: TemporalConfig, division: Division, header: FeaturesHeader) -> dict:
-    """What the model is, as JSON values: it is saved with its parameters and its predictions."""
-    dataset = division.train
-    return {
-        "task": dataset.task,
-        "classes": list(dataset.classes),
-        "fps": dataset.fps,
-        "dataset": dataset.name,
-        "mode": config.mode,
-        "model": f"MS-TCN on {header.model}",
-        "sizes": dataclasses.asdict(config.model),
-        "features": dataclasses.asdict(header),
-        "seed": config.seed,
-        "selected_on": division.selected_on,
-    }
-
-
-def _digest(division: Division, header: FeaturesHeader) -> str:
-    """What a run must not be continued without: the same videos and the same features."""
-    parts = [fingerprint(division.train), fingerprint(division.selection)]
-    text = json.dumps([*parts, dataclasses.asdict(header)])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _check_meta(folder: Path, step: int, saved: dict, meta: dict) -> None:
-    for key, value in meta.items():
-        if saved[key] != value:
-            raise UserError(
-                f"{folder}: the checkpoint of step {step} was trained with another {key} "
-                f"({saved[key]}, now {value}); take another --workdir"
-            )
-
-
-def _write(path: Path, outputs: Outputs, sequences: Sequence[VideoSequence], about: dict) -> None:
-    names = np.array([sequence.video for sequence in sequences])
-    try:
-        write_npz(
-            path,
-            video=names[outputs.video_index],
-            frame=outputs.frame,
-            score=outputs.values,
-            label=outputs.label,
-            meta=about,
-        )
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+            return False
+    outputs = None if test is None else task.predict(best.restore(params), test)
+    write_outcome(workdir, config, division, best.best, outputs, about)
+    return True

@@ -8,7 +8,9 @@ import jax
 import numpy as np
 import optax
 
+from surgvista_jax.data.division import SELECT_ON
 from surgvista_jax.data.sequences import VideoSequence, pad_sequence
+from surgvista_jax.finetuning_config import ScoringConfig
 from surgvista_jax.inference import Outputs
 from surgvista_jax.models.temporal import MsTcn, MsTcnConfig
 from surgvista_jax.temporal_objectives import UNLABELLED, median_frequency_weights, temporal_loss
@@ -47,15 +49,18 @@ class TemporalConfig:
         learning_rate: of Adam.
         class_weights: "median_frequency", or "none".
         smoothing_weight: of the truncated mean squared error beside the cross entropy.
-        select_on: "val": the epoch with the highest frame accuracy on the validation videos is
-            kept; "test": on the test videos, for comparison with results that were chosen so.
+        evaluation: after each epoch on the videos of selection, at the end on the test videos.
+        select_on: as in finetuning: "val"; "last" to train on all training videos and keep the last
+            epoch; or "test" for comparison with results that were chosen so: the report says so.
         pad_to: lengths are rounded up to its multiples, each of which is compiled once.
         seed: of the parameters, the order of the videos and dropout.
+        seeds: runs, with the seeds seed, seed + 1, …, each in a folder of its own.
         progress: "auto" (a bar on a terminal, else lines), "bar", "lines" or "none".
     """
 
     data: TemporalDataConfig
     model: MsTcnConfig
+    evaluation: ScoringConfig = ScoringConfig()
     mode: str = "temporal"
     epochs: int = 50
     learning_rate: float = 7e-5
@@ -64,21 +69,22 @@ class TemporalConfig:
     select_on: str = "val"
     pad_to: int = 512
     seed: int = 0
+    seeds: int = 1
     progress: str = "auto"
 
     def __post_init__(self):
         for key, choices in (
             ("mode", ("temporal",)),
             ("class_weights", CLASS_WEIGHTS),
-            ("select_on", ("val", "test")),
+            ("select_on", SELECT_ON),
             ("progress", MODES),
         ):
             if getattr(self, key) not in choices:
                 raise ValueError(
                     f"{key}={getattr(self, key)!r}: should be one of {', '.join(choices)}"
                 )
-        if self.epochs < 1 or self.pad_to < 1 or self.seed < 0:
-            raise ValueError("epochs and pad_to must be at least 1, seed at least 0")
+        if min(self.epochs, self.pad_to, self.seeds) < 1 or self.seed < 0:
+            raise ValueError("epochs, pad_to and seeds must be at least 1, seed at least 0")
         if not self.learning_rate > 0 or self.smoothing_weight < 0:
             raise ValueError("learning_rate must be above 0 and smoothing_weight at least 0")
 
@@ -141,4 +147,4 @@ class TemporalTask:
             columns["label"].append(sequence.labels[frame])
             columns["values"].append(values[frame])
         joined = {name: np.concatenate(parts) for name, parts in columns.items()}
-        return Outputs(**joined, unreadable=0)
+        return Outputs(**joined, unreadable=None)

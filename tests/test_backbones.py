@@ -56,7 +56,9 @@ def test_tokens_have_the_shape_that_the_configuration_says(name):
     )
     half = backbone(name, ComputeConfig("bfloat16"))
     tokens = jax.eval_shape(lambda: half.apply(variables(name), VIDEO, False))
-    assert (tokens.shape, tokens.dtype) == (expected, jnp.bfloat16)
+    # Means over a map are not rounded again.
+    dtype = jnp.bfloat16 if config.architecture == "vit" else jnp.float32
+    assert (tokens.shape, tokens.dtype) == (expected, dtype)
 
 
 @pytest.mark.parametrize("name", ["video_vit", "image_vit"])

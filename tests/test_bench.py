@@ -31,4 +31,4 @@ def test_table_and_mistakes(capsys):
     assert main(["bench", "pretrain", *TINY, "--steps=0"]) == 1
     assert main(["bench", "pretrain", *TINY, "--config.budget.batch_size=9"]) == 1
     error = capsys.readouterr().err
-    assert "--steps=0" in error and "batch size 9" in error and "Traceback" not in error
+    assert "--steps=0" in error and "batch_size=9" in error and "Traceback" not in error

@@ -145,6 +145,26 @@ def test_seeds_baseline_and_groups_on_the_screen(tmp_path: Path, capsys) -> None
     assert "smallest p that can be reached is 0.0156 one-sided" in text
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path, capsys) -> None:
+    frame = np.arange(20)
+    score, meta = np.tile([0.4, 0.6], (20, 1)), {"classes": ["a", "b"], "fps": 1}
+    paths = [tmp_path / name for name in ("seed0/p.npz", "seed1/p.npz", "other/seed1/p.npz")]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        write_npz(
+            path, video=np.full(20, "v"), frame=frame, score=score, label=frame % 2, meta=meta
+        )
+
+    def title(*files: Path) -> str:
+        words = [*map(str, files), "--protocol=phase-strict", "--samples=5", "--json"]
+        assert main(["evaluate", *words]) == 0
+        return json.loads(capsys.readouterr().out)["system"]["name"]
+
+    assert title(paths[0]) == "p.npz"
+    assert title(*paths[:2]) == "seed0 + seed1"
+    assert title(*paths[1:]) == f"{paths[1]} + {paths[2]}"
+
+
 def test_metrics_do_not_import_jax() -> None:
     code = (
         "import pkgutil, sys, importlib, surgvista_jax.metrics as m, surgvista_jax.evaluate\n"

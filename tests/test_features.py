@@ -1,13 +1,16 @@
 """Features of every frame: what a row is, that none is computed twice, a head trained on them."""
 
 import json
+import socket
 
+import finetune_run
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from finetune_run import make_dataset
 from tiny_run import finish, make_config, start
 
+from surgvista_jax.__main__ import main
 from surgvista_jax.data.augment import resize_clip
 from surgvista_jax.data.decode import open_frames
 from surgvista_jax.data.manifest import read_dataset
@@ -67,7 +70,7 @@ def test_only_what_is_lacking_is_computed(colours, run, features):
     finish(start(*words, devices=2))
     assert gone.read_bytes() == before and kept.stat().st_mtime_ns == stamp
     said = finish(start(*words, "--pool=class"), code=1)
-    assert "no class token" in said
+    assert "--pool=class: this model has no class token" in said
     other = [word for word in words if not word.startswith("--stride")]
     assert "other features are here" in finish(start(*other, "--stride=1"), code=1)
 
@@ -81,3 +84,65 @@ def test_a_temporal_head_trains_on_them(colours, features, tmp_path):
         dataset = read_dataset(colours).split("test")
         labelled = sum(label != -1 for video in dataset.videos for label in video.labels)
         assert len(file["frame"]) == labelled
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--init="], "--init=: a weights file or a run folder is needed"),
+        (["--init=random"], "--init=random: a weights file"),
+        (["--num-frames=3"], "--num-frames or --size: 3x32x32 video does not divide"),
+        (["--size=40"], "--num-frames or --size"),
+        (["--batch-size=12"], "--batch-size=12 cannot be shared"),
+        (["--fsdp=3"], "--fsdp=3: should divide the 8 devices here"),
+        (["--stride=0"], "--stride 0: at least 1"),
+    ],
+)
+def test_a_mistake_names_the_option(colours, run, tmp_path, capsys, words, said):
+    out = tmp_path / "out"
+    given = ("features", f"--init={run}", f"--dataset={colours}", f"--out={out}", *SETTINGS)
+    assert main([*given, *words]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("surgvista: ") and said in error and "config." not in error
+    assert not out.exists()
+
+
+BOTH = """
+import sys
+from surgvista_jax.__main__ import main
+at = sys.argv.index("finetune")
+sys.exit(main(sys.argv[1:at]) or main(sys.argv[at:]))  # the second is joined already
+"""
+
+
+def test_two_processes_give_each_row_once(colours, run, features, tmp_path):
+    """Features with a width that is shared out, and a linear probe."""
+    config = finetune_run.make_config(tmp_path / "config.py", colours)
+    probing = ["mode=linear", f"init={run}", "model=none", "probe.epochs=5"]
+    probing += ["evaluation.protocol=", "probe.learning_rates=1e-2", "mesh.fsdp=2"]
+    assert finetune_run.run(config, tmp_path / "alone", *probing)
+
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    out, workdir = tmp_path / "features", tmp_path / "together"
+    words = ["features", f"--init={run}", f"--dataset={colours}", f"--out={out}", "--fsdp=2"]
+    words += [*SETTINGS, f"--coordinator={address}", "--num-processes=2"]
+    second = ["finetune", f"--config={config}", f"--workdir={workdir}"]
+    second += [f"--config.{word}" for word in probing]
+    both = [
+        start(*words, f"--process-id={number}", *second, devices=2, program=["-c", BOTH])
+        for number in range(2)
+    ]
+    for process in both:
+        finish(process)
+    names = {path.name for path in features.iterdir()}
+    assert {path.name for path in out.iterdir()} == names and len(names) == 1 + 9
+    for video in read_dataset(colours).videos:
+        rows, wanted = (np.load(folder / f"{video.video}.npy") for folder in (out, features))
+        np.testing.assert_allclose(rows, wanted, rtol=1e-4, atol=1e-5)
+    found, wanted = (finetune_run.predictions(tmp_path / name) for name in ("together", "alone"))
+    assert len(set(zip(found["video"], found["frame"], strict=True))) == len(found["frame"]) == 18
+    for key in ("video", "frame", "label"):
+        np.testing.assert_array_equal(found[key], wanted[key])
+    np.testing.assert_allclose(found["score"], wanted["score"], rtol=1e-3, atol=1e-5)

@@ -57,6 +57,14 @@ def test_without_a_norm_features_are_the_mean():
     assert components is None and set(variables["params"]) == {"head"}
 
 
+def test_the_products_of_a_head_are_in_full_precision_everywhere():
+    """A GPU would take TF32 for float32, unless it is told."""
+    head, variables = made(Head(CONFIG, FLOAT32, 5, num_components=4))
+    lowered = jax.jit(lambda v, x: head.apply(v, x, False)).lower(variables, TOKENS).as_text()
+    products = [line for line in lowered.splitlines() if "dot_general" in line]
+    assert len(products) == 2 and all("[HIGHEST, HIGHEST]" in line for line in products)
+
+
 def test_dropout_in_training_alone():
     head, variables = made(Head(CONFIG, FLOAT32, 5))
 

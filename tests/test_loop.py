@@ -123,6 +123,23 @@ def test_the_order_within_a_step(tmp_path, monkeypatch):
     ]
 
 
+def test_what_takes_long_is_begun_on_a_saved_state(tmp_path, uninterrupted):
+    class Killed(Exception):
+        pass
+
+    def evaluate(step, state):
+        if step == 8:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(tmp_path, save_every=100, hooks=[Hook(4, evaluate, save_before=True)])
+    assert {folder.name for folder in (tmp_path / "checkpoints").glob("[0-9]*")} == {"4", "8"}
+    steps = []
+    hooks = [Hook(6, lambda step, state: steps.append(step), save_before=True)]
+    assert_same_run(tmp_path, train(tmp_path, hooks=hooks), uninterrupted)
+    assert steps == [12, 18, 20]
+
+
 def test_a_finished_run_started_again_does_nothing(tmp_path):
     train(tmp_path)
     before = metrics(tmp_path, *LOSS_KEYS)

@@ -5,17 +5,20 @@ import json
 
 import numpy as np
 import pytest
-from finetune_run import make_config, make_dataset
+from finetune_run import make_config, make_dataset, predictions
 
 from surgvista_jax import probe
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.manifest import read_dataset
 from surgvista_jax.data.samples import labelled_samples
-from surgvista_jax.finetune import finetune
+from surgvista_jax.finetune import finetune, run
 from surgvista_jax.finetuning import make_finetuning
 from surgvista_jax.finetuning_config import FinetuneConfig, ProbeConfig
-from surgvista_jax.probe import train_linear
+from surgvista_jax.inference import Outputs, make_apply, over_dataset
+from surgvista_jax.probe import choose, sweep_settings
 from surgvista_jax.starting_point import starting_point
+from surgvista_jax.training.checkpoint import restore_params
+from surgvista_jax.training.partition import MeshConfig, make_mesh
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,12 @@ def features(spread, seed=0):
     return (x * 10.0 ** np.linspace(-2, 2, 16)).astype(np.float32), label
 
 
+def train_linear(task, x, label):
+    """The layers of all epochs: kernel [epochs, S, D, C], bias [epochs, S, C]."""
+    epochs = list(probe.train_linear(task, x, label))
+    return probe.Layers(*map(np.stack, zip(*epochs, strict=True)))
+
+
 def accuracy(sweep, x, label):
     """[epochs, S]"""
     logits = np.einsum("nd,esdc->esnc", x, sweep.kernel) + sweep.bias[:, :, None]
@@ -53,9 +62,9 @@ def accuracy(sweep, x, label):
 def test_separable_features_are_separated_by_every_usual_rate(task):
     task = with_probe(task, epochs=60, batch_size=32)
     sweep = train_linear(task, *features(0.2))
-    assert len(sweep.settings) == 4 * 3 and sweep.kernel.shape == (60, 12, 16, 3)
+    assert sweep.kernel.shape == (60, 12, 16, 3)
     assert sweep.bias.shape == (60, 12, 3)
-    assert set(sweep.settings) == {
+    assert set(sweep_settings(task.config.probe)) == {
         (rate, decay) for rate in (3e-4, 1e-3, 3e-3, 1e-2) for decay in (0.0, 1e-3, 1e-1)
     }
     unseen = accuracy(sweep, *features(0.2, seed=1))
@@ -78,10 +87,9 @@ def test_several_labels_a_clip(task):
 
 def test_each_setting_trains_as_if_it_were_alone(task):
     x, label = features(2.0)
-    both = train_linear(
-        with_probe(task, epochs=2, batch_size=64, learning_rates="1e-3,1e-2"), x, label
-    )
-    for number, (rate, decay) in enumerate(both.settings):
+    several = with_probe(task, epochs=2, batch_size=64, learning_rates="1e-3,1e-2")
+    both = train_linear(several, x, label)
+    for number, (rate, decay) in enumerate(sweep_settings(several.config.probe)):
         alone = with_probe(
             task, epochs=2, batch_size=64, learning_rates=str(rate), weight_decays=str(decay)
         )
@@ -123,6 +131,29 @@ def test_weight_decay_shrinks_and_a_seed_shuffles(task):
     assert (one.kernel != two.kernel).any()
 
 
+def test_the_first_of_the_best_layers_is_chosen(task):
+    """Of two epochs and three settings, on two clips: class 1 is chosen where the bias is +1."""
+    label = np.array([0, 1], np.int32)
+    clips = Outputs(np.zeros(2), np.arange(2), label, np.array([[-1.0], [1.0]], np.float32), None)
+    # What a kernel of 1 gets right: both clips; of 0, one of them; -1, none; NaN is no score.
+    kernels = np.array([[0, np.nan, 0], [np.nan, 1, 1]], np.float32)
+
+    def epochs(kernels):
+        for row in kernels:
+            kernel = np.stack([0 * row, row], -1)[:, None]  # [S, 1, 2]
+            yield probe.Layers(kernel, np.zeros((len(row), 2), np.float32))
+
+    found = choose(task, epochs(kernels), clips)
+    assert (found.epoch, found.setting, found.score) == (2, 1, 1.0)
+    assert found.kernel.tolist() == [[0, 1]] and found.bias.shape == (2,)
+    found = choose(task, epochs(kernels[:, ::2] * 0), clips)
+    assert (found.epoch, found.setting, found.score) == (1, 0, 0.5)
+    found = choose(task, epochs(np.full((2, 2), np.nan)), clips)
+    assert (found.epoch, found.setting) == (1, 0) and np.isnan(found.score)
+    found = choose(task, epochs(kernels), None)
+    assert (found.epoch, found.setting) == (2, 0)
+
+
 @pytest.fixture
 def computed(monkeypatch):
     """The titles of the passes over videos that the probe makes."""
@@ -136,7 +167,7 @@ def computed(monkeypatch):
     return titles
 
 
-def test_features_are_computed_once(tmp_path, computed):
+def test_features_are_computed_once(task, tmp_path, computed):
     folder = make_dataset(tmp_path / "data")
     file = make_config(tmp_path / "config.py", folder)
     config = load_config(
@@ -147,8 +178,20 @@ def test_features_are_computed_once(tmp_path, computed):
     assert finetune(config, tmp_path / "run")
     assert computed == ["features, train", "features, selection"]
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    # The layer that was chosen on features scores the same in its model, from pixels.
     assert result["selection"] == result["test"]
+    # The layer that was chosen on features says the same in its model, from pixels.
+    mesh = make_mesh(MeshConfig())
+    wanted = over_dataset(
+        make_apply(task.predict, mesh),
+        restore_params(tmp_path / "run" / "best"),
+        read_dataset(folder).split("test"),
+        task.clip,
+        task.config.loader,
+        mesh=mesh,
+        batch_size=16,
+    )
+    found = predictions(tmp_path / "run")["score"]
+    np.testing.assert_allclose(found, wanted.values, rtol=1e-4, atol=1e-6)
 
     assert finetune(config, tmp_path / "run")
     assert len(computed) == 2
@@ -168,3 +211,11 @@ def test_features_are_computed_once(tmp_path, computed):
     assert computed[3:] == ["features, train"]
     with np.load(file) as kept:
         assert len(kept["values"]) == 5 * 9 - 1
+
+    # Seeds share them where they are the same: of a backbone that is read.
+    words = [f"--config.init={tmp_path / 'run'}", "--config.model=none", "--config.seeds=2"]
+    words += ["--config.mode=linear", "--config.evaluation.protocol="]
+    assert run(load_config(str(tmp_path / "config.py"), FinetuneConfig, words), tmp_path / "seeds")
+    assert computed[4:] == ["features, train", "features, selection", "features, test"]
+    one, two = (restore_params(tmp_path / "seeds" / f"seed{seed}" / "best") for seed in (1, 2))
+    assert (one["head"]["kernel"] != two["head"]["kernel"]).any()

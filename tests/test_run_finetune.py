@@ -116,9 +116,9 @@ def test_whatever_cuts_a_run_off_it_ends_as_if_nothing_had(
 
     with monkeypatch.context() as patched:
         patched.setattr(Selection, "add", killed(6))
-        with pytest.raises(Killed):
-            run(config, workdir)
-    assert max(lines(workdir)) == 6
+        with pytest.raises(Killed):  # what it had trained is saved, though nothing is due
+            run(config, workdir, "checkpoint.save_every=100")
+    assert max(lines(workdir)) == 6 and (workdir / "checkpoints" / "6").is_dir()
     assert [line["step"] for line in read_evaluations(workdir)] == [2, 4]
 
     assert run(config, workdir, "loader.workers=1")

@@ -3,16 +3,24 @@
 import json
 import re
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny_run
 from finetune_run import COLOURS, make_config, make_dataset, meta, predictions, result, run
+from flax.linen import unbox
 
-from surgvista_jax import __main__
+from surgvista_jax import __main__, finetune
 from surgvista_jax.errors import UserError
-from surgvista_jax.finetune import finetune_seeds
 from surgvista_jax.metrics.average_precision import average_precision
+from surgvista_jax.models.backbones import BackboneConfig, make_backbone
+from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
+from surgvista_jax.models.video_vit import EncoderConfig
 from surgvista_jax.training.checkpoint import restore_params
+from surgvista_jax.training.partition import make_mesh
+from surgvista_jax.weights.folder import Content, write
+from surgvista_jax.weights.runs import find_run
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +38,7 @@ def several(tmp_path_factory):
 
 def test_three_seeds_of_a_probe_selected_on_test(config, tmp_path, capsys):
     words = ["mode=linear", "seed=0", "seeds=3", "select_on=test"]
-    assert run(config, tmp_path, *words, program=finetune_seeds)
+    assert run(config, tmp_path, *words, program=finetune.run)
     values = [result(tmp_path / f"seed{number}")["test"] for number in range(3)]
     assert min(values) > 0.9 and len(list(tmp_path.glob("seed*"))) == 3
     summary = result(tmp_path)
@@ -109,8 +117,8 @@ def test_without_a_test_split_the_selection_is_all_there_is(config, tmp_path):
         (["evaluation.protocol=prostatd"], "is for labels of kind multi"),
         (["evaluation.protocol=cholec80-strict"], "is for 7 classes, the dataset has 3"),
         (["mode=attentive", "head.heads=5"], "config.head.heads=5: should divide"),
-        (["budget.batch_size=12"], "batch size 12 / accumulate 1 = 12 clips"),
-        (["evaluation.batch_size=12"], "batch size 12"),
+        (["budget.batch_size=12"], "config.budget.batch_size=12 cannot be shared"),
+        (["evaluation.batch_size=12"], "config.evaluation.batch_size=12 cannot be shared"),
         (["budget.batch_size=8", "budget.accumulate=8"], "mix clips in pairs"),
         (["class_weights=inverse"], "class_weights='inverse': one of none, balanced"),
     ],
@@ -154,3 +162,47 @@ def test_the_last_parameters_where_nothing_is_to_choose(config, tmp_path, capsys
     assert result(tmp_path / "run")["step"] == 20  # epochs of the probe
     assert result(tmp_path / "run").get("selection") is None
     assert meta(tmp_path / "run")["selected_on"] == "last"
+
+
+@pytest.fixture(scope="module")
+def inflated(tmp_path_factory):
+    """An image model, and a step that leaves it as it is; some frames are unreadable."""
+    folder = tmp_path_factory.mktemp("inflated")
+    data = make_dataset(folder / "data")
+    for frame in range(4):
+        for path in data.glob(f"frames/video?/{frame:06d}.jpg"):
+            path.write_bytes(b"no picture")
+    encoder = EncoderConfig(
+        TransformerConfig(16, 1, 2), tubelet=1, positions="learned", class_token=True
+    )
+    backbone = make_backbone(BackboneConfig("vit", encoder), ComputeConfig("float32"), (1, 2, 2))
+    image = unbox(backbone.init(jax.random.key(0), jnp.zeros((1, 1, 32, 32, 3)), False))["params"]
+    image = jax.tree.map(np.asarray, image)
+    write(folder / "image", Content("encoder", encoder, image))
+    words = [f"init={folder / 'image'}", "model=none", "adapt.patches=average"]
+    words += ["adapt.positions=separable", "budget.steps=1", "evaluation.protocol="]
+    words += ["optim.learning_rate=0.0", "optim.final_learning_rate=0.0"]
+    with pytest.MonkeyPatch.context() as patched:  # one device: eight would compile for longer
+        patched.setattr(finetune, "make_mesh", lambda given: make_mesh(given, jax.devices()[:1]))
+        assert run(make_config(folder / "config.py", data), folder / "run", *words)
+    return image, folder / "run"
+
+
+def test_an_image_model_becomes_one_of_tubelets(inflated):
+    """By configuration: its patches are spread over two frames, its positions are sines."""
+    image, workdir = inflated
+    found = restore_params(workdir / "best")["backbone"]
+    kernel = image["patch_embedding"]["kernel"]
+    np.testing.assert_array_equal(
+        found["patch_embedding"]["kernel"], np.concatenate([kernel / 2, kernel / 2])
+    )
+    assert found.keys() == image.keys() - {"positions", "class_token", "norm"}
+    model = find_run(workdir).about["model"]["encoder"]
+    assert (model["tubelet"], model["positions"]) == (2, "separable")
+
+
+def test_frames_that_cannot_be_read_are_named_by_video_and_frame(inflated):
+    lines = (inflated[1] / "unreadable_frames.jsonl").read_text().splitlines()
+    assert lines
+    for line in lines:
+        assert re.fullmatch("video[0-4], frame [0-3]", json.loads(line)["frame"])

@@ -115,8 +115,9 @@ def test_the_best_is_the_first_of_equals(tmp_path):
 
 def test_what_is_no_number_is_never_the_best(tmp_path):
     selection = Selection(tmp_path, 0)
-    assert add(selection, np.nan, 0.0, np.nan) == [True, True, False]
-    assert kept(selection) == 4
+    assert add(selection, np.nan, np.inf, 0.0, np.nan) == [True, False, True, False]
+    assert kept(selection) == kept(Selection(tmp_path, 8)) == 6
+    assert [line["score"] for line in read_evaluations(tmp_path)] == [None, None, 0.0, None]
     for line in (tmp_path / "evaluations.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=pytest.fail)
 

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from surgvista_jax.data.sources import find_videos, frame_files, name_videos
+from surgvista_jax.data.sources import find_given, find_videos, frame_files, name_videos
+from surgvista_jax.errors import UserError
 
 
 def make(folder, *names):
@@ -105,3 +106,17 @@ def test_frames_are_ordered_by_number(tmp_path):
         "f1_2.png",
         "f1_10.png",
     ]
+
+
+def test_listed_videos_are_named_below_the_folder_that_holds_them_all(tmp_path):
+    make(tmp_path, "monday/case.mp4", "tuesday/case.mp4", "tuesday/stills/1.jpg", "notes.txt")
+    first, second = tmp_path / "monday" / "case.mp4", tmp_path / "tuesday"
+    common, found = find_given([first, second, second / "case.mp4"], skip=tmp_path / "out")
+    assert common == tmp_path
+    names = ["monday/case", "tuesday/case", "tuesday/stills"]
+    assert [video.video for video in found.videos] == names
+    common, found = find_given([second / "stills"], skip=tmp_path / "out")
+    assert [(video.video, video.is_folder) for video in found.videos] == [("stills", True)]
+    for wrong, said in (("nothing.mp4", "no such file"), ("notes.txt", "is no video; known are")):
+        with pytest.raises(UserError, match=f"{wrong}: {said}"):
+            find_given([first, tmp_path / wrong], skip=tmp_path)

@@ -40,12 +40,16 @@ def batches(steps=4):
 
 
 def test_the_running_mean_is_that_of_its_definition():
-    """m <- decay m + (1 - decay) p, from the first parameters on, and p is left alone."""
+    """m <- decay m + (1 - decay) p, from the first parameters on, and p is left alone.
+
+    The decay is (1 + n) / (10 + n) in update n until it reaches the one asked for.
+    """
     x = batches()
     params = mean = np.asarray(START["kernel"], np.float64)
-    for number, (state, _) in enumerate(run(x, average=0.9, frozen=0.5)):
+    for number, (state, _) in enumerate(run(x, average=0.2, frozen=0.5)):
+        decay = (0.1, 2 / 11, 0.2, 0.2)[number]
         params = params - 0.1 * (number + 1) * (x[number].mean(0) + 0.5)
-        mean = 0.9 * mean + 0.1 * params
+        mean = decay * mean + (1 - decay) * params
         np.testing.assert_allclose(state.params["kernel"], params, rtol=1e-5)
         np.testing.assert_allclose(state.opt_state.average["kernel"], mean, rtol=1e-5)
     without = run(x, frozen=0.5)[-1][0]

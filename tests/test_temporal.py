@@ -8,13 +8,16 @@ import feature_run
 import jax
 import numpy as np
 import pytest
+from finetune_run import result
 
 from surgvista_jax import finetune, temporal
 from surgvista_jax.__main__ import main
 from surgvista_jax.config import load_config
 from surgvista_jax.data.manifest import read_dataset
 from surgvista_jax.errors import UserError
+from surgvista_jax.outcome import PREDICTIONS
 from surgvista_jax.predictions.npz import read_npz
+from surgvista_jax.selection import read_evaluations
 from surgvista_jax.temporal_task import TemporalConfig, TemporalTask
 from surgvista_jax.training.checkpoint import restore_params
 
@@ -54,21 +57,18 @@ def make_config(folder: Path, *overrides: str, dataset: str = "dataset"):
 
 
 def read(workdir: Path):
-    return read_npz(workdir / temporal.PREDICTIONS_FILE, "predictions")
+    return read_npz(workdir / PREDICTIONS, "predictions")
 
 
 def metrics(workdir: Path) -> list[dict]:
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def best_params(workdir: Path) -> list[np.ndarray]:
-    return jax.tree.leaves(restore_params(workdir / "best"))
-
-
 @pytest.fixture(scope="module")
 def whole(folder):
     workdir = folder / "whole"
-    return workdir, temporal.train_temporal(make_config(folder), workdir)
+    assert temporal.train_temporal(make_config(folder), workdir)
+    return workdir
 
 
 def test_phases_of_unseen_videos_are_recognised_from_their_context(folder, whole):
@@ -84,13 +84,13 @@ def test_phases_of_unseen_videos_are_recognised_from_their_context(folder, whole
     means = [rows[0][labels[0] == phase].mean(0) for phase in range(feature_run.NUM_CLASSES)]
     distance = np.linalg.norm(rows[1][:, None] - np.array(means)[None], axis=2)
     single_frames = (distance.argmin(1) == labels[1])[labels[1] >= 0].mean()
-    predictions = read(whole[0])
+    predictions = read(whole)
     assert single_frames < 0.85
     assert (predictions.score.argmax(1) == predictions.label).mean() >= 0.9
 
 
 def test_predictions_hold_every_labelled_test_frame_once(folder, whole):
-    predictions = read(whole[0])
+    predictions = read(whole)
     assert predictions.videos == ("video8", "video9")
     dataset = read_dataset(folder / "dataset").split("test")
     for number, video in enumerate(dataset.videos):
@@ -101,57 +101,83 @@ def test_predictions_hold_every_labelled_test_frame_once(folder, whole):
     np.testing.assert_allclose(predictions.score.sum(1), 1, rtol=1e-5)
     assert predictions.classes == dataset.classes and predictions.fps == 1.0
     assert predictions.meta["selected_on"] == "val" and predictions.meta["split"] == "test"
+    # What finetuning says of its predictions, too: where the data are from and what they may.
+    assert predictions.meta["label_kind"] == "single" and predictions.meta["seed"] == 0
+    assert predictions.meta["sources"][0]["what"].startswith("data: phases (6 videos")
     assert predictions.meta["model"] == "MS-TCN on a made-up backbone"
 
 
 def test_the_best_epoch_is_the_first_with_the_highest_accuracy(whole):
-    workdir, finished = whole
-    scores = [line["selection_accuracy"] for line in metrics(workdir)]
-    assert len(scores) == 4 and finished.step == 24
-    assert finished.best_epoch == 1 + int(np.argmax(scores))
-    assert read(workdir).meta["epoch"] == finished.best_epoch
+    scores = [line["selection_accuracy"] for line in metrics(whole)]
+    assert len(scores) == 4 and metrics(whole)[-1]["step"] == 24
+    found = result(whole)
+    assert found["step"] == 6 * (1 + int(np.argmax(scores))) == read(whole).meta["step"]
+    assert found["score"] == "accuracy" and found["selected_on"] == "val"
+    assert found["selection"] == max(scores)
+    predictions = read(whole)
+    assert found["test"] == (predictions.score.argmax(1) == predictions.label).mean()
+    assert found["clips"] == len(predictions.label)
 
 
 def test_the_best_parameters_make_the_predictions(folder, whole):
-    workdir, _ = whole
     config = temporal.build(TemporalConfig, make_config(folder))
     dataset = read_dataset(folder / "dataset").split("test")
     test = temporal.read_sequences(temporal.open_features(folder / "features"), dataset)
     task = TemporalTask(config, test, feature_run.NUM_CLASSES, feature_run.WIDTH)
-    outputs = task.predict(restore_params(workdir / "best"), test)
-    np.testing.assert_allclose(outputs.values, read(workdir).score, atol=1e-6)
+    outputs = task.predict(restore_params(whole / "best"), test)
+    np.testing.assert_allclose(outputs.values, read(whole).score, atol=1e-6)
 
 
 def test_test_labels_change_nothing_that_is_learned(folder, whole, tmp_path):
     temporal.train_temporal(make_config(folder, dataset="relabelled"), tmp_path)
     assert (read(tmp_path).label == 0).all()
-    np.testing.assert_array_equal(read(tmp_path).score, read(whole[0]).score)
-    assert metrics(tmp_path) == metrics(whole[0])
+    np.testing.assert_array_equal(read(tmp_path).score, read(whole).score)
+    assert metrics(tmp_path) == metrics(whole)
 
 
 def test_select_on_test_lets_test_labels_choose_and_says_so(folder, whole, tmp_path):
-    config = make_config(folder, "select_on=test", dataset="relabelled")
-    temporal.train_temporal(config, tmp_path)
-    for ours, theirs in zip(metrics(tmp_path), metrics(whole[0]), strict=True):
+    words = ("select_on=test", "evaluation.protocol=phase-strict")
+    assert temporal.train_temporal(make_config(folder, *words, dataset="relabelled"), tmp_path)
+    for ours, theirs in zip(metrics(tmp_path), metrics(whole), strict=True):
         assert ours["loss"] == theirs["loss"]
         assert ours["selection_accuracy"] != theirs["selection_accuracy"]
-    assert read(tmp_path).meta["selected_on"] == "test"
+    assert read(tmp_path).meta["selected_on"] == result(tmp_path)["selected_on"] == "test"
+    assert "SELECTED ON TEST" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_without_a_validation_split_training_videos_are_held_out(folder, tmp_path, capsys):
     config = make_config(folder, "epochs=1", "progress=lines", dataset="without_val")
-    finished = temporal.train_temporal(config, tmp_path)
-    assert finished.step == 6  # of 8
-    assert read(tmp_path).meta["selected_on"] == "held-out train"
-    told = capsys.readouterr().err
-    assert "train on 6 videos, select on 2 (held-out train), test on 2" in told
-    assert "step 6/6" in told and "test accuracy" in told and "predictions.npz" in told
+    assert temporal.train_temporal(config, tmp_path)
+    said = capsys.readouterr()
+    assert "train on 6 videos, select on 2 (held-out train), test on 2" in said.err
+    assert "step 6/6" in said.err
+    assert "held-out train, at step 6; test accuracy" in said.out and PREDICTIONS in said.out
+
+
+def test_the_last_epoch_where_nothing_is_to_choose(folder, whole, tmp_path):
+    assert temporal.train_temporal(make_config(folder, "select_on=last"), tmp_path)
+    assert [line["loss"] for line in metrics(tmp_path)] == [line["loss"] for line in metrics(whole)]
+    assert read_evaluations(tmp_path) == [{"step": 24, "score": None}]
+    found = result(tmp_path)
+    assert (found["step"], found["selected_on"]) == (24, "last") and "selection" not in found
+
+
+def test_several_seeds_are_runs_of_their_own(folder, whole, tmp_path, capsys):
+    words = ("seeds=2", "evaluation.protocol=phase-strict", "epochs=2")
+    assert finetune.run(make_config(folder, *words), tmp_path)
+    values = [result(tmp_path / f"seed{seed}")["test"] for seed in range(2)]
+    assert result(tmp_path)["test"]["values"] == values
+    assert metrics(tmp_path / "seed0") == metrics(whole)[:2] != metrics(tmp_path / "seed1")
+    said = capsys.readouterr().out
+    assert f"test accuracy {np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}" in said
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["system"]["name"] == "seed0 + seed1"
 
 
 def test_without_a_test_split_there_are_no_predictions(folder, tmp_path):
-    finished = temporal.train_temporal(make_config(folder, "epochs=1", "data.test="), tmp_path)
-    assert finished.best_epoch == 1
-    assert not (tmp_path / temporal.PREDICTIONS_FILE).exists() and best_params(tmp_path)
+    assert temporal.train_temporal(make_config(folder, "epochs=1", "data.test="), tmp_path)
+    assert "test" not in result(tmp_path) and result(tmp_path)["step"] == 6
+    assert not (tmp_path / PREDICTIONS).exists()
 
 
 def test_a_stopped_run_goes_on_to_the_same_end(folder, whole, tmp_path, monkeypatch):
@@ -164,17 +190,20 @@ def test_a_stopped_run_goes_on_to_the_same_end(folder, whole, tmp_path, monkeypa
         return update(task, params, opt_state, which, step)
 
     monkeypatch.setattr(TemporalTask, "update", interrupted)
-    finished = temporal.train_temporal(make_config(folder), tmp_path)
+    assert not temporal.train_temporal(make_config(folder), tmp_path)
     # The epoch that was under way is finished.
-    assert finished == (6, None, True) and not (tmp_path / "predictions.npz").exists()
+    assert metrics(tmp_path)[-1]["step"] == 6 and not (tmp_path / PREDICTIONS).exists()
     stop = next(stops)
-    assert temporal.train_temporal(make_config(folder), tmp_path).step == 18
+    assert not temporal.train_temporal(make_config(folder), tmp_path)
+    assert metrics(tmp_path)[-1]["step"] == 18
     stop = -1
-    assert temporal.train_temporal(make_config(folder), tmp_path) == whole[1]
-    assert metrics(tmp_path) == metrics(whole[0])
-    np.testing.assert_array_equal(read(tmp_path).score, read(whole[0]).score)
-    for ours, theirs in zip(best_params(tmp_path), best_params(whole[0]), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert temporal.train_temporal(make_config(folder), tmp_path)
+    assert result(tmp_path) == result(whole)
+    assert read_evaluations(tmp_path) == read_evaluations(whole)
+    assert metrics(tmp_path) == metrics(whole)
+    np.testing.assert_array_equal(read(tmp_path).score, read(whole).score)
+    ours, theirs = (restore_params(workdir / "best") for workdir in (tmp_path, whole))
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
 def test_a_killed_run_goes_on_from_the_last_epoch(folder, whole, tmp_path, monkeypatch):
@@ -189,27 +218,23 @@ def test_a_killed_run_goes_on_from_the_last_epoch(folder, whole, tmp_path, monke
     with pytest.raises(KeyboardInterrupt):
         temporal.train_temporal(make_config(folder), tmp_path)
     monkeypatch.undo()
-    assert temporal.train_temporal(make_config(folder), tmp_path) == whole[1]
-    np.testing.assert_array_equal(read(tmp_path).score, read(whole[0]).score)
+    assert temporal.train_temporal(make_config(folder), tmp_path)
+    assert result(tmp_path) == result(whole)
+    np.testing.assert_array_equal(read(tmp_path).score, read(whole).score)
 
 
 def test_a_finished_run_writes_lost_predictions_again(folder, whole):
-    workdir, finished = whole
-    score = read(workdir).score
-    (workdir / temporal.PREDICTIONS_FILE).unlink()
-    assert temporal.train_temporal(make_config(folder), workdir) == finished
-    np.testing.assert_array_equal(read(workdir).score, score)
-
-
-def test_seeds_differ(folder, whole, tmp_path):
-    temporal.train_temporal(make_config(folder, "epochs=1", "seed=1"), tmp_path)
-    assert metrics(tmp_path)[0]["loss"] != metrics(whole[0])[0]["loss"]
+    score, found = read(whole).score, result(whole)
+    (whole / PREDICTIONS).unlink()
+    assert temporal.train_temporal(make_config(folder), whole)
+    np.testing.assert_array_equal(read(whole).score, score)
+    assert result(whole) == found
 
 
 def test_class_weights_change_the_loss(folder, whole, tmp_path):
-    config = make_config(folder, "epochs=1", "class_weights=median_frequency")
-    temporal.train_temporal(config, tmp_path)
-    assert metrics(tmp_path)[0]["loss"] != metrics(whole[0])[0]["loss"]
+    words = ("epochs=1", "class_weights=median_frequency")
+    temporal.train_temporal(make_config(folder, *words), tmp_path)
+    assert metrics(tmp_path)[0]["loss"] != metrics(whole)[0]["loss"]
 
 
 def test_other_features_do_not_continue_a_run(folder, whole, tmp_path):
@@ -217,10 +242,10 @@ def test_other_features_do_not_continue_a_run(folder, whole, tmp_path):
     other = temporal.open_features(feature_run.make_features(tmp_path / "f", dataset).folder)
     path = other.folder / "features.json"
     path.write_text(path.read_text().replace("0" * 64, "1" * 64))
-    with pytest.raises(UserError, match="was trained with another data"):
-        temporal.train_temporal(make_config(folder, f"data.features={other.folder}"), whole[0])
+    with pytest.raises(UserError, match="was trained with another features"):
+        temporal.train_temporal(make_config(folder, f"data.features={other.folder}"), whole)
     with pytest.raises(UserError, match="learning_rate was 0.02"):
-        temporal.train_temporal(make_config(folder, "learning_rate=1e-3"), whole[0])
+        temporal.train_temporal(make_config(folder, "learning_rate=1e-3"), whole)
 
 
 def test_a_loss_that_is_not_finite_names_the_learning_rate(folder, tmp_path):
@@ -235,11 +260,13 @@ def test_a_loss_that_is_not_finite_names_the_learning_rate(folder, tmp_path):
         ("data.features=", "config.data.features is empty"),
         ("data.features=nowhere", "nowhere/features.json: missing"),
         ("data.test=final", "no split 'final'"),
-        ("select_on=luck", "select_on='luck': should be one of val, test"),
+        ("select_on=luck", "select_on='luck': should be one of val, test, last"),
         ("mode=full", "mode='full'"),
         ("class_weights=some", "class_weights='some'"),
         ("model.stages=0", "config.model: stages"),
         ("epochs=0", "epochs"),
+        ("evaluation.score=triplet_ap_cholect50", "does not fit labels of kind single"),
+        ("evaluation.protocol=cholec80-strict", "is for 7 classes, the dataset has 4"),
         ("learning_rate=0", "learning_rate must be above 0"),
     ],
 )
@@ -262,8 +289,7 @@ def test_an_unknown_recipe():
 
 
 def test_the_command_line_says_that_a_run_was_stopped(tmp_path, monkeypatch):
-    stopped = temporal.TemporalFinished(6, None, True)
-    monkeypatch.setattr(finetune, "train_temporal", lambda config, workdir: stopped)
+    monkeypatch.setattr(finetune, "train_temporal", lambda config, workdir: False)
     file = tmp_path / "config.py"
     file.write_text(CONFIG.replace('"data"', '"mode": "temporal", "data"'))
     words = [f"--config={file}", f"--workdir={tmp_path}"]

@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 from flax.core import meta
 
+from surgvista_jax.data.clips import ClipConfig
 from surgvista_jax.errors import UserError
+from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 from surgvista_jax.models.patches import patchify
 from surgvista_jax.models.video_vit import EncoderConfig, VideoEncoder
+from surgvista_jax.starting_point import StartingPoint, fit_to_clips, say
 from surgvista_jax.weights.adapt import (
     AdaptConfig,
     adapt_encoder,
+    changes,
     inflate_patches,
     interpolate_positions,
 )
@@ -157,6 +161,49 @@ def test_interpolation_agrees_with_torch():
         ours = interpolate_positions(table, (14, 14), new)
         theirs = wanted[0].permute(1, 2, 0).reshape(-1, 8).numpy()
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("adapt", "frames", "size", "keep", "told"),
+    [
+        (AdaptConfig("frames", "learned"), 1, 8, True, []),
+        (AdaptConfig("frames", "learned"), 1, 16, True, ["its 4 learned positions", "to 16"]),
+        (AdaptConfig("average", "flat"), 2, 8, True, ["inflated to 2 frames", "fixed ones (flat)"]),
+        (AdaptConfig("frames", "learned"), 1, 8, False, ["class token", "final norm is dropped"]),
+    ],
+)
+def test_what_was_fitted_is_said_in_words(adapt, frames, size, keep, told):
+    params = _params(IMAGE, (1, 2, 2))
+    clip = (frames, size, size)
+    config, adapted = adapt_encoder(
+        IMAGE, params, clip=clip, adapt=adapt, keep_class_token=keep, keep_norm=keep
+    )
+    notes = changes(params, IMAGE, adapted, config)
+    assert all(words in "\n".join(notes) for words in told)
+    same = jax.tree.map(np.array_equal, params, adapted) if params.keys() == adapted.keys() else {}
+    assert bool(notes) != (bool(same) and all(jax.tree.leaves(same)))
+
+
+def test_a_run_says_what_it_fitted_to_its_clips(capsys):
+    """Every change of the loaded parameters is a line on the screen, and of random ones none."""
+    model = BackboneConfig("vit", IMAGE)
+    variables = {"backbone": _params(IMAGE, (1, 2, 2))}
+    clip = ClipConfig(num_frames=4, size=8)
+    for loaded in (variables, None):
+        start = StartingPoint(model, clip, loaded, "digest")
+        fitted = fit_to_clips(start, AdaptConfig("average"), pool="mean", keep_norm=False)
+        assert len(fitted.notes) == (4 if loaded else 0)
+        say(fitted.notes)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"init: {note}" for note in changes(variables["backbone"], IMAGE, *_new())]
+
+
+def _new():
+    clip = {"clip": (4, 8, 8), "adapt": AdaptConfig("average")}
+    config, params = adapt_encoder(
+        IMAGE, _params(IMAGE, (1, 2, 2)), **clip, keep_class_token=False, keep_norm=False
+    )
+    return params, config
 
 
 def test_what_does_not_fit_is_told():

@@ -14,9 +14,10 @@ from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.video_vit import SIZES, EncoderConfig
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.choosing import choose
-from surgvista_jax.weights.files import SourceFile, Stored
+from surgvista_jax.weights.files import SourceFile
 from surgvista_jax.weights.for_pretraining import load_student
-from surgvista_jax.weights.loading import load, load_backbone
+from surgvista_jax.weights.loading import digest_of, load, load_backbone
+from surgvista_jax.weights.stored import Stored
 
 STUDENT = tables.find("surgvista")
 CONFIG = tiny_config(STUDENT)
@@ -63,6 +64,70 @@ def test_a_missing_key_is_named(tmp_path):
     assert "missing    decoder_img.head.weight [24, 64]" in table
 
 
+@pytest.mark.parametrize("part", ["img", "vid"])
+def test_a_student_without_one_decoder_is_not_taken_for_another_model(part, tmp_path):
+    """Whose table leaves decoders out: it would take the rest without a word of the loss."""
+    arrays = {k: v for k, v in _arrays().items() if f"_{part}" not in k}
+    line, table = _error(tmp_path / "x.npz", arrays)
+    decoder = {"img": "feature_decoder", "vid": "pixel_decoder"}[part]
+    assert "no table fits; the nearest is SurgVISTA's pretraining student" in line
+    assert f"its {decoder} cannot be told" in line and "what mvd ignores" in line
+    assert f"decoder_{part}" in line
+    loaded = load(f"mvd:{tmp_path / 'x.npz'}", heads=HEADS)
+    assert loaded.kind == "encoder" and loaded.match.left_out
+
+
+@pytest.mark.parametrize("lost", ["decoder_img.head", "decoder_img.blocks", "down_vid", "head"])
+def test_whatever_of_a_decoder_is_lost_its_table_stays_the_nearest(lost, tmp_path):
+    arrays = {k: v for k, v in _arrays().items() if lost not in k}
+    line, _ = _error(tmp_path / "x.npz", arrays)
+    assert "the nearest is SurgVISTA's pretraining student" in line
+
+
+def test_an_encoder_alone_needs_no_name(tmp_path):
+    arrays = {k: v for k, v in _arrays().items() if "_img" not in k and "_vid" not in k}
+    write(tmp_path / "x.npz", arrays)
+    assert load(tmp_path / "x.npz", heads=HEADS).table.name == "mvd"
+
+
+@pytest.mark.parametrize(("prefix", "found"), [("", ""), ("model.", "videomae2")])
+def test_a_finetuned_file_without_its_head(prefix, found, tmp_path):
+    """Both forms of positions have these names; under the prefix of the hub one is left."""
+    table = tables.find("videomae2_finetuned")
+    arrays = random_arrays(table.entries(tiny_config(table)))
+    path = tmp_path / "x.npz"
+    write(path, {prefix + k: v for k, v in arrays.items() if not k.startswith("head")})
+    if found:
+        assert load(path, heads=HEADS).table.name == found
+    else:
+        with pytest.raises(UserError, match="no head.bias or head.weight; what videomae2 ignores"):
+            load(path, heads=HEADS)
+
+
+@pytest.mark.parametrize("name", ["vit", "endossl"])
+def test_a_table_of_positions_of_no_square_image_is_told(name, tmp_path):
+    table = tables.find(name)
+    arrays = random_arrays(table.entries(tiny_config(table)))
+    arrays["pos_embed"] = np.concatenate([arrays["pos_embed"]] * 2, axis=1)[:, :-1]
+    write(tmp_path / "x.npz", arrays)
+    with pytest.raises(UserError) as caught:
+        load(f"{name}:{tmp_path / 'x.npz'}", heads=HEADS)
+    line = str(caught.value).partition("\n")[0]
+    assert "pos_embed: a table of" in line and "positions is of no square image" in line
+
+
+@pytest.mark.parametrize("bare", ["norm.weight", "blocks."])
+def test_a_prefix_before_half_of_the_names_is_told(bare, tmp_path):
+    table = tables.find("vit")
+    arrays = random_arrays(table.entries(tiny_config(table)))
+    arrays = {k if k.startswith(bare) else f"backbone.{k}": v for k, v in arrays.items()}
+    write(tmp_path / "x.npz", arrays)
+    with pytest.raises(UserError) as caught:
+        load(f"vit:{tmp_path / 'x.npz'}", heads=HEADS)
+    line = str(caught.value).partition("\n")[0]
+    assert f"'backbone.' stands before only some of its names, not before '{bare}" in line
+
+
 def test_a_transposed_array_is_named_with_both_shapes(tmp_path):
     arrays = _arrays()
     name = "blocks.2.mlp.fc2.weight"
@@ -83,18 +148,39 @@ def test_a_truncated_file_says_so(suffix, kept, tmp_path):
         load(path, heads=HEADS)
 
 
-@pytest.mark.parametrize("name", ["x.npz", "x.safetensors"])
-def test_a_flipped_byte_in_an_archive_is_not_loaded_silently(name, tmp_path):
-    path = tmp_path / name
-    if name.endswith(".safetensors"):
-        path.write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00not json at all!")
-    else:
-        write(path, _arrays())
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 0xFF
-        path.write_bytes(data)
-    with pytest.raises(UserError, match="truncated or damaged"):
+@pytest.mark.parametrize("place", [0, 7, 8, 20, 0.5, -1])
+def test_a_flipped_byte_in_a_header_is_told(place, tmp_path):
+    """Of the numbers of a .safetensors nothing but the digest tells: they have no checksum."""
+    path = tmp_path / "x.safetensors"
+    write(path, _arrays())
+    data = bytearray(path.read_bytes())
+    end = 8 + int.from_bytes(data[:8], "little")
+    at = int(end * place) if isinstance(place, float) else place % end
+    data[at] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"x\.safetensors: truncated or damaged"):
         load(path, heads=HEADS)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_no_flipped_byte_of_an_archive_changes_a_number_silently(save, tmp_path):
+    path, told = tmp_path / "x.npz", 0
+    save(path, **_arrays())
+    whole = path.read_bytes()
+    wanted = load(path, heads=HEADS)
+    places = range(0, len(whole), len(whole) // 40)
+    for at in places:
+        data = bytearray(whole)
+        data[at] ^= 0xFF
+        path.write_bytes(data)
+        try:
+            found = load(path, heads=HEADS)
+        except UserError as error:
+            assert str(error).startswith(f"{path}: ")
+            told += 1
+        else:  # a date, say
+            assert digest_of(found.params) == digest_of(wanted.params)
+    assert told > len(places) * 0.8
 
 
 class _Code:

@@ -15,11 +15,12 @@ from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 from surgvista_jax.models.video_vit import SIZES, EncoderConfig
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.choosing import choose, heads_rule, written_heads
-from surgvista_jax.weights.files import SourceFile, Stored
+from surgvista_jax.weights.files import SourceFile
 from surgvista_jax.weights.for_pretraining import load_student
 from surgvista_jax.weights.kinds import StudentConfig
 from surgvista_jax.weights.loading import load
 from surgvista_jax.weights.saving import save
+from surgvista_jax.weights.stored import Stored
 
 BASE = TransformerConfig(**SIZES["base"])
 EIGHT = dataclasses.replace(BASE, heads=8)

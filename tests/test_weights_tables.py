@@ -124,7 +124,7 @@ def test_prefixes_nesting_and_ignored_names_are_found_and_told(tmp_path):
     arrays = {f"module.{name}": array for name, array in arrays.items()}
     arrays["module.head.weight"] = np.zeros((7, 32), np.float32)
     write(tmp_path / "x.npz", arrays)
-    loaded = load(tmp_path / "x.npz", heads=HEADS)
+    loaded = load(f"vit:{tmp_path / 'x.npz'}", heads=HEADS)
     assert loaded.table.name == "vit" and loaded.match.prefix == "module."
     assert "'module.' stripped" in loaded.summary()
     assert "a classification head" in loaded.match.text()
@@ -156,6 +156,27 @@ def test_a_students_encoder_is_a_backbone_and_computes_the_same(tmp_path):
     encoder = VideoEncoder(config.encoder, COMPUTE, grid)
     wanted = encoder.apply({"params": loaded.params["encoder"]}, patches, None, False)
     np.testing.assert_array_equal(tokens, wanted)
+
+
+@pytest.mark.parametrize("name", ["vit", "vit_hf"])
+def test_a_file_that_models_of_other_pixels_fit_is_not_guessed(name, tmp_path):
+    _, arrays = tiny(name)
+    path = tmp_path / "x.npz"
+    write(path, arrays)
+    alike = [t for t in TABLES.values() if name in (t.name, t.variant_of)]
+    assert any(t.pixels for t in alike)
+    with pytest.raises(UserError, match="differ in the pixels that the model wants") as caught:
+        load(path, heads=HEADS)
+    line = str(caught.value)
+    assert "\n" not in line and all(t.name in line for t in alike)
+    assert "(pixels minus (0.5, 0.5, 0.5), divided by (0.5, 0.5, 0.5))" in line
+    for table in alike:
+        _, variables, loaded = load_backbone(f"{table.name}:{path}", heads=HEADS)
+        told = "its patches now take pixels that are normalised as ImageNet's"
+        assert (told in loaded.notes) == (table.pixels is not None)
+        kernel = loaded.params["patch_embedding"]["kernel"]
+        same = np.array_equal(variables["params"]["patch_embedding"]["kernel"], kernel)
+        assert same == (table.pixels is None)
 
 
 @pytest.mark.parametrize("name", ["endovit", "augreg"])
@@ -225,11 +246,11 @@ def test_a_student_takes_what_a_file_holds(tmp_path):
 def test_a_teacher_may_come_in_either_form(name, tmp_path):
     config, arrays = tiny(name)
     write(tmp_path / "x.npz", arrays)
-    teacher = TeacherConfig(config.transformer, str(tmp_path / "x.npz"), config.patch)
+    teacher = TeacherConfig(config.transformer, f"{name}:{tmp_path / 'x.npz'}", config.patch)
     params = load_teacher(teacher.weights, teacher).params
     images = jnp.full((1, 8, 8, 3), 200, jnp.uint8)
     features = ImageEncoder(teacher, COMPUTE).apply({"params": params}, images)
-    loaded = load(tmp_path / "x.npz", heads=HEADS)
+    loaded = load(teacher.weights, heads=HEADS)
     theirs = loaded.params.get("encoder", loaded.params)
     encoder = VideoEncoder(dataclasses.replace(config, norm=False), COMPUTE, (1, *GRID))
     patches = normalise(patchify(images[:, None], 1, 4), jnp.float32)

@@ -83,8 +83,13 @@ def make_config(path: Path, dataset: Path) -> Path:
     return path
 
 
-def start(*words: str, devices: int = 1, **variables: str) -> subprocess.Popen:
-    """Starts the command line in a process of its own; its output is read by `finish`."""
+def start(
+    *words: str, devices: int = 1, program=("-m", "surgvista_jax"), **variables: str
+) -> subprocess.Popen:
+    """Starts the command line in a process of its own; its output is read by `finish`.
+
+    program: what Python runs instead.
+    """
     environment = (
         os.environ
         | variables
@@ -95,7 +100,7 @@ def start(*words: str, devices: int = 1, **variables: str) -> subprocess.Popen:
         }
     )
     return subprocess.Popen(
-        [sys.executable, "-m", "surgvista_jax", *map(str, words)],
+        [sys.executable, *program, *map(str, words)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

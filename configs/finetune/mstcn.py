@@ -38,5 +38,6 @@ def get_config(dataset: str = "cholec80") -> ConfigDict:
             "learning_rate": learning_rate,
             "class_weights": class_weights,
             "smoothing_weight": 0.15,
+            "evaluation": {"protocol": "surgvista-image-level"},
         }
     )

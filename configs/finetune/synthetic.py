@@ -22,7 +22,7 @@ def get_config(task: str = "phase") -> ConfigDict:
     """task: "phase", "action", "triplet" or "cvs"."""
     config = run_config(Path(__file__).with_name("recipe.py"))
     config.evaluation.update(PARTS[task])
-    config.evaluation.batch_size = 32
+    config.evaluation.update({"batch_size": 32, "every_epochs": 2.0})
     config.init = "random"
     config.model = {
         "encoder": {
@@ -37,7 +37,7 @@ def get_config(task: str = "phase") -> ConfigDict:
     config.head.dropout = 0.0
     config.augment = {"randaugment": {"operations": 0}, "flip": 0.0}
     config.mix = {"erase": 0.0, "mixup": 0.0, "cutmix": 0.0, "smoothing": 0.0}
-    config.budget.update({"batch_size": 32, "epochs": None, "steps": 1000})
+    config.budget.update({"batch_size": 32, "epochs": None, "steps": 1600})
     config.optim.update({"learning_rate": 1.5e-3, "reference_batch": 32, "warmup_epochs": 0.5})
     config.optim.layer_decay = 1.0
     config.compute.update({"dtype": "float32", "unroll": False})

@@ -16,6 +16,14 @@ import cv2
 import numpy as np
 
 from surgvista_jax.data.augment import AugmentConfig
+from surgvista_jax.data.bench_stages import (
+    augmentation_speed,
+    draw_clips,
+    floor_speed,
+    repeated_speed,
+    stage_speeds,
+    token_grid,
+)
 from surgvista_jax.data.clips import ClipConfig
 from surgvista_jax.data.decode import open_frames
 from surgvista_jax.data.labelled import finetune_batches
@@ -24,14 +32,6 @@ from surgvista_jax.data.manifest import Dataset, read_dataset
 from surgvista_jax.data.masking import MaskConfig
 from surgvista_jax.data.pipeline import pretrain_batches
 from surgvista_jax.data.process_tree import watched_memory
-from surgvista_jax.data.stages import (
-    augmentation_speed,
-    draw_clips,
-    floor_speed,
-    repeated_speed,
-    stage_speeds,
-    token_grid,
-)
 from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
 

@@ -3,9 +3,11 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+
+from surgvista_jax.errors import UserError
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .avi .mov .mkv .m4v .mpg .mpeg .wmv .webm .ts .flv .mts .m2ts .vob .3gp".split()
@@ -83,6 +85,41 @@ def find_videos(folder: Path, skip: Path) -> Search:
             search.videos.append(_unnamed(folder, path, True, len(images)))
     search.videos = name_videos(search.videos, named={})
     return search
+
+
+def find_given(paths: Sequence[Path], skip: Path) -> tuple[Path, Search]:
+    """Finds the videos that a user lists: files, folders of them and folders of frames.
+
+    Returns:
+      The folder that holds all of them, below which their keys are paths; and what was found.
+
+    Raises:
+      UserError: there is no such file or folder, or it is no video.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder")
+        if path.is_file() and path.suffix.lower() not in VIDEO_SUFFIXES:
+            known = " ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))
+            raise UserError(f"{path}: is no video; known are: {known}")
+    whole = [path.absolute() for path in paths]
+    above = [path if path.is_dir() and len(paths) == 1 else path.parent for path in whole]
+    common = Path(os.path.commonpath(above))
+    search = Search()
+    found: dict[str, SourceVideo] = {}
+    for path in whole:
+        if path.is_dir():
+            below = find_videos(path, skip)
+            search.notes += below.notes
+            search.problems += below.problems
+            listed = [(video.path, video.is_folder, video.size) for video in below.videos]
+        else:
+            listed = [(path, False, path.stat().st_size)]
+        for each in listed:
+            video = _unnamed(common, *each)
+            found[video.key] = video
+    search.videos = name_videos(found.values(), named={})
+    return common, search
 
 
 def name_videos(sources: Iterable[SourceVideo], named: Mapping[str, str]) -> list[SourceVideo]:

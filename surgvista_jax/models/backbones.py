@@ -1,6 +1,8 @@
 """What turns a clip into tokens?  One call for video models, image models and frame CNNs alike."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -106,7 +108,7 @@ class FrameBackbone(nn.Module):
         nn.share_scope(self, self.cnn)
 
     def __call__(self, video: jax.Array, train: bool) -> jax.Array:
-        """video: normalised [B, T, H, W, 3] -> [B, T, D], means over the feature maps.
+        """video: normalised [B, T, H, W, 3] -> float32 [B, T, D], means over the feature maps.
 
         `train` changes nothing: there is no drop path, and batch norm is frozen.
         """
@@ -114,7 +116,7 @@ class FrameBackbone(nn.Module):
         if self.config.pixels == "bgr":
             frames = unit_bgr(frames)
         features = self.cnn(frames.astype(self.compute.dtype), train=False)
-        means = features.mean(axis=(1, 2), dtype=jnp.float32).astype(features.dtype)
+        means = features.mean(axis=(1, 2), dtype=jnp.float32)
         return means.reshape(*video.shape[:2], self.config.width)
 
 
@@ -123,6 +125,21 @@ def unit_bgr(pixels: jax.Array) -> jax.Array:
     ones = (1,) * (pixels.ndim - 1)
     mean, std = (x.reshape(*ones, 3) for x in (IMAGENET_MEAN, IMAGENET_STD))
     return (pixels.astype(jnp.float32) * std + mean)[..., ::-1]
+
+
+def as_parts(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """A backbone's {"params", "batch_stats"?} as parts of a whole model's parameters.
+
+    They are {"backbone", "batch_stats"?} there; collections that are empty are left out.
+    """
+    parts = {"backbone": variables["params"], "batch_stats": variables.get("batch_stats")}
+    return {name: part for name, part in parts.items() if part}
+
+
+def variables_of(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The other way round: what a backbone is applied with; other parts are left out."""
+    names = {"params": "backbone", "batch_stats": "batch_stats"}
+    return {name: parts[part] for name, part in names.items() if part in parts}
 
 
 def make_backbone(

@@ -121,7 +121,9 @@ class Head(nn.Module):
         def linear(outputs: int, name: str) -> jax.Array:
             axes = ("embed", "output")
             init = nn.initializers.truncated_normal(0.02)
-            return Linear(outputs, axes, jnp.dtype(jnp.float32), init, name=name)(x)
+            # A GPU would round what is multiplied to TF32, whose 10 bits are fewer than float32's.
+            precision = jax.lax.Precision.HIGHEST
+            return Linear(outputs, axes, jnp.dtype(jnp.float32), init, precision, name=name)(x)
 
         components = linear(self.num_components, "components") if self.num_components else None
         return features, linear(self.num_classes, "head"), components

@@ -107,6 +107,7 @@ class Linear(nn.Module):
     axes: tuple[str | None, str | None]
     dtype: Dtype
     kernel_init: Initializer = xavier_uniform((0,), (1,))
+    precision: jax.lax.Precision | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -116,7 +117,10 @@ class Linear(nn.Module):
         axis = self.axes[1] if self.axes[1] == "mlp" else None
         bias_init = nn.with_logical_partitioning(nn.initializers.zeros, (axis,))
         bias = self.param("bias", bias_init, (self.features,))
-        return add_trailing(x.astype(self.dtype) @ kernel.astype(self.dtype), bias)
+        product = jnp.matmul(
+            x.astype(self.dtype), kernel.astype(self.dtype), precision=self.precision
+        )
+        return add_trailing(product, bias)
 
 
 def layer_norm(dtype: Dtype, name: str) -> nn.LayerNorm:

@@ -79,7 +79,11 @@ def merge_adapters(backbone: Mapping, adapters: Mapping, config: LoraConfig) -> 
     merged = dict(backbone)
     for name, factors in adapters.items():
         path = name.split(".")
-        change = (config.alpha / config.rank) * (factors["down_kernel"] @ factors["up_kernel"])
+        # A merged kernel is a parameter: GPUs are not to round its factors to TF32.
+        product = jnp.matmul(
+            factors["down_kernel"], factors["up_kernel"], precision=jax.lax.Precision.HIGHEST
+        )
+        change = (config.alpha / config.rank) * product
         merged = _replaced(merged, path, change)
     return merged
 

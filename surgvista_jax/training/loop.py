@@ -63,10 +63,13 @@ class Hook:
 
     every: steps between two calls; 0 for none at all.
     run: called with the number of steps done and the state, on every process.
+    save_before: saves a checkpoint first, for what takes long: a run that is killed meanwhile, or
+        told to stop and not given the time, loses no step by it.
     """
 
     every: int
     run: Callable[[int, State], None]
+    save_before: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,8 +181,9 @@ def run(
         while True:
             preempted = done < last and preemption.reached(done)
             stopping = preempted or done >= last
-            saving = done > first and (stopping or checkpoints.due(done))
             due_hooks = [] if preempted or done == first else _due(hooks, done, num_steps)
+            forced = stopping or any(hook.save_before for hook in due_hooks)
+            saving = done > first and (forced or checkpoints.due(done))
             if saving or due_hooks:
                 # The line of this step is written before its checkpoint, or a run that continues
                 # from there would lack it.
@@ -188,7 +192,7 @@ def run(
                 with log.speed.paused():
                     if saving:
                         saved = {**meta, "window": log.window.state()}
-                        checkpoints.save(done, state.params, state.opt_state, saved, force=stopping)
+                        checkpoints.save(done, state.params, state.opt_state, saved, force=forced)
                     for hook in due_hooks:
                         hook.run(done, state)
             if stopping:

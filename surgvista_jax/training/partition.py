@@ -81,30 +81,36 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
 
 
 def check_divisible(
-    mesh: Mesh, *, batch_size: int, accumulate: int, dims: Mapping[str, Mapping[str, int]]
+    mesh: Mesh,
+    *,
+    batch_size: int,
+    accumulate: int = 1,
+    dims: Mapping[str, Mapping[str, int]] | None = None,
+    key: str = "config.budget.batch_size",
 ) -> None:
     """Raises UserError, in words, for a batch or a dimension that the mesh cannot share out evenly.
 
     dims: logical axis -> what to call it -> size, such as
         {"embed": {"encoder width": 768}, "heads": {"encoder heads": 12}}.
+    key: where the user gives the batch size.
     """
     if accumulate < 1 or batch_size < 1 or batch_size % accumulate:
         raise UserError(
-            f"batch size {batch_size} cannot be split into accumulate={accumulate} micro-batches:"
-            " it must be a multiple"
+            f"{key}={batch_size} cannot be split into accumulate={accumulate} micro-batches: it"
+            " must be a multiple"
         )
     shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     micro_batch = batch_size // accumulate
     if micro_batch % shares:
         step = shares * accumulate
+        parts = f" / accumulate {accumulate} = {micro_batch} clips at a time"
         raise UserError(
-            f"batch size {batch_size} / accumulate {accumulate} = {micro_batch} clips at a time"
-            f" cannot be shared by data {mesh.shape['data']} x fsdp {mesh.shape['fsdp']} ="
-            f" {shares} devices: make the batch size a multiple of {step}, such as"
-            f" {math.ceil(batch_size / step) * step}"
+            f"{key}={batch_size}{parts if accumulate > 1 else ''} cannot be shared by data"
+            f" {mesh.shape['data']} x fsdp {mesh.shape['fsdp']} = {shares} devices: make it a"
+            f" multiple of {step}, such as {math.ceil(batch_size / step) * step}"
         )
     rules = dict(RULES)
-    for logical, sizes in dims.items():
+    for logical, sizes in (dims or {}).items():
         axis = rules[logical]
         for name, size in sizes.items():
             if axis is not None and size % mesh.shape[axis]:

@@ -12,7 +12,7 @@ from surgvista_jax.training.state import TrainState
 def restore_state(
     checkpoints: Checkpoints, abstract: TrainState, meta: dict[str, Any]
 ) -> tuple[TrainState, dict | None]:
-    """The newest checkpoint's state and log window.
+    """The newest checkpoint's state, and its log window where it has one.
 
     Args:
         abstract: shapes and shardings of the state (`abstract_sharded`).
@@ -29,4 +29,4 @@ def restore_state(
                 f" another {key} ({restored.meta.get(key)}, now {value}); take another --workdir"
             )
     step = jax.jit(lambda: jax.numpy.int32(restored.step), out_shardings=abstract.step.sharding)()
-    return TrainState(step, restored.params, restored.opt_state), restored.meta["window"]
+    return TrainState(step, restored.params, restored.opt_state), restored.meta.get("window")

@@ -30,7 +30,9 @@ def make_train_step(
         learning_rate: of an update, by its number.
         accumulate: micro-batches that a batch is cut into; their gradients are averaged.
         seed: all randomness of step n is drawn from (seed, n).
-        average: the decay of the running mean of the parameters; 0 if the state has none.
+        average: the decay of the running mean of the parameters; 0 if the state has none. Update n
+            (from 0) takes min(average, (1 + n) / (10 + n)), or the random start would stay in the
+            mean of a short run.
 
     Returns:
         step(state, frozen, batch) -> (state, metrics). `frozen` are arrays that get no gradient.
@@ -69,8 +71,9 @@ def make_train_step(
         updates, opt_state = optimizer.update(grads, moments, state.params)
         params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
         if average:
+            decay = jnp.minimum(average, (1 + state.step) / (10 + state.step))
             mean = jax.tree.map(
-                lambda m, p: average * m + (1 - average) * p, state.opt_state.average, params
+                lambda m, p: decay * m + (1 - decay) * p, state.opt_state.average, params
             )
             opt_state = WithAverage(opt_state, mean)
 

@@ -1,7 +1,6 @@
 """How does an encoder fit other clips than it was trained on: video, other sizes?"""
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD, token_grid
 from surgvista_jax.models.positions import TABLES
 from surgvista_jax.models.video_vit import LEARNED, EncoderConfig
+from surgvista_jax.weights.entries import square
 from surgvista_jax.weights.tables import Pixels
 
 PATCHES = ("frames", "average", "centre")
@@ -84,7 +84,7 @@ def adapt_encoder(
     if tree is not None and config.positions == LEARNED:
         table = tree.pop("positions")
         if new.positions == LEARNED:
-            tree["positions"] = interpolate_positions(table, _square(table), grid[1:])
+            tree["positions"] = interpolate_positions(table, square(len(table)), grid[1:])
     dropped = []
     if new.class_token and not keep_class_token:
         new = dataclasses.replace(new, class_token=False, class_position=False)
@@ -95,6 +95,30 @@ def adapt_encoder(
     for name in dropped if tree is not None else ():
         tree.pop(name, None)
     return new, tree
+
+
+def changes(
+    before: dict, config: EncoderConfig, after: dict, fitted: EncoderConfig
+) -> tuple[str, ...]:
+    """What `adapt_encoder` changed, in words.
+
+    Args:
+        before, config: parameters and configuration that it was given.
+        after, fitted: what it made of them.
+    """
+    notes = []
+    if fitted.tubelet != config.tubelet:
+        notes.append(f"its patches of images are inflated to {fitted.tubelet} frames")
+    if fitted.positions != config.positions:
+        notes.append(f"its learned positions give way to fixed ones ({fitted.positions})")
+    elif config.positions == LEARNED and len(before["positions"]) != len(after["positions"]):
+        old, new = (len(tree["positions"]) for tree in (before, after))
+        notes.append(f"its {old} learned positions are interpolated to {new}")
+    if config.class_token and not fitted.class_token:
+        notes.append("its class token is dropped")
+    if config.norm and not fitted.norm:
+        notes.append("its final norm is dropped")
+    return tuple(notes)
 
 
 def inflate_patches(kernel: np.ndarray, tubelet: int, how: str) -> np.ndarray:
@@ -168,10 +192,3 @@ def _bicubic(old: int, new: int) -> np.ndarray:
         place = np.clip(first + tap, 0, old - 1)
         np.add.at(weights, (np.arange(new), place), np.where(x <= 1, near, far))
     return weights
-
-
-def _square(table: np.ndarray) -> tuple[int, int]:
-    side = math.isqrt(len(table))
-    if side * side != len(table):
-        raise UserError(f"a table of {len(table)} positions is of no square image")
-    return side, side

@@ -1,7 +1,6 @@
 """What does whoever is handed a file of weights have to know?  A model card in Markdown."""
 
 import dataclasses
-import json
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,8 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD
 from surgvista_jax.reports.build import FORMAT
 from surgvista_jax.reports.words import number, span, title_of
-from surgvista_jax.weights.choosing import heads_rule, known_heads
-from surgvista_jax.weights.files import TORCH
-from surgvista_jax.weights.kinds import (
-    ClassifierConfig,
-    StudentConfig,
-    described,
-    encoder_of,
-    stacks_of,
-)
+from surgvista_jax.weights.how_to_load import how_to_load
+from surgvista_jax.weights.kinds import ClassifierConfig, described, encoder_of
 from surgvista_jax.weights.provenance import Source
 from surgvista_jax.weights.runs import Run, read_json
 from surgvista_jax.weights.tables import Table
@@ -87,7 +79,7 @@ def card(about: Card) -> str:
         "## Input",
         _bullets(_input(about)),
         "## How to load it",
-        _use(about),
+        how_to_load(about.name, about.table, about.kind, about.config),
     ]
     if isinstance(about.config, ClassifierConfig) and about.run is not None:
         classes = about.run.about.get("classes", [])
@@ -199,61 +191,6 @@ def _input(about: Card) -> list[str]:
             f" positions: {POSITIONS[encoder.positions]}. The layer norms' epsilon is 1e-6."
         )
     return lines
-
-
-def _use(about: Card) -> str:
-    spec = f"{about.table.name}:{about.name}"
-    if isinstance(about.config, StudentConfig):
-        said = f"surgvista pretrain --config=CONFIG --workdir=RUN --config.init={spec}"
-        also = f"surgvista finetune --config=CONFIG --workdir=RUN --config.init={spec}"
-    elif about.kind == "teacher":
-        said = f"surgvista pretrain --config=CONFIG --workdir=RUN --config.teacher.weights={spec}"
-        also = f"surgvista weights inspect {spec}"
-    else:
-        said = f"surgvista finetune --config=CONFIG --workdir=RUN --config.init={spec}"
-        also = f"surgvista weights inspect {spec}"
-    heads = _unusual_heads(about)
-    argument = f", heads={json.dumps(heads)}" if heads else ""
-    ours = (
-        "from surgvista_jax.weights.loading import load\n\n"
-        f'params = load("{spec}"{argument}).params'
-    )
-    if Path(about.name).suffix in TORCH:
-        read = f'import torch\n\nstate = torch.load("{about.name}", weights_only=True)'
-    elif about.name.endswith(".safetensors"):
-        read = f'from safetensors.torch import load_file\n\nstate = load_file("{about.name}")'
-    else:
-        read = (
-            f'import numpy as np\nimport torch\n\nwith np.load("{about.name}") as file:\n'
-            '    names = [name for name in file if not name.startswith("__")]\n'
-            "    state = {name: torch.from_numpy(file[name]) for name in names}"
-        )
-    theirs = f"{read}\nmodel.load_state_dict(state)  # the model of {about.table.source}"
-    told = ""
-    if heads := known_heads(about.config):
-        each = ", ".join(f"{part} {n}" for part, n in heads.items() if _holds(about, part))
-        told = f"\n\nAttention heads, which arrays do not tell: {each}."
-    return (
-        f"Here:\n\n```sh\n{said}\n{also}\n```\n\n```python\n{ours}\n```\n\n"
-        f"In PyTorch:\n\n```python\n{theirs}\n```{told}"
-    )
-
-
-def _holds(about: Card, part: str) -> bool:
-    return part != "feature_decoder" or about.config.feature_width > 0
-
-
-def _unusual_heads(about: Card) -> dict[str, int]:
-    """The heads that must be given because width and depth do not tell them."""
-    rule, unusual = heads_rule(), {}
-    for part, stack in stacks_of(about.config).items():
-        try:
-            usual = rule(stack.width, stack.depth, part)
-        except UserError:
-            usual = 0
-        if usual != stack.heads and _holds(about, part):
-            unusual[part] = stack.heads
-    return unusual
 
 
 def _scores(report: dict) -> list[str]:

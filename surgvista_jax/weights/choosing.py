@@ -10,9 +10,9 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.files import SourceFile
-from surgvista_jax.weights.kinds import DECODERS, stacks_of
+from surgvista_jax.weights.kinds import DECODERS, encoder_of, stacks_of
 from surgvista_jax.weights.matching import Expect, Match, match
-from surgvista_jax.weights.tables import KINDS, Heads, HeadsUnknown
+from surgvista_jax.weights.tables import KINDS, Heads, HeadsUnknown, in_words
 
 # Of the encoder; by part; or a rule, such as `heads_rule` makes.
 GivenHeads = int | Mapping[str, int] | Heads | None
@@ -43,12 +43,12 @@ def choose(
 ) -> Match:
     """Meets a file with the table of that name, or with the one that fits.
 
-    Tables that make the same parameters of a file are as good as each other: the first is taken.
+    Tables that make the same of a file are as good as each other: the first is taken.
 
     Raises:
-        UserError: the table is of another kind; several fit and would make different models; the
-            file says that it has other heads than those given. Where none fits, the nearest is
-            returned, incomplete.
+        UserError: the table is of another kind; several fit and would make different models, or the
+            same of pixels that were normalised differently; the file says that it has other heads
+            than those given. Where none fits, the nearest is returned, incomplete.
     """
     rule = file_heads(source, heads)
     if name is None and (written := source.metadata.get("table")) in tables.registry():
@@ -60,29 +60,53 @@ def choose(
                 f"{source.path}: {name} is of kind {table.kind}, wanted is {' or '.join(kinds)}"
             )
         return match(table, source, expect, rule)
-    candidates = [t for t in tables.registry().values() if t.kind in kinds and not t.variant_of]
-    matches = [match(t, source, expect, rule) for t in candidates]
-    fitting = [found for found in matches if found.complete]
-    nearest = max(matches, key=lambda found: len(found.names), default=None)
-    if nearest is None:
+    known = [t for t in tables.registry().values() if t.kind in kinds]
+    matches = [match(t, source, expect, rule) for t in known if not t.variant_of]
+    if not matches:
         raise UserError(f"{source.path}: there is no table of kind {' or '.join(kinds)}")
+    fitting = [found for found in matches if found.complete]
     most = max((len(found.names) for found in fitting), default=0)
-    if not fitting or len(nearest.names) > most:
-        # Of a damaged file, a table that ignores more must not take what is left.
+    fitting = [found for found in fitting if len(found.names) == most]
+    # Of a damaged file, a table that ignores more must not take what is left.
+    missed = [m for m in matches if not m.complete and len(m.names) > most and _rivals(m, fitting)]
+    if missed or not fitting:
+        # By names alone: of a model of another size, no array has the shape that is wanted.
+        nearest = max(missed or matches, key=lambda m: len(m.names) + len(m.misshaped))
         fault = nearest.fault
         if fitting:
             other = f"what {fitting[0].table.name} ignores can be left out by naming it"
             fault = f"{fault}; {other}" if fault else other
         return dataclasses.replace(nearest, nearest=True, fault=fault)
-    fitting = [found for found in fitting if len(found.names) == most]
     first = fitting[0]
     if any((f.table.kind, f.config) != (first.table.kind, first.config) for f in fitting):
-        several = ", ".join(f"{f.table.name} ({f.table.title})" for f in fitting)
-        raise UserError(
-            f"{source.path}: several tables fit and differ in what the model computes; say which as"
-            f" NAME:{source.path}, NAME being one of {several}"
-        )
+        each = [f"{f.table.name} ({f.table.title})" for f in fitting]
+        raise _several(source, "what the model computes", each)
+    alike = {}  # by what normalises their pixels, which no file tells
+    for table in known:
+        if first.table.name in (table.name, table.variant_of):
+            alike.setdefault(table.pixels, []).append(table.name)
+    if len(alike) > 1:
+        each = [f"{' or '.join(names)} ({in_words(pixels)})" for pixels, names in alike.items()]
+        raise _several(source, "the pixels that the model wants", each)
     return first
+
+
+def _rivals(missed: Match, fitting: Sequence[Match]) -> bool:
+    """Whether a table that a file just misses speaks against those that fit it.
+
+    A classifier without its head, which finetuning starts anew, does not, if the encoder is theirs.
+    """
+    headless = missed.table.kind == "classifier" and not missed.config.classes
+    encoder = encoder_of(missed.config)
+    return not (headless and any(encoder_of(found.config) == encoder for found in fitting))
+
+
+def _several(source: SourceFile, differ: str, each: Sequence[str]) -> UserError:
+    """The error of a file that several tables fit."""
+    return UserError(
+        f"{source.path}: several tables fit and differ in {differ}; say which as"
+        f" NAME:{source.path}, NAME being one of {', '.join(each)}"
+    )
 
 
 def known_heads(config: Any) -> dict[str, int]:

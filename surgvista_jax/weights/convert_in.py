@@ -1,13 +1,18 @@
 """The command `surgvista weights import`: how does a file of weights become a folder of ours?"""
 
 import argparse
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
+from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.weights import folder, tables
 from surgvista_jax.weights.choosing import split_spec
+from surgvista_jax.weights.kinds import encoder_of, with_encoder
 from surgvista_jax.weights.loading import load
+from surgvista_jax.weights.matching import Expect
 from surgvista_jax.weights.provenance import SOURCES, as_json, facts, of_loaded
 
 
@@ -23,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whose names it has, where several tables fit (`surgvista weights inspect FILE`)",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new folder")
+    parser.add_argument(
+        "--size", choices=SIZES, help="what the ViT must be; without it the file decides"
+    )
     add_heads(parser)
     parser.epilog = (
         "DIR is then taken by --config.init, --config.teacher.weights and `weights export`. Nothing"
@@ -38,7 +46,8 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError(f"--out={arguments.out}: exists already; choose another folder")
     if split_spec(spec)[1].is_dir():
         raise UserError(f"{spec}: is a folder, which needs no import: it can be used as it is")
-    loaded = load(spec, heads=heads)
+    expect = None if arguments.size is None else of_size(arguments.size)
+    loaded = load(spec, expect=expect, heads=heads)
     origin = {
         "made_by": f"surgvista_jax {__version__}",
         "table": loaded.table.name,
@@ -51,6 +60,19 @@ def main(arguments: argparse.Namespace) -> None:
     print(loaded.match.text())
     print(f"sha256 {loaded.digest}")
     print(f"written: {arguments.out}")
+
+
+def of_size(name: str) -> Expect:
+    """What `loading.load` is to expect: an encoder of a size that papers name."""
+
+    def expect(kind: str, found: Any) -> Any:
+        encoder = encoder_of(found)
+        if encoder is None:
+            return found
+        sizes = dataclasses.replace(encoder.transformer, **SIZES[name])
+        return with_encoder(found, dataclasses.replace(encoder, transformer=sizes))
+
+    return expect
 
 
 def add_heads(parser: argparse.ArgumentParser) -> None:

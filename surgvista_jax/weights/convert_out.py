@@ -1,7 +1,9 @@
 """The command `surgvista weights export`: a checkpoint as a file for other programs."""
 
 import argparse
+import contextlib
 import dataclasses
+import errno
 import json
 import os
 import tempfile
@@ -12,7 +14,8 @@ from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.card import Card, card, read_metrics
-from surgvista_jax.weights.choosing import known_heads, split_spec
+from surgvista_jax.weights.choosing import GivenHeads, known_heads, split_spec
+from surgvista_jax.weights.convert_in import add_heads, parse_heads
 from surgvista_jax.weights.files import SUFFIXES, digest
 from surgvista_jax.weights.folder import Content
 from surgvista_jax.weights.kinds import INSIDE, encoder_of
@@ -60,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="REPORT.json",
         help="what `surgvista evaluate --out` wrote, for the card",
     )
+    add_heads(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -69,7 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError(f"--out={out}: a file of weights ends in {', '.join(SUFFIXES)}")
     table = tables.find(arguments.table)
     metrics = None if arguments.metrics is None else read_metrics(arguments.metrics)
-    content, run, sources = read_checkpoint(arguments.checkpoint)
+    content, run, sources = read_checkpoint(arguments.checkpoint, parse_heads(arguments.heads))
     chosen, left_out = select(content, table, arguments.checkpoint)
     check_says_all(chosen, table)
     written = Card(
@@ -106,19 +110,23 @@ def card_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.md")
 
 
-def read_checkpoint(checkpoint: str) -> tuple[Content, Run | None, tuple[Source, ...]]:
+def read_checkpoint(
+    checkpoint: str, heads: GivenHeads = None
+) -> tuple[Content, Run | None, tuple[Source, ...]]:
     """The parameters of a run, a folder or `[NAME:]FILE`, the run, and what it was made from.
 
     Raises:
-        UserError: they cannot be read.
+        UserError: they cannot be read; heads are given of a folder, which says its own.
     """
     if Path(checkpoint).is_dir():
+        if heads:
+            raise UserError(f"--heads: {checkpoint} is a folder, which says its heads itself")
         content, run = read_run(Path(checkpoint))
         return content, run, of_run(run)
     _, path = split_spec(checkpoint)
     if not path.exists():
         raise UserError(f"{path}: there is no such folder or file")
-    loaded = load(checkpoint)
+    loaded = load(checkpoint, heads=heads)
     origin = {"table": loaded.table.name}
     content = Content(loaded.kind, loaded.config, loaded.params, loaded.batch_stats, origin)
     return content, None, of_loaded("weights", loaded)
@@ -188,7 +196,30 @@ def write(
             save(content.params, table, content.config, file, metadata, content.batch_stats)
             described = card(dataclasses.replace(written, digest=digest(file)))
             card_path(file).write_text(described, encoding="utf-8")
-            os.replace(file, out)
-            os.replace(card_path(file), card_path(out))
+            replace_all({file: out, card_path(file): card_path(out)})
     except OSError as error:
         raise UserError(f"--out={out}: cannot be written ({error.strerror or error})") from error
+
+
+def replace_all(places: Mapping[Path, Path]) -> None:
+    """Renames files to their places, all of them or, after an error, none.
+
+    Args:
+        places: file -> where to, in the same file system.
+
+    Raises:
+        OSError: one cannot be renamed; what stood at the places stands there again.
+    """
+    for place in places.values():
+        if place.is_dir():  # a rename would set it aside with all that is in it
+            raise IsADirectoryError(errno.EISDIR, "Is a directory", str(place))
+    with contextlib.ExitStack() as undo:
+        for file, place in places.items():
+            if place.exists():
+                before = file.with_name(f"{file.name}.before")
+                os.replace(place, before)
+                undo.callback(os.replace, before, place)
+            else:
+                undo.callback(place.unlink, missing_ok=True)
+            os.replace(file, place)
+        undo.pop_all()

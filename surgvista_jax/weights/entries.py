@@ -1,6 +1,7 @@
 """How does one parameter of ours correspond to the arrays of a file of another framework?"""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -194,6 +195,14 @@ def positions(width: int, class_slot: bool) -> Transform:
         lambda x: (x[0, 0], x[0, 1:]),
         lambda token, x: (np.concatenate([token[None], x])[None],),
     )
+
+
+def square(positions: int) -> tuple[int, int]:
+    """(h, w) of a table of so many positions. Raises UserError where they are of no square."""
+    side = math.isqrt(positions)
+    if side * side != positions or not side:
+        raise UserError(f"a table of {positions} positions is of no square image")
+    return side, side
 
 
 def token(width: int) -> Transform:

@@ -11,6 +11,7 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.training.checkpoint_noise import silence
 
 DESCRIPTION = "weights.json"
 
@@ -68,11 +69,13 @@ def write(folder: Path, content: Content) -> None:
         tree = content.params
         if content.batch_stats is not None:
             tree = {"params": content.params, "batch_stats": content.batch_stats}
+        silence()
         with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as writer:
             writer.save(partial / "params", args=ocp.args.StandardSave(tree))
         os.replace(partial, folder)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    except (OSError, ValueError) as error:  # TensorStore's errors, of a full disk, are ValueErrors
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(f"{folder}: cannot be written ({reason})") from error
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)

@@ -14,12 +14,11 @@ from surgvista_jax.weights.adapt import AdaptConfig, adapt_encoder
 from surgvista_jax.weights.choosing import heads_rule
 from surgvista_jax.weights.kinds import (
     DECODERS,
-    INSIDE,
     StudentConfig,
     encoder_of,
     with_encoder,
 )
-from surgvista_jax.weights.loading import Loaded, encoder_params, load
+from surgvista_jax.weights.loading import Loaded, encoder_notes, encoder_params, load
 
 
 def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
@@ -70,7 +69,8 @@ def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
             params[part] = _without_key_bias(params[part], getattr(model, part))
         config = StudentConfig(model, loaded.config.feature_width)
     kind = "student" if loaded.kind == "student" else "encoder"
-    notes = _of_content(loaded) + notes
+    if loaded.kind != "student":  # all of whose parts are taken
+        notes = encoder_notes(loaded) + notes
     return dataclasses.replace(loaded, kind=kind, config=config, params=params, notes=notes)
 
 
@@ -98,7 +98,7 @@ def load_teacher(spec: str | Path, teacher: TeacherConfig) -> Loaded:
 
     kinds = ("teacher", "encoder", "classifier")
     loaded = load(spec, kinds=kinds, expect=expect, heads=heads_rule(like=wanted))
-    params, notes = _with_whole_class_token(encoder_params(loaded)), _of_content(loaded)
+    params, notes = _with_whole_class_token(encoder_params(loaded)), encoder_notes(loaded)
     if params.pop("norm", None) is not None:
         notes += ("its final norm is left out",)
     return dataclasses.replace(
@@ -186,14 +186,3 @@ def _without_key_bias(params: dict, wanted: TransformerConfig) -> dict:
     blocks = params["transformer"]["blocks"]
     attention = {name: leaf for name, leaf in blocks["attention"].items() if name != "k_bias"}
     return {**params, "transformer": {"blocks": {**blocks, "attention": attention}}}
-
-
-def _of_content(loaded: Loaded) -> tuple[str, ...]:
-    """What the use of its encoder alone, and for our pixels, changes, in words."""
-    notes = ()
-    if loaded.kind == "classifier":
-        rest = sorted(loaded.params.keys() - {INSIDE[loaded.kind]})
-        notes += (f"of its classifier only the backbone is taken, not {', '.join(rest)}",)
-    if loaded.table is not None and loaded.table.pixels:
-        notes += ("its patches now take pixels that are normalised as ImageNet's",)
-    return notes

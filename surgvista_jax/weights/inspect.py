@@ -17,7 +17,7 @@ from surgvista_jax.weights.matching import Match, match
 from surgvista_jax.weights.provenance import as_json, of_run
 from surgvista_jax.weights.runs import read_run
 from surgvista_jax.weights.saving import flat
-from surgvista_jax.weights.tables import Heads, Table
+from surgvista_jax.weights.tables import Heads, Table, in_words
 
 _NEAREST = 3  # tables that are told about where none fits
 
@@ -69,6 +69,7 @@ def file_facts(path: Path, name: str | None, heads: dict[str, int]) -> dict[str,
             "bytes": path.stat().st_size,
             "sha256": source.digest,
             "nested": list(source.nested),
+            "passed": list(source.passed),
             "other": list(source.other),
             "metadata": dict(source.metadata),
             **_amounts({k: (s.shape, s.dtype) for k, s in source.arrays.items()}),
@@ -114,7 +115,8 @@ def text(found: dict[str, Any]) -> str:
     else:
         lines.append(f"sha256 {found['sha256']}")
         if found["nested"]:
-            lines.append(f"found under {'/'.join(found['nested'])}")
+            passed = f", not {', '.join(found['passed'])}" if found["passed"] else ""
+            lines.append(f"found under {'/'.join(found['nested'])}{passed}")
         if found["other"]:
             lines.append(f"beside the arrays: {', '.join(found['other'])}")
         if "table" in found["metadata"]:
@@ -129,17 +131,19 @@ def text(found: dict[str, Any]) -> str:
 
 def _tables(found: dict[str, Any]) -> list[str]:
     lines = ["", "fits:" if found["fits"] else "no table fits; the nearest:"]
+    pixels = len({fact["pixels"] for fact in found["fits"]}) > 1
     for fact in found["fits"] or found["nearest"]:
         lines.append(f"  {fact['name']:<22}{fact['title']}; kind {fact['kind']}; {fact['licence']}")
         counts = [f"{fact[key]} {title}" for key, title in _COUNTS.items() if fact[key]]
         stripped = f", prefix {fact['prefix']!r} stripped" if fact["prefix"] else ""
         lines.append(f"  {'':<22}{', '.join(counts)}{stripped}")
         if fact["model"]:
-            lines.append(f"  {'':<22}{fact['model']}")
+            wants = f"; {fact['pixels']}" if pixels and fact["pixels"] else ""
+            lines.append(f"  {'':<22}{fact['model']}{wants}")
         if fact["fault"]:
             lines.append(f"  {'':<22}{fact['fault']}")
     if len(found["fits"]) > 1:
-        lines.append("Where they differ in what the model computes, say which: NAME:FILE.")
+        lines.append("Where they differ in model or pixels, say which: NAME:FILE.")
     return lines
 
 
@@ -181,6 +185,7 @@ def _fact(found: Match, heads: _Heads) -> dict[str, Any]:
         "source": table.source,
         "variant_of": table.variant_of,
         "model": model,
+        "pixels": "" if table.kind == "cnn" else in_words(table.pixels),
         "prefix": found.prefix,
         "matched": len(found.names),
         "missing": len(found.missing),

@@ -136,6 +136,7 @@ def load_backbone(
     if expected is not None:
         kinds = [kind for kind in KINDS if (kind == "cnn") == (expected.architecture != VIT)]
     loaded = load(spec, kinds=kinds, expect=rule, heads=heads)
+    loaded = dataclasses.replace(loaded, notes=encoder_notes(loaded))
     if loaded.kind == "cnn":
         return (
             loaded.config,
@@ -153,6 +154,18 @@ def encoder_params(loaded: Loaded) -> dict:
         return params
     embedding = renormalise_patches(params["patch_embedding"], loaded.table.pixels)
     return {**params, "patch_embedding": embedding}
+
+
+def encoder_notes(loaded: Loaded) -> tuple[str, ...]:
+    """What `encoder_params` leaves out and changes, in words."""
+    rest = loaded.params.keys() - {INSIDE[loaded.kind]} if loaded.kind in INSIDE else ()
+    notes = ()
+    if rest:
+        part = INSIDE[loaded.kind]
+        notes += (f"of its {loaded.kind} only the {part} is taken, not {', '.join(sorted(rest))}",)
+    if loaded.table is not None and loaded.table.pixels:
+        notes += ("its patches now take pixels that are normalised as ImageNet's",)
+    return notes
 
 
 def digest_of(tree: Mapping) -> str:

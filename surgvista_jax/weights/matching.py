@@ -1,4 +1,4 @@
-"""Does a file hold what a table asks for?  Decided on names and shapes, before a number is read."""
+"""Does a file hold what a table asks for?  Decided on names and shapes, before a weight is read."""
 
 import dataclasses
 import re
@@ -10,6 +10,7 @@ from typing import Any
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights.entries import Entry, Shape, fits
 from surgvista_jax.weights.files import SourceFile
+from surgvista_jax.weights.fixed_positions import positions_fault
 from surgvista_jax.weights.kinds import (
     CONFIGS,
     StudentConfig,
@@ -17,10 +18,11 @@ from surgvista_jax.weights.kinds import (
     described,
     encoder_of,
 )
-from surgvista_jax.weights.tables import Heads, HeadsUnknown, Shapes, Table
+from surgvista_jax.weights.tables import Heads, HeadsUnknown, Incomplete, Shapes, Table
 
 Expect = Callable[[str, Any], Any]
 _SHOWN = 12  # lines of one group in the table that is printed
+_FIXED = "fixed sine tables, compared with those that are computed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Match:
         left_out: name -> why it may be ignored.
         prefix: what was stripped from the names in the file.
         nested: the keys under which they were found.
+        passed: the keys that hold arrays besides, which are left alone.
         fault: why the configuration cannot be told, or is not the expected one; else "".
         nearest: no table fits the file, and this is the one that comes nearest.
     """
@@ -54,6 +57,7 @@ class Match:
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
     prefix: str = ""
     nested: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
     fault: str = ""
     nearest: bool = False
 
@@ -67,6 +71,8 @@ class Match:
         chosen = f"{self.path}: {self.table.title} ({self.table.name})"
         if self.nested:
             chosen += f", under {'/'.join(self.nested)}"
+        if self.passed:
+            chosen += f" (not {', '.join(self.passed)})"
         if self.prefix:
             chosen += f", prefix {self.prefix!r} stripped"
         groups = ("names", "missing", "unexpected", "misshaped", "left_out")
@@ -134,13 +140,14 @@ def _match_stripped(
 ) -> Match:
     in_file = {_canonical(table, name.removeprefix(prefix)): name for name in source.arrays}
     shapes = {name: source.arrays[original].shape for name, original in in_file.items()}
-    base = Match(table, source.path, None, prefix=prefix, nested=source.nested)
-    patterns = [(re.compile(pattern), reason) for pattern, reason in table.left_out]
+    base = Match(
+        table, source.path, None, prefix=prefix, nested=source.nested, passed=source.passed
+    )
     if len(in_file) < len(source.arrays):
         return dataclasses.replace(base, fault="several of its names become the same one")
     config, fault = _inferred(table, shapes, heads)
     if expect is not None and (expected := expect(table.kind, config)) is not None:
-        fault = fault if config is None else difference(config, expected)
+        fault = fault if config is None else difference(config, expected) or fault
         config = expected if isinstance(expected, CONFIGS[table.kind]) else None
     if config is None:
         return dataclasses.replace(base, fault=fault)
@@ -152,22 +159,39 @@ def _match_stripped(
         for name, shape in wanted.items()
         if name in shapes and not fits(shapes[name], shape)
     }
-    left_out = {}
-    for name in shapes.keys() - wanted.keys():
-        reason = next((reason for pattern, reason in patterns if pattern.fullmatch(name)), None)
-        if reason is not None:
-            left_out[name] = reason
-    return dataclasses.replace(
+    left_out = _left_out(table, shapes.keys() - wanted.keys())
+    names = {k: in_file[k] for k in wanted if k in shapes and k not in misshaped}
+    bare = [name for name in names.values() if not name.startswith(prefix)]
+    if bare and not fault:
+        fault = f"{prefix!r} stands before only some of its names, not before {bare[0]!r}"
+    found = dataclasses.replace(
         base,
         config=config,
         entries=entries,
-        names={k: in_file[k] for k in wanted if k in shapes and k not in misshaped},
+        names=names,
         missing={name: shape for name, shape in wanted.items() if name not in shapes},
         unexpected={k: v for k, v in shapes.items() if k not in wanted and k not in left_out},
         misshaped=misshaped,
-        left_out=dict(sorted(left_out.items())),
+        left_out=left_out,
         fault=fault,
     )
+    fixed = [in_file[name] for name, reason in left_out.items() if reason == _FIXED]
+    if found.complete and fixed:
+        form = encoder_of(config).positions
+        faults = (positions_fault(name, source.arrays[name], form) for name in fixed)
+        found = dataclasses.replace(found, fault=next(filter(None, faults), ""))
+    return found
+
+
+def _left_out(table: Table, names: Iterable[str]) -> dict[str, str]:
+    """Of these names, those that may be ignored, and why."""
+    patterns = table.left_out + (((table.fixed, _FIXED),) if table.fixed else ())
+    return {
+        name: reason
+        for name in sorted(names)
+        for pattern, reason in patterns[::-1]  # the first that fits comes last, and stays
+        if re.fullmatch(pattern, name)
+    }
 
 
 def _inferred(table: Table, shapes: Shapes, heads: Heads) -> tuple[Any, str]:
@@ -177,6 +201,8 @@ def _inferred(table: Table, shapes: Shapes, heads: Heads) -> tuple[Any, str]:
     except HeadsUnknown as error:  # everything but them can be compared
         config, fault = _inferred(table, shapes, lambda width, depth, part: 1)
         return config, fault or str(error)
+    except Incomplete as error:
+        return error.config, str(error)
     except UserError as error:
         return None, str(error)
     except ValueError as error:  # sizes that no model of ours can have

@@ -19,7 +19,7 @@ INHERITED = "that of its own sources, below"
 # Keys under which files, folders and checkpoints hold their sources and what else is known of them.
 SOURCES = "sources"
 ABOUT = "about"
-FACTS = ("clip", "classes", "task", "label_kind")
+FACTS = ("clip", "classes", "task", "label_kind", "fps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,10 @@ def from_json(values: Any) -> tuple[Source, ...]:
     return tuple(
         Source(**entry)
         for entry in entries
-        if isinstance(entry, dict) and "what" in entry and entry.keys() <= fields
+        if isinstance(entry, dict)
+        and "what" in entry
+        and entry.keys() <= fields
+        and all(isinstance(value, str) for value in entry.values())
     )
 
 
@@ -126,7 +129,7 @@ def facts(metadata: Mapping[str, str]) -> dict:
         about = json.loads(metadata.get(ABOUT, "{}"))
     except ValueError:
         return {}
-    return {key: about[key] for key in FACTS if key in about}
+    return {key: about[key] for key in FACTS if key in about} if isinstance(about, dict) else {}
 
 
 def within(role: str, sources: Iterable[Source]) -> tuple[Source, ...]:

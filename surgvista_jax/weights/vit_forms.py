@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from surgvista_jax.errors import UserError
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 from surgvista_jax.models.video_vit import LEARNED, EncoderConfig
 from surgvista_jax.weights.entries import (
@@ -10,12 +11,13 @@ from surgvista_jax.weights.entries import (
     patch_embedding,
     positions,
     same,
+    square,
     token,
     zeros,
 )
 from surgvista_jax.weights.inference import infer_transformer, size_of
 from surgvista_jax.weights.kinds import ClassifierConfig, StudentConfig
-from surgvista_jax.weights.tables import Heads, Shapes
+from surgvista_jax.weights.tables import Heads, HeadsUnknown, Incomplete, Shapes
 from surgvista_jax.weights.vit_entries import (
     BlockNames,
     linear_entries,
@@ -53,14 +55,19 @@ class EncoderForm:
     class_slot: bool = False
 
     def infer(self, shapes: Shapes, heads: Heads) -> EncoderConfig:
-        """The encoder that a file's names and shapes speak of. Raises UserError without blocks."""
+        """The encoder that a file's names and shapes speak of.
+
+        Raises:
+            UserError: there are no blocks.
+            Incomplete: the table of positions is of no square image.
+        """
         transformer = infer_transformer(shapes, heads, self.blocks, self.names)
         tubelet, patch = self.tubelet, self.patch
         shape = shapes.get(f"{self.patches}.weight", ())
         if len(shape) == 2 + self.conv:
             patch = shape[-1]
             tubelet = shape[2] if self.conv == 3 else 1
-        return EncoderConfig(
+        config = EncoderConfig(
             transformer,
             tubelet=tubelet,
             patch=patch,
@@ -69,6 +76,13 @@ class EncoderForm:
             class_position=self.class_slot,
             norm=self.norm is not None,
         )
+        table = shapes.get(self.position_table, ())
+        if len(table) == 3:
+            try:
+                square(table[1] - self.class_slot)
+            except UserError as error:
+                raise Incomplete(f"{self.position_table}: {error}", config) from None
+        return config
 
     def entries(self, config: EncoderConfig, path: str = "") -> list[Entry]:
         """The correspondence of every parameter; `path` stands before ours ("encoder/")."""
@@ -104,6 +118,18 @@ class DecoderForm:
     head: str
     bias: bool = True
 
+    def leaves_traces(self, shapes: Shapes) -> bool:
+        """Whether any of its names is there."""
+        modules = (
+            self.projection,
+            self.blocks.partition("{}")[0].rstrip("."),
+            self.norm,
+            self.head,
+        )
+        return self.mask_token in shapes or any(
+            name.startswith(tuple(f"{module}." for module in modules)) for name in shapes
+        )
+
     def entries(self, path: str, config, encoder_width: int, outputs: int, names: BlockNames):
         """The correspondence of every parameter of the decoder at `path`."""
         width = config.width
@@ -128,23 +154,43 @@ class StudentForm:
     feature_decoder: DecoderForm | None = None
 
     def infer(self, shapes: Shapes, heads: Heads) -> StudentConfig:
-        """The model that a file's names and shapes speak of. Raises UserError without blocks."""
-        names = self.encoder.names
+        """The model that a file's names and shapes speak of.
+
+        Raises:
+            UserError: there are no blocks, or nothing of any decoder.
+            Incomplete: there is something of a decoder, but one of them is not whole.
+        """
         encoder = self.encoder.infer(shapes, heads)
-        pixel = infer_transformer(shapes, heads, self.pixel_decoder.blocks, names, "pixel_decoder")
-        feature, width = pixel, 0
-        if form := self.feature_decoder:
-            feature = infer_transformer(shapes, heads, form.blocks, names, "feature_decoder")
-            width = size_of(shapes, (f"{form.head}.bias", 0), (f"{form.head}.weight", 0))
+        forms = {"pixel_decoder": self.pixel_decoder, "feature_decoder": self.feature_decoder}
+        forms = {part: form for part, form in forms.items() if form is not None}
+        stacks, width, absent = {}, 0, ""
+        for part, form in forms.items():
+            try:
+                names, head = self.encoder.names, form.head
+                stack = infer_transformer(shapes, heads, form.blocks, names, part)
+                if part == "feature_decoder":
+                    width = size_of(shapes, (f"{head}.bias", 0), (f"{head}.weight", 0))
+                stacks[part] = stack
+            except HeadsUnknown:
+                raise
+            except UserError as error:
+                if not any(form.leaves_traces(shapes) for form in forms.values()):
+                    raise
+                absent = f"its {part} cannot be told ({error})"
+        # One that is not there is taken to be like the other, so that its names can be told.
+        pixel = stacks.get("pixel_decoder") or stacks.get("feature_decoder", encoder.transformer)
         model = MaskedAutoencoderConfig(
             encoder.transformer,
             pixel,
-            feature,
+            stacks.get("feature_decoder", pixel),
             tubelet=encoder.tubelet,
             patch=encoder.patch,
             positions=encoder.positions,
         )
-        return StudentConfig(model, width)
+        config = StudentConfig(model, width)
+        if absent:
+            raise Incomplete(absent, config)
+        return config
 
     def entries(self, config: StudentConfig) -> list[Entry]:
         """The correspondence of every parameter."""
@@ -170,9 +216,20 @@ class ClassifierForm:
     head: str = "head"
 
     def infer(self, shapes: Shapes, heads: Heads) -> ClassifierConfig:
-        """The model that a file's names and shapes speak of. Raises UserError without a head."""
-        classes = size_of(shapes, (f"{self.head}.bias", 0), (f"{self.head}.weight", 0))
-        return ClassifierConfig(self.encoder.infer(shapes, heads), classes)
+        """The model that a file's names and shapes speak of.
+
+        Raises:
+            UserError: there are no blocks, or nothing of what stands behind them.
+            Incomplete: there is the norm, but no head; its classes are then 0.
+        """
+        encoder = self.encoder.infer(shapes, heads)
+        try:
+            classes = size_of(shapes, (f"{self.head}.bias", 0), (f"{self.head}.weight", 0))
+        except UserError as error:
+            if not any(name.startswith(f"{self.norm}.") for name in shapes):
+                raise
+            raise Incomplete(str(error), ClassifierConfig(encoder, 0)) from None
+        return ClassifierConfig(encoder, classes)
 
     def entries(self, config: ClassifierConfig) -> list[Entry]:
         """The correspondence of every parameter."""
@@ -180,5 +237,5 @@ class ClassifierForm:
         return [
             *self.encoder.entries(config.encoder, "backbone/"),
             *norm_entries("norm", self.norm, width),
-            *linear_entries("head", self.head, width, config.classes),
+            *(linear_entries("head", self.head, width, config.classes) if config.classes else ()),
         ]

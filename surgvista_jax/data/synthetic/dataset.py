@@ -21,6 +21,7 @@ CLASSES = {
     "triplet": tuple("-".join(triplet) for triplet in TRIPLETS),
     "cvs": CVS_CRITERIA,
 }
+_FRAMES = {"phase": 200, "action": 30, "triplet": 200, "cvs": 200}  # of a video
 # Of the operations, or of the clips of each action: how many are to select on and to test.
 _VALIDATION, _TEST = 0.15, 0.25
 
@@ -82,8 +83,8 @@ def _split(number: int, videos: int) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", required=True, choices=tuple(CLASSES))
     parser.add_argument("--out", required=True, type=Path, help="dataset folder to be written")
-    parser.add_argument("--videos", type=int, default=24, help="or clips of each action (24)")
-    parser.add_argument("--frames", type=int, default=300, help="frames of a video (300)")
+    parser.add_argument("--videos", type=int, default=60, help="or clips of each action (60)")
+    parser.add_argument("--frames", type=int, help="frames of a video (200; of an action's 30)")
     parser.add_argument("--seed", type=int, default=0, help="of the plans (0)")
     parser.add_argument("--fps", type=float, default=5.0, help="frames a second (5)")
     parser.add_argument("--size", type=int, default=96, help="pixels a side (96)")
@@ -94,7 +95,7 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.out,
         arguments.task,
         videos=arguments.videos,
-        frames=arguments.frames,
+        frames=_FRAMES[arguments.task] if arguments.frames is None else arguments.frames,
         seed=arguments.seed,
         fps=arguments.fps,
         size=arguments.size,

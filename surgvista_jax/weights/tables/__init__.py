@@ -26,6 +26,19 @@ class HeadsUnknown(UserError):
     """The sizes are not among those that papers name, so the heads must be said."""
 
 
+class Incomplete(UserError):
+    """Part of the model is not in the file, and the rest tells what it is.
+
+    Args:
+        text: what is not there.
+        config: the model as far as it can be told.
+    """
+
+    def __init__(self, text: str, config: Any):
+        super().__init__(text)
+        self.config = config
+
+
 @dataclasses.dataclass(frozen=True)
 class Table:
     """One form of weight files: its names, and what they make up in ours.
@@ -44,6 +57,8 @@ class Table:
         entries: configuration -> the correspondence of every parameter.
         prefixes: what may stand before all names, and is then stripped.
         left_out: (regular expression, reason): names that may be ignored, matched in full.
+        fixed: regular expression: tables of fixed positions, which some programs save with the
+            parameters; they are left out once they are found to be what the model computes.
         spellings: (regular expression, replacement): other releases' names -> those of `entries`.
         pixels: mean and deviation by which its images were normalised, where not by ImageNet's;
             `loading.load_backbone` then lets the patch embedding make up the difference.
@@ -59,6 +74,7 @@ class Table:
     entries: Callable[[Any], list[Entry]]
     prefixes: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    fixed: str = ""
     spellings: tuple[tuple[str, str], ...] = ()
     variant_of: str = ""
     pixels: Pixels | None = None
@@ -66,6 +82,14 @@ class Table:
     def __post_init__(self):
         if self.kind not in KINDS:
             raise ValueError(f"kind {self.kind!r} of {self.name} is not one of {', '.join(KINDS)}")
+
+
+def in_words(pixels: Pixels | None) -> str:
+    """By what a table's images were normalised."""
+    if pixels is None:
+        return "pixels normalised as ImageNet's"
+    mean, deviation = (", ".join(f"{x:g}" for x in values) for values in pixels)
+    return f"pixels minus ({mean}), divided by ({deviation})"
 
 
 @functools.cache

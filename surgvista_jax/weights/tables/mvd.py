@@ -19,7 +19,8 @@ TABLES = (
         surgvista.ENCODER.infer,
         surgvista.ENCODER.entries,
         ("module.", "encoder.", "backbone."),
-        (surgvista.POSITIONS, DECODERS),
+        (DECODERS,),
+        surgvista.POSITIONS,
     ),
     Table(
         "mvd_finetuned",
@@ -30,7 +31,7 @@ TABLES = (
         surgvista.FINETUNED.infer,
         surgvista.FINETUNED.entries,
         surgvista.PREFIXES,
-        (surgvista.POSITIONS,),
+        fixed=surgvista.POSITIONS,
         variant_of="surgvista_finetuned",
     ),
 )

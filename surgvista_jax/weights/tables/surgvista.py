@@ -8,8 +8,8 @@ from surgvista_jax.weights.vit_forms import ClassifierForm, DecoderForm, Encoder
 
 LICENCE = "CC BY-NC-ND 4.0 (the authors' checkpoints)"
 SOURCE = "https://github.com/isyangshu/SurgVISTA"
-# MVD's and SurgVISTA's tables of positions may be saved with the parameters.
-POSITIONS = (r"pos_embed(_img|_vid)?", "fixed sine tables, which are computed")
+# Of the encoder and of both decoders: MVD and SurgVISTA make parameters of them.
+POSITIONS = r"pos_embed(_img|_vid)?"
 PREFIXES = ("module.", "backbone.", "encoder.")
 
 ENCODER = EncoderForm("blocks.{}.", VIDEOMAE, positions="separable")
@@ -43,7 +43,7 @@ TABLES = (
         STUDENT.infer,
         STUDENT.entries,
         ("module.",),
-        (POSITIONS,),
+        fixed=POSITIONS,
     ),
     Table(
         "surgvista_finetuned",
@@ -54,7 +54,7 @@ TABLES = (
         FINETUNED.infer,
         FINETUNED.entries,
         PREFIXES,
-        (POSITIONS,),
+        fixed=POSITIONS,
     ),
     Table(
         "frames_finetuned",
@@ -65,6 +65,6 @@ TABLES = (
         FRAMES.infer,
         FRAMES.entries,
         PREFIXES,
-        (POSITIONS,),
+        fixed=POSITIONS,
     ),
 )

@@ -6,7 +6,7 @@ from surgvista_jax.weights.tables import Table, videomae
 from surgvista_jax.weights.vit_entries import VIDEOMAE
 from surgvista_jax.weights.vit_forms import EncoderForm
 
-LICENCE = "Apache-2.0"
+LICENCE = "MIT"
 SOURCE = "https://github.com/OpenGVLab/unmasked_teacher"
 DECODER = (r"clip_decoder\..*", "predicts CLIP's features, which no model of ours has")
 
@@ -24,7 +24,8 @@ TABLES = (
         ENCODER.infer,
         ENCODER.entries,
         ("module.",),
-        (videomae.POSITIONS, (r"clip_pos_embed", "a fixed sine table"), DECODER),
+        (DECODER,),
+        rf"{videomae.POSITIONS}|clip_pos_embed",
     ),
     dataclasses.replace(
         videomae.FINETUNED_TABLE,

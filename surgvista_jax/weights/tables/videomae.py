@@ -10,7 +10,8 @@ LICENCE = "CC BY-NC 4.0"
 SOURCE = "https://github.com/MCG-NJU/VideoMAE"
 HUB = "https://huggingface.co/MCG-NJU/videomae-base"
 INTERNVIDEO = "https://github.com/OpenGVLab/InternVideo"
-POSITIONS = (r"(.*\.)?pos(ition)?_embed(dings)?", "fixed sine tables, which are computed")
+# Of the encoder and of the decoder, in every spelling.
+POSITIONS = r"(.*\.)?pos(ition)?_embed(dings)?"
 
 FINETUNED = ClassifierForm(EncoderForm("blocks.{}.", VIDEOMAE, norm=None))
 
@@ -80,7 +81,7 @@ VIDEOMAE_TABLE = Table(
     PRETRAINING.infer,
     PRETRAINING.entries,
     ("module.",),
-    (POSITIONS,),
+    fixed=POSITIONS,
 )
 FINETUNED_TABLE = Table(
     "videomae_finetuned",
@@ -91,7 +92,7 @@ FINETUNED_TABLE = Table(
     FINETUNED.infer,
     FINETUNED.entries,
     ("module.", "backbone.", "encoder.", "model."),
-    (POSITIONS,),
+    fixed=POSITIONS,
 )
 
 TABLES = (
@@ -122,8 +123,8 @@ TABLES = (
         HUB_PRETRAINING.infer,
         HUB_PRETRAINING.entries,
         (),
-        (POSITIONS,),
-        HUB_SPELLINGS,
+        fixed=POSITIONS,
+        spellings=HUB_SPELLINGS,
     ),
     Table(
         "videomae_hf_encoder",
@@ -134,8 +135,8 @@ TABLES = (
         HUB_ENCODER.infer,
         HUB_ENCODER.entries,
         ("videomae.",),
-        (POSITIONS,),
-        HUB_SPELLINGS,
+        fixed=POSITIONS,
+        spellings=HUB_SPELLINGS,
     ),
     Table(
         "videomae_hf_finetuned",
@@ -146,7 +147,7 @@ TABLES = (
         HUB_FINETUNED.infer,
         HUB_FINETUNED.entries,
         (),
-        (POSITIONS,),
-        HUB_SPELLINGS,
+        fixed=POSITIONS,
+        spellings=HUB_SPELLINGS,
     ),
 )

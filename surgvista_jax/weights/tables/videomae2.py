@@ -22,7 +22,8 @@ TABLES = (
         ENCODER.infer,
         ENCODER.entries,
         ("model.", "module.", "backbone."),
-        (videomae.POSITIONS, HEAD),
+        (HEAD,),
+        videomae.POSITIONS,
     ),
     dataclasses.replace(
         videomae.VIDEOMAE_TABLE,

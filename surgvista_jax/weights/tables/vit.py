@@ -21,7 +21,7 @@ HEAD = (r"(head|head_dist|pre_logits)\..*", "a classification head")
 
 VIT = Table(
     "vit",
-    "an image ViT in timm's names (supervised, MAE, DINO, EndoViT)",
+    "an image ViT in timm's names",
     "encoder",
     "that of the file: timm's supervised models are Apache-2.0",
     "Dosovitskiy et al., ICLR 2021; https://github.com/huggingface/pytorch-image-models",
@@ -71,8 +71,8 @@ VIT_HUB = Table(
     "vit_hf",
     "transformers' ViTModel, ViTMAEModel or a model around one",
     "encoder",
-    "that of the file: Google's are Apache-2.0",
-    "https://huggingface.co/google/vit-base-patch16-224",
+    "that of the file",
+    "https://huggingface.co/docs/transformers/model_doc/vit",
     HUB_FORM.infer,
     HUB_FORM.entries,
     ("vit.",),
@@ -81,7 +81,7 @@ VIT_HUB = Table(
         (r"(pooler|classifier)\..*", "a classification head"),
         (r"embeddings\.mask_token", "used only while pretraining"),
     ),
-    HUB_SPELLINGS,
+    spellings=HUB_SPELLINGS,
 )
 
 
@@ -96,6 +96,8 @@ def _named(
     changes = {"name": name, "title": title, "licence": licence, "source": source}
     return dataclasses.replace(table, **changes, variant_of=table.name, pixels=pixels)
 
+
+HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # pixels in [-1, 1]
 
 TABLES = (
     VIT,
@@ -120,17 +122,25 @@ TABLES = (
     ),
     _named(
         "augreg",
-        "a supervised ViT of timm's augreg series, whose pixels are in [-1, 1]",
+        "a supervised ViT of Google's, such as timm's augreg series",
         "Apache-2.0",
         "Steiner et al., TMLR 2022; https://github.com/huggingface/pytorch-image-models",
-        pixels=((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        pixels=HALF,
     ),
     VIT_HUB,
     _named(
         "mae_hf",
         "transformers' ViTMAEModel or ViTMAEForPreTraining",
-        "CC BY-NC 4.0",
+        "CC BY-NC 4.0 by its authors' repository, Apache-2.0 by the hub",
         "https://huggingface.co/facebook/vit-mae-base",
         VIT_HUB,
+    ),
+    _named(
+        "augreg_hf",
+        "a supervised ViT of Google's in transformers' names",
+        "Apache-2.0",
+        "https://huggingface.co/google/vit-base-patch16-224",
+        VIT_HUB,
+        HALF,
     ),
 )

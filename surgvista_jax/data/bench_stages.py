@@ -1,4 +1,4 @@
-"""How many clips a second does each stage of the loader give alone, and the floor of them all?
+"""What `data bench` measures: how many clips a second gives each stage alone, and the floor?
 
 Everything here runs on one core. The floor is OpenCV's decoding, cropping and resizing of the same
 frames from memory, with nothing around it.

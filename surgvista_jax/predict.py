@@ -1,0 +1,240 @@
+"""The command `surgvista predict`: what does a finetuned model say of each moment of videos?"""
+
+import argparse
+import csv
+import functools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from surgvista_jax.data.conversion import convert
+from surgvista_jax.data.extract import ExtractConfig
+from surgvista_jax.data.loader import LoaderConfig
+from surgvista_jax.data.manifest import Dataset, read_dataset
+from surgvista_jax.data.official import Reading, Recording
+from surgvista_jax.data.sources import find_given, name_videos
+from surgvista_jax.errors import UserError
+from surgvista_jax.inference import Outputs, make_apply, over_dataset
+from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.predictions.npz import write_npz
+from surgvista_jax.trained_classifier import Meaning, TrainedClassifier, load_classifier
+from surgvista_jax.training.partition import RULES, MeshConfig, check_divisible, make_mesh
+from surgvista_jax.training.state import create_filled
+
+PREDICTIONS = "predictions.npz"
+# Frames a second that are this much alike (relatively) are the same rate.
+_SAME_RATE = 0.02
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "videos",
+        nargs="+",
+        type=Path,
+        metavar="VIDEO",
+        help="video files, folders of them or of frames; or one dataset folder",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="[NAME:]WEIGHTS",
+        help="a finetuning run, or a finetuned model in any form that `finetune` takes",
+    )
+    parser.add_argument("--out", required=True, type=Path, help="folder to be written")
+    parser.add_argument("--split", help="of a dataset folder: only these videos (default: all)")
+    parser.add_argument(
+        "--margins", choices=("cut", "keep"), default="keep", help="black margins (%(default)s)"
+    )
+    parser.add_argument("--batch-size", type=int, default=32, help="clips at a time (%(default)s)")
+    parser.add_argument("--workers", type=int, help="loader workers")
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
+    elsewhere = parser.add_argument_group("weights from elsewhere, which do not say it themselves")
+    elsewhere.add_argument("--classes", help="names, separated by commas (0,1,…)")
+    elsewhere.add_argument(
+        "--fps", type=float, help="rate of the frames that it was trained on (1)"
+    )
+    elsewhere.add_argument(
+        "--label-kind", choices=("single", "multi"), help="multi: several at once (single)"
+    )
+    parser.epilog = (
+        "Written are predictions.npz, which `surgvista evaluate` reads, and for each video"
+        " VIDEO.csv with the second, the label and the probability of each class."
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Predicts, reports, and returns 0 if every video was read to its end, else 1."""
+    if arguments.batch_size < 1:
+        raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
+    classifier = load_classifier(arguments.checkpoint, _told(arguments))
+    dataset, problems = _videos(arguments, classifier.meaning)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    labelled = dataset.classes == classifier.meaning.classes and all(
+        video.labels is not None for video in dataset.videos
+    )
+    loader = LoaderConfig()
+    if arguments.workers is not None:
+        loader = LoaderConfig(workers=arguments.workers)
+    outputs = predict(
+        classifier,
+        dataset,
+        labelled=labelled,
+        batch_size=arguments.batch_size,
+        loader=loader,
+        compute=ComputeConfig(dtype=arguments.dtype),
+    )
+    try:
+        write(arguments.out, classifier, dataset, outputs, labelled)
+    except OSError as error:
+        raise UserError(f"{arguments.out}: cannot be written ({error.strerror})") from error
+    moments = f"{len(outputs.frame)} {'labelled ' if labelled else ''}clips"
+    print(f"{arguments.out / PREDICTIONS}: {moments} of {len(dataset.videos)} videos")
+    return 1 if problems else 0
+
+
+def predict(
+    classifier: TrainedClassifier,
+    dataset: Dataset,
+    *,
+    labelled: bool,
+    batch_size: int,
+    loader: LoaderConfig,
+    compute: ComputeConfig,
+) -> Outputs:
+    """Probabilities of every frame of a dataset, as the end of a clip, on all devices.
+
+    Args:
+        labelled: only frames with a label, whose labels are then in the outputs.
+        batch_size: clips at a time over all devices.
+
+    Raises:
+        UserError: frames that cannot be opened; devices that cannot share out a batch.
+    """
+    mesh = make_mesh(MeshConfig())
+    check_divisible(mesh, batch_size=batch_size, key="--batch-size")
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        params = create_filled(functools.partial(classifier.init, compute), classifier.params, mesh)
+        return over_dataset(
+            make_apply(functools.partial(classifier.probabilities, compute=compute), mesh),
+            params,
+            dataset,
+            classifier.meaning.clip,
+            loader,
+            mesh=mesh,
+            batch_size=batch_size,
+            unlabelled=not labelled,
+            title="prediction",
+        )
+
+
+def write(
+    out: Path, classifier: TrainedClassifier, dataset: Dataset, outputs: Outputs, labelled: bool
+) -> None:
+    """Writes predictions.npz and a CSV file for each video.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    meaning = classifier.meaning
+    out.mkdir(parents=True, exist_ok=True)
+    names = np.array([video.video for video in dataset.videos])
+    label = None
+    if labelled:
+        label = outputs.label if outputs.label.ndim == 1 else outputs.label.astype(np.uint8)
+    write_npz(
+        out / PREDICTIONS,
+        video=names[outputs.video_index],
+        frame=outputs.frame,
+        score=outputs.values,
+        label=label,
+        meta={
+            "task": meaning.task,
+            "classes": list(meaning.classes),
+            "label_kind": meaning.label_kind,
+            "fps": dataset.fps,
+            "model": classifier.name,
+            "dataset": dataset.name,
+            "split": next(iter(dataset.splits)) if len(dataset.splits) == 1 else "",
+        },
+    )
+    for number, video in enumerate(dataset.videos):
+        own = outputs.video_index == number
+        path = out / f"{video.video}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_table(path, outputs.frame[own] / dataset.fps, outputs.values[own], meaning)
+
+
+def _write_table(path: Path, seconds: np.ndarray, scores: np.ndarray, meaning: Meaning) -> None:
+    """One line a moment; `data convert videos --labels` reads the labels once they are mended."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("second", "label", *meaning.classes))
+        for second, row in zip(seconds, scores, strict=True):
+            held = (
+                [int(row.argmax())] if meaning.label_kind == "single" else np.flatnonzero(row > 0.5)
+            )
+            label = ";".join(meaning.classes[k] for k in held)
+            writer.writerow((f"{second:g}", label, *(f"{value:.4f}" for value in row)))
+
+
+def _told(arguments: argparse.Namespace) -> dict:
+    """What the user says of the weights."""
+    if arguments.fps is not None and not arguments.fps > 0:
+        raise UserError(f"--fps {arguments.fps:g}: must be a number above 0")
+    classes = arguments.classes
+    told = {
+        "classes": classes and tuple(name.strip() for name in classes.split(",")),
+        "fps": arguments.fps,
+        "label_kind": arguments.label_kind,
+    }
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _videos(arguments: argparse.Namespace, meaning: Meaning) -> tuple[Dataset, list]:
+    """The frames to be looked at, at the rate of training, and what could not be read."""
+    first = arguments.videos[0]
+    if (first / "dataset.json").is_file() and len(arguments.videos) == 1:
+        dataset = read_dataset(first)
+        if abs(dataset.fps / meaning.fps - 1) > _SAME_RATE:
+            raise UserError(
+                f"{first}: has {dataset.fps:g} frames a second, the model was trained on"
+                f" {meaning.fps:g}"
+            )
+        return (dataset.split(arguments.split) if arguments.split else dataset), []
+    if arguments.split:
+        raise UserError("--split: is for a dataset folder")
+    return _extracted(arguments, meaning)
+
+
+def _extracted(arguments: argparse.Namespace, meaning: Meaning) -> tuple[Dataset, list]:
+    source, search = find_given(arguments.videos, skip=arguments.out)
+    if not search.videos:
+        raise UserError(f"{arguments.videos[0]}: no video and no folder of images in it")
+    out = arguments.out / "frames"
+
+    def read(named: Mapping[str, str]) -> Reading:
+        recordings = [Recording(video) for video in name_videos(search.videos, named)]
+        return Reading(recordings, {}, search.notes, search.problems)
+
+    head = Dataset(
+        folder=out,
+        name=source.name,
+        task="none",
+        classes=(),
+        label_kind="single",
+        fps=meaning.fps,
+        splits={},
+        procedure="",
+        licence="",
+        citation="",
+        source_format="videos",
+        videos=(),
+    )
+    config = ExtractConfig(meaning.fps, cut_margins=arguments.margins == "cut")
+    conversion = convert(head, read, source, config)
+    return conversion.dataset, [*conversion.notes, *conversion.problems]
