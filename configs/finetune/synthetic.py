@@ -37,7 +37,7 @@ def get_config(task: str = "phase") -> ConfigDict:
     config.head.dropout = 0.0
     config.augment = {"randaugment": {"operations": 0}, "flip": 0.0}
     config.mix = {"erase": 0.0, "mixup": 0.0, "cutmix": 0.0, "smoothing": 0.0}
-    config.budget.update({"batch_size": 32, "epochs": None, "steps": 1600})
+    config.budget.update({"batch_size": 32, "epochs": None, "steps": 1500})
     config.optim.update({"learning_rate": 1.5e-3, "reference_batch": 32, "warmup_epochs": 0.5})
     config.optim.layer_decay = 1.0
     config.compute.update({"dtype": "float32", "unroll": False})
@@ -45,5 +45,6 @@ def get_config(task: str = "phase") -> ConfigDict:
     config.loop.log_every = 25
     if task == "action":
         config.clip.sampling = "uniform"
+        config.budget.steps = 1000
         config.evaluation.every_epochs = 10.0
     return config

@@ -171,8 +171,9 @@ def _initial(model: BackboneConfig, variables: dict) -> dict:
     encoder, frames, side = model.encoder, 1, 64
     if encoder is not None:
         # Fixed tables are for any clip, a learned one for its own.
-        table = variables["params"]["positions"] if encoder.positions == LEARNED else "four"
-        frames, side = encoder.tubelet, square(len(table))[0] * encoder.patch
+        learned = encoder.positions == LEARNED
+        tokens = len(variables["params"]["positions"]) if learned else 4
+        frames, side = encoder.tubelet, square(tokens)[0] * encoder.patch
     module = make_backbone(model, ComputeConfig(), model.grid(frames, side, side))
     return dict(module.init(jax.random.key(0), np.zeros((1, frames, side, side, 3)), False))
 

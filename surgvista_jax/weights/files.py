@@ -56,7 +56,7 @@ class SourceFile:
     """
 
     path: Path
-    arrays: Mapping[str, Stored]
+    arrays: dict[str, Stored]
     digest: str
     nested: tuple[str, ...] = ()
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -66,6 +66,10 @@ class SourceFile:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         return {name: stored.shape for name, stored in self.arrays.items()}
+
+    def take(self, name: str) -> np.ndarray:
+        """Reads an array for the last time: old forms of `.pth` hold it in memory until then."""
+        return self.arrays.pop(name).read()
 
 
 @contextlib.contextmanager
@@ -100,6 +104,7 @@ def open_file(path: str | Path) -> Iterator[SourceFile]:
         if not arrays:
             holds = ", ".join(other[:8]) or "nothing"
             raise UserError(f"{path}: holds no arrays, but {holds}")
+        del found, level  # or an array that was taken would stay in memory
         yield SourceFile(path, arrays, digest(path), nested, metadata, other, passed)
 
 

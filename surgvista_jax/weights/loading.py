@@ -193,7 +193,7 @@ def _leaves(source: SourceFile, found: Match, entry: Entry) -> list[np.ndarray]:
     def read(layer: int) -> tuple[np.ndarray, ...]:
         arrays = []
         for name in entry.named(layer):
-            array = source.arrays[found.names[name]].read()
+            array = source.take(found.names[name])
             if array.dtype.kind != "f" or not np.isfinite(array).all():
                 kind = "values that are not finite" if array.dtype.kind == "f" else array.dtype
                 raise UserError(
