@@ -24,6 +24,7 @@ from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.trained_classifier import Meaning, TrainedClassifier, load_classifier
 from surgvista_jax.training.partition import RULES, MeshConfig, check_divisible, make_mesh
 from surgvista_jax.training.state import create_filled
+from surgvista_jax.weights.convert_in import add_heads, parse_heads
 
 PREDICTIONS = "predictions.npz"
 # Frames a second that are this much alike (relatively) are the same rate.
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     elsewhere.add_argument(
         "--label-kind", choices=("single", "multi"), help="multi: several at once (single)"
     )
+    add_heads(elsewhere)
     parser.epilog = (
         "Written are predictions.npz, which `surgvista evaluate` reads, and for each video"
         " VIDEO.csv with the second, the label and the probability of each class."
@@ -70,7 +72,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Predicts, reports, and returns 0 if every video was read to its end, else 1."""
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
-    classifier = load_classifier(arguments.checkpoint, _told(arguments))
+    heads = parse_heads(arguments.heads)
+    classifier = load_classifier(arguments.checkpoint, _told(arguments), heads)
     dataset, problems = _videos(arguments, classifier.meaning)
     for problem in problems:
         print(problem, file=sys.stderr)

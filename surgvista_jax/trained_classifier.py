@@ -23,7 +23,7 @@ from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.models.patches import normalise
 from surgvista_jax.starting_point import sees_single_frames
 from surgvista_jax.training.checkpoint_files import restore_params
-from surgvista_jax.weights.choosing import split_spec
+from surgvista_jax.weights.choosing import GivenHeads, split_spec
 from surgvista_jax.weights.loading import encoder_of, encoder_params, load
 from surgvista_jax.weights.provenance import facts
 from surgvista_jax.weights.runs import Run, find_run
@@ -105,13 +105,16 @@ class TrainedClassifier:
         return jax.nn.softmax(logits) if single else jax.nn.sigmoid(logits)
 
 
-def load_classifier(spec: str, told: Mapping[str, Any]) -> TrainedClassifier:
+def load_classifier(
+    spec: str, told: Mapping[str, Any], heads: GivenHeads = None
+) -> TrainedClassifier:
     """Reads a finetuning run, an imported folder or a file of a finetuned model.
 
     Args:
         spec: `[NAME:]PATH`.
         told: values of `Meaning`, for weights that do not say them: files from elsewhere know no
             names of classes.
+        heads: as for `loading.load`.
 
     Raises:
         UserError: there is no finetuned model; what was told differs from what the weights say.
@@ -119,7 +122,7 @@ def load_classifier(spec: str, told: Mapping[str, Any]) -> TrainedClassifier:
     path = split_spec(spec)[1]
     if path.is_dir() and (run := find_run(path)).kind == "finetuned":
         return _of_run(run, path, told)
-    loaded = load(spec, kinds=("classifier",))
+    loaded = load(spec, kinds=("classifier",), heads=heads)
     if not loaded.config.classes:
         raise UserError(f"{path}: a finetuned model without its head; finetune it first")
     model = BackboneConfig(VIT, encoder_of(loaded.config))

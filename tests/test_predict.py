@@ -122,9 +122,12 @@ def test_weights_without_names_take_those_that_are_given(trained, tmp_path, caps
     with np.load(file) as stored:
         arrays = {name: stored[name] for name in stored.files}
     told = json.loads(str(arrays["__metadata__"]))
-    assert told.pop("about")
+    assert told.pop("about") and told.pop("heads")
     np.savez(bare, **(arrays | {"__metadata__": np.array(json.dumps(told))}))
     words = (data / "frames" / "video8", f"--checkpoint={bare}", f"--out={out}")
+    assert predict(*words) == 1
+    assert "attention heads of its encoder" in capsys.readouterr().err
+    words += ("--heads=2",)
     assert predict(*words, "--classes=a,b") == 1
     assert "has 3 classes, named are 2" in capsys.readouterr().err
     assert predict(*words, "--classes=a,b,c", "--fps=0.5", "--label-kind=multi") == 0

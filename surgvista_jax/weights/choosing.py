@@ -170,7 +170,7 @@ def heads_rule(heads: GivenHeads = None, like: Any = None) -> Heads:
             return stack.heads
         raise HeadsUnknown(
             f"no file tells the attention heads of its {part} of width {width} and depth {depth}:"
-            " say them, or the model's configuration"
+            " `surgvista weights import --heads=N` makes a folder that does"
         )
 
     return rule
