@@ -46,7 +46,7 @@ from surgvista_jax.training.processes import on_all_processes
 from surgvista_jax.training.state import create_filled
 from surgvista_jax.weights.adapt import AdaptConfig
 from surgvista_jax.weights.choosing import split_spec
-from surgvista_jax.weights.runs import find_run
+from surgvista_jax.weights.provenance import facts_at
 
 # Videos whose rows are held in memory at a time, however long the dataset is.
 _FRAMES_AT_ONCE = 20_000
@@ -81,7 +81,7 @@ def main(arguments: argparse.Namespace) -> int:
     dataset = read_dataset(arguments.dataset)
     if arguments.split:
         dataset = dataset.split(arguments.split)
-    model, variables, origin = read_backbone(arguments.init, None)
+    model, variables, origin, _ = read_backbone(arguments.init, None)
     clip = trained_clip(arguments.init)
     if clip is None:
         clip = ClipConfig(num_frames=1, stride=1) if sees_single_frames(model) else ClipConfig()
@@ -130,9 +130,9 @@ def _check(model: BackboneConfig, clip: ClipConfig, arguments: argparse.Namespac
 
 
 def trained_clip(init: str) -> ClipConfig | None:
-    """The clip that the model of a run was trained to see; None where no folder tells it."""
+    """The clip that a model was trained to see; None where neither file nor folder tells it."""
     path = split_spec(init)[1]
-    told = find_run(path).clip if path.is_dir() else None
+    told = facts_at(path).get("clip")
     return None if told is None else build(ClipConfig, told, f"{path}: clip")
 
 

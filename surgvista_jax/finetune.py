@@ -26,14 +26,13 @@ from surgvista_jax.finetuning_config import FinetuneConfig
 from surgvista_jax.outcome import check_protocol, description, report_seeds, write_outcome
 from surgvista_jax.probe import FEATURES, train_probe
 from surgvista_jax.selection import check_score
-from surgvista_jax.starting_point import RANDOM, starting_point
+from surgvista_jax.starting_point import RANDOM, StartingPoint, starting_point
 from surgvista_jax.temporal import train_temporal
 from surgvista_jax.temporal_task import TemporalConfig
 from surgvista_jax.training import processes
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
 from surgvista_jax.training.rundir import claim
-from surgvista_jax.weights.choosing import heads_rule
-from surgvista_jax.weights.provenance import as_json, of_dataset, of_spec
+from surgvista_jax.weights.provenance import as_json, of_dataset
 
 # What changes how a run is computed, watched or reported, but not its result.
 FREE_KEYS = (
@@ -152,7 +151,7 @@ def finetune(
         mesh, batch_size=config.evaluation.batch_size, key="config.evaluation.batch_size"
     )
     claim(workdir, config_dict, FREE_KEYS)
-    about = _about(task, train, start.origin)
+    about = _about(task, train, start)
     if jax.process_index() == 0:
         print(division.summary(), file=sys.stderr)
 
@@ -169,20 +168,17 @@ def finetune(
     return True
 
 
-def _about(task: Finetuning, train: Dataset, origin: str) -> dict:
+def _about(task: Finetuning, train: Dataset, start: StartingPoint) -> dict:
     """What the finetuned model is, as JSON values."""
     config = task.config
-    sources = [of_dataset(train)]
-    if origin != RANDOM:
-        sources += of_spec("init", config.init, heads=heads_rule(like=task.model), digest=origin)
     return description(
         config,
         train,
         name=f"{config.mode} finetuning of {config.init}",
         init=config.init,
-        init_digest=origin,
+        init_digest=start.origin,
         model=dataclasses.asdict(task.model),
         head=dataclasses.asdict(config.head),
         clip=dataclasses.asdict(task.clip),
-        sources=as_json(sources),
+        sources=as_json([of_dataset(train), *start.sources]),
     )

@@ -2,7 +2,9 @@
 
 import argparse
 import csv
+import dataclasses
 import functools
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +18,13 @@ from surgvista_jax.data.extract import ExtractConfig
 from surgvista_jax.data.loader import LoaderConfig
 from surgvista_jax.data.manifest import Dataset, read_dataset
 from surgvista_jax.data.official import Reading, Recording
-from surgvista_jax.data.sources import find_given, name_videos
+from surgvista_jax.data.sources import Remark, find_given, name_videos
+from surgvista_jax.data.tfds import is_tfds
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference import Outputs, make_apply, over_dataset
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.predictions.npz import write_npz
-from surgvista_jax.trained_classifier import Meaning, TrainedClassifier, load_classifier
+from surgvista_jax.trained_classifier import CLIP, Meaning, TrainedClassifier, load_classifier
 from surgvista_jax.training.partition import RULES, MeshConfig, check_divisible, make_mesh
 from surgvista_jax.training.state import create_filled
 from surgvista_jax.weights.convert_in import add_heads, parse_heads
@@ -58,13 +61,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     elsewhere.add_argument(
         "--fps", type=float, help="rate of the frames that it was trained on (1)"
     )
+    elsewhere.add_argument("--num-frames", type=int, help="of a clip (16, or 8 of image models)")
+    elsewhere.add_argument("--stride", type=int, help="frames from one to the next (4, or 8)")
+    elsewhere.add_argument("--size", type=int, help="pixels a side (224)")
     elsewhere.add_argument(
         "--label-kind", choices=("single", "multi"), help="multi: several at once (single)"
     )
     add_heads(elsewhere)
     parser.epilog = (
         "Written are predictions.npz, which `surgvista evaluate` reads, and for each video"
-        " VIDEO.csv with the second, the label and the probability of each class."
+        " VIDEO.csv with frame, second, label and the probability of each class. In a dataset"
+        " folder with labels of the same classes, the labelled frames are looked at."
     )
 
 
@@ -74,12 +81,13 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
     heads = parse_heads(arguments.heads)
     classifier = load_classifier(arguments.checkpoint, _told(arguments), heads)
-    dataset, problems = _videos(arguments, classifier.meaning)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    labelled = dataset.classes == classifier.meaning.classes and all(
-        video.labels is not None for video in dataset.videos
-    )
+    meaning = classifier.meaning
+    dataset, notes, problems = _videos(arguments, meaning)
+    print(f"{arguments.checkpoint}: {meaning}", file=sys.stderr)
+    for remark in (*notes, *problems):
+        print(remark, file=sys.stderr)
+    labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
+    labelled &= all(video.labels is not None for video in dataset.videos)
     loader = LoaderConfig()
     if arguments.workers is not None:
         loader = LoaderConfig(workers=arguments.workers)
@@ -159,7 +167,7 @@ def write(
             "task": meaning.task,
             "classes": list(meaning.classes),
             "label_kind": meaning.label_kind,
-            "fps": dataset.fps,
+            "fps": meaning.fps,
             "model": classifier.name,
             "dataset": dataset.name,
             "split": next(iter(dataset.splits)) if len(dataset.splits) == 1 else "",
@@ -167,22 +175,25 @@ def write(
     )
     for number, video in enumerate(dataset.videos):
         own = outputs.video_index == number
-        path = out / f"{video.video}.csv"
+        path = Path(os.path.abspath(out / f"{video.video}.csv"))
+        if not path.is_relative_to(os.path.abspath(out)):
+            raise UserError(f"{dataset.folder}: the id {video.video!r} would lie outside {out}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_table(path, outputs.frame[own] / dataset.fps, outputs.values[own], meaning)
+        _write_table(path, outputs.frame[own], outputs.values[own], meaning)
 
 
-def _write_table(path: Path, seconds: np.ndarray, scores: np.ndarray, meaning: Meaning) -> None:
+def _write_table(path: Path, frames: np.ndarray, scores: np.ndarray, meaning: Meaning) -> None:
     """One line a moment; `data convert videos --labels` reads the labels once they are mended."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("second", "label", *meaning.classes))
-        for second, row in zip(seconds, scores, strict=True):
+        writer.writerow(("frame", "second", "label", *meaning.classes))
+        for frame, row in zip(frames, scores, strict=True):
             held = (
                 [int(row.argmax())] if meaning.label_kind == "single" else np.flatnonzero(row > 0.5)
             )
             label = ";".join(meaning.classes[k] for k in held)
-            writer.writerow((f"{second:g}", label, *(f"{value:.4f}" for value in row)))
+            second = f"{frame / meaning.fps:.3f}"
+            writer.writerow((int(frame), second, label, *(f"{value:.4f}" for value in row)))
 
 
 def _told(arguments: argparse.Namespace) -> dict:
@@ -194,34 +205,50 @@ def _told(arguments: argparse.Namespace) -> dict:
         "classes": classes and tuple(name.strip() for name in classes.split(",")),
         "fps": arguments.fps,
         "label_kind": arguments.label_kind,
+        **{key: getattr(arguments, key) for key in CLIP},
     }
+    for key in CLIP:
+        if told[key] is not None and told[key] < 1:
+            raise UserError(f"--{key.replace('_', '-')} {told[key]}: must be 1 or more")
     return {key: value for key, value in told.items() if value is not None}
 
 
-def _videos(arguments: argparse.Namespace, meaning: Meaning) -> tuple[Dataset, list]:
-    """The frames to be looked at, at the rate of training, and what could not be read."""
+def _videos(
+    arguments: argparse.Namespace, meaning: Meaning
+) -> tuple[Dataset, list[Remark], list[Remark]]:
+    """The frames to be looked at, at the rate of training; notes; and what could not be used."""
     first = arguments.videos[0]
-    if (first / "dataset.json").is_file() and len(arguments.videos) == 1:
-        dataset = read_dataset(first)
-        if abs(dataset.fps / meaning.fps - 1) > _SAME_RATE:
-            raise UserError(
-                f"{first}: has {dataset.fps:g} frames a second, the model was trained on"
-                f" {meaning.fps:g}"
-            )
-        return (dataset.split(arguments.split) if arguments.split else dataset), []
-    if arguments.split:
+    is_dataset = (first / "dataset.json").is_file() or is_tfds(first)
+    if is_dataset and len(arguments.videos) == 1:
+        dataset, notes, problems = read_dataset(first), [], []
+        dataset = dataset.split(arguments.split) if arguments.split else dataset
+    elif arguments.split:
         raise UserError("--split: is for a dataset folder")
-    return _extracted(arguments, meaning)
+    else:
+        dataset, notes, problems = _extracted(arguments, meaning)
+    # A clip of another rate spans another time than those of training.
+    slow = [video for video in dataset.videos if abs(video.fps / meaning.fps - 1) > _SAME_RATE]
+    for video in slow:
+        text = f"{video.fps:g} frames a second, where the model was trained on {meaning.fps:g}"
+        problems.append(Remark(video.video, f"left out: has {text}"))
+    if len(slow) == len(dataset.videos):
+        raise UserError("; ".join(map(str, problems[-1:])))
+    videos = tuple(video for video in dataset.videos if video not in slow)
+    return dataclasses.replace(dataset, videos=videos), notes, problems
 
 
-def _extracted(arguments: argparse.Namespace, meaning: Meaning) -> tuple[Dataset, list]:
+def _extracted(
+    arguments: argparse.Namespace, meaning: Meaning
+) -> tuple[Dataset, list[Remark], list[Remark]]:
+    """The frames of the videos that are listed, and of no other of an earlier call."""
     source, search = find_given(arguments.videos, skip=arguments.out)
     if not search.videos:
         raise UserError(f"{arguments.videos[0]}: no video and no folder of images in it")
-    out = arguments.out / "frames"
+    out, listed = arguments.out / "frames", set()
 
     def read(named: Mapping[str, str]) -> Reading:
         recordings = [Recording(video) for video in name_videos(search.videos, named)]
+        listed.update(recording.source.video for recording in recordings)
         return Reading(recordings, {}, search.notes, search.problems)
 
     head = Dataset(
@@ -240,4 +267,8 @@ def _extracted(arguments: argparse.Namespace, meaning: Meaning) -> tuple[Dataset
     )
     config = ExtractConfig(meaning.fps, cut_margins=arguments.margins == "cut")
     conversion = convert(head, read, source, config)
-    return conversion.dataset, [*conversion.notes, *conversion.problems]
+    videos = tuple(video for video in conversion.dataset.videos if video.video in listed)
+    if not videos:
+        raise UserError("; ".join(map(str, conversion.problems)))
+    dataset = dataclasses.replace(conversion.dataset, videos=videos)
+    return dataset, list(conversion.notes), list(conversion.problems)

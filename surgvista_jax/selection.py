@@ -85,9 +85,12 @@ class Selection:
         kept = (line for line in self._lines if line["step"] in saved)
         self.best: dict | None = max(kept, key=_rank, default=None)
         if jax.process_index() == 0:
-            drop_lines_after(self._path, step)
-            for beyond in (number for number in saved if number > step):
-                shutil.rmtree(self.folder / CHECKPOINTS / str(beyond))
+            try:
+                drop_lines_after(self._path, step)
+                for beyond in (number for number in saved if number > step):
+                    shutil.rmtree(self.folder / CHECKPOINTS / str(beyond))
+            except OSError as error:
+                raise UserError(f"{workdir}: cannot be written ({error.strerror})") from error
 
     def has(self, step: int) -> bool:
         """Whether the parameters of this step were evaluated."""

@@ -14,6 +14,7 @@ from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.video_vit import LEARNED, SIZES, EncoderConfig
 from surgvista_jax.weights.adapt import AdaptConfig, adapt_encoder, changes
 from surgvista_jax.weights.loading import digest_of, load_backbone
+from surgvista_jax.weights.provenance import Source, of_loaded
 
 RANDOM = "random"
 # What a random backbone is where the configuration does not say: the published student.
@@ -30,6 +31,7 @@ class StartingPoint(NamedTuple):
         clip: what it sees.
         variables: NumPy trees {"backbone", "batch_stats"?}; None for random ones.
         origin: a digest of the variables as they were read, or "random".
+        sources: what they were made from.
         notes: what `fit_to_clips` changed of them, in words.
     """
 
@@ -37,6 +39,7 @@ class StartingPoint(NamedTuple):
     clip: ClipConfig
     variables: dict | None
     origin: str
+    sources: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -46,13 +49,13 @@ def starting_point(config: FinetuneConfig) -> StartingPoint:
     Raises:
         UserError: nothing is named, the file is not what is expected, or it does not fit the head.
     """
-    model, variables, origin = read_backbone(config.init, config.model)
+    model, variables, origin, sources = read_backbone(config.init, config.model)
     clip = config.clip
     inflated = model.encoder is not None and config.adapt.patches != "frames"
     if sees_single_frames(model) and not inflated and config.image_clip is not None:
         clip = config.image_clip
     start = fit_to_clips(
-        StartingPoint(model, clip, variables, origin),
+        StartingPoint(model, clip, variables, origin, sources),
         config.adapt,
         pool=config.head.pool,
         # A new norm stands behind the mean, as published; probes take features as they are.
@@ -68,8 +71,8 @@ def starting_point(config: FinetuneConfig) -> StartingPoint:
 
 def read_backbone(
     init: str, expected: BackboneConfig | None
-) -> tuple[BackboneConfig, dict | None, str]:
-    """Reads a weights file or a run folder: its model, its variables and where they are from.
+) -> tuple[BackboneConfig, dict | None, str, tuple[Source, ...]]:
+    """Reads a weights file or a run folder: model, variables, their digest, what they are made of.
 
     Args:
         init: `[NAME:]PATH`, or "random".
@@ -80,11 +83,12 @@ def read_backbone(
             "config.init is empty: say --config.init=WEIGHTS (a file or a run folder), or =random"
         )
     if init == RANDOM:
-        return expected or STUDENT, None, RANDOM
+        return expected or STUDENT, None, RANDOM, ()
     model, loaded, source = load_backbone(init, expected)
     variables = as_parts(loaded)
     say((source.summary(), *source.notes))
-    return model, variables, digest_of(variables)
+    origin = digest_of(variables)
+    return model, variables, origin, of_loaded("init", dataclasses.replace(source, digest=origin))
 
 
 def say(lines: tuple[str, ...]) -> None:

@@ -28,6 +28,8 @@ from surgvista_jax.weights.loading import encoder_of, encoder_params, load
 from surgvista_jax.weights.provenance import facts
 from surgvista_jax.weights.runs import Run, find_run
 
+CLIP = ("num_frames", "stride", "size")  # of a clip, what weights from elsewhere may be told
+
 
 @dataclasses.dataclass(frozen=True)
 class Meaning:
@@ -46,6 +48,14 @@ class Meaning:
     task: str
     fps: float
     clip: ClipConfig
+
+    def __str__(self) -> str:
+        clip = self.clip
+        apart = "spread over the video" if clip.sampling == "uniform" else f"{clip.stride} apart"
+        return (
+            f"{len(self.classes)} classes; clips of {clip.num_frames} frames of {clip.size} pixels,"
+            f" {apart}, at {self.fps:g} fps"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,8 +122,8 @@ def load_classifier(
 
     Args:
         spec: `[NAME:]PATH`.
-        told: values of `Meaning`, for weights that do not say them: files from elsewhere know no
-            names of classes.
+        told: values of `Meaning` and of its clip, for weights that do not say them: files from
+            elsewhere know no names of classes.
         heads: as for `loading.load`.
 
     Raises:
@@ -159,21 +169,29 @@ def _meaning(
     """What the weights know of themselves, then what the user tells, then what is usual."""
     fields = [field.name for field in dataclasses.fields(Meaning)]
     known = {key: known[key] for key in fields if key in known}
+    # As finetuning takes them: as many tokens of an image model as of a video model.
+    clip = ClipConfig(8, 8) if sees_single_frames(model) else ClipConfig()
+    if "clip" in known:
+        clip = build(ClipConfig, known.pop("clip"), f"{path}: clip")
+        known |= {key: getattr(clip, key) for key in CLIP}
+    if "classes" in known:
+        known["classes"] = tuple(known["classes"])
     for key in known.keys() & told.keys():
-        if told[key] != (tuple(known[key]) if key == "classes" else known[key]):
+        if told[key] != known[key]:
             raise UserError(f"{path}: its own {key} is {known[key]}, which cannot be replaced")
     usual = {
         "classes": tuple(map(str, range(count))),
         "label_kind": "single",
         "task": "phase",
         "fps": 1.0,
-        # As finetuning takes them: as many tokens of an image model as of a video model.
-        "clip": ClipConfig(8, 8) if sees_single_frames(model) else ClipConfig(),
+        **{key: getattr(clip, key) for key in CLIP},
     }
     values = usual | told | known
-    if isinstance(values["clip"], Mapping):
-        values["clip"] = build(ClipConfig, values["clip"], f"{path}: clip")
-    values["classes"] = tuple(values["classes"])
+    clip = dataclasses.replace(clip, **{key: values.pop(key) for key in CLIP})
     if len(values["classes"]) != count:
         raise UserError(f"{path}: has {count} classes, named are {len(values['classes'])}")
-    return Meaning(**values)
+    try:
+        model.grid(clip.num_frames, clip.size, clip.size)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    return Meaning(**values, clip=clip)

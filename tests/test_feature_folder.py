@@ -47,7 +47,7 @@ def test_rows_of_another_shape_are_not_written(features, dataset, shape):
     video = dataset.videos[0]
     with pytest.raises(ValueError, match="features"):
         features.write(video, np.zeros((shape[0] or video.num_frames, shape[1]), np.float32))
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(UserError, match="not finite"):
         features.write(video, np.full((video.num_frames, 8), np.inf, np.float32))
 
 

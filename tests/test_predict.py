@@ -98,7 +98,8 @@ def test_videos_are_looked_at_at_the_rate_of_training(trained, tmp_path, capsys)
     assert predict(tmp_path / "videos", *words) == 1
     assert "torn.mp4" in capsys.readouterr().err
     found = lines(out / "whole.csv")
-    assert [row["second"] for row in found] == ["0", "1", "2", "3"]
+    assert [row["frame"] for row in found] == ["0", "1", "2", "3"]
+    assert [row["second"] for row in found] == ["0.000", "1.000", "2.000", "3.000"]
     scores = np.array([[float(row[name]) for name in COLOURS] for row in found])
     np.testing.assert_allclose(scores.sum(1), 1, atol=2e-4)
     assert [row["label"] for row in found] == [list(COLOURS)[k] for k in scores.argmax(1)]
@@ -134,7 +135,13 @@ def test_weights_without_names_take_those_that_are_given(trained, tmp_path, caps
     about = meta(out)
     assert about["classes"] == ["a", "b", "c"] and about["fps"] == 0.5
     # A folder of frames is taken to be at that rate.
-    assert [row["second"] for row in lines(out / "video8.csv")] == [f"{2 * k}" for k in range(10)]
+    seconds = [float(row["second"]) for row in lines(out / "video8.csv")]
+    assert seconds == [2 * k for k in range(10)]
+    assert predict(*words, "--classes=a,b,c", "--stride=1", "--num-frames=3") == 1
+    assert "3x224x224 video does not divide into 2x16x16" in capsys.readouterr().err
+    words = (words[0], words[1], f"--out={tmp_path / 'other'}", words[3])
+    assert predict(*words, "--classes=a,b,c", "--stride=1", "--num-frames=4", "--size=32") == 0
+    assert "clips of 4 frames of 32 pixels, 1 apart, at 1 fps" in capsys.readouterr().err
 
 
 def test_mistakes_are_one_line(trained, tmp_path, capsys):
@@ -154,14 +161,63 @@ def test_mistakes_are_one_line(trained, tmp_path, capsys):
     ):
         assert main(["predict", *map(str, words), out, "--workers=0"]) == 1
         error = capsys.readouterr().err.strip()
-        assert said in error and len(error.splitlines()) == 1, error
+        (told,) = (line for line in error.splitlines() if line.startswith("surgvista: "))
+        assert said in told and "Traceback" not in error, error
     assert not (tmp_path / "out" / "predictions.npz").exists()
 
 
 def test_a_dataset_at_another_rate_is_refused(trained, tmp_path, capsys):
-    about = json.loads((trained[1] / "dataset.json").read_text())
     shutil.copytree(trained[1], tmp_path / "data")
-    (tmp_path / "data" / "dataset.json").write_text(json.dumps(about | {"fps": 5.0}))
-    assert read_dataset(tmp_path / "data").fps == 5.0
+    videos = tmp_path / "data" / "videos.jsonl"
+    videos.write_text(videos.read_text().replace('"fps": 1.0', '"fps": 5.0'))
+    assert read_dataset(tmp_path / "data").videos[0].fps == 5.0
     assert predict(tmp_path / "data", f"--checkpoint={trained[0]}", f"--out={tmp_path}/o") == 1
-    assert "has 5 frames a second, the model was trained on 1" in capsys.readouterr().err
+    assert "has 5 frames a second, where the model was trained on 1" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def fast(trained, tmp_path_factory):
+    """The same model, as if it had been trained on five frames a second."""
+    folder = tmp_path_factory.mktemp("fast")
+    file = folder / "model.npz"
+    main(["weights", "export", str(trained[0]), "--as", "surgvista_finetuned", "--out", str(file)])
+    with np.load(file) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    told = json.loads(str(arrays["__metadata__"]))
+    told["about"] = json.dumps(json.loads(told["about"]) | {"fps": 5.0})
+    np.savez(file, **(arrays | {"__metadata__": np.array(json.dumps(told))}))
+    return file
+
+
+def test_tables_are_read_back_as_labels_at_any_rate(fast, tmp_path):
+    video = write_video(tmp_path / "videos" / "case.mp4", num_frames=100)
+    assert predict(video, f"--checkpoint={fast}", f"--out={tmp_path / 'out'}") == 0
+    rows = lines(tmp_path / "out" / "case.csv")
+    assert len(rows) == 20 and rows[-1]["second"] == "3.800"
+    labels = VideoLabels(tmp_path / "out", classes=tuple(COLOURS))
+    (recording,) = read_videos(video.parent, tmp_path / "out", {}, labels).recordings
+    told = recording.read_labels().at(np.arange(20) / 5)
+    assert [list(COLOURS)[k] for k in told] == [row["label"] for row in rows]
+
+
+def test_a_video_slower_than_those_of_training_is_left_out(fast, tmp_path, capsys):
+    slow = write_video(tmp_path / "slow.mp4", num_frames=10, fps=2)
+    usual = write_video(tmp_path / "usual.mp4", num_frames=50)
+    out = tmp_path / "out"
+    assert predict(slow, usual, f"--checkpoint={fast}", f"--out={out}") == 1
+    said = capsys.readouterr().err
+    assert "slow: left out: has 2 frames a second, where the model was trained on 5" in said
+    assert set(predictions(out)["video"]) == {"usual"} and not (out / "slow.csv").exists()
+    # A later call is of its own videos alone.
+    other = write_video(tmp_path / "other.mp4", num_frames=25)
+    assert predict(other, f"--checkpoint={fast}", f"--out={out}") == 0
+    assert set(predictions(out)["video"]) == {"other"}
+
+
+def test_nothing_is_written_outside_the_folder(fast, tmp_path, monkeypatch):
+    write_video(tmp_path / "videos" / "a.mp4", num_frames=10)
+    write_video(tmp_path / "here" / "b.mp4", num_frames=10)
+    monkeypatch.chdir(tmp_path / "here")
+    assert predict("../videos/a.mp4", "b.mp4", f"--checkpoint={fast}", "--out=out") == 0
+    assert (tmp_path / "here" / "out" / "videos" / "a.csv").is_file()
+    assert sorted(path.name for path in (tmp_path / "videos").iterdir()) == ["a.mp4"]

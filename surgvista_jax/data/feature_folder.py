@@ -72,8 +72,8 @@ class FeatureFolder:
         """Writes the rows of one video, float [num_frames, F]; all at once or not at all.
 
         Raises:
-            ValueError: another shape, or values that are not finite.
-            UserError: the file cannot be written.
+            ValueError: another shape.
+            UserError: values that are not finite; the file cannot be written.
         """
         if features.shape != (video.num_frames, self.header.width):
             raise ValueError(
@@ -81,7 +81,10 @@ class FeatureFolder:
                 f"{self.header.width}"
             )
         if not np.isfinite(features).all():
-            raise ValueError(f"{video.video}: features that are not finite")
+            raise UserError(
+                f"{video.video}: its features are not finite; does --dtype=float32 mend it, or are"
+                " the weights broken?"
+            )
         path = self.path(video)
         partial = path.with_name(f".{path.name}.partial")
         try:

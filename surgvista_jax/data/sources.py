@@ -102,7 +102,7 @@ def find_given(paths: Sequence[Path], skip: Path) -> tuple[Path, Search]:
         if path.is_file() and path.suffix.lower() not in VIDEO_SUFFIXES:
             known = " ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))
             raise UserError(f"{path}: is no video; known are: {known}")
-    whole = [path.absolute() for path in paths]
+    whole = [Path(os.path.abspath(path)) for path in paths]  # keys must not climb by `..`
     above = [path if path.is_dir() and len(paths) == 1 else path.parent for path in whole]
     common = Path(os.path.commonpath(above))
     search = Search()

@@ -23,6 +23,8 @@ def positions_fault(name: str, stored: Stored, form: str) -> str:
         return f"{name} is {list(stored.shape)}, and a table of positions is [1, N, D]"
     table = stored.read().reshape(stored.shape[-2:])
     says = f"{name} is not the fixed sine table ({form}) that the model computes"
+    if not np.isfinite(table).all():  # its grid cannot be read off
+        return f"{says}: it holds values that are not finite"
     try:
         grid = (1, 1, len(table)) if form == "flat" else _grid(table)
         make = flat_sine if form == "flat" else separable_sine
@@ -32,7 +34,7 @@ def positions_fault(name: str, stored: Stored, form: str) -> str:
     if wanted is None:
         return f"{says}, for any grid of {len(table)} tokens: learned positions are not read"
     difference = np.abs(table - wanted).max()
-    if not difference <= _TOLERANCE.get(stored.dtype, _SINGLE):  # nor where it is not finite
+    if not difference <= _TOLERANCE.get(stored.dtype, _SINGLE):
         return f"{says}: it differs by up to {difference:.2g}; learned positions are not read"
     return ""
 

@@ -193,9 +193,15 @@ def _leaves(source: SourceFile, found: Match, entry: Entry) -> list[np.ndarray]:
     def read(layer: int) -> tuple[np.ndarray, ...]:
         arrays = []
         for name in entry.named(layer):
-            array = source.take(found.names[name])
-            if array.dtype.kind != "f" or not np.isfinite(array).all():
-                kind = "values that are not finite" if array.dtype.kind == "f" else array.dtype
+            array, kind = source.take(found.names[name]), ""
+            if array.dtype.kind != "f":
+                kind = array.dtype
+            else:
+                with np.errstate(over="ignore"):  # what is too large is infinite afterwards
+                    array = array.astype(np.float32, copy=False)
+                if not np.isfinite(array).all():
+                    kind = "values that are not finite as float32"
+            if kind:
                 raise UserError(
                     f"{source.path}: {found.names[name]} holds {kind}; weights are finite numbers"
                 )

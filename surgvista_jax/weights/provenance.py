@@ -9,7 +9,7 @@ from typing import Any
 from surgvista_jax.data.manifest import Dataset, fingerprint
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights.choosing import GivenHeads, choose, split_spec
-from surgvista_jax.weights.files import open_file
+from surgvista_jax.weights.files import TORCH, open_file
 from surgvista_jax.weights.loading import Loaded
 from surgvista_jax.weights.runs import Run, find_run
 from surgvista_jax.weights.tables import KINDS, Table
@@ -130,6 +130,18 @@ def facts(metadata: Mapping[str, str]) -> dict:
     except ValueError:
         return {}
     return {key: about[key] for key in FACTS if key in about} if isinstance(about, dict) else {}
+
+
+def facts_at(path: Path) -> dict:
+    """The same of a file or a folder, whatever wrote it; {} where it says nothing."""
+    if path.is_dir():
+        run = find_run(path)
+        told = {"clip": run.clip, **run.about}
+        return {key: told[key] for key in FACTS if told.get(key)}
+    if path.suffix in TORCH:  # holds tensors alone
+        return {}
+    with open_file(path) as source:
+        return facts(source.metadata)
 
 
 def within(role: str, sources: Iterable[Source]) -> tuple[Source, ...]:

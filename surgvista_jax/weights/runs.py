@@ -74,6 +74,10 @@ def find_run(path: Path) -> Run:
             return Run("imported", absolute, None, {}, about)
         if (above / CONFIG).is_file():
             return _of_run(absolute, above)
+    if seeds := sorted(path.glob(f"seed*/{CONFIG}")):
+        raise UserError(
+            f"{path}: holds a run for each of several seeds; say one: {seeds[0].parent}"
+        )
     raise UserError(f"{path}: neither {DESCRIPTION} nor {CONFIG} says what model this is of")
 
 

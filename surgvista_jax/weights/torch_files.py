@@ -6,9 +6,11 @@ import mmap
 import os
 import pickle
 import re
+import struct
 import sys
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,19 @@ import numpy as np
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights.stored import Stored, damaged
 
+# What torch, pickle and zipfile raise of bytes that make no sense. RuntimeError and ValueError have
+# their own kinds, of unknown compressions and of text that cannot be decoded.
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError),
+    *(KeyError, IndexError, TypeError, AttributeError, AssertionError, OverflowError, MemoryError),
+)
+
 
 def open_torch(path: Path) -> dict:
     """The tree of a file, with `Stored` for its tensors.
 
     Raises:
-        UserError: torch is missing; the file is damaged or asks to execute code.
+        UserError: torch is missing; the file is damaged, a program or asks to execute code.
     """
     try:
         import torch
@@ -48,16 +57,22 @@ def open_torch(path: Path) -> dict:
             f"{path}: refused: the file asks to execute code ({_asked_for(error)}); only files of"
             " plain tensors are read: save the model's state_dict alone"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
+    except _DAMAGED as error:
+        if "TorchScript" in str(error):
+            raise UserError(f"{path}: a TorchScript archive: save its state_dict") from error
         raise damaged(path, error) from error
 
-    def stored(value: Any) -> Any:
+    def stored(value: Any, name: str) -> Any:
         if isinstance(value, torch.Tensor):
             dtype = str(value.dtype).removeprefix("torch.")
             half = value.dtype in (torch.bfloat16, torch.float16)
 
             def read() -> np.ndarray:
-                array = (value.float() if half else value).detach().numpy()
+                try:
+                    array = (value.float() if half else value).detach().numpy()
+                except (RuntimeError, TypeError) as error:
+                    told = f"{path}: {name or 'its tensor'} is of type {_type_of(value)}"
+                    raise UserError(f"{told}, which is not read") from error
                 if not mapped:
                     return array
                 array = array.copy()
@@ -67,10 +82,10 @@ def open_torch(path: Path) -> dict:
 
             return Stored(tuple(value.shape), dtype, read)
         if isinstance(value, Mapping):
-            return {str(key): stored(entry) for key, entry in value.items()}
+            return {str(key): stored(entry, str(key)) for key, entry in value.items()}
         return value
 
-    tree = stored(tree)
+    tree = stored(tree, "")
     return tree if isinstance(tree, dict) else {"": tree}
 
 
@@ -88,6 +103,14 @@ def _leave_on_disk(address: int, size: int) -> None:
     length = (address + size) // mmap.PAGESIZE * mmap.PAGESIZE - first
     if advise is not None and length > 0:
         advise(ctypes.c_void_p(first), ctypes.c_size_t(length), mmap.MADV_DONTNEED)
+
+
+def _type_of(tensor: Any) -> str:
+    """What a tensor is that NumPy has no form of: its numbers, and what is unusual about it."""
+    words = [str(tensor.dtype), *([] if "strided" in str(tensor.layout) else [str(tensor.layout)])]
+    words += ["meta"] if tensor.is_meta else []
+    words += ["conjugated"] if tensor.is_conj() else []
+    return " ".join(word.removeprefix("torch.") for word in words)
 
 
 def _asked_for(error: Exception) -> str:
