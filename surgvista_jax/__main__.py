@@ -120,6 +120,16 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"surgvista: {error}", file=sys.stderr)
         return 1
+    except RuntimeError as error:
+        # JAX's own type, which is not imported for commands that need no JAX.
+        if type(error).__name__ != "JaxRuntimeError" or "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        print(
+            f"surgvista: {str(error).splitlines()[0]}: take a smaller batch or clips,"
+            " budget.accumulate, compute.remat=full, or more devices",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("surgvista: interrupted", file=sys.stderr)
         return 130

@@ -31,7 +31,7 @@ from surgvista_jax.temporal import train_temporal
 from surgvista_jax.temporal_task import TemporalConfig
 from surgvista_jax.training import processes
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
-from surgvista_jax.training.rundir import claim
+from surgvista_jax.training.rundir import CONFIG, claim
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 # What changes how a run is computed, watched or reported, but not its result.
@@ -85,6 +85,10 @@ def run(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
         one_seed = functools.partial(finetune, features=workdir / FEATURES)
     else:
         one_seed = finetune
+    if config.seeds > 1 and (workdir / CONFIG).exists():
+        raise UserError(f"{workdir}: holds a run of one seed; take another --workdir")
+    if config.seeds == 1 and any(workdir.glob(f"seed*/{CONFIG}")):
+        raise UserError(f"{workdir}: holds runs of several seeds; take another --workdir")
     if config.seeds == 1:
         return one_seed(config_dict, workdir)
     return _run_seeds(one_seed, config_dict, workdir)

@@ -79,6 +79,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Predicts, reports, and returns 0 if every video was read to its end, else 1."""
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
+    if (arguments.out / PREDICTIONS).exists():  # and tables, which a user may have mended
+        raise UserError(f"{arguments.out / PREDICTIONS}: is there already; take another --out")
     heads = parse_heads(arguments.heads)
     classifier = load_classifier(arguments.checkpoint, _told(arguments), heads)
     meaning = classifier.meaning

@@ -107,7 +107,10 @@ def test_videos_are_looked_at_at_the_rate_of_training(trained, tmp_path, capsys)
     alone = tmp_path / "alone"
     assert predict(whole, f"--checkpoint={trained[0]}", f"--out={alone}") == 0
     assert lines(alone / "whole.csv") == found
-    assert predict(whole, f"--checkpoint={trained[0]}", f"--out={alone}") == 0  # and again
+    # Tables that may have been mended are not written over.
+    capsys.readouterr()
+    assert predict(whole, f"--checkpoint={trained[0]}", f"--out={alone}") == 1
+    assert "predictions.npz: is there already; take another --out" in capsys.readouterr().err
     # What a user has mended by hand is read as labels.
     (whole.parent / "deep" / "torn.mp4").unlink()
     labels = VideoLabels(alone, classes=tuple(COLOURS))
@@ -137,9 +140,10 @@ def test_weights_without_names_take_those_that_are_given(trained, tmp_path, caps
     # A folder of frames is taken to be at that rate.
     seconds = [float(row["second"]) for row in lines(out / "video8.csv")]
     assert seconds == [2 * k for k in range(10)]
+    words = (words[0], words[1], f"--out={tmp_path / 'third'}", words[3])
     assert predict(*words, "--classes=a,b,c", "--stride=1", "--num-frames=3") == 1
     assert "3x224x224 video does not divide into 2x16x16" in capsys.readouterr().err
-    words = (words[0], words[1], f"--out={tmp_path / 'other'}", words[3])
+    words = (words[0], words[1], f"--out={tmp_path / 'fourth'}", words[3])
     assert predict(*words, "--classes=a,b,c", "--stride=1", "--num-frames=4", "--size=32") == 0
     assert "clips of 4 frames of 32 pixels, 1 apart, at 1 fps" in capsys.readouterr().err
 
@@ -209,6 +213,7 @@ def test_a_video_slower_than_those_of_training_is_left_out(fast, tmp_path, capsy
     assert "slow: left out: has 2 frames a second, where the model was trained on 5" in said
     assert set(predictions(out)["video"]) == {"usual"} and not (out / "slow.csv").exists()
     # A later call is of its own videos alone.
+    (out / "predictions.npz").unlink()
     other = write_video(tmp_path / "other.mp4", num_frames=25)
     assert predict(other, f"--checkpoint={fast}", f"--out={out}") == 0
     assert set(predictions(out)["video"]) == {"other"}

@@ -151,3 +151,15 @@ def test_a_full_disk_while_saving_loses_nothing(config, tmp_path):
     assert "Traceback" not in said
     finish(start(*words, f"--workdir={run}"))
     jax.tree.map(np.testing.assert_array_equal, restore_params(run), restore_params(whole))
+
+
+def test_too_little_memory_is_one_line(monkeypatch, capsys):
+    def exhaust(arguments):
+        raise jax.errors.JaxRuntimeError(
+            "RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nmore"
+        )
+
+    monkeypatch.setattr("surgvista_jax.data.list.main", exhaust)
+    assert main(["data", "list"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Out of memory allocating 9 bytes" in line and "budget.accumulate" in line

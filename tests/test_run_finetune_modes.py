@@ -206,3 +206,19 @@ def test_frames_that_cannot_be_read_are_named_by_video_and_frame(inflated):
     assert lines
     for line in lines:
         assert re.fullmatch("video[0-4], frame [0-3]", json.loads(line)["frame"])
+
+
+def test_one_seed_and_several_do_not_share_a_folder(config, tmp_path):
+    single, several = tmp_path / "single", tmp_path / "several"
+    assert run(config, single, "mode=linear", program=finetune.run)
+    with pytest.raises(UserError, match="single: holds a run of one seed; take another --workdir"):
+        run(config, single, "mode=linear", "seeds=2", program=finetune.run)
+    (several / "seed0").mkdir(parents=True)
+    (several / "seed0" / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="several: holds runs of several seeds"):
+        run(config, several, "mode=linear", program=finetune.run)
+
+
+def test_a_dataset_folder_is_no_run_folder(config):
+    with pytest.raises(UserError, match="is a dataset folder; take another --workdir"):
+        run(config, config.parent / "data", "mode=linear")

@@ -91,6 +91,26 @@ def test_a_classifiers_card_has_its_classes_scores_and_what_its_start_was_made_f
         assert row in text, row
 
 
+@pytest.mark.parametrize(
+    ("mode", "chosen", "counted", "said"),
+    [
+        ("linear", "last", "for 20 epochs;", "those of the last epoch: nothing was chosen"),
+        ("linear", "val", r"for \d+ epochs?;", "chosen by their score on validation videos"),
+        ("full", "last", "for 2 updates;", "those of the last update: nothing was chosen"),
+    ],
+)
+def test_a_card_says_how_the_parameters_were_chosen(mode, chosen, counted, said, cards, tmp_path):
+    words = f"--config.mode={mode} --config.select_on={chosen} --config.budget.steps=2"
+    if chosen == "last":  # of a sweep nothing else could choose
+        words += " --config.probe.learning_rates=3e-2 --config.probe.weight_decays=0"
+    with contextlib.chdir(tmp_path):
+        _run(f"finetune --config={cards / 'finetune.py'} --workdir=run {words}")
+        _run("weights export run --as=surgvista_finetuned --out=x.npz")
+    found = " ".join((tmp_path / "x.npz.md").read_text().split())
+    assert re.search(counted, found) and said in found
+    assert found.count("Its parameters") == 1
+
+
 def _snippets(folder, name) -> list[str]:
     return re.findall("```python\n(.*?)```", (folder / f"{name}.md").read_text(), re.DOTALL)
 

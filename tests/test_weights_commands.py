@@ -165,7 +165,7 @@ REFUSED = {
     ),
     "other pixels": ("vit", "--as=endovit --out=o.npz", "normalises pixels otherwise"),
     "no such table": ("vit", "--as=nothing --out=o.npz", "no such table"),
-    "another suffix": ("vit", "--as=vit --out=o.h5", "ends in .safetensors"),
+    "another suffix": ("vit", "--as=vit --out=o.h5", "written as .safetensors"),
     "no report": ("vit", "--as=vit --out=o.npz --metrics=none.json", "no such file"),
     "another report": ("vit", "--as=vit --out=o.npz --metrics=vit/weights.json", "report.json"),
     "no checkpoint": ("nowhere", "--as=vit --out=o.npz", "no such folder or file"),

@@ -8,8 +8,11 @@ import pytest
 from test_weights_commands import GIVEN, refused, tiny
 
 from surgvista_jax.__main__ import main
+from surgvista_jax.errors import UserError
+from surgvista_jax.weights import tables
 from surgvista_jax.weights.convert_out import replace_all
 from surgvista_jax.weights.files import open_file
+from surgvista_jax.weights.saving import TENSORS_ALONE, save
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -65,6 +68,32 @@ def test_heads_are_asked_for_of_a_file_and_refused_of_a_folder(tmp_path, capsys)
     capsys.readouterr()
     line = refused(capsys, "export", str(folder), "--as=vit", f"--out={out}", "--heads=2")
     assert "a folder, which says its heads itself" in line
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".pkl", ".torch", ".h5", ""])
+def test_a_file_is_only_written_under_a_name_that_says_what_it_is(suffix, tmp_path, capsys):
+    tiny("vit", tmp_path / "x.npz")
+    out = tmp_path / f"o{suffix}"
+    words = [f"vit:{tmp_path / 'x.npz'}", GIVEN, "--as=vit", f"--out={out}"]
+    line = refused(capsys, "export", *words)
+    assert f"{out}: weights are written as .safetensors, .npz, .pth, .pt, .bin" in line
+    with pytest.raises(UserError, match="weights are written as"):
+        save({}, tables.find("vit"), None, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pth", ".pt", ".bin"])
+def test_an_export_without_metadata_says_so(suffix, tmp_path, capsys):
+    if suffix in TENSORS_ALONE:
+        pytest.importorskip("torch")
+    tiny("vit", tmp_path / "x.npz")
+    out = tmp_path / f"o{suffix}"
+    words = [f"vit:{tmp_path / 'x.npz'}", "--heads=2", "--as=vit", f"--out={out}"]
+    assert main(["weights", "export", *words]) == 0
+    said = f"{suffix} keeps no classes, clip, heads and sources; .safetensors does"
+    assert (said in capsys.readouterr().out.splitlines()) == (suffix in TENSORS_ALONE)
+    with open_file(out) as source:
+        assert bool(source.metadata) != (suffix in TENSORS_ALONE)
 
 
 # Exported as -> what a model of PyTorch's has besides, and what it may not lack.

@@ -82,8 +82,17 @@ def test_what_is_no_such_table_is_told():
     assert "for any grid of 29 tokens" in cut
     assert "[48], and a table of" in positions_fault("x", _stored(table[0]), "flat")
     assert "[2, 16, 48]" in positions_fault("x", _stored(table.reshape(2, 16, 48)), "flat")
-    assert "differs by up to nan" in positions_fault("x", _stored(np.full((4, 48), np.nan)), "flat")
     assert "grid of 4 tokens" in positions_fault("x", _stored(np.zeros((4, 20))), "separable")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", ["all", (0, 0), (0, 30), (3, 0), (3, 30), (-1, -1)])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_table_that_is_not_finite_is_told(form, place, value):
+    table = FORMS[form](GRID, 48).copy()
+    table[... if place == "all" else place] = value
+    fault = positions_fault("x", _stored(table), form)
+    assert fault.startswith("x is not the fixed sine") and "values that are not finite" in fault
 
 
 def test_a_table_in_half_precision_is_the_same_table(tmp_path):

@@ -72,7 +72,10 @@ class Dataset:
         """
         if name not in self.splits:
             known = ", ".join(self.splits) or "none"
-            raise UserError(f"{self.folder / 'dataset.json'}: no split {name!r}; it has: {known}")
+            raise UserError(
+                f"{self.folder / 'dataset.json'}: no split {name!r}; it has: {known} (`data convert"
+                " videos --splits` makes others)"
+            )
         by_id = {video.video: video for video in self.videos}
         ids = self.splits[name]
         return dataclasses.replace(

@@ -10,7 +10,7 @@ import ml_collections
 
 from surgvista_jax.errors import UserError
 
-_FILE = "config.json"
+CONFIG = "config.json"
 _SHOWN = 8  # differing keys that a message names
 
 
@@ -27,7 +27,9 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, free_keys: Sequence[
     Raises:
         UserError: the folder holds the run of another configuration, or cannot be written.
     """
-    path = workdir / _FILE
+    path = workdir / CONFIG
+    if (workdir / "dataset.json").exists():
+        raise UserError(f"{workdir}: is a dataset folder; take another --workdir")
     if path.exists() and _has_begun(workdir):
         old, new = _flat(read_config(workdir)), _flat(config.to_dict())
         differing = [
@@ -64,7 +66,7 @@ def _has_begun(workdir: Path) -> bool:
 
 def read_config(workdir: Path) -> dict[str, Any]:
     """The configuration of the run in a folder, as nested dicts."""
-    path = workdir / _FILE
+    path = workdir / CONFIG
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

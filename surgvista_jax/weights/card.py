@@ -137,9 +137,12 @@ def _history(card: Card) -> list[str]:
             f" and learned from {_teacher(about.get('teacher'))}.",
         ]
     else:
+        # A probe counts epochs: its checkpoint's number is the epoch of the layer that was kept.
+        unit = "epoch" if about["mode"] == "linear" else "update"
         lines = [
             f"Finetuned ({about['mode']}) on {about['dataset']}, task {about['task']}"
-            f" ({about['label_kind']} label), for {run.step:,} updates; seed {about['seed']}.",
+            f" ({about['label_kind']} label), for {run.step:,} {unit}{'s' * (run.step != 1)};"
+            f" seed {about['seed']}.",
             f"It started from {_start(about.get('init_digest'))}.",
         ]
         if about.get("selected_on") == "test":
@@ -147,6 +150,8 @@ def _history(card: Card) -> list[str]:
                 "SELECTED ON TEST: its parameters were chosen by their score on the test videos, so"
                 " that scores on those are too high."
             )
+        elif about.get("selected_on") == "last":
+            lines.append(f"Its parameters are those of the last {unit}: nothing was chosen.")
         else:
             lines.append("Its parameters were chosen by their score on validation videos.")
     lines += [_sentence(source.what) for source in card.sources if source.what.startswith("data: ")]

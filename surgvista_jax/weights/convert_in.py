@@ -10,6 +10,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.weights import folder, tables
 from surgvista_jax.weights.choosing import split_spec
+from surgvista_jax.weights.files import SUFFIXES
 from surgvista_jax.weights.kinds import encoder_of, with_encoder
 from surgvista_jax.weights.loading import load
 from surgvista_jax.weights.matching import Expect
@@ -19,7 +20,7 @@ from surgvista_jax.weights.provenance import SOURCES, as_json, facts, of_loaded
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `surgvista weights import`."""
     parser.add_argument(
-        "file", metavar="[NAME:]FILE", help=".safetensors, .npz, .pth, .pt or .bin; NAME as in --as"
+        "file", metavar="[NAME:]FILE", help=f"{', '.join(SUFFIXES)}; NAME as in --as"
     )
     parser.add_argument(
         "--as",

@@ -16,7 +16,7 @@ from surgvista_jax.weights import tables
 from surgvista_jax.weights.card import Card, card, read_metrics
 from surgvista_jax.weights.choosing import GivenHeads, known_heads, split_spec
 from surgvista_jax.weights.convert_in import add_heads, parse_heads
-from surgvista_jax.weights.files import SUFFIXES, digest
+from surgvista_jax.weights.files import digest
 from surgvista_jax.weights.folder import Content
 from surgvista_jax.weights.kinds import INSIDE, encoder_of
 from surgvista_jax.weights.loading import load
@@ -31,7 +31,7 @@ from surgvista_jax.weights.provenance import (
     of_run,
 )
 from surgvista_jax.weights.runs import Run, read_run
-from surgvista_jax.weights.saving import flat, save, to_theirs
+from surgvista_jax.weights.saving import TENSORS_ALONE, WRITTEN, flat, save, to_theirs
 from surgvista_jax.weights.tables import Table
 
 
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="FILE",
-        help="FILE.safetensors, FILE.npz or FILE.pth; a model card is written beside it",
+        help="FILE.safetensors, .npz, .pth, .pt or .bin; a model card is written beside it",
     )
     parser.add_argument(
         "--metrics",
@@ -69,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Writes the file and its card, both or none."""
     out: Path = arguments.out
-    if out.suffix not in SUFFIXES:
-        raise UserError(f"--out={out}: a file of weights ends in {', '.join(SUFFIXES)}")
+    if out.suffix not in WRITTEN:
+        raise UserError(f"--out={out}: weights are written as {', '.join(WRITTEN)}")
     table = tables.find(arguments.table)
     metrics = None if arguments.metrics is None else read_metrics(arguments.metrics)
     content, run, sources = read_checkpoint(arguments.checkpoint, parse_heads(arguments.heads))
@@ -102,6 +102,8 @@ def main(arguments: argparse.Namespace) -> None:
     if left_out:
         print(f"left out: {', '.join(left_out)}")
     print(f"{out}: {table.title} ({table.name}), sha256 {digest(out)}")
+    if out.suffix in TENSORS_ALONE:
+        print(f"{out.suffix} keeps no classes, clip, heads and sources; .safetensors does")
     print(f"{card_path(out)}: its model card")
 
 

@@ -201,7 +201,7 @@ def square(positions: int) -> tuple[int, int]:
     """(h, w) of a table of so many positions. Raises UserError where they are of no square."""
     side = math.isqrt(positions)
     if side * side != positions or not side:
-        raise UserError(f"a table of {positions} positions is of no square image")
+        raise UserError(f"{positions} positions are of no square image")
     return side, side
 
 

@@ -11,10 +11,13 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights.entries import Entry, fits
-from surgvista_jax.weights.files import METADATA, SUFFIXES, TORCH
+from surgvista_jax.weights.files import METADATA
 from surgvista_jax.weights.tables import Table
 
 BATCH_STATS = "batch_stats"
+TENSORS_ALONE = (".pth", ".pt", ".bin")  # written by torch, without metadata
+# Fewer than are read: .tar and .pkl say of a file that it is something else than we write.
+WRITTEN = (".safetensors", ".npz", *TENSORS_ALONE)
 
 
 def save(
@@ -40,8 +43,8 @@ def save(
             what ours does; the path cannot be written.
     """
     path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"{path}: a file of weights ends in {', '.join(SUFFIXES)}")
+    if path.suffix not in WRITTEN:
+        raise UserError(f"{path}: weights are written as {', '.join(WRITTEN)}")
     leaves = flat(params) | {f"{BATCH_STATS}/{k}": v for k, v in flat(batch_stats or {}).items()}
     arrays = to_theirs(leaves, table, config)
     written = {"format": "pt", "table": table.name, **(metadata or {})}
@@ -131,7 +134,7 @@ def _write(
         from safetensors.numpy import save_file
 
         save_file(arrays, path, metadata=metadata)
-    elif suffix in TORCH:
+    elif suffix in TENSORS_ALONE:
         _write_torch(arrays, path)
     else:
         with open(path, "wb") as file:

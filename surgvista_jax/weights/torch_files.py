@@ -110,6 +110,7 @@ def _type_of(tensor: Any) -> str:
     words = [str(tensor.dtype), *([] if "strided" in str(tensor.layout) else [str(tensor.layout)])]
     words += ["meta"] if tensor.is_meta else []
     words += ["conjugated"] if tensor.is_conj() else []
+    words += ["negated"] if tensor.is_neg() else []
     return " ".join(word.removeprefix("torch.") for word in words)
 
 
