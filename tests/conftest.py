@@ -6,6 +6,7 @@ On a GPU: `JAX_PLATFORMS=cuda JAX_DEFAULT_MATMUL_PRECISION=highest pytest tests/
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -31,6 +32,9 @@ if os.environ.setdefault("JAX_PLATFORMS", "cpu") == "cpu":
     )
 
 import jax  # noqa: E402
+
+# A shell has its background jobs ignore Ctrl-C, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
