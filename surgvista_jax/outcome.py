@@ -115,11 +115,26 @@ def write_outcome(
 
 
 def _write_predictions(path: Path, division: Division, outputs: Outputs, about: dict) -> None:
-    """Writes the test predictions in the format that `surgvista evaluate` reads."""
-    names = np.array([video.video for video in division.test.videos])
+    """Writes the test predictions."""
     sizes = ("name", "model", "head", "clip")
     meta = {key: value for key, value in about.items() if key not in sizes}
     meta |= {"model": about["name"], "split": next(iter(division.test.splits))}
+    write_outputs(path, division.test, outputs, meta)
+
+
+def write_outputs(
+    path: Path, dataset: Dataset, outputs: Outputs, meta: dict, *, labelled: bool = True
+) -> None:
+    """Writes what a model says of clips in the format that `surgvista evaluate` reads.
+
+    Args:
+        dataset: what the clips are of.
+        labelled: whether the outputs hold labels.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    names = np.array([video.video for video in dataset.videos])
     label = outputs.label if outputs.label.ndim == 1 else outputs.label.astype(np.uint8)
     try:
         write_npz(
@@ -127,7 +142,7 @@ def _write_predictions(path: Path, division: Division, outputs: Outputs, about: 
             video=names[outputs.video_index],
             frame=outputs.frame,
             score=outputs.values,
-            label=label,
+            label=label if labelled else None,
             meta=meta,
         )
     except OSError as error:

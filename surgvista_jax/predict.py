@@ -23,13 +23,12 @@ from surgvista_jax.data.tfds import is_tfds
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference import Outputs, make_apply, over_dataset
 from surgvista_jax.models.layers import ComputeConfig
-from surgvista_jax.predictions.npz import write_npz
+from surgvista_jax.outcome import PREDICTIONS, write_outputs
 from surgvista_jax.trained_classifier import CLIP, Meaning, TrainedClassifier, load_classifier
 from surgvista_jax.training.partition import RULES, MeshConfig, check_divisible, make_mesh
 from surgvista_jax.training.state import create_filled
 from surgvista_jax.weights.convert_in import add_heads, parse_heads
 
-PREDICTIONS = "predictions.npz"
 # Frames a second that are this much alike (relatively) are the same rate.
 _SAME_RATE = 0.02
 
@@ -155,26 +154,16 @@ def write(
     """
     meaning = classifier.meaning
     out.mkdir(parents=True, exist_ok=True)
-    names = np.array([video.video for video in dataset.videos])
-    label = None
-    if labelled:
-        label = outputs.label if outputs.label.ndim == 1 else outputs.label.astype(np.uint8)
-    write_npz(
-        out / PREDICTIONS,
-        video=names[outputs.video_index],
-        frame=outputs.frame,
-        score=outputs.values,
-        label=label,
-        meta={
-            "task": meaning.task,
-            "classes": list(meaning.classes),
-            "label_kind": meaning.label_kind,
-            "fps": meaning.fps,
-            "model": classifier.name,
-            "dataset": dataset.name,
-            "split": next(iter(dataset.splits)) if len(dataset.splits) == 1 else "",
-        },
-    )
+    meta = {
+        "task": meaning.task,
+        "classes": list(meaning.classes),
+        "label_kind": meaning.label_kind,
+        "fps": meaning.fps,
+        "model": classifier.name,
+        "dataset": dataset.name,
+        "split": next(iter(dataset.splits)) if len(dataset.splits) == 1 else "",
+    }
+    write_outputs(out / PREDICTIONS, dataset, outputs, meta, labelled=labelled)
     for number, video in enumerate(dataset.videos):
         own = outputs.video_index == number
         path = Path(os.path.abspath(out / f"{video.video}.csv"))
