@@ -12,92 +12,55 @@ import sys
 from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
 
-# Command -> (module with `add_arguments(parser)` and `main(arguments)`, one line of help), or a
-# group of such.
+# What can be typed -> one line of help, or a group of such. The module of `data list` is
+# `commands.data_list`, with `add_arguments(parser)` and `main(arguments)`.
 COMMANDS = {
-    "demo": (
-        "surgvista_jax.demo",
-        "the five-minute path: videos, clips, a tiny pretrained model, a figure",
-    ),
-    "pretrain": ("surgvista_jax.pretrain", "pretrain a student on a dataset folder"),
+    "demo": "the five-minute path: videos, clips, a tiny pretrained model, a figure",
+    "pretrain": "pretrain a student on a dataset folder",
     "finetune": (
-        "surgvista_jax.finetune",
-        "finetune or probe a backbone on a labelled dataset folder, or train a temporal head",
+        "finetune or probe a backbone on a labelled dataset folder, or train a temporal head"
     ),
-    "predict": (
-        "surgvista_jax.predict",
-        "videos -> what a finetuned model says of each moment of them",
-    ),
-    "evaluate": (
-        "surgvista_jax.evaluate",
-        "predictions -> scores by a named protocol, with intervals and a report",
-    ),
-    "features": (
-        "surgvista_jax.features",
-        "what a backbone says of every frame of a dataset, for temporal heads",
-    ),
+    "predict": "videos -> what a finetuned model says of each moment of them",
+    "evaluate": "predictions -> scores by a named protocol, with intervals and a report",
+    "features": "what a backbone says of every frame of a dataset, for temporal heads",
     "data": {
-        "list": ("surgvista_jax.data.list", "the datasets that can be converted, and their facts"),
-        "convert": ("surgvista_jax.data.convert", "videos or official files -> a dataset folder"),
-        "pack": ("surgvista_jax.data.pack", "the frames of a dataset folder -> record shards"),
-        "check": ("surgvista_jax.data.check", "is a dataset folder what it should be?"),
-        "synthetic": (
-            "surgvista_jax.data.synthetic.dataset",
-            "made-up operations with labels -> a dataset folder, to try things out",
-        ),
-        "bench": ("surgvista_jax.data.bench", "clips/s of each stage and of the whole loader"),
+        "list": "the datasets that can be converted, and their facts",
+        "convert": "videos or official files -> a dataset folder",
+        "pack": "the frames of a dataset folder -> record shards",
+        "check": "is a dataset folder what it should be?",
+        "synthetic": "made-up operations with labels -> a dataset folder, to try things out",
+        "bench": "clips/s of each stage and of the whole loader",
     },
     "weights": {
-        "inspect": (
-            "surgvista_jax.weights.inspect",
-            "what a file of weights holds, and which tables of names fit it",
-        ),
-        "import": (
-            "surgvista_jax.weights.convert_in",
-            "another program's weights -> a folder that every command takes",
-        ),
-        "export": (
-            "surgvista_jax.weights.convert_out",
-            "a checkpoint -> a file under another program's names, with a model card",
-        ),
+        "inspect": "what a file of weights holds, and which tables of names fit it",
+        "import": "another program's weights -> a folder that every command takes",
+        "export": "a checkpoint -> a file under another program's names, with a model card",
     },
-    "figure": {
-        "reconstruction": (
-            "surgvista_jax.figures.reconstruction",
-            "what a pretrained student rebuilds",
-        ),
-    },
+    "figure": {"reconstruction": "what a pretrained student rebuilds"},
     "bench": {
-        "pretrain": (
-            "surgvista_jax.bench",
-            "step time, clips/s, memory and FLOPs utilisation of pretraining",
-        ),
-        "weights": (
-            "surgvista_jax.weights.bench",
-            "seconds and memory of loading weights, and how devices share them",
-        ),
+        "pretrain": "step time, clips/s, memory and FLOPs utilisation of pretraining",
+        "weights": "seconds and memory of loading weights, and how devices share them",
     },
 }
 
 
-def _add_commands(parser: argparse.ArgumentParser, commands: dict, words: list[str]) -> None:
+def _add_commands(
+    parser: argparse.ArgumentParser, commands: dict, words: list[str], group: str = ""
+) -> None:
     """Adds a sub-parser for each command; only the one in `words` has its module imported."""
     choices = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     chosen = next((word for word in words if not word.startswith("-")), None)
     for name, entry in commands.items():
         if isinstance(entry, dict):
-            group = choices.add_parser(
+            members = choices.add_parser(
                 name, help=", ".join(f"{name} {child}" for child in entry), allow_abbrev=False
             )
             rest = words[words.index(name) + 1 :] if name == chosen else []
-            _add_commands(group, entry, rest)
+            _add_commands(members, entry, rest, f"{name}_")
             continue
-        module_name, help_line = entry
-        command = choices.add_parser(
-            name, help=help_line, description=help_line, allow_abbrev=False
-        )
+        command = choices.add_parser(name, help=entry, description=entry, allow_abbrev=False)
         if name == chosen:
-            module = importlib.import_module(module_name)
+            module = importlib.import_module(f"surgvista_jax.commands.{group}{name}")
             module.add_arguments(command)
             command.set_defaults(main=module.main)
 

@@ -58,14 +58,14 @@ def run_each(
     The workers die with this process, however it dies, and print nothing.
 
     Args:
-      function: importable by name; what it gives to `report` reaches `on_report`, at most once a
-        second.
-      jobs: picklable.
-      num_workers: processes.
-      on_report: called with the job's index and the reported value.
+        function: importable by name; what it gives to `report` reaches `on_report`, at most once a
+            second.
+        jobs: picklable.
+        num_workers: processes.
+        on_report: called with the job's index and the reported value.
 
     Yields:
-      (index of the job, its result or `Crash`).  An exception of `function` is raised here.
+        (index of the job, its result or `Crash`).  An exception of `function` is raised here.
     """
     waiting = deque(range(len(jobs)))
     workers: list[_Worker] = []

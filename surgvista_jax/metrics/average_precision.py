@@ -58,9 +58,9 @@ def resampled_average_precision(
     video, the frames and the positives at or above it; both counts are linear in the weights.
 
     Args:
-      truth, score: [N], of all videos together.
-      video: int [N], the index into the weights' columns.
-      weights: [B, V] non-negative.
+        truth, score: [N], of all videos together.
+        video: int [N], the index into the weights' columns.
+        weights: [B, V] non-negative.
     """
     truth = np.asarray(truth) != 0
     thresholds = np.unique(np.asarray(score)[truth])

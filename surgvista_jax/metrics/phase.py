@@ -61,8 +61,8 @@ def per_class(confusions: np.ndarray, absent: str) -> dict[str, np.ndarray]:
     """Precision, recall, Jaccard and F1 of each class, each [..., C], from [..., C, C] counts.
 
     Args:
-      confusions: of each video, or pooled over videos.
-      absent: one of ABSENT_POLICIES, see the module's text.
+        confusions: of each video, or pooled over videos.
+        absent: one of ABSENT_POLICIES, see the module's text.
     """
     if absent not in ABSENT_POLICIES:
         raise UserError(f"absent={absent!r}; choose {', '.join(ABSENT_POLICIES)}")

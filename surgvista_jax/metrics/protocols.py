@@ -32,7 +32,7 @@ class PhaseChoices:
 
 @dataclass(frozen=True)
 class TripletChoices:
-    table: str  # metrics.triplet_tables.TABLES
+    table: str  # facts.triplets.TABLES
     absent: str  # metrics.average_precision.ABSENT_RULES
     null_classes: str  # "keep" | "drop"
 

@@ -65,7 +65,7 @@ def forgiven_difference(
     """prediction - truth, int [n], with 0 where a frame is right or forgiven.
 
     Args:
-      window: number of frames at each end of a stretch in which a transition is forgiven.
+        window: number of frames at each end of a stretch in which a transition is forgiven.
     """
     difference = prediction - truth
     last_two = (num_phases - 2, num_phases - 1)
@@ -95,11 +95,11 @@ def relaxed_scores(
     """Relaxed accuracy, Jaccard, precision and recall of one video.
 
     Args:
-      truth, prediction: int [n], 0-based phases.
-      fps: frames a second of these arrays. With 25 on labels at 1 fps the window grows from 10 to
-        250 s and the scores with it, so it must be given and `seconds` are held against it.
-      dataset: "cholec80" (7 phases) or "m2cai16" (8); the rule is defined for no other.
-      seconds: [n] time stamps, if known.
+        truth, prediction: int [n], 0-based phases.
+        fps: frames a second of these arrays. With 25 on labels at 1 fps the window grows from 10 to
+            250 s and the scores with it, so it must be given and `seconds` are held against it.
+        dataset: "cholec80" (7 phases) or "m2cai16" (8); the rule is defined for no other.
+        seconds: [n] time stamps, if known.
     """
     if dataset not in NUM_PHASES:
         raise UserError(f"dataset={dataset!r}; relaxed rules exist for {', '.join(NUM_PHASES)}")

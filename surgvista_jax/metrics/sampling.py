@@ -89,8 +89,8 @@ def rows_at_rate(frames: np.ndarray, fps: float, rate: float, where: str = "vide
     """Rows of a video to keep so that `rate` frames a second remain: those on whole ticks.
 
     Args:
-      frames: [n] ascending frame numbers at `fps` (frame / fps = seconds).
-      rate: wanted frames a second; the frames must lie at this rate or a whole multiple of it.
+        frames: [n] ascending frame numbers at `fps` (frame / fps = seconds).
+        rate: wanted frames a second; the frames must lie at this rate or a whole multiple of it.
 
     At 25 fps and rate 1 these are the frames 0, 25, 50, ...: the ones that the field's label
     converters keep.

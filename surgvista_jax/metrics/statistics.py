@@ -44,10 +44,10 @@ def wilcoxon(
     """Wilcoxon signed-rank test; the p-value is exact also with ties and zeros up to 200 pairs.
 
     Args:
-      differences: [n] paired differences (ours - baseline); NaN pairs are left out.
-      alternative: "greater" (ours is better), "less", "two-sided".
-      zero_rule: "wilcox" drops zero differences before ranking; "pratt" ranks them, then drops
-        their ranks.
+        differences: [n] paired differences (ours - baseline); NaN pairs are left out.
+        alternative: "greater" (ours is better), "less", "two-sided".
+        zero_rule: "wilcox" drops zero differences before ranking; "pratt" ranks them, then drops
+            their ranks.
 
     Exact means: given the ranks found (mid-ranks for ties), each sign is a fair coin.
     """
@@ -126,8 +126,8 @@ def bootstrap_weights(
     """How often each video counts in each resample: float64 [samples, num_videos].
 
     Args:
-      cluster: int [num_videos], the patient (0..) of each video if patients are to be drawn rather
-        than videos; all videos of a drawn patient come along.
+        cluster: int [num_videos], the patient (0..) of each video if patients are to be drawn
+            rather than videos; all videos of a drawn patient come along.
 
     NaN for a single video (patient): from one there is no telling how sure a score is.
     """

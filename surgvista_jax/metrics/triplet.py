@@ -16,10 +16,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.triplets import TripletTable
 from surgvista_jax.metrics.average_precision import average_precisions, with_absent
 from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.sampling import check_scores
-from surgvista_jax.metrics.triplet_tables import TripletTable
 
 COMPONENTS = ("i", "v", "t", "iv", "it", "ivt")
 COMPONENT_NAMES = {

@@ -19,10 +19,10 @@ def class_ids(
     """Class ids of names or numbers, int64 [N].
 
     Args:
-      names: text [N]; all numbers, or all names.
-      classes: in the order of their ids; () if they are not known.
-      first: the number of the first class in this file, 0 or 1. None: seen from the numbers
-        themselves; raises UserError where they could be either.
+        names: text [N]; all numbers, or all names.
+        classes: in the order of their ids; () if they are not known.
+        first: the number of the first class in this file, 0 or 1. None: seen from the numbers
+            themselves; raises UserError where they could be either.
     """
     distinct, inverse = np.unique(names, return_inverse=True)
     if all(re.fullmatch(r"\d+", name) for name in distinct):

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.triplets import TABLES
 from surgvista_jax.metrics.calibration import are_probabilities
 from surgvista_jax.metrics.protocols import Protocol
-from surgvista_jax.metrics.triplet_tables import TABLES
 from surgvista_jax.predictions.class_names import column_order
 from surgvista_jax.predictions.csv_table import DEFAULTS, read_csv
 from surgvista_jax.predictions.frames import Predictions, at_rate, join

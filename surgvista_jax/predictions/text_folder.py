@@ -45,9 +45,9 @@ def read_folder(
     """Reads a folder of phase files as decisions without scores.
 
     Args:
-      fps: rate of the frame numbers: frame / fps = seconds.
-      classes: names in the order of their ids.
-      first_class: number of the first class where phases are numbers (class_names.class_ids).
+        fps: rate of the frame numbers: frame / fps = seconds.
+        classes: names in the order of their ids.
+        first_class: number of the first class where phases are numbers (class_names.class_ids).
     """
     videos, frames, labels = [], [], []
     for video, path in phase_files(folder, source).items():

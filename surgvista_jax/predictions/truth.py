@@ -15,10 +15,10 @@ def with_truth(
     """Labels from a ground-truth folder, matched by video name (or number) and time.
 
     Args:
-      rate: frames a second to compare at (None: the slower of the two).
-      missing: "error" unless the frames of each predicted video and of its truth are the same, or
-        "drop" what either lacks. A truth without predictions is left out and noted: folders of
-        ground truth often hold the training videos too.
+        rate: frames a second to compare at (None: the slower of the two).
+        missing: "error" unless the frames of each predicted video and of its truth are the same, or
+            "drop" what either lacks. A truth without predictions is left out and noted: folders of
+            ground truth often hold the training videos too.
     """
     predictions, partner, notes = _partners(predictions, truth, missing)
     _check_durations(predictions, truth, partner)

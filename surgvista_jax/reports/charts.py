@@ -98,7 +98,7 @@ def forest(
     """Intervals below each other on one axis from `low` to `high`, which `ends` writes out.
 
     Args:
-      rows: (name, {value, low, high}, text) each.
+        rows: (name, {value, low, high}, text) each.
     """
     span = max(high - low, 1e-9)
 

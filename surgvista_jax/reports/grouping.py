@@ -36,8 +36,8 @@ def group_report(
     trained on, of internal and external videos and their difference (unpaired draws).
 
     Args:
-      names: the group of each video, [V].
-      cluster: int [V], the patient of each video if patients are drawn.
+        names: the group of each video, [V].
+        cluster: int [V], the patient of each video if patients are drawn.
     """
     names = np.array(names)
     present = sorted(set(names.tolist()))

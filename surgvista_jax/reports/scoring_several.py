@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from surgvista_jax.facts.triplets import TABLES
 from surgvista_jax.metrics import classification, triplet
 from surgvista_jax.metrics import scores as make
 from surgvista_jax.metrics.average_precision import average_precisions
 from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.protocols import Protocol
-from surgvista_jax.metrics.triplet_tables import TABLES
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.reports.evaluation import ClassTable, Evaluation, primary_first, video_rows
 

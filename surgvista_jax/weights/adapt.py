@@ -8,8 +8,8 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD, token_grid
 from surgvista_jax.models.positions import TABLES
 from surgvista_jax.models.video_vit import LEARNED, EncoderConfig
-from surgvista_jax.weights.entries import square
-from surgvista_jax.weights.tables import Pixels
+from surgvista_jax.weights.names.entries import square
+from surgvista_jax.weights.names.table import Pixels
 
 PATCHES = ("frames", "average", "centre")
 

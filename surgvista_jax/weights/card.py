@@ -12,9 +12,9 @@ from surgvista_jax.reports.build import FORMAT
 from surgvista_jax.reports.words import number, span, title_of
 from surgvista_jax.weights.how_to_load import how_to_load
 from surgvista_jax.weights.kinds import ClassifierConfig, described, encoder_of
+from surgvista_jax.weights.names.table import Table
 from surgvista_jax.weights.provenance import Source
 from surgvista_jax.weights.runs import Run, read_json
-from surgvista_jax.weights.tables import Table
 
 KINDS = {
     "student": "a pretraining model, an encoder of video and the decoders that trained it",

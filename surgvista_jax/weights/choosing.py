@@ -9,10 +9,10 @@ from typing import Any
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.weights import tables
-from surgvista_jax.weights.files import SourceFile
+from surgvista_jax.weights.files.read import SourceFile
 from surgvista_jax.weights.kinds import DECODERS, encoder_of, stacks_of
 from surgvista_jax.weights.matching import Expect, Match, match
-from surgvista_jax.weights.tables import KINDS, Heads, HeadsUnknown, in_words
+from surgvista_jax.weights.names.table import KINDS, Heads, HeadsUnknown, in_words
 
 # Of the encoder; by part; or a rule, such as `heads_rule` makes.
 GivenHeads = int | Mapping[str, int] | Heads | None

@@ -3,7 +3,7 @@
 import numpy as np
 
 from surgvista_jax.models.positions import flat_sine, separable_sine
-from surgvista_jax.weights.stored import Stored
+from surgvista_jax.weights.files.stored import Stored
 
 # Largest difference between equal tables, by the type that they were saved in.
 _TOLERANCE = {"float16": 1e-3, "bfloat16": 1e-2}

@@ -6,9 +6,9 @@ from typing import Any
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights.choosing import heads_rule, known_heads
-from surgvista_jax.weights.files import TORCH
+from surgvista_jax.weights.files.read import TORCH
 from surgvista_jax.weights.kinds import StudentConfig, stacks_of
-from surgvista_jax.weights.tables import Table
+from surgvista_jax.weights.names.table import Table
 
 
 def how_to_load(name: str, table: Table, kind: str, config: Any) -> str:

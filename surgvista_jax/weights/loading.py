@@ -13,13 +13,13 @@ from surgvista_jax.models.backbones import VIT, BackboneConfig
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.adapt import renormalise_patches
 from surgvista_jax.weights.choosing import GivenHeads, choose, heads_rule, split_spec
-from surgvista_jax.weights.entries import Entry
-from surgvista_jax.weights.files import SourceFile, open_file
+from surgvista_jax.weights.files.read import SourceFile, open_file
+from surgvista_jax.weights.files.write import flat
 from surgvista_jax.weights.kinds import INSIDE, encoder_of, with_encoder
 from surgvista_jax.weights.matching import Expect, Match, difference
+from surgvista_jax.weights.names.entries import Entry
+from surgvista_jax.weights.names.table import KINDS, Table
 from surgvista_jax.weights.runs import read_run
-from surgvista_jax.weights.saving import flat
-from surgvista_jax.weights.tables import KINDS, Table
 
 BATCH_STATS = "batch_stats/"
 

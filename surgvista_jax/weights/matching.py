@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.weights.entries import Entry, Shape, fits
-from surgvista_jax.weights.files import SourceFile
+from surgvista_jax.weights.files.read import SourceFile
 from surgvista_jax.weights.fixed_positions import positions_fault
 from surgvista_jax.weights.kinds import (
     CONFIGS,
@@ -18,7 +17,8 @@ from surgvista_jax.weights.kinds import (
     described,
     encoder_of,
 )
-from surgvista_jax.weights.tables import Heads, HeadsUnknown, Incomplete, Shapes, Table
+from surgvista_jax.weights.names.entries import Entry, Shape, fits
+from surgvista_jax.weights.names.table import Heads, HeadsUnknown, Incomplete, Shapes, Table
 
 Expect = Callable[[str, Any], Any]
 _SHOWN = 12  # lines of one group in the table that is printed

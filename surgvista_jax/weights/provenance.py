@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from surgvista_jax.data.manifest import Dataset, fingerprint
+from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights.choosing import GivenHeads, choose, split_spec
-from surgvista_jax.weights.files import TORCH, open_file
+from surgvista_jax.weights.files.read import TORCH, open_file
 from surgvista_jax.weights.loading import Loaded
+from surgvista_jax.weights.names.table import KINDS, Table
 from surgvista_jax.weights.runs import Run, find_run
-from surgvista_jax.weights.tables import KINDS, Table
 
 UNKNOWN = "not recorded"
 INHERITED = "that of its own sources, below"

@@ -8,7 +8,7 @@ import functools
 import importlib
 import pkgutil
 
-from surgvista_jax.data.official import Official
+from surgvista_jax.data.conversion.official import Official
 from surgvista_jax.errors import UserError
 
 
@@ -29,7 +29,7 @@ def find(name: str) -> Official:
     """The dataset of that name.
 
     Raises:
-      UserError: there is none.
+        UserError: there is none.
     """
     known = registry()
     if name not in known:

@@ -3,7 +3,13 @@
 from functools import partial
 from pathlib import Path
 
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather_named
+from surgvista_jax.data.conversion.official import (
+    Counts,
+    Official,
+    Reading,
+    Recording,
+    gather_named,
+)
 
 LICENCE = "CC BY-NC-SA 4.0"
 ACCESS = "https://github.com/CAMMA-public/MultiBypass140"

@@ -3,11 +3,11 @@
 from functools import cache, partial
 from pathlib import Path
 
+from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
+from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.splits import cut, seeded_order
 from surgvista_jax.data.labels.tables import read_rows
 from surgvista_jax.data.labels.track import Interval, IntervalLabels
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather
-from surgvista_jax.data.sources import Remark
 from surgvista_jax.errors import UserError
 
 PHASES = (

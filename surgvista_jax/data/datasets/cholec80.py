@@ -3,11 +3,11 @@
 from functools import partial
 from pathlib import Path
 
-from surgvista_jax.data.extract import ExtractConfig
+from surgvista_jax.data.conversion.extract import ExtractConfig
+from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
 from surgvista_jax.data.labels.names import ClassNames
 from surgvista_jax.data.labels.tables import read_frame_table, read_one_a_line, read_text
 from surgvista_jax.data.labels.track import FrameLabels
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather
 
 PHASES = (
     "Preparation",

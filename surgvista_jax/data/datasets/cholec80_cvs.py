@@ -4,10 +4,10 @@ import re
 from functools import partial
 from pathlib import Path
 
+from surgvista_jax.data.conversion.official import Official, Reading, Recording, gather
+from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.tables import read_rows
 from surgvista_jax.data.labels.track import whole_video
-from surgvista_jax.data.official import Official, Reading, Recording, gather
-from surgvista_jax.data.sources import Remark
 from surgvista_jax.errors import UserError
 
 SCORES = tuple(f"score {score}" for score in range(6))

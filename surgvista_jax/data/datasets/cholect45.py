@@ -3,10 +3,10 @@
 from functools import partial
 from pathlib import Path
 
+from surgvista_jax.data.conversion.official import Counts, Official, Reading
 from surgvista_jax.data.datasets.cholect50 import FOLDS, TABLE, fold_splits, operations
 from surgvista_jax.data.labels.tables import read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels
-from surgvista_jax.data.official import Counts, Official, Reading
 from surgvista_jax.errors import UserError
 
 # The five videos that CholecT50 has more: the last of each fold.

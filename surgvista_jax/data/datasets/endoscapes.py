@@ -4,10 +4,10 @@ import re
 from functools import lru_cache, partial
 from pathlib import Path
 
+from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording
+from surgvista_jax.data.conversion.sources import Remark, SourceVideo, frame_files
 from surgvista_jax.data.labels.tables import read_rows, read_text, version
 from surgvista_jax.data.labels.track import FrameLabels, Label
-from surgvista_jax.data.official import Counts, Official, Reading, Recording
-from surgvista_jax.data.sources import Remark, SourceVideo, frame_files
 from surgvista_jax.errors import UserError
 
 CRITERIA = ("two structures", "hepatocystic triangle", "cystic plate")
@@ -26,8 +26,8 @@ def read(folder: Path, form: str) -> Reading:
     """Reads Endoscapes' official folder.
 
     Args:
-      form: "criteria": a criterion is met where most raters say so, several at a time, as its
-        authors have it; "count": how many criteria any rater sees, as the method's authors do.
+        form: "criteria": a criterion is met where most raters say so, several at a time, as its
+            authors have it; "count": how many criteria any rater sees, as the method's authors do.
     """
     splits = {split: read_videos(folder / f"{split}_vids.txt") for split in SPLITS}
     metadata = folder / "all_metadata.csv"

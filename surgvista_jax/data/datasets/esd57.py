@@ -3,11 +3,11 @@
 from functools import partial
 from pathlib import Path
 
+from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
+from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.splits import cut, seeded_order
 from surgvista_jax.data.labels.tables import read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather
-from surgvista_jax.data.sources import Remark
 from surgvista_jax.errors import UserError
 
 PHASES = tuple(f"phase {number}" for number in range(8))  # their names are not published

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from surgvista_jax.data.official import Counts, Official, Reading, Recording
-from surgvista_jax.data.sources import find_videos
+from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording
+from surgvista_jax.data.conversion.sources import find_videos
 from surgvista_jax.errors import UserError
 
 MIN_FRAMES = 60

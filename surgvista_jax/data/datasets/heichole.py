@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather_named
+from surgvista_jax.data.conversion.official import (
+    Counts,
+    Official,
+    Reading,
+    Recording,
+    gather_named,
+)
 
 LAYOUT = """\
 SOURCE/

@@ -4,10 +4,17 @@ import re
 from functools import partial
 from pathlib import Path
 
+from surgvista_jax.data.conversion.official import (
+    Counts,
+    Official,
+    Reading,
+    Recording,
+    find_source,
+    gather,
+)
+from surgvista_jax.data.conversion.sources import VIDEO_SUFFIXES, Remark, frame_files
 from surgvista_jax.data.labels.names import ClassNames
 from surgvista_jax.data.labels.tables import read_frame_table
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, find_source, gather
-from surgvista_jax.data.sources import VIDEO_SUFFIXES, Remark, frame_files
 from surgvista_jax.errors import UserError
 
 PHASES = (

@@ -5,12 +5,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from surgvista_jax.data.conversion.official import (
+    Counts,
+    Official,
+    Reading,
+    Recording,
+    Track,
+    gather,
+)
+from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.datasets.bypass70 import ACCESS, CITATION, LICENCE
 from surgvista_jax.data.labels.index_pickle import frame_labels, read_index
 from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.data.labels.track import Interval, IntervalLabels, overlap_notes
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, Track, gather
-from surgvista_jax.data.sources import Remark
 from surgvista_jax.errors import UserError
 
 PHASES = (

@@ -3,10 +3,10 @@
 from functools import partial
 from pathlib import Path
 
+from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
+from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.tables import read_rows
 from surgvista_jax.data.labels.track import Interval, IntervalLabels, overlap_notes
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather
-from surgvista_jax.data.sources import Remark
 from surgvista_jax.errors import UserError
 
 PHASES = tuple(f"phase {number}" for number in range(52))  # the file numbers them from 0

@@ -3,9 +3,9 @@
 from functools import partial
 from pathlib import Path
 
+from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
 from surgvista_jax.data.labels.index_pickle import frame_labels, read_index
 from surgvista_jax.data.labels.track import FrameLabels
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather
 
 PHASES = (
     "Preparation stage",

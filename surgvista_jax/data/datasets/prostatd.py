@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
+from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.data.labels.triplets import PROSTATE
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather
-from surgvista_jax.data.sources import Remark
 from surgvista_jax.errors import UserError
 
 SPLITS = ("train", "val", "test")

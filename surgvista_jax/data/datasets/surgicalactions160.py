@@ -4,12 +4,18 @@ import re
 from functools import partial
 from pathlib import Path
 
-from surgvista_jax.data.extract import ExtractConfig
+from surgvista_jax.data.conversion.extract import ExtractConfig
+from surgvista_jax.data.conversion.official import (
+    Counts,
+    Official,
+    Reading,
+    Recording,
+    gather_named,
+)
+from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.splits import cut, seeded_order
 from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.data.labels.track import whole_video
-from surgvista_jax.data.official import Counts, Official, Reading, Recording, gather_named
-from surgvista_jax.data.sources import Remark
 from surgvista_jax.errors import UserError
 
 ACTIONS = tuple(f"action {number:02d}" for number in range(1, 17))  # the files number them

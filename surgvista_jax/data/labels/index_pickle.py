@@ -24,7 +24,7 @@ def read_index(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Reads video id -> a dict for each frame.
 
     Raises:
-      UserError: it is missing, no pickle, holds anything but plain values, or another structure.
+        UserError: it is missing, no pickle, holds anything but plain values, or another structure.
     """
     try:
         index = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
@@ -59,7 +59,7 @@ def frame_labels(path: Path, video: str, frame: str, label: str, num_classes: in
     """The labels of one video of an index, a second each, from its columns `frame` and `label`.
 
     Raises:
-      UserError: naming the entry, from 1, at fault.
+        UserError: naming the entry, from 1, at fault.
     """
     numbers = _columns(path, version(path), frame, label)[video]
     wrong = np.flatnonzero((numbers[:, 1] < 0) | (numbers[:, 1] >= num_classes))

@@ -11,8 +11,8 @@ class ClassNames:
     """The classes of a dataset by name, whatever the case and the separators.
 
     Attributes:
-      renamed: spelling in a file -> name of the class, for those that differ by more than case
-        and separators.
+        renamed: spelling in a file -> name of the class, for those that differ by more than case
+            and separators.
     """
 
     def __init__(self, classes: Sequence[str], aliases: Mapping[str, str] | None = None):
@@ -28,7 +28,7 @@ class ClassNames:
         """The id of a class.
 
         Raises:
-          UserError: `where` the file holds a name that is none of them.
+            UserError: `where` the file holds a name that is none of them.
         """
         plain = _plain(name)
         if plain in self._ids:

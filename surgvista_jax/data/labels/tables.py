@@ -15,7 +15,7 @@ def read_text(path: Path) -> str:
     """The text of a label file, with or without a byte-order mark.
 
     Raises:
-      UserError: it is missing, may not be read or is no text.
+        UserError: it is missing, may not be read or is no text.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -47,7 +47,7 @@ class Row:
         """The number in a column.
 
         Raises:
-          UserError: it holds none.
+            UserError: it holds none.
         """
         text = self.cells[column].strip()
         try:
@@ -61,7 +61,7 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Row]:
     """The rows of a CSV file with a header, separated by `,`, `;` or tabs.
 
     Raises:
-      UserError: a column is lacking, or a line has another number of cells.
+        UserError: a column is lacking, or a line has another number of cells.
     """
     text = read_text(path)
     header_line = text.split("\n", 1)[0]
@@ -97,14 +97,14 @@ def read_frame_table(
     A first line that does not begin with a number is a header.
 
     Args:
-      path: the file.
-      fps: frame numbers a second.
-      parse: text of a label and where it stands -> label; raises UserError.
-      first: the number of the first frame of a video; None: 1 if the file begins with 1, else 0.
-      combine: what becomes of two labels of one frame; None: the later line counts.
+        path: the file.
+        fps: frame numbers a second.
+        parse: text of a label and where it stands -> label; raises UserError.
+        first: the number of the first frame of a video; None: 1 if the file begins with 1, else 0.
+        combine: what becomes of two labels of one frame; None: the later line counts.
 
     Raises:
-      UserError: naming file and line.
+        UserError: naming file and line.
     """
     labels: dict[int, Label] = {}
     repeated = 0
@@ -138,7 +138,7 @@ def read_one_a_line(path: Path, fps: float, parse: Callable[[str, str], Label]) 
     """Reads one label a line, the first one for frame 0.
 
     Raises:
-      UserError: naming file and line.
+        UserError: naming file and line.
     """
     lines = read_text(path).rstrip().split("\n")
     labels = {}

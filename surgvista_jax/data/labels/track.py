@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surgvista_jax.data.manifest import UNLABELLED
+from surgvista_jax.data.dataset import UNLABELLED
 from surgvista_jax.data.rates import ROUNDING
 
 # A class id, or a tuple of class ids for label kind "multi", or UNLABELLED.
@@ -18,9 +18,9 @@ class FrameLabels:
     """Labels of single frames.
 
     Attributes:
-      by_number: number of a frame, counted from 0 at the start of the video -> its label.
-      fps: numbers a second.
-      notes: what was normalised on reading.
+        by_number: number of a frame, counted from 0 at the start of the video -> its label.
+        fps: numbers a second.
+        notes: what was normalised on reading.
     """
 
     by_number: dict[int, Label]
@@ -55,10 +55,10 @@ class IntervalLabels:
     """Labels of stretches of a video.
 
     Attributes:
-      intervals: in any order.  Where several overlap, the one that starts last counts, the
-        shorter of two that start together; with `multi`, all of them do.
-      multi: labels are tuples of the classes that are on, empty where none is.
-      notes: what was normalised on reading.
+        intervals: in any order.  Where several overlap, the one that starts last counts, the
+            shorter of two that start together; with `multi`, all of them do.
+        multi: labels are tuples of the classes that are on, empty where none is.
+        notes: what was normalised on reading.
     """
 
     intervals: tuple[Interval, ...]

@@ -9,9 +9,9 @@ class TripletTable:
     """The triplets of a dataset in their order.
 
     Attributes:
-      instruments, verbs, targets: names of the components.
-      rows: triplet id -> (instrument, verb, target), ids of the components.
-      null_verb: the verb of triplets that stand for an instrument which does nothing.
+        instruments, verbs, targets: names of the components.
+        rows: triplet id -> (instrument, verb, target), ids of the components.
+        null_verb: the verb of triplets that stand for an instrument which does nothing.
     """
 
     instruments: Sequence[str]

@@ -6,9 +6,9 @@ import functools
 from surgvista_jax.errors import UserError
 from surgvista_jax.models import efficientvit as model
 from surgvista_jax.models.backbones import BackboneConfig
-from surgvista_jax.weights.conv_entries import COUNTERS, conv_bias_entries, conv_norm_entries
-from surgvista_jax.weights.entries import Entry, reshaped
-from surgvista_jax.weights.tables import Heads, Shapes, Table
+from surgvista_jax.weights.names.conv_entries import COUNTERS, conv_bias_entries, conv_norm_entries
+from surgvista_jax.weights.names.entries import Entry, reshaped
+from surgvista_jax.weights.names.table import Heads, Shapes, Table
 
 
 @dataclasses.dataclass(frozen=True)

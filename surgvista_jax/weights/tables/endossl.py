@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from surgvista_jax.weights.tables import Table
-from surgvista_jax.weights.vit_entries import VIDEOMAE, separate
-from surgvista_jax.weights.vit_forms import EncoderForm
+from surgvista_jax.weights.names.table import Table
+from surgvista_jax.weights.names.vit_entries import VIDEOMAE, separate
+from surgvista_jax.weights.names.vit_forms import EncoderForm
 
 ENCODER = EncoderForm(
     "blocks.{}.",

@@ -1,6 +1,7 @@
 """MVD: an encoder that learned to predict the features of two teachers, and its finetuned form."""
 
-from surgvista_jax.weights.tables import Table, surgvista
+from surgvista_jax.weights.names.table import Table
+from surgvista_jax.weights.tables import surgvista
 
 LICENCE = "that of the authors' repository"
 SOURCE = "https://github.com/ruiwang2021/mvd"

@@ -3,9 +3,9 @@
 from surgvista_jax.errors import UserError
 from surgvista_jax.models import resnet
 from surgvista_jax.models.backbones import BackboneConfig
-from surgvista_jax.weights.conv_entries import COUNTERS, conv_norm_entries
-from surgvista_jax.weights.entries import Entry
-from surgvista_jax.weights.tables import Heads, Shapes, Table
+from surgvista_jax.weights.names.conv_entries import COUNTERS, conv_norm_entries
+from surgvista_jax.weights.names.entries import Entry
+from surgvista_jax.weights.names.table import Heads, Shapes, Table
 
 VISSL = "_feature_blocks."
 

@@ -2,9 +2,14 @@
 
 import dataclasses
 
-from surgvista_jax.weights.tables import Table
-from surgvista_jax.weights.vit_entries import VIDEOMAE, BlockNames, separate
-from surgvista_jax.weights.vit_forms import ClassifierForm, DecoderForm, EncoderForm, StudentForm
+from surgvista_jax.weights.names.table import Table
+from surgvista_jax.weights.names.vit_entries import VIDEOMAE, BlockNames, separate
+from surgvista_jax.weights.names.vit_forms import (
+    ClassifierForm,
+    DecoderForm,
+    EncoderForm,
+    StudentForm,
+)
 
 LICENCE = "CC BY-NC 4.0"
 SOURCE = "https://github.com/MCG-NJU/VideoMAE"

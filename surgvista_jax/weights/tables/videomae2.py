@@ -2,9 +2,10 @@
 
 import dataclasses
 
-from surgvista_jax.weights.tables import Table, videomae
-from surgvista_jax.weights.vit_entries import VIDEOMAE
-from surgvista_jax.weights.vit_forms import EncoderForm
+from surgvista_jax.weights.names.table import Table
+from surgvista_jax.weights.names.vit_entries import VIDEOMAE
+from surgvista_jax.weights.names.vit_forms import EncoderForm
+from surgvista_jax.weights.tables import videomae
 
 LICENCE = "CC BY-NC 4.0"
 SOURCE = "https://github.com/OpenGVLab/VideoMAEv2"

@@ -1,0 +1,135 @@
+"""The command `surgvista data check`: is a dataset folder what it should be?"""
+
+import argparse
+import json
+from pathlib import Path
+
+from surgvista_jax.data.checking.frames import scan_frames
+from surgvista_jax.data.checking.labels import check_labels, check_splits, class_shares
+from surgvista_jax.data.checking.overlaps import check_overlap
+from surgvista_jax.data.checking.report import Finding, Report, to_html, to_text
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.datasets import registry
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.errors import UserError
+
+ABOUT = """\
+What is looked at: videos and frames against the published numbers; rates; videos and patients on
+two sides of a split; operations of the test in pretraining data (by a table of known overlaps);
+label gaps, absent classes, segments too short to be true; frames that cannot be read, stand still,
+or are those of another video too. Errors give exit code 1.
+
+A number of frames may differ by one a video without a fault. Cholec80's test half has 98,234
+seconds if every frame with a number divisible by 25 counts. The ground truth beside the predictions
+of SurgeonAssist-Net has 98,194, one less for each of the 40 videos. Which one is missing is not the
+same everywhere: in 38 videos the last second, so that line k is second k; in video49 and video74
+the first one, so that line k is second k + 1. Read as second k throughout, 12 lines disagree with
+the official labels, one at each change of phase in these two videos; read as told here, none does.
+"""
+# Other frame extraction ends a video a frame earlier or later.
+FRAMES_A_VIDEO = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `surgvista data check`."""
+    parser.epilog = ABOUT
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("folder", type=Path, help="dataset folder")
+    parser.add_argument(
+        "--pretraining",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="dataset folders that a model was pretrained on: are operations of the test in them?",
+    )
+    parser.add_argument(
+        "--pretraining-split", default="train", help="the split of these folders (%(default)s)"
+    )
+    parser.add_argument("--no-frames", action="store_true", help="do not open any frame")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures too")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Checks, reports, and returns 0 if there is no error, else 1."""
+    dataset = read_dataset(arguments.folder)
+    others = []
+    for folder in arguments.pretraining:
+        other = read_dataset(folder)
+        if arguments.pretraining_split in other.splits:
+            other = other.split(arguments.pretraining_split)
+        others.append(other)
+    report = check(dataset, others, look_at_frames=not arguments.no_frames)
+    if arguments.html is not None:
+        try:
+            arguments.html.write_text(to_html(report, dataset), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{arguments.html}: cannot be written: {error.strerror}") from None
+    print(json.dumps(report.as_dict(), indent=2) if arguments.json else to_text(report))
+    return 1 if any(finding.level == "error" for finding in report.findings) else 0
+
+
+def check(dataset: Dataset, pretraining: list[Dataset], look_at_frames: bool = True) -> Report:
+    """Looks at everything that is known to go wrong with such a dataset."""
+    findings = check_counts(dataset)
+    findings += check_rates(dataset)
+    findings += check_splits(dataset)
+    findings += check_overlap(dataset, pretraining)
+    if dataset.task != "none":
+        findings += check_labels(dataset)
+    if look_at_frames:
+        findings += scan_frames(dataset)
+    return Report(
+        folder=str(dataset.folder),
+        name=dataset.name,
+        task=dataset.task,
+        fps=dataset.fps,
+        procedure=dataset.procedure,
+        classes=dataset.classes,
+        splits={
+            name: (len(ids), sum(video.num_frames for video in dataset.split(name).videos))
+            for name, ids in dataset.splits.items()
+        },
+        shares=class_shares(dataset),
+        findings=findings,
+    )
+
+
+def check_counts(dataset: Dataset) -> list[Finding]:
+    """Compares numbers of videos and frames with the published ones, where there are any."""
+    official = registry().get(dataset.source_format)
+    if official is None:
+        return [Finding("note", "counts", "not a published dataset: there are no counts to expect")]
+    findings = []
+    for split, expected in official.published.items():
+        videos = dataset.split(split).videos if split in dataset.splits else ()
+        frames = sum(video.num_frames for video in videos)
+        if expected.videos is not None and len(videos) != expected.videos:
+            text = f"split {split}: {len(videos)} videos, published are {expected.videos}"
+            findings.append(Finding("warning", "counts", text))
+            continue
+        if expected.frames is None or dataset.fps != official.extract.fps:
+            continue
+        ratio = frames / expected.frames
+        text = f"split {split}: {frames:,} frames, published are {expected.frames:,}"
+        if ratio > 1.9 or ratio < 0.55:
+            text += f"; that is {ratio:.3g} times as many: are the frames at another rate?"
+            findings.append(Finding("error", "counts", text))
+        elif abs(frames - expected.frames) > FRAMES_A_VIDEO * len(videos):
+            findings.append(Finding("warning", "counts", text))
+        else:
+            findings.append(Finding("good", "counts", text))
+    return findings
+
+
+def check_rates(dataset: Dataset) -> list[Finding]:
+    """Finds videos at another rate than the dataset's: a clip's stride means other seconds."""
+    other = [video for video in dataset.videos if abs(video.fps - dataset.fps) > 1e-6]
+    if not other:
+        return [Finding("good", "rates", f"all videos are at {dataset.fps:g} frames a second")]
+    text = (
+        f"{len(other)} videos are at another rate than the dataset's {dataset.fps:g} fps, such as "
+        f"{other[0].video} at {other[0].fps:g}: a clip of them spans another time"
+    )
+    return [Finding("warning", "rates", text)]

@@ -1,0 +1,87 @@
+"""The command `surgvista data pack`: are the frames of a dataset folder in whole record shards?"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.data.storage.packing import FRAMES_PER_SHARD, pack
+from surgvista_jax.data.storage.records import INDEX, RECORDS, checksum, read_index
+from surgvista_jax.errors import UserError
+
+
+def verify(folder: Path) -> list[str]:
+    """Reads every shard; returns a line for each that is not what was packed.
+
+    Raises:
+        UserError: there are no records.
+    """
+    shards = read_index(folder)
+    if not shards:
+        raise UserError(f"{folder / RECORDS / INDEX}: missing; `surgvista data pack` writes it")
+    faults = []
+    for shard in tqdm(shards, unit="shard", disable=not sys.stderr.isatty()):
+        path = folder / RECORDS / shard.name
+        if not path.is_file():
+            faults.append(f"{path}: missing; pack again")
+        elif checksum(path) != shard.sha256:
+            faults.append(f"{path}: not the bytes that were packed; delete it and pack again")
+    return faults
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `surgvista data pack`."""
+    parser.add_argument("folder", type=Path, help="dataset folder; it gets a folder `records`")
+    parser.add_argument(
+        "--frames-per-shard",
+        type=int,
+        default=FRAMES_PER_SHARD,
+        help="about so many; a video is never divided (%(default)d)",
+    )
+    parser.add_argument("--workers", type=int, help="shards written at a time (one a core)")
+    parser.add_argument(
+        "--verify", action="store_true", help="pack nothing; compare shards with their checksums"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Packs or verifies, reports, and returns 0 if every frame and shard was whole, else 1."""
+    for option, value in (
+        ("--frames-per-shard", arguments.frames_per_shard),
+        ("--workers", arguments.workers),
+    ):
+        if value is not None and value < 1:
+            raise UserError(f"{option} {value}: must be 1 or more")
+    folder = arguments.folder
+    if arguments.verify:
+        faults = verify(folder)
+        if arguments.json:
+            print(json.dumps({"dataset": str(folder), "faults": faults}, indent=2))
+        else:
+            print("\n".join([*faults, f"{folder}: {len(faults)} faults in its records"]))
+        return 1 if faults else 0
+    packing = pack(read_dataset(folder), arguments.frames_per_shard, arguments.workers)
+    for entry in packing.unreadable:
+        print(entry, file=sys.stderr)
+    report = {
+        "dataset": str(folder),
+        "shards": len(packing.shards),
+        "packed": packing.num_packed,
+        "frames": sum(shard.num_frames for shard in packing.shards),
+        "bytes": sum(shard.num_bytes for shard in packing.shards),
+        "unreadable": [dataclasses.asdict(entry) for entry in packing.unreadable],
+    }
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print(
+            f"{folder / RECORDS}: {report['frames']} frames in {report['shards']} shards, "
+            f"{report['bytes'] / 2**20:.1f} MiB; {report['packed']} shards written now; "
+            f"{len(packing.unreadable)} unreadable frames"
+        )
+    return 1 if packing.unreadable else 0

@@ -1,0 +1,107 @@
+"""The command `surgvista data synthetic`: a labelled dataset of made-up operations."""
+
+import argparse
+import csv
+import json
+import math
+import shutil
+from pathlib import Path
+
+from surgvista_jax.commands.data_convert import convert_videos
+from surgvista_jax.data.conversion.convert import Conversion
+from surgvista_jax.data.conversion.extract import ExtractConfig
+from surgvista_jax.data.conversion.own_videos import VideoLabels
+from surgvista_jax.errors import UserError
+from surgvista_jax.synthetic.operation import ACTIONS, CVS_CRITERIA, PHASES, TRIPLETS
+from surgvista_jax.synthetic.write import write_action_clips, write_videos
+
+CLASSES = {
+    "phase": PHASES,
+    "action": ACTIONS,
+    "triplet": tuple("-".join(triplet) for triplet in TRIPLETS),
+    "cvs": CVS_CRITERIA,
+}
+_FRAMES = {"phase": 200, "action": 30, "triplet": 200, "cvs": 200}  # of a video
+# Of the operations, or of the clips of each action: how many are to select on and to test.
+_VALIDATION, _TEST = 0.15, 0.25
+
+
+def write_dataset(
+    out: Path, task: str, *, videos: int, frames: int, seed: int, fps: float, size: int
+) -> Conversion:
+    """Writes videos below `out/videos` and makes `out` their dataset folder.
+
+    Args:
+        out: the dataset folder.
+        task: a key of CLASSES; for "action" the videos are clips of one action each.
+        videos: how many operations, or clips of each action.
+        frames: of each video.
+        seed: of the plans.
+        fps: of the videos and of the dataset.
+        size: pixels a side.
+
+    Raises:
+        UserError: numbers that make no dataset, or a folder that holds something else.
+    """
+    if videos < 4:
+        raise UserError(f"--videos {videos}: at least 4 are needed to train, select and test")
+    if not (math.isfinite(fps) and fps > 0):
+        raise UserError(f"--fps {fps:g}: must be a number above 0")
+    source = out / "videos"
+    partial = out / "videos.partial"
+    settings = json.dumps([task, videos, frames, seed, fps, size])
+    told = source / "settings.txt"
+    if source.exists() and (not told.exists() or told.read_text() != settings):
+        raise UserError(
+            f"{source}: videos of other numbers, or another task, are here; take another --out"
+        )
+    if not source.exists():
+        shutil.rmtree(partial, ignore_errors=True)  # of an interrupted call, perhaps a larger one
+        if task == "action":
+            write_action_clips(partial, videos, seed, frames, fps, size)
+        else:
+            write_videos(partial, videos, seed, frames, fps, size)
+        names = sorted(path.stem for path in partial.glob("*.mp4"))
+        with open(partial / "splits.txt", "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("video", "split"))
+            writer.writerows((name, _split(int(name.rpartition("_")[2]), videos)) for name in names)
+        (partial / told.name).write_text(settings)
+        partial.rename(source)
+    labels = VideoLabels(source, task, classes=CLASSES[task], splits=source / "splits.txt")
+    return convert_videos(source, out, ExtractConfig(fps, size), labels=labels)
+
+
+def _split(number: int, videos: int) -> str:
+    """The last are to test, those before them to select on; whoever adds videos trains on more."""
+    test, validation = max(1, round(_TEST * videos)), max(1, round(_VALIDATION * videos))
+    if number >= videos - test:
+        return "test"
+    return "val" if number >= videos - test - validation else "train"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", required=True, choices=tuple(CLASSES))
+    parser.add_argument("--out", required=True, type=Path, help="dataset folder to be written")
+    parser.add_argument("--videos", type=int, default=60, help="or clips of each action (60)")
+    parser.add_argument("--frames", type=int, help="frames of a video (200; of an action's 30)")
+    parser.add_argument("--seed", type=int, default=0, help="of the plans (0)")
+    parser.add_argument("--fps", type=float, default=5.0, help="frames a second (5)")
+    parser.add_argument("--size", type=int, default=96, help="pixels a side (96)")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    conversion = write_dataset(
+        arguments.out,
+        arguments.task,
+        videos=arguments.videos,
+        frames=_FRAMES[arguments.task] if arguments.frames is None else arguments.frames,
+        seed=arguments.seed,
+        fps=arguments.fps,
+        size=arguments.size,
+    )
+    dataset = conversion.dataset
+    frames = sum(video.num_frames for video in dataset.videos)
+    parts = ", ".join(f"{len(ids)} {split}" for split, ids in dataset.splits.items())
+    print(f"{dataset.folder}: {len(dataset.videos)} videos ({parts}), {frames} frames")
+    return 0

@@ -1,0 +1,90 @@
+"""The five-minute path: videos, a dataset folder, a tiny pretrained student, a figure."""
+
+import argparse
+import math
+import signal
+from pathlib import Path
+
+from surgvista_jax.commands.data_convert import convert_videos
+from surgvista_jax.commands.pretrain import pretrain
+from surgvista_jax.config import load_config
+from surgvista_jax.data.conversion.extract import ExtractConfig
+from surgvista_jax.errors import UserError
+from surgvista_jax.synthetic import write_videos
+from surgvista_jax.tasks.pretraining.task import PretrainConfig
+
+CONFIG = "configs/demo.py"
+# The made-up operations move at up to 2 Hz, which 5 frames a second still show.
+FPS = 5.0
+NUM_VIDEOS, NUM_FRAMES, SIZE = 8, 120, 160
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source",
+        type=Path,
+        metavar="DIR",
+        help="a folder with your own videos or frame folders (default: made-up operations)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=Path("surgvista_demo"),
+        help="where everything is written (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--fps", type=float, default=FPS, help="frames a second to take (default: %(default)s)"
+    )
+    parser.epilog = f"--config.a.b=VALUE replaces a value of {CONFIG}"
+    parser.set_defaults(config=CONFIG)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    out = arguments.out
+    source = arguments.source
+    if not (math.isfinite(arguments.fps) and arguments.fps > 0):
+        raise UserError(f"--fps {arguments.fps:g}: must be a number above 0")
+    config = load_config(arguments.config, PretrainConfig, arguments.overrides).unlock()
+    if source is None:
+        source = out / "videos"
+        print(f"1/3  made-up operations -> {source}")
+        if not source.exists():
+            partial = out / "videos.partial"
+            write_videos(partial, NUM_VIDEOS, 0, NUM_FRAMES, FPS, SIZE)
+            partial.rename(source)
+    else:
+        print(f"1/3  your videos: {source}")
+
+    dataset = out / "dataset"
+    print(f"2/3  frames at {arguments.fps:g} a second -> {dataset}")
+    conversion = convert_videos(source, dataset, ExtractConfig(arguments.fps, config.clip.size))
+    for remark in conversion.notes + conversion.problems:
+        print(f"     {remark}")
+
+    run = out / "run"
+    config.data.folder = str(dataset)
+    print(f"3/3  pretraining for {config.budget.steps} steps -> {run}")
+    finished = pretrain(config.lock(), run)
+    if finished.preempted:
+        print(f"stopped at step {finished.step}; the same command goes on from there")
+        return 128 + signal.SIGTERM
+    print(
+        f"""
+Done. Look at
+  {run / "figures"}
+      what the student rebuilds of clips of which it sees a quarter
+  {run / "metrics.jsonl"}
+      the loss by step (also: tensorboard --logdir {out}); predicting nothing gives 1
+  {run / "checkpoints"}
+      the student, with all that an interrupted run continues from
+
+Next
+  surgvista demo --source YOUR_VIDEOS --out OTHER_FOLDER
+      the same with your own videos
+  surgvista data convert videos --source YOUR_VIDEOS --out DATASET
+  surgvista pretrain --config=configs/pretrain/pixels_only.py --workdir=RUN \\
+      --config.data.folder=DATASET
+      a ViT-B for GPUs and TPUs, without a teacher; configs/pretrain/ has more"""
+    )
+    return 0

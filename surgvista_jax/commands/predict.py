@@ -1,0 +1,266 @@
+"""The command `surgvista predict`: what does a finetuned model say of each moment of videos?"""
+
+import argparse
+import csv
+import dataclasses
+import functools
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from surgvista_jax.commands.weights_import import add_heads, parse_heads
+from surgvista_jax.data.batches.loader import LoaderConfig
+from surgvista_jax.data.conversion.convert import convert
+from surgvista_jax.data.conversion.extract import ExtractConfig
+from surgvista_jax.data.conversion.official import Reading, Recording
+from surgvista_jax.data.conversion.sources import Remark, find_given, name_videos
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.data.storage.tfds import is_tfds
+from surgvista_jax.errors import UserError
+from surgvista_jax.inference.classifier import CLIP, Meaning, TrainedClassifier, load_classifier
+from surgvista_jax.inference.every_clip import Outputs, make_apply, over_dataset
+from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.tasks.outcome import PREDICTIONS, write_outputs
+from surgvista_jax.training.partition import RULES, MeshConfig, check_divisible, make_mesh
+from surgvista_jax.training.state import create_filled
+
+# Frames a second that are this much alike (relatively) are the same rate.
+_SAME_RATE = 0.02
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "videos",
+        nargs="+",
+        type=Path,
+        metavar="VIDEO",
+        help="video files, folders of them or of frames; or one dataset folder",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="[NAME:]WEIGHTS",
+        help="a finetuning run, or a finetuned model in any form that `finetune` takes",
+    )
+    parser.add_argument("--out", required=True, type=Path, help="folder to be written")
+    parser.add_argument("--split", help="of a dataset folder: only these videos (default: all)")
+    parser.add_argument(
+        "--margins", choices=("cut", "keep"), default="keep", help="black margins (%(default)s)"
+    )
+    parser.add_argument("--batch-size", type=int, default=32, help="clips at a time (%(default)s)")
+    parser.add_argument("--workers", type=int, help="loader workers")
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
+    elsewhere = parser.add_argument_group("weights from elsewhere, which do not say it themselves")
+    elsewhere.add_argument("--classes", help="names, separated by commas (0,1,…)")
+    elsewhere.add_argument(
+        "--fps", type=float, help="rate of the frames that it was trained on (1)"
+    )
+    elsewhere.add_argument("--num-frames", type=int, help="of a clip (16, or 8 of image models)")
+    elsewhere.add_argument("--stride", type=int, help="frames from one to the next (4, or 8)")
+    elsewhere.add_argument("--size", type=int, help="pixels a side (224)")
+    elsewhere.add_argument(
+        "--label-kind", choices=("single", "multi"), help="multi: several at once (single)"
+    )
+    add_heads(elsewhere)
+    parser.epilog = (
+        "Written are predictions.npz, which `surgvista evaluate` reads, and for each video"
+        " VIDEO.csv with frame, second, label and the probability of each class. In a dataset"
+        " folder with labels of the same classes, the labelled frames are looked at."
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Predicts, reports, and returns 0 if every video was read to its end, else 1."""
+    if arguments.batch_size < 1:
+        raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
+    if (arguments.out / PREDICTIONS).exists():  # and tables, which a user may have mended
+        raise UserError(f"{arguments.out / PREDICTIONS}: is there already; take another --out")
+    heads = parse_heads(arguments.heads)
+    classifier = load_classifier(arguments.checkpoint, _told(arguments), heads)
+    meaning = classifier.meaning
+    dataset, notes, problems = _videos(arguments, meaning)
+    print(f"{arguments.checkpoint}: {meaning}", file=sys.stderr)
+    for remark in (*notes, *problems):
+        print(remark, file=sys.stderr)
+    labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
+    labelled &= all(video.labels is not None for video in dataset.videos)
+    loader = LoaderConfig()
+    if arguments.workers is not None:
+        loader = LoaderConfig(workers=arguments.workers)
+    outputs = predict(
+        classifier,
+        dataset,
+        labelled=labelled,
+        batch_size=arguments.batch_size,
+        loader=loader,
+        compute=ComputeConfig(dtype=arguments.dtype),
+    )
+    try:
+        write(arguments.out, classifier, dataset, outputs, labelled)
+    except OSError as error:
+        raise UserError(f"{arguments.out}: cannot be written ({error.strerror})") from error
+    moments = f"{len(outputs.frame)} {'labelled ' if labelled else ''}clips"
+    print(f"{arguments.out / PREDICTIONS}: {moments} of {len(dataset.videos)} videos")
+    return 1 if problems else 0
+
+
+def predict(
+    classifier: TrainedClassifier,
+    dataset: Dataset,
+    *,
+    labelled: bool,
+    batch_size: int,
+    loader: LoaderConfig,
+    compute: ComputeConfig,
+) -> Outputs:
+    """Probabilities of every frame of a dataset, as the end of a clip, on all devices.
+
+    Args:
+        labelled: only frames with a label, whose labels are then in the outputs.
+        batch_size: clips at a time over all devices.
+
+    Raises:
+        UserError: frames that cannot be opened; devices that cannot share out a batch.
+    """
+    mesh = make_mesh(MeshConfig())
+    check_divisible(mesh, batch_size=batch_size, key="--batch-size")
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        params = create_filled(functools.partial(classifier.init, compute), classifier.params, mesh)
+        return over_dataset(
+            make_apply(functools.partial(classifier.probabilities, compute=compute), mesh),
+            params,
+            dataset,
+            classifier.meaning.clip,
+            loader,
+            mesh=mesh,
+            batch_size=batch_size,
+            unlabelled=not labelled,
+            title="prediction",
+        )
+
+
+def write(
+    out: Path, classifier: TrainedClassifier, dataset: Dataset, outputs: Outputs, labelled: bool
+) -> None:
+    """Writes predictions.npz and a CSV file for each video.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    meaning = classifier.meaning
+    out.mkdir(parents=True, exist_ok=True)
+    meta = {
+        "task": meaning.task,
+        "classes": list(meaning.classes),
+        "label_kind": meaning.label_kind,
+        "fps": meaning.fps,
+        "model": classifier.name,
+        "dataset": dataset.name,
+        "split": next(iter(dataset.splits)) if len(dataset.splits) == 1 else "",
+    }
+    write_outputs(out / PREDICTIONS, dataset, outputs, meta, labelled=labelled)
+    for number, video in enumerate(dataset.videos):
+        own = outputs.video_index == number
+        path = Path(os.path.abspath(out / f"{video.video}.csv"))
+        if not path.is_relative_to(os.path.abspath(out)):
+            raise UserError(f"{dataset.folder}: the id {video.video!r} would lie outside {out}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_table(path, outputs.frame[own], outputs.values[own], meaning)
+
+
+def _write_table(path: Path, frames: np.ndarray, scores: np.ndarray, meaning: Meaning) -> None:
+    """One line a moment; `data convert videos --labels` reads the labels once they are mended."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("frame", "second", "label", *meaning.classes))
+        for frame, row in zip(frames, scores, strict=True):
+            held = (
+                [int(row.argmax())] if meaning.label_kind == "single" else np.flatnonzero(row > 0.5)
+            )
+            label = ";".join(meaning.classes[k] for k in held)
+            second = f"{frame / meaning.fps:.3f}"
+            writer.writerow((int(frame), second, label, *(f"{value:.4f}" for value in row)))
+
+
+def _told(arguments: argparse.Namespace) -> dict:
+    """What the user says of the weights."""
+    if arguments.fps is not None and not arguments.fps > 0:
+        raise UserError(f"--fps {arguments.fps:g}: must be a number above 0")
+    classes = arguments.classes
+    told = {
+        "classes": classes and tuple(name.strip() for name in classes.split(",")),
+        "fps": arguments.fps,
+        "label_kind": arguments.label_kind,
+        **{key: getattr(arguments, key) for key in CLIP},
+    }
+    for key in CLIP:
+        if told[key] is not None and told[key] < 1:
+            raise UserError(f"--{key.replace('_', '-')} {told[key]}: must be 1 or more")
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _videos(
+    arguments: argparse.Namespace, meaning: Meaning
+) -> tuple[Dataset, list[Remark], list[Remark]]:
+    """The frames to be looked at, at the rate of training; notes; and what could not be used."""
+    first = arguments.videos[0]
+    is_dataset = (first / "dataset.json").is_file() or is_tfds(first)
+    if is_dataset and len(arguments.videos) == 1:
+        dataset, notes, problems = read_dataset(first), [], []
+        dataset = dataset.split(arguments.split) if arguments.split else dataset
+    elif arguments.split:
+        raise UserError("--split: is for a dataset folder")
+    else:
+        dataset, notes, problems = _extracted(arguments, meaning)
+    # A clip of another rate spans another time than those of training.
+    slow = [video for video in dataset.videos if abs(video.fps / meaning.fps - 1) > _SAME_RATE]
+    for video in slow:
+        text = f"{video.fps:g} frames a second, where the model was trained on {meaning.fps:g}"
+        problems.append(Remark(video.video, f"left out: has {text}"))
+    if len(slow) == len(dataset.videos):
+        raise UserError("; ".join(map(str, problems[-1:])))
+    videos = tuple(video for video in dataset.videos if video not in slow)
+    return dataclasses.replace(dataset, videos=videos), notes, problems
+
+
+def _extracted(
+    arguments: argparse.Namespace, meaning: Meaning
+) -> tuple[Dataset, list[Remark], list[Remark]]:
+    """The frames of the videos that are listed, and of no other of an earlier call."""
+    source, search = find_given(arguments.videos, skip=arguments.out)
+    if not search.videos:
+        raise UserError(f"{arguments.videos[0]}: no video and no folder of images in it")
+    out, listed = arguments.out / "frames", set()
+
+    def read(named: Mapping[str, str]) -> Reading:
+        recordings = [Recording(video) for video in name_videos(search.videos, named)]
+        listed.update(recording.source.video for recording in recordings)
+        return Reading(recordings, {}, search.notes, search.problems)
+
+    head = Dataset(
+        folder=out,
+        name=source.name,
+        task="none",
+        classes=(),
+        label_kind="single",
+        fps=meaning.fps,
+        splits={},
+        procedure="",
+        licence="",
+        citation="",
+        source_format="videos",
+        videos=(),
+    )
+    config = ExtractConfig(meaning.fps, cut_margins=arguments.margins == "cut")
+    conversion = convert(head, read, source, config)
+    videos = tuple(video for video in conversion.dataset.videos if video.video in listed)
+    if not videos:
+        raise UserError("; ".join(map(str, conversion.problems)))
+    dataset = dataclasses.replace(conversion.dataset, videos=videos)
+    return dataset, list(conversion.notes), list(conversion.problems)

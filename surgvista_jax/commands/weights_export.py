@@ -1,0 +1,227 @@
+"""The command `surgvista weights export`: a checkpoint as a file for other programs."""
+
+import argparse
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from surgvista_jax import __version__
+from surgvista_jax.commands.weights_import import add_heads, parse_heads
+from surgvista_jax.errors import UserError
+from surgvista_jax.weights import tables
+from surgvista_jax.weights.card import Card, card, read_metrics
+from surgvista_jax.weights.choosing import GivenHeads, known_heads, split_spec
+from surgvista_jax.weights.files.read import digest
+from surgvista_jax.weights.files.write import TENSORS_ALONE, WRITTEN, flat, save, to_theirs
+from surgvista_jax.weights.folder import Content
+from surgvista_jax.weights.kinds import INSIDE, encoder_of
+from surgvista_jax.weights.loading import load
+from surgvista_jax.weights.matching import difference
+from surgvista_jax.weights.names.table import Table
+from surgvista_jax.weights.provenance import (
+    ABOUT,
+    FACTS,
+    SOURCES,
+    Source,
+    as_json,
+    of_loaded,
+    of_run,
+)
+from surgvista_jax.weights.runs import Run, read_run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `surgvista weights export`."""
+    parser.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="a pretraining run (its newest checkpoint, or name one), a finetuning run (its best),"
+        " an imported folder, or [NAME:]FILE",
+    )
+    parser.add_argument(
+        "--as",
+        dest="table",
+        required=True,
+        metavar="NAME",
+        help=f"whose names the file gets: {', '.join(tables.registry())}",
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="FILE.safetensors, .npz, .pth, .pt or .bin; a model card is written beside it",
+    )
+    parser.add_argument(
+        "--metrics",
+        type=Path,
+        metavar="REPORT.json",
+        help="what `surgvista evaluate --out` wrote, for the card",
+    )
+    add_heads(parser)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Writes the file and its card, both or none."""
+    out: Path = arguments.out
+    if out.suffix not in WRITTEN:
+        raise UserError(f"--out={out}: weights are written as {', '.join(WRITTEN)}")
+    table = tables.find(arguments.table)
+    metrics = None if arguments.metrics is None else read_metrics(arguments.metrics)
+    content, run, sources = read_checkpoint(arguments.checkpoint, parse_heads(arguments.heads))
+    chosen, left_out = select(content, table, arguments.checkpoint)
+    check_says_all(chosen, table)
+    written = Card(
+        name=out.name,
+        digest="",
+        table=table,
+        kind=chosen.kind,
+        config=chosen.config,
+        numbers=sum(leaf.size for leaf in flat(chosen.params).values()),
+        run=run,
+        sources=sources,
+        left_out=left_out,
+        metrics=metrics,
+    )
+    metadata = {
+        "made_by": f"surgvista_jax {__version__}",
+        "heads": json.dumps(known_heads(chosen.config)),
+        SOURCES: json.dumps(as_json(sources)),
+    }
+    if run is not None and run.config_digest:
+        metadata |= {"config_digest": run.config_digest, "step": str(run.step)}
+    if run is not None:
+        known = {"clip": run.clip, **run.about}
+        metadata[ABOUT] = json.dumps({key: known[key] for key in FACTS if known.get(key)})
+    write(out, chosen, table, metadata, written)
+    if left_out:
+        print(f"left out: {', '.join(left_out)}")
+    print(f"{out}: {table.title} ({table.name}), sha256 {digest(out)}")
+    if out.suffix in TENSORS_ALONE:
+        print(f"{out.suffix} keeps no classes, clip, heads and sources; .safetensors does")
+    print(f"{card_path(out)}: its model card")
+
+
+def card_path(out: Path) -> Path:
+    """Where the card of a file lies."""
+    return out.with_name(f"{out.name}.md")
+
+
+def read_checkpoint(
+    checkpoint: str, heads: GivenHeads = None
+) -> tuple[Content, Run | None, tuple[Source, ...]]:
+    """The parameters of a run, a folder or `[NAME:]FILE`, the run, and what it was made from.
+
+    Raises:
+        UserError: they cannot be read; heads are given of a folder, which says its own.
+    """
+    if Path(checkpoint).is_dir():
+        if heads:
+            raise UserError(f"--heads: {checkpoint} is a folder, which says its heads itself")
+        content, run = read_run(Path(checkpoint))
+        return content, run, of_run(run)
+    _, path = split_spec(checkpoint)
+    if not path.exists():
+        raise UserError(f"{path}: there is no such folder or file")
+    loaded = load(checkpoint, heads=heads)
+    origin = {"table": loaded.table.name}
+    content = Content(loaded.kind, loaded.config, loaded.params, loaded.batch_stats, origin)
+    return content, None, of_loaded("weights", loaded)
+
+
+def select(content: Content, table: Table, where: str) -> tuple[Content, tuple[str, ...]]:
+    """As much of a model as a table has names for, and the parts that are left out.
+
+    Raises:
+        UserError: the table is of models of another kind.
+    """
+    if content.kind == table.kind:
+        return content, tuple(content.origin.get("left_out", ()))
+    params = content.params
+    if table.kind == "encoder" and content.kind in INSIDE:
+        part = INSIDE[content.kind]
+        chosen = Content("encoder", encoder_of(content.config), params[part], None, content.origin)
+        return chosen, tuple(name for name in params if name != part)
+    if table.kind == "teacher" and content.kind == "encoder":
+        return Content("teacher", content.config, {"encoder": params}, None, content.origin), ()
+    fitting = [t.name for t in tables.registry().values() if t.kind == content.kind]
+    raise UserError(
+        f"--as={table.name}: {table.title} is of kind {table.kind}, and {where} holds a"
+        f" {content.kind}; its tables are {', '.join(fitting) or 'none'}"
+    )
+
+
+def check_says_all(content: Content, table: Table) -> None:
+    """Whether whoever reads the file by its names gets the model that was written.
+
+    Raises:
+        UserError: a parameter has no name, or the form of the file means another computation.
+    """
+    heads = known_heads(content.config)
+
+    def known(width: int, depth: int, part: str) -> int:
+        return heads[part]
+
+    # The arrays are made twice, here and when they are saved: nothing is written before they fit.
+    leaves = flat(content.params)
+    leaves |= {f"batch_stats/{k}": v for k, v in flat(content.batch_stats or {}).items()}
+    shapes = {k: v.shape for k, v in to_theirs(leaves, table, content.config).items()}
+    made = tables.registry().get(content.origin.get("table"))
+    if (made.pixels if made else None) != table.pixels:
+        raise UserError(
+            f"--as={table.name}: whoever reads it as {table.title} normalises pixels otherwise than"
+            " this model wants"
+        )
+    if fault := difference(table.infer(shapes, known), content.config):
+        raise UserError(
+            f"--as={table.name}: {table.title} cannot say what this model is: as such, {fault}"
+        )
+
+
+def write(
+    out: Path, content: Content, table: Table, metadata: Mapping[str, str], written: Card
+) -> None:
+    """Writes the file and its card; what stood there is replaced once both are complete.
+
+    Raises:
+        UserError: they cannot be written; then nothing has changed.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".export", dir=out.parent) as folder:
+            file = Path(folder) / out.name
+            save(content.params, table, content.config, file, metadata, content.batch_stats)
+            described = card(dataclasses.replace(written, digest=digest(file)))
+            card_path(file).write_text(described, encoding="utf-8")
+            replace_all({file: out, card_path(file): card_path(out)})
+    except OSError as error:
+        raise UserError(f"--out={out}: cannot be written ({error.strerror or error})") from error
+
+
+def replace_all(places: Mapping[Path, Path]) -> None:
+    """Renames files to their places, all of them or, after an error, none.
+
+    Args:
+        places: file -> where to, in the same file system.
+
+    Raises:
+        OSError: one cannot be renamed; what stood at the places stands there again.
+    """
+    for place in places.values():
+        if place.is_dir():  # a rename would set it aside with all that is in it
+            raise IsADirectoryError(errno.EISDIR, "Is a directory", str(place))
+    with contextlib.ExitStack() as undo:
+        for file, place in places.items():
+            if place.exists():
+                before = file.with_name(f"{file.name}.before")
+                os.replace(place, before)
+                undo.callback(os.replace, before, place)
+            else:
+                undo.callback(place.unlink, missing_ok=True)
+            os.replace(file, place)
+        undo.pop_all()

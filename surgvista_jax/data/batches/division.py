@@ -1,0 +1,138 @@
+"""Which videos are trained on, which choose the best parameters, which are only tested?"""
+
+import dataclasses
+
+import numpy as np
+
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.errors import UserError
+
+SELECT_ON = ("val", "test", "last")
+# Not the run's seed, so that runs of several seeds train on the same videos.
+_HOLD_OUT_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Division:
+    """Parts of a dataset.
+
+    Attributes:
+        train: what is trained on.
+        selection: what chooses the best parameters; None where the last ones are taken.
+        test: what is reported; None where no split is named.
+        selected_on: what `selection` is, for reports: "val", "held-out train", "test" or "last".
+    """
+
+    train: Dataset
+    selection: Dataset | None
+    test: Dataset | None
+    selected_on: str
+
+    def summary(self) -> str:
+        """The parts in words."""
+        tested = f", test on {len(self.test.videos)}" if self.test is not None else ""
+        chosen = "the last parameters are taken"
+        if self.selection is not None:
+            chosen = f"select on {len(self.selection.videos)} ({self.selected_on})"
+        return f"{self.train.name}: train on {len(self.train.videos)} videos, {chosen}{tested}"
+
+
+def divide(
+    dataset: Dataset, *, train: str, val: str, test: str, select_on: str, hold_out: float
+) -> Division:
+    """Takes the parts from a dataset's splits; no two of them share a video.
+
+    Args:
+        train, val, test: names of splits; without a split `val`, training videos are held out; an
+            empty `test` asks for none.
+        select_on: "val"; "test": the test videos choose as well, as in some published results; or
+            "last": all training videos are trained on, and none choose.
+        hold_out: the share of the training videos that is held out then.
+
+    Raises:
+        UserError: a split is missing, shares videos with another or is too small.
+    """
+    testing = dataset.split(test) if test else None
+    if testing is not None:
+        _check_disjoint(dataset, train, test)
+    if select_on == "test":
+        if testing is None:
+            raise UserError("config.select_on=test: data.test must name the split to select on")
+        return Division(dataset.split(train), testing, testing, "test")
+    if select_on == "last":
+        return Division(dataset.split(train), None, testing, "last")
+    if val in dataset.splits:
+        _check_disjoint(dataset, train, val)
+        if testing is not None:
+            _check_disjoint(dataset, val, test)
+    training, selection, held_out = training_and_validation(
+        dataset, train, val, hold_out, _HOLD_OUT_SEED
+    )
+    return Division(training, selection, testing, "held-out train" if held_out else "val")
+
+
+def _check_disjoint(dataset: Dataset, first: str, second: str) -> None:
+    shared = set(dataset.split(first).splits[first]) & set(dataset.split(second).splits[second])
+    if shared:
+        raise UserError(
+            f"{dataset.folder / 'dataset.json'}: splits {first!r} and {second!r} share "
+            f"{len(shared)} videos, such as {min(shared)}; training, selection and test need "
+            "videos of their own (data.val= with no name holds out training videos)"
+        )
+
+
+def training_and_validation(
+    dataset: Dataset, train: str, val: str, share: float, seed: int
+) -> tuple[Dataset, Dataset, bool]:
+    """The training and the validation videos, which are never those of a test.
+
+    Where the dataset has no split `val`, a share of the training videos is held out: whole
+    patients, where they are known, drawn by the seed alone.
+
+    Args:
+        dataset: with all its splits.
+        train, val: names of splits.
+        share: of the training videos to hold out, in (0, 1); rounded to at least one.
+        seed: of the draw.
+
+    Returns:
+        Both datasets, and whether the second was held out.
+
+    Raises:
+        UserError: there is no such training split, or too little in it to hold anything out.
+    """
+    training = dataset.split(train)
+    if val in dataset.splits and dataset.splits[val]:
+        return training, dataset.split(val), False
+    if not 0 < share < 1:
+        raise UserError(
+            f"{dataset.folder / 'dataset.json'}: no split {val!r}, and data.hold_out={share} holds"
+            " nothing out: name a split to select on, or a share between 0 and 1"
+        )
+    groups: dict[str, list[str]] = {}
+    for video in training.videos:
+        groups.setdefault(video.patient or video.video, []).append(video.video)
+    wanted = max(1, round(share * len(training.videos)))
+    held: set[str] = set()
+    names = sorted(groups)
+    for number in np.random.default_rng(seed).permutation(len(names)):
+        if len(held) >= wanted:
+            break
+        held.update(groups[names[number]])
+    if len(held) == len(training.videos):
+        raise UserError(
+            f"{dataset.folder / 'dataset.json'}: split {train!r} has {len(groups)} patient(s), of"
+            " whom none can be held out for validation; name a split of other videos"
+        )
+    parts = [
+        dataclasses.replace(
+            training,
+            splits={name: tuple(video.video for video in chosen)},
+            videos=tuple(chosen),
+        )
+        for name, chosen in (
+            (train, [video for video in training.videos if video.video not in held]),
+            (val, [video for video in training.videos if video.video in held]),
+        )
+    ]
+    return parts[0], parts[1], True

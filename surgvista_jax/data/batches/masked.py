@@ -1,0 +1,213 @@
+"""How does a dataset become batches of masked clips, the same ones on any machine?
+
+A batch is a function of (seed, step) alone. What is random about a sample is drawn first, by an
+endless grain graph that is indexed by the sample's position in the run; reading and decoding follow
+that plan. So workers, threads, hosts and restarts have nothing to agree on, and nothing of the
+input is saved.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import grain
+import numpy as np
+
+from surgvista_jax.data.batches.clips import ClipConfig, ClipIndex, clip_frame_ids
+from surgvista_jax.data.batches.crop import (
+    CENTRE_CROP,
+    Crop,
+    crop_and_resize,
+    crop_box,
+    multi_scale_crop,
+)
+from surgvista_jax.data.batches.loader import BatchLoader, LoaderConfig
+from surgvista_jax.data.batches.masking import MASKS, MaskConfig, hidden_count
+from surgvista_jax.data.batches.shared_memory import Batch
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.storage.open import open_frames
+from surgvista_jax.errors import UserError
+
+
+def pretrain_batches(
+    dataset: Dataset,
+    clip: ClipConfig,
+    mask: MaskConfig,
+    loader: LoaderConfig,
+    *,
+    grid: tuple[int, int, int],
+    batch_size: int,
+    seed: int,
+    rows: np.ndarray,
+    start_step: int,
+    num_steps: int,
+) -> BatchLoader:
+    """Returns the batches of steps `start_step` to `num_steps` - 1, to be closed.
+
+    Batch `step` holds the samples step * batch_size, ... of an endless order in which each epoch
+    visits every clip of the dataset once, shuffled anew.
+
+    Args:
+        grid: tokens of a clip along (t, h, w).
+        rows: which rows of the global batch to return, ascending: those of this process's devices.
+        num_steps: the length of the whole run, at whatever step it starts.
+
+    Returns:
+        Dicts with b = len(rows): `video` uint8 [b, T, H, W, 3], `visible_ids` int32 [b, V],
+        `hidden_ids` int32 [b, M] (with K masks a clip [b, K, V] and [b, K, M]), and for the host
+        `index` int64 [b], the clip of the dataset, and `unreadable` bool [b, T], the frames that
+        had to be replaced.
+
+    Raises:
+        UserError: if the dataset has no frames, or settings do not fit it or one another.
+    """
+    if seed < 0:
+        raise UserError(f"seed={seed}: an integer from 0 on is needed")
+    if not 0 <= min(rows) <= max(rows) < batch_size:
+        raise ValueError(f"rows {rows} of a batch of {batch_size}")
+    reader = _ClipReader(dataset, clip)
+    order_seed, sample_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
+    plans = (
+        grain.MapDataset.range(len(reader.clips))
+        .shuffle(seed=order_seed)
+        .repeat(None)
+        .random_map(_Planner(mask, grid), seed=sample_seed)
+    )
+    plans[0]  # grain sets up its counters at the first access, which is not safe in threads
+    read = _RowReader(plans, reader, batch_size, tuple(map(int, rows)))
+    return BatchLoader(read, len(rows), start_step, num_steps, loader)
+
+
+def fixed_clips(
+    dataset: Dataset,
+    clip: ClipConfig,
+    mask: MaskConfig,
+    *,
+    grid: tuple[int, int, int],
+    count: int,
+    seed: int,
+    video: str | None = None,
+    last: int | None = None,
+) -> Batch:
+    """Returns a batch of clips that no randomness but that of the masks decides, for figures.
+
+    The clips are spread evenly over all frames of the dataset, or of one `video`, though not so
+    early in a video that frames repeat, or they are `count` times the one clip that ends at frame
+    `last` of it. They show the centre, as large as it fits.
+
+    Returns:
+        The keys of `pretrain_batches`, with b = `count`.
+
+    Raises:
+        UserError: also if there is no such video or frame.
+    """
+    reader, planner = _ClipReader(dataset, clip), _Planner(mask, grid)
+    lengths = [entry.num_frames for entry in dataset.videos]
+    numbers = range(len(lengths))
+    if video is not None:
+        names = [entry.video for entry in dataset.videos]
+        if video not in names:
+            raise UserError(f"{dataset.folder}: no video {video!r}; the first is {names[0]!r}")
+        numbers = [names.index(video)]
+    if last is None:
+        # The first frame of each video that ends a clip without repeats, or its last one.
+        earliest = [
+            max(min(clip.num_frames * clip.stride - clip.stride, n - 1), 0) for n in lengths
+        ]
+        late = ClipIndex([lengths[number] - earliest[number] for number in numbers])
+        ends = [late[(2 * k + 1) * len(late) // (2 * count)] for k in range(count)]
+        ends = [(numbers[which], earliest[numbers[which]] + frame) for which, frame in ends]
+    elif video is not None and 0 <= last < lengths[numbers[0]]:
+        ends = [(numbers[0], last)] * count
+    else:
+        known = f"{video} has frames 0 to {lengths[numbers[0]] - 1}" if video else "of which video?"
+        raise UserError(f"{dataset.folder}: frame {last}: {known}")
+    plans = []
+    for place, (number, frame) in enumerate(ends):
+        rng = np.random.default_rng([seed, place])
+        plans.append(planner.plan(reader.clips.first(number) + frame, CENTRE_CROP, rng))
+    return reader.read(plans)
+
+
+def describe_clip(dataset: Dataset, index: int) -> tuple[str, int]:
+    """Returns the video id and the last frame of a clip, as logs name it."""
+    number, last = ClipIndex([video.num_frames for video in dataset.videos])[index]
+    return dataset.videos[number].video, last
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _ClipPlan:
+    """All that is random about one sample: which clip, which crop, which masks."""
+
+    index: int
+    crop: Crop
+    visible_ids: np.ndarray  # [V], or [K, V] with several masks a clip
+    hidden_ids: np.ndarray  # [M], or [K, M]
+
+
+class _Planner:
+    """Draws the plan of a sample."""
+
+    def __init__(self, mask: MaskConfig, grid: tuple[int, int, int]):
+        self._mask = mask
+        self._grid = grid
+        hidden_count(mask.kind, self._grid, mask.ratio)
+
+    def __call__(self, index: int, rng: np.random.Generator) -> _ClipPlan:
+        return self.plan(index, multi_scale_crop(rng), rng)
+
+    def plan(self, index: int, crop: Crop, rng: np.random.Generator) -> _ClipPlan:
+        draw = MASKS[self._mask.kind]
+        masks = [draw(rng, self._grid, self._mask.ratio) for _ in range(self._mask.masks_per_clip)]
+        visible_ids, hidden_ids = (np.stack(ids) for ids in zip(*masks, strict=True))
+        if len(masks) == 1:
+            visible_ids, hidden_ids = visible_ids[0], hidden_ids[0]
+        return _ClipPlan(int(index), crop, visible_ids, hidden_ids)
+
+
+class _ClipReader:
+    """Decodes planned clips; it is sent to every worker, so that it holds no labels."""
+
+    def __init__(self, dataset: Dataset, clip: ClipConfig):
+        self.clips = ClipIndex([video.num_frames for video in dataset.videos])
+        if not len(self.clips):
+            raise UserError(f"{dataset.folder}: no frames to make clips of in the videos chosen")
+        self._frames = [open_frames(*place) for place in dataset.places()]
+        self._clip = clip
+
+    def read(self, plans: list[_ClipPlan], empty: Callable[..., np.ndarray] = np.empty) -> Batch:
+        """Returns the batch of these samples, its `video` in an array from `empty`."""
+        num_frames, size = self._clip.num_frames, self._clip.size
+        video = empty((len(plans), num_frames, size, size, 3), np.uint8)
+        unreadable = np.zeros((len(plans), num_frames), bool)
+        for row, plan in enumerate(plans):
+            number, last = self.clips[plan.index]
+            frame_ids = clip_frame_ids(last, num_frames, self._clip.stride)
+            fit = functools.partial(_crop_frame, plan.crop)
+            _, unreadable[row] = self._frames[number].read(frame_ids, fit, out=video[row])
+        return {
+            "video": video,
+            "visible_ids": np.stack([plan.visible_ids for plan in plans]),
+            "hidden_ids": np.stack([plan.hidden_ids for plan in plans]),
+            "index": np.array([plan.index for plan in plans], np.int64),
+            "unreadable": unreadable,
+        }
+
+
+def _crop_frame(crop: Crop, target: np.ndarray, image: np.ndarray) -> None:
+    """Writes the part of one frame that a crop shows into `target`."""
+    crop_and_resize(image[None], crop_box(crop, *image.shape[:2]), out=target[None])
+
+
+@dataclasses.dataclass(frozen=True)
+class _RowReader:
+    """Reads some of this process's rows of the global batch of a step."""
+
+    plans: grain.MapDataset
+    reader: _ClipReader
+    batch_size: int
+    rows: tuple[int, ...]
+
+    def __call__(self, step: int, rows: slice, empty: Callable[..., np.ndarray]) -> Batch:
+        first = int(step) * self.batch_size
+        return self.reader.read([self.plans[first + row] for row in self.rows[rows]], empty)

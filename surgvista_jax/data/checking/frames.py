@@ -1,0 +1,146 @@
+"""Which frames of a dataset cannot be read, stand still, or are those of another video too?"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from surgvista_jax.data.checking.labels import schemes
+from surgvista_jax.data.checking.report import Finding
+from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.storage.decode import EncodedFrames, Frames, decode_image
+from surgvista_jax.data.storage.open import FRAME_NAME, open_frames
+from surgvista_jax.data.storage.records import shard_faults
+from surgvista_jax.data.workers import available_cores
+from surgvista_jax.errors import UserError
+
+import cv2  # isort: skip  # after `storage.decode`, which silences it
+
+NAMED = 5  # frames or videos that a finding names
+FROZEN_SHARE = 0.2  # of a video: repeated pictures beyond this are worth a word
+SHARED_SHARE = 0.1  # of a video: beyond this, two videos are the same recording
+_READ_AT_ONCE = 256  # frames that a thread holds in memory
+
+
+def scan_frames(dataset: Dataset) -> list[Finding]:
+    """Opens every frame once, where training would read it: in records, folders or video files.
+
+    Two frames are the same if all bytes of their images are; in video files, all their pixels.
+    """
+    findings, prints = [], {}
+    lost, frozen, seen = [], [], 0
+    total = sum(video.num_frames for video in dataset.videos)
+    with (
+        ThreadPoolExecutor(available_cores()) as threads,
+        tqdm(total=total, unit="frame", desc="reading frames", delay=10) as bar,
+    ):
+        for folder, video in dataset.places():
+            try:
+                frames = open_frames(folder, video)
+            except UserError as error:  # records of another version of the video
+                findings.append(Finding("error", "frames", str(error)))
+                continue
+            parts = _parts(video.num_frames)
+            marks = np.concatenate(list(threads.map(partial(_fingerprints, frames), parts)))
+            bar.update(len(marks))
+            seen += len(marks)
+            lost += [f"{video.video} frame {i}" for i in np.flatnonzero(marks == 0)]
+            repeats = np.mean(marks[1:] == marks[:-1]) if len(marks) > 1 else 0.0
+            if repeats > FROZEN_SHARE:
+                frozen.append(f"{video.video} ({repeats:.0%})")
+            prints[video.video] = np.unique(marks[marks != 0])
+            findings += _surplus(folder / video.source, video)
+    findings += [Finding("error", "frames", fault) for fault in shard_faults(dataset.folder)]
+    if lost:
+        text = f"{len(lost)} of {seen:,} frames cannot be read: {_name(lost)}"
+        findings.append(Finding("error", "frames", text))
+    elif seen:
+        findings.append(Finding("good", "frames", f"all {seen:,} frames can be read"))
+    if frozen:
+        text = f"{len(frozen)} videos repeat the picture before for long: {_name(frozen)}"
+        findings.append(Finding("warning", "frames", text))
+    return findings + _twins(dataset, prints)
+
+
+def _parts(num_frames: int) -> list[list[int]]:
+    """The frames of a video, divided among the threads."""
+    size = min(_READ_AT_ONCE, -(-num_frames // available_cores()))
+    firsts = range(0, num_frames, size)
+    return [list(range(first, min(first + size, num_frames))) for first in firsts]
+
+
+def _fingerprints(frames: Frames, frame_ids: list[int]) -> np.ndarray:
+    """64 bits of each frame, uint64; 0 for one that cannot be read."""
+    marks = []
+    for content in _contents(frames, frame_ids):
+        if content is None:
+            marks.append(0)
+            continue
+        digest = hashlib.blake2b(content, digest_size=8).digest()
+        marks.append(int.from_bytes(digest, "little") or 1)
+    return np.array(marks, np.uint64)
+
+
+def _contents(frames: Frames, frame_ids: list[int]) -> Iterator[bytes | None]:
+    """What makes each frame what it is; None for one that cannot be read."""
+    if not isinstance(frames, EncodedFrames):
+        for image in frames.images(frame_ids):
+            yield None if image is None else image.tobytes()
+        return
+    for data in frames.encoded(frame_ids):
+        # An eighth of the size shows as well whether an image can be decoded.
+        readable = decode_image(data, cv2.IMREAD_REDUCED_GRAYSCALE_8) is not None
+        yield data if readable else None
+
+
+def _surplus(folder: Path, video: Video) -> list[Finding]:
+    """Frames beyond the last that the manifest knows: it was written for another extraction."""
+    if not os.path.exists(folder / FRAME_NAME.format(video.num_frames)):
+        return []
+    names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(".jpg")]
+    text = (
+        f"{video.source} holds {len(names)} frames, videos.jsonl says {video.num_frames}: were "
+        "they extracted at another rate?"
+    )
+    return [Finding("error", "rates", text)]
+
+
+def _twins(dataset: Dataset, prints: dict[str, np.ndarray]) -> list[Finding]:
+    """Videos that share many frames."""
+    ids = list(prints)
+    marks = np.concatenate([prints[video] for video in ids]) if ids else np.zeros(0, np.uint64)
+    numbers = np.repeat(np.arange(len(ids)), [len(prints[video]) for video in ids])
+    order = np.argsort(marks, kind="stable")
+    marks, numbers = marks[order], numbers[order]
+    shared: dict[tuple[int, int], int] = {}
+    for i in np.flatnonzero(marks[1:] == marks[:-1]):
+        pair = int(numbers[i]), int(numbers[i + 1])
+        shared[pair] = shared.get(pair, 0) + 1
+    findings = []
+    for (a, b), count in shared.items():
+        if count < SHARED_SHARE * min(len(prints[ids[a]]), len(prints[ids[b]])):
+            continue
+        text = f"{ids[a]} and {ids[b]} share {count} frames: the same recording twice"
+        sides = _sides(dataset, ids[a], ids[b])
+        if sides:
+            text += f", on both sides of a split ({sides})"
+        findings.append(Finding("error" if sides else "warning", "duplicates", text))
+    return findings
+
+
+def _sides(dataset: Dataset, first: str, second: str) -> str:
+    for splits in schemes(dataset).values():
+        for a, members in splits.items():
+            for b, others in splits.items():
+                if a != b and first in members and second in others:
+                    return f"{a}, {b}"
+    return ""
+
+
+def _name(what: list[str]) -> str:
+    return ", ".join(what[:NAMED]) + (", …" if len(what) > NAMED else "")

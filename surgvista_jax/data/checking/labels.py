@@ -1,0 +1,145 @@
+"""What is wrong with the labels and the splits of a dataset?"""
+
+from collections import Counter
+
+import numpy as np
+
+from surgvista_jax.data.checking.report import Finding
+from surgvista_jax.data.dataset import UNLABELLED, Dataset, Video
+
+# A phase lasts minutes.  Where the middle one lasts less, rates or numbers are mixed up.
+SHORTEST_PHASE = 5.0  # seconds
+LONG_GAP = 60.0  # seconds
+
+
+def class_shares(dataset: Dataset) -> dict[str, list[int]]:
+    """Split -> number of frames that show each class."""
+    return {
+        split: np.sum(
+            [_class_counts(video, len(dataset.classes)) for video in dataset.split(split).videos],
+            axis=0,
+        ).tolist()
+        for split in dataset.splits
+        if dataset.classes
+    }
+
+
+def check_labels(dataset: Dataset) -> list[Finding]:
+    """Gaps, classes that never occur, and segments too short to be true."""
+    findings = _gaps(dataset)
+    findings += _absent(dataset)
+    if dataset.task == "phase":
+        lengths = [s for video in dataset.videos for s in _segment_seconds(video)]
+        if lengths and np.median(lengths) < SHORTEST_PHASE:
+            text = (
+                f"half of all phases last less than {np.median(lengths):.1f} s: are the labels at "
+                "another rate than the frames, or shuffled?"
+            )
+            findings.append(Finding("error", "labels", text))
+    return findings
+
+
+def _absent(dataset: Dataset) -> list[Finding]:
+    """Classes that a split lacks: named for the usual splits, counted for the others."""
+    findings, others = [], 0
+    for split, counts in class_shares(dataset).items():
+        absent = [dataset.classes[i] for i, count in enumerate(counts) if not count]
+        if "/" in split:
+            others += bool(absent)
+        elif absent:
+            shown = ", ".join(absent[:4]) + (", …" if len(absent) > 4 else "")
+            text = f"split {split}: {len(absent)} of {len(counts)} classes do not occur: {shown}"
+            findings.append(Finding("warning", "classes", text))
+    if others:
+        findings.append(
+            Finding("note", "classes", f"{others} splits of other schemes lack classes")
+        )
+    return findings
+
+
+def check_splits(dataset: Dataset) -> list[Finding]:
+    """The same video or patient on two sides of a split."""
+    findings = []
+    for scheme, splits in schemes(dataset).items():
+        names = list(splits)
+        for i, first in enumerate(names):
+            for second in names[i + 1 :]:
+                findings += _shared(
+                    dataset, scheme, (first, splits[first]), (second, splits[second])
+                )
+    if not findings and len(dataset.splits) > 1:
+        findings.append(Finding("good", "splits", "no video and no patient is on two sides"))
+    return findings
+
+
+def schemes(dataset: Dataset) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Scheme ("" for the usual one) -> split -> ids; splits of one scheme must share nothing."""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for name, ids in dataset.splits.items():
+        found.setdefault(name.rpartition("/")[0], {})[name] = ids
+    return found
+
+
+def _shared(dataset: Dataset, scheme: str, first: tuple, second: tuple) -> list[Finding]:
+    by_id = {video.video: video for video in dataset.videos}
+    videos = sorted(set(first[1]) & set(second[1]))
+    where = f"splits {first[0]} and {second[0]}"
+    if videos:
+        text = f"{where} share {len(videos)} videos: {', '.join(videos[:8])}"
+        return [Finding("error", "splits", text)]
+    patients = [{by_id[v].patient for v in ids} - {None} for ids in (first[1], second[1])]
+    both = sorted(patients[0] & patients[1])
+    if both:
+        text = f"{where} share {len(both)} patients: {', '.join(both[:8])}"
+        return [Finding("error", "splits", text)]
+    return []
+
+
+def _gaps(dataset: Dataset) -> list[Finding]:
+    unlabelled, total, findings = 0, 0, []
+    bare = [video.video for video in dataset.videos if video.labels is None]
+    if bare:
+        text = f"{len(bare)} videos have no labels, such as {bare[0]}"
+        findings.append(Finding("warning", "labels", text))
+    longest = Counter()
+    for video in dataset.videos:
+        if video.labels is None:
+            continue
+        missing = np.array([label == UNLABELLED for label in video.labels])
+        unlabelled, total = unlabelled + int(missing.sum()), total + len(missing)
+        longest[video.video] = _longest_run(missing) / video.fps
+    if not total:
+        return [*findings, Finding("error", "labels", "no frame has a label")]
+    share = f"{unlabelled:,} of {total:,} frames have no label"
+    if not unlabelled:
+        findings.append(Finding("good", "labels", "every frame has a label"))
+    elif dataset.task == "phase" and max(longest.values()) >= LONG_GAP:
+        video, seconds = longest.most_common(1)[0]
+        text = f"{share}; the longest gap lasts {seconds:.0f} s, in {video}"
+        findings.append(Finding("warning", "labels", text))
+    else:
+        findings.append(Finding("note", "labels", share))
+    return findings
+
+
+def _longest_run(mask: np.ndarray) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def _segment_seconds(video: Video) -> list[float]:
+    if not video.labels:
+        return []
+    labels = np.array(video.labels)
+    starts = np.flatnonzero(np.concatenate(([True], labels[1:] != labels[:-1])))
+    lengths = np.diff(np.append(starts, len(labels))) / video.fps
+    return lengths[labels[starts] != UNLABELLED].tolist()
+
+
+def _class_counts(video: Video, num_classes: int) -> np.ndarray:
+    counts = np.zeros(num_classes, np.int64)
+    for label in video.labels or ():
+        for class_id in label if isinstance(label, tuple) else (label,):
+            if class_id != UNLABELLED:
+                counts[class_id] += 1
+    return counts

@@ -1,0 +1,92 @@
+"""Which operations are in several datasets?
+
+A table of what is published about it.  Where the datasets number the operations alike, an overlap
+is named by video; elsewhere only that it exists.
+"""
+
+import re
+
+from surgvista_jax.data.checking.report import Finding
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.datasets import registry
+
+# source_format -> (collection, pattern of the video id): the number is that of the operation.
+# Cholec80, CholecT45/T50 and Cholec80-CVS number the operations of one hospital's collection alike.
+COLLECTIONS = {
+    "cholec80": ("Strasbourg cholecystectomy", r"video(\d+)"),
+    "cholect50": ("Strasbourg cholecystectomy", r"VID(\d+)"),
+    "cholect45": ("Strasbourg cholecystectomy", r"VID(\d+)"),
+    "cholec80-cvs": ("Strasbourg cholecystectomy", r"video(\d+)(?:_\d+)?"),
+    "multibypass140-phases": ("gastric bypass", r"([BS]BP\d+)"),
+    "multibypass140-steps": ("gastric bypass", r"([BS]BP\d+)"),
+    "bernbypass70": ("gastric bypass", r"([BS]BP\d+)"),
+    "strasbypass70": ("gastric bypass", r"([BS]BP\d+)"),
+    "endoscapes": ("Endoscapes", r"(\d+)"),
+    "endoscapes-count": ("Endoscapes", r"(\d+)"),
+}
+# Pairs that are known to share operations, though not which.
+UNNAMED = (
+    (
+        {"m2cai16"},
+        {"cholec80", "cholect50", "cholect45", "cholec80-cvs"},
+        "M2CAI16 and Cholec80 come partly from the same hospital and share operations",
+    ),
+    (
+        {"prostatd"},
+        {"psi-ava"},
+        "ProstaTD takes in videos of PSI-AVA",
+    ),
+    (
+        {"endoscapes", "endoscapes-count"},
+        {"cholec80", "cholect50", "cholect45", "cholec80-cvs"},
+        "Endoscapes and Cholec80 come from the same hospital; an overlap is not published",
+    ),
+)
+
+
+def operation(dataset: Dataset, video: str) -> tuple[str, str] | None:
+    """Collection and number of the operation that a video shows, where that is known."""
+    if dataset.source_format not in COLLECTIONS:
+        return None
+    collection, pattern = COLLECTIONS[dataset.source_format]
+    found = re.fullmatch(pattern, video)
+    return (collection, found[1].lstrip("0")) if found else None
+
+
+def check_overlap(dataset: Dataset, pretraining: list[Dataset]) -> list[Finding]:
+    """Operations of the dataset's validation and test splits that models saw in pretraining."""
+    findings = []
+    for other in pretraining:
+        seen = {operation(other, video.video) for video in other.videos} - {None}
+        own = {video.video for video in other.videos} if _number_alike(dataset, other) else set()
+        for split, ids in dataset.splits.items():
+            if split.rpartition("/")[2] == "train":
+                continue
+            both = [v for v in ids if v in own or operation(dataset, v) in seen]
+            if both:
+                text = (
+                    f"{len(both)} of {len(ids)} operations of split {split} are in the "
+                    f"pretraining data {other.name}: {', '.join(both[:8])}"
+                    + (", …" if len(both) > 8 else "")
+                )
+                findings.append(Finding("error", "leak", text))
+        for first, second, text in UNNAMED:
+            formats = dataset.source_format, other.source_format
+            if any(a in first and b in second for a, b in (formats, formats[::-1])):
+                findings.append(Finding("warning", "leak", f"{text}: {other.name} was trained on"))
+    if pretraining and not findings:
+        names = ", ".join(other.name for other in pretraining)
+        text = f"no operation of validation or test is known to be in {names}"
+        findings.append(Finding("good", "leak", text))
+    return findings
+
+
+def _number_alike(dataset: Dataset, other: Dataset) -> bool:
+    """Whether two videos of one id are the same one.
+
+    In a published dataset they are; ids of the user's own videos, such as `1`, mean nothing
+    elsewhere.
+    """
+    if dataset.source_format != other.source_format:
+        return False
+    return dataset.source_format in registry() or dataset.name == other.name

@@ -1,0 +1,1 @@
+"""From foreign videos and labels to a dataset folder."""

@@ -1,0 +1,219 @@
+"""Which videos lie below a folder, and what is each of them called?"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from surgvista_jax.errors import UserError
+
+VIDEO_SUFFIXES = frozenset(
+    ".mp4 .avi .mov .mkv .m4v .mpg .mpeg .wmv .webm .ts .flv .mts .m2ts .vob .3gp".split()
+)
+IMAGE_SUFFIXES = frozenset(".jpg .jpeg .png .bmp .tif .tiff .webp".split())
+
+
+@dataclass(frozen=True)
+class SourceVideo:
+    """A video file, or a folder of images that are the frames of one video.
+
+    Attributes:
+        key: its path below the searched folder, "/" between folders.
+        video: its id, the key without the extension where that is clear enough.
+        path: where it is.
+        is_folder: true for a folder of images.
+        size: bytes of a file, images of a folder; another size means another video.
+        fps: rate of a folder's images, where the layout tells it.
+        prefix: what the names of a folder's images begin with; the others are other videos'.
+    """
+
+    key: str
+    video: str
+    path: Path
+    is_folder: bool
+    size: int
+    fps: float | None = None
+    prefix: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class Remark:
+    """What is to be known about one file or folder, and what to do about it."""
+
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.text}"
+
+
+@dataclass
+class Search:
+    """What a search found: videos by id, what it passed over, and what it could not read."""
+
+    videos: list[SourceVideo] = field(default_factory=list)
+    notes: list[Remark] = field(default_factory=list)
+    problems: list[Remark] = field(default_factory=list)
+
+
+def find_videos(folder: Path, skip: Path) -> Search:
+    """Finds the video files and the folders that directly hold images, at any depth.
+
+    Hidden files and folders are skipped.  Images beside video files are taken for pictures of the
+    videos, not for frames.
+
+    Args:
+        folder: where to search.
+        skip: a folder that is not searched.
+    """
+    search = Search()
+    for path, entries in _walk(folder, os.path.realpath(skip), search.problems):
+        images = [entry for entry in entries if _is_image(entry)]
+        videos = [entry for entry in entries if _is_video(entry)]
+        for entry in videos:
+            size = entry.stat().st_size if entry.is_file() else 0
+            search.videos.append(_unnamed(folder, Path(entry.path), False, size))
+        if images and videos:
+            text = (
+                f"{len(images)} images beside video files were not taken for frames; if they are "
+                "frames, move them to a folder of their own"
+            )
+            search.notes.append(Remark(str(path), text))
+        elif images:
+            search.videos.append(_unnamed(folder, path, True, len(images)))
+    search.videos = name_videos(search.videos, named={})
+    return search
+
+
+def find_given(paths: Sequence[Path], skip: Path) -> tuple[Path, Search]:
+    """Finds the videos that a user lists: files, folders of them and folders of frames.
+
+    Returns:
+        The folder that holds all of them, below which their keys are paths; and what was found.
+
+    Raises:
+        UserError: there is no such file or folder, or it is no video.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder")
+        if path.is_file() and path.suffix.lower() not in VIDEO_SUFFIXES:
+            known = " ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))
+            raise UserError(f"{path}: is no video; known are: {known}")
+    whole = [Path(os.path.abspath(path)) for path in paths]  # keys must not climb by `..`
+    above = [path if path.is_dir() and len(paths) == 1 else path.parent for path in whole]
+    common = Path(os.path.commonpath(above))
+    search = Search()
+    found: dict[str, SourceVideo] = {}
+    for path in whole:
+        if path.is_dir():
+            below = find_videos(path, skip)
+            search.notes += below.notes
+            search.problems += below.problems
+            listed = [(video.path, video.is_folder, video.size) for video in below.videos]
+        else:
+            listed = [(path, False, path.stat().st_size)]
+        for each in listed:
+            video = _unnamed(common, *each)
+            found[video.key] = video
+    search.videos = name_videos(found.values(), named={})
+    return common, search
+
+
+def name_videos(sources: Iterable[SourceVideo], named: Mapping[str, str]) -> list[SourceVideo]:
+    """Gives every video its id, and sorts by it.
+
+    The id is the key without extension, or with it where two videos would share an id.
+
+    Args:
+        sources: the videos of one folder.
+        named: key -> id of videos that have been named before; they keep their ids.
+    """
+    sources = list(sources)
+    ids = {}
+    for source in sources:
+        short = source.key
+        if source.key == ".":
+            short = source.path.resolve().name
+        elif not source.is_folder:
+            short = PurePosixPath(source.key).with_suffix("").as_posix()
+        ids[source.key] = named.get(source.key, short)
+    while True:
+        counts = Counter(ids.values())
+        clashing = [key for key in ids if counts[ids[key]] > 1 and key not in (*named, ids[key])]
+        if not clashing:
+            break
+        for key in clashing:
+            ids[key] = key if key != "." else f"{ids[key]}_frames"
+    return sorted(
+        (replace(source, video=ids[source.key]) for source in sources),
+        key=lambda source: source.video,
+    )
+
+
+def frame_files(folder: Path, prefix: str = "") -> list[Path]:
+    """The images of a frame folder in their order; numbers in names count as numbers."""
+    names = [entry.name for entry in os.scandir(folder) if _is_image(entry)]
+    names = [name for name in names if name.startswith(prefix)]
+    return [folder / name for name in sorted(names, key=lambda name: (_natural(name), name))]
+
+
+def frame_number(path: Path) -> int | None:
+    """The last number in the name of an image."""
+    digits = re.findall(r"[0-9]+", path.stem)
+    return int(digits[-1]) if digits else None
+
+
+def _unnamed(folder: Path, path: Path, is_folder: bool, size: int) -> SourceVideo:
+    return SourceVideo(path.relative_to(folder).as_posix(), "", path, is_folder, size)
+
+
+def _walk(
+    folder: Path, skip: str, problems: list[Remark], ancestors: tuple[str, ...] = ()
+) -> Iterator[tuple[Path, list[os.DirEntry]]]:
+    """Yields every folder with what it holds; follows links, but not around in a circle."""
+    real = os.path.realpath(folder)
+    if real == skip or real in ancestors:
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        text = f"the folder cannot be searched: {error.strerror}"
+        problems.append(Remark(str(folder), text))
+        return
+    visible = []
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        try:
+            entry.name.encode()
+            visible.append(entry)
+        except UnicodeEncodeError:
+            problems.append(Remark(entry.path, "its name is not UTF-8; rename it"))
+    yield folder, visible
+    for entry in visible:
+        if entry.is_dir():
+            yield from _walk(Path(entry.path), skip, problems, (*ancestors, real))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _suffix(entry: os.DirEntry) -> str:
+    return os.path.splitext(entry.name)[1].lower()
+
+
+def _is_image(entry: os.DirEntry) -> bool:
+    hidden = entry.name.startswith(".")
+    return not hidden and _suffix(entry) in IMAGE_SUFFIXES and entry.is_file()
+
+
+def _is_video(entry: os.DirEntry) -> bool:
+    # A link that leads nowhere counts, so that it is listed as unreadable instead of overlooked.
+    return _suffix(entry) in VIDEO_SUFFIXES and (
+        entry.is_file() or (entry.is_symlink() and not entry.is_dir())
+    )

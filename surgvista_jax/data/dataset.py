@@ -1,0 +1,94 @@
+"""What is a dataset: videos, labels and splits, and the fingerprints that tell it from others?"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from surgvista_jax.errors import UserError
+
+TASKS = ("none", "phase", "action", "triplet", "cvs")
+LABEL_KINDS = ("single", "multi")
+UNLABELLED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One line of `videos.jsonl`.
+
+    Attributes:
+      video: its id, unique in the dataset.
+      source: where its frames are, relative to the dataset folder or absolute.
+      fps: frames a second in `source`.
+      num_frames: number of frames in `source`.
+      labels: one entry a frame: a class id (label kind "single"), a tuple of class ids ("multi"),
+        or -1 where the frame has no label; None for a dataset without labels.
+      patient: whose operation it is, where known: splits by patient keep it on one side.
+      centre: where it was recorded, where known.
+    """
+
+    video: str
+    source: str
+    fps: float
+    num_frames: int
+    labels: tuple | None = None
+    patient: str | None = None
+    centre: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset folder; `splits` maps a name to video ids, and each id is one of `videos`."""
+
+    folder: Path
+    name: str
+    task: str
+    classes: tuple[str, ...]
+    label_kind: str
+    fps: float
+    splits: dict[str, tuple[str, ...]]
+    procedure: str
+    licence: str
+    citation: str
+    source_format: str
+    videos: tuple[Video, ...]
+
+    def places(self) -> list[tuple[Path, Video]]:
+        """The folder and the entry by which frames of each video are opened."""
+        return [(self.folder, video) for video in self.videos]
+
+    def split(self, name: str) -> "Dataset":
+        """The same dataset with the videos of one split only, in the order of that split.
+
+        Raises:
+          UserError: there is no split of that name.
+        """
+        if name not in self.splits:
+            known = ", ".join(self.splits) or "none"
+            raise UserError(
+                f"{self.folder / 'dataset.json'}: no split {name!r}; it has: {known} (`data convert"
+                " videos --splits` makes others)"
+            )
+        by_id = {video.video: video for video in self.videos}
+        ids = self.splits[name]
+        return dataclasses.replace(
+            self, splits={name: ids}, videos=tuple(by_id[video_id] for video_id in ids)
+        )
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """SHA-256 (hex) of what decides which clips there are: ids, sources, rates and frame counts.
+
+    In their order. The pixels do not enter it, so that it takes no time.
+    """
+    decisive = [
+        [video.video, video.source, video.fps, video.num_frames] for video in dataset.videos
+    ]
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+
+
+def label_fingerprint(dataset: Dataset) -> str:
+    """SHA-256 (hex) of what decides which labelled samples there are: clips, classes and labels."""
+    decisive = [fingerprint(dataset), dataset.classes, [video.labels for video in dataset.videos]]
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()

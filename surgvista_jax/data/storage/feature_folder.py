@@ -1,0 +1,209 @@
+"""What is a features folder?  Writes, checks and reads what a backbone says of every frame.
+
+FOLDER/features.json says whose features they are; FOLDER/<video>.npy, float32 [num_frames, F], has
+a row for each frame of the dataset's entry of that video, labelled or not, because a temporal model
+sees the whole video.
+"""
+
+import dataclasses
+import json
+import os
+import typing
+from pathlib import Path
+
+import numpy as np
+
+from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.errors import UserError
+
+HEADER_FILE = "features.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class FeaturesHeader:
+    """`features.json`.
+
+    Attributes:
+        dataset: name of the dataset.
+        fps: the dataset's frames a second.
+        model: what computed the features, in words.
+        weights: which weights it had: the SHA-256 (hex) of their names, shapes and values.
+        width: F, values a frame.
+        clip_frames, clip_stride: the clip that ends at a frame and gives its row; 1 and 1 for an
+            image model.
+        size: height and width that frames were resized to.
+    """
+
+    dataset: str
+    fps: float
+    model: str
+    weights: str
+    width: int
+    clip_frames: int
+    clip_stride: int
+    size: int
+
+
+class FeatureFolder:
+    """A features folder that exists; made by `create_features` or `open_features`."""
+
+    def __init__(self, folder: Path, header: FeaturesHeader):
+        self.folder = folder
+        self.header = header
+
+    def path(self, video: Video) -> Path:
+        """Where the rows of a video are. Raises UserError for an id that is no file name."""
+        if Path(video.video).name != video.video:
+            raise UserError(
+                f"{self.folder}: video id {video.video!r} cannot be a file name; name the video "
+                "without slashes in videos.jsonl"
+            )
+        return self.folder / f"{video.video}.npy"
+
+    def holds(self, video: Video) -> bool:
+        """Whether a video's rows are there and whole, so that they need not be computed again."""
+        try:
+            self._open(video)
+        except UserError:
+            return False
+        return True
+
+    def write(self, video: Video, features: np.ndarray) -> None:
+        """Writes the rows of one video, float [num_frames, F]; all at once or not at all.
+
+        Raises:
+            ValueError: another shape.
+            UserError: values that are not finite; the file cannot be written.
+        """
+        if features.shape != (video.num_frames, self.header.width):
+            raise ValueError(
+                f"{video.video}: features {features.shape} for {video.num_frames} frames of width "
+                f"{self.header.width}"
+            )
+        if not np.isfinite(features).all():
+            raise UserError(
+                f"{video.video}: its features are not finite; does --dtype=float32 mend it, or are"
+                " the weights broken?"
+            )
+        path = self.path(video)
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            with open(partial, "wb") as file:
+                np.save(file, np.ascontiguousarray(features, np.float32), allow_pickle=False)
+            partial.replace(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def read(self, video: Video) -> np.ndarray:
+        """The rows of one video, float32 [num_frames, F], read from disk as they are used.
+
+        Raises:
+            UserError: there are none, they cannot be read, they are of another length or width, or
+                not finite.
+        """
+        features = self._open(video)
+        finite = np.isfinite(features).all(1)
+        if not finite.all():
+            raise UserError(
+                f"{self.path(video)}: row {np.argmin(finite)} is not finite; delete the file and "
+                "run `surgvista features` again"
+            )
+        return features
+
+    def check(self, dataset: Dataset) -> None:
+        """Raises UserError unless the folder has rows for every frame of the dataset's videos."""
+        header, where = self.header, self.folder / HEADER_FILE
+        if header.dataset != dataset.name or header.fps != dataset.fps:
+            raise UserError(
+                f"{where}: features of {header.dataset!r} at {header.fps:g} frames a second, but "
+                f"{dataset.folder} is {dataset.name!r} at {dataset.fps:g}; run `surgvista features`"
+                " on this dataset"
+            )
+        missing = [video.video for video in dataset.videos if not self.path(video).exists()]
+        if missing:
+            more = " …" if len(missing) > 5 else ""
+            raise UserError(
+                f"{self.folder}: no features of {len(missing)} of {len(dataset.videos)} videos: "
+                f"{', '.join(missing[:5])}{more}; run `surgvista features` again, it adds them"
+            )
+        for video in dataset.videos:
+            self._open(video)
+
+    def _open(self, video: Video) -> np.ndarray:
+        path = self.path(video)
+        try:
+            features = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError:
+            raise UserError(
+                f"{path}: missing; run `surgvista features` again, it adds it"
+            ) from None
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(
+                f"{path}: not a readable .npy file ({error}); delete it and run "
+                "`surgvista features` again"
+            ) from None
+        wanted = (video.num_frames, self.header.width)
+        if features.shape != wanted or features.dtype != np.float32:
+            raise UserError(
+                f"{path}: {features.dtype}{list(features.shape)}, but the video's {wanted[0]} "
+                f"frames and width {wanted[1]} ask for float32{list(wanted)}; were the features "
+                "computed from another version of the dataset?"
+            )
+        return features
+
+
+def create_features(folder: str | os.PathLike, header: FeaturesHeader) -> FeatureFolder:
+    """Makes a features folder, or goes on with one of the very same header.
+
+    Raises:
+        UserError: the folder holds other features, or cannot be written.
+    """
+    folder = Path(folder)
+    path = folder / HEADER_FILE
+    if path.exists():
+        found = dataclasses.asdict(open_features(folder).header)
+        differing = [
+            f"{key} was {found[key]!r}, is {value!r}"
+            for key, value in dataclasses.asdict(header).items()
+            if found[key] != value
+        ]
+        if differing:
+            raise UserError(
+                f"{path}: other features are here: {'; '.join(differing)}; take another folder"
+            )
+        return FeatureFolder(folder, header)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(dataclasses.asdict(header), indent=1) + "\n", "utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    return FeatureFolder(folder, header)
+
+
+def open_features(folder: str | os.PathLike) -> FeatureFolder:
+    """Opens a features folder; its arrays are looked at by `check` and `read`.
+
+    Raises:
+        UserError: there is none, or its header is not one.
+    """
+    folder = Path(folder)
+    path = folder / HEADER_FILE
+    try:
+        entry = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; `surgvista features` writes it") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error})") from None
+    kinds = typing.get_type_hints(FeaturesHeader)
+    if not isinstance(entry, dict) or entry.keys() != kinds.keys():
+        raise UserError(f"{path}: must be a JSON object with the keys {', '.join(kinds)}")
+    for key, kind in kinds.items():
+        value = float(entry[key]) if kind is float and type(entry[key]) is int else entry[key]
+        if type(value) is not kind or (kind is not str and not value > 0):
+            wanted = {str: "text", int: "a whole number above 0", float: "a number above 0"}
+            raise UserError(f"{path}: {key!r} must be {wanted[kind]}, found {entry[key]!r}")
+    return FeatureFolder(folder, FeaturesHeader(**{**entry, "fps": float(entry["fps"])}))

@@ -1,0 +1,221 @@
+"""What does a dataset folder hold?  Reads, checks and writes `dataset.json` and `videos.jsonl`."""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from surgvista_jax.data.dataset import LABEL_KINDS, TASKS, UNLABELLED, Dataset, Video
+from surgvista_jax.data.storage.records import read_index
+from surgvista_jax.data.storage.tfds import is_tfds, read_tfds, source_folder
+from surgvista_jax.errors import UserError
+
+
+def read_dataset(folder: str | os.PathLike) -> Dataset:
+    """Reads and checks a dataset folder; a prepared TFDS folder counts as one.
+
+    Raises:
+        UserError: naming the file, and the line of `videos.jsonl`, at fault.
+    """
+    folder = Path(folder)
+    path = folder / "dataset.json"
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder}: no such folder; `surgvista data convert` makes a dataset folder"
+        )
+    if not path.exists() and is_tfds(folder):
+        return read_tfds(folder)
+    head = _parse(_read_text(path), str(path))
+    # `folder` and `videos` are the fields of Dataset that the file does not hold.
+    names = {field.name for field in dataclasses.fields(Dataset)} - {"folder", "videos"}
+    _check_keys(head, required=names, optional=set(), where=str(path))
+    for key in ("name", "procedure", "licence", "citation", "source_format"):
+        _check(isinstance(head[key], str), path, f"{key!r} must be text", head[key])
+    _check(head["task"] in TASKS, path, f"'task' must be one of {TASKS}", head["task"])
+    kind = head["label_kind"]
+    _check(kind in LABEL_KINDS, path, f"'label_kind' must be one of {LABEL_KINDS}", kind)
+    _check(_is_names(head["classes"]), path, "'classes' must be a list of names, each once")
+    _check(_is_rate(head["fps"]), path, "'fps' must be a number above 0", head["fps"])
+    _check(
+        isinstance(head["splits"], dict) and all(map(_is_names, head["splits"].values())),
+        path,
+        "'splits' must map a name to a list of video ids, each once",
+    )
+    videos = _read_videos(folder, len(head["classes"]), kind)
+    ids = {video.video for video in videos}
+    for split, members in head["splits"].items():
+        unknown = [video_id for video_id in members if video_id not in ids]
+        _check(
+            not unknown, path, f"split {split!r} names videos that videos.jsonl lacks", unknown[:5]
+        )
+    return Dataset(
+        folder=folder,
+        videos=videos,
+        **{
+            **head,
+            "fps": float(head["fps"]),
+            "classes": tuple(head["classes"]),
+            "splits": {split: tuple(members) for split, members in head["splits"].items()},
+        },
+    )
+
+
+def write_dataset(dataset: Dataset, videos: Iterable[Video] | None = None) -> None:
+    """Writes both files of the folder, each whole or not at all.
+
+    `dataset.json` comes last, so that a folder which has it has its videos too.
+
+    Args:
+        videos: taken instead of `dataset.videos`, one after the other: labels of many videos need
+            not be in memory together.
+    """
+    head = dataclasses.asdict(dataclasses.replace(dataset, videos=()))
+    del head["folder"], head["videos"]
+    dataset.folder.mkdir(parents=True, exist_ok=True)
+    lines = (
+        json.dumps(_without_none(video), ensure_ascii=False) + "\n"
+        for video in (dataset.videos if videos is None else videos)
+    )
+    _write_whole(dataset.folder / "videos.jsonl", lines)
+    text = json.dumps(head, ensure_ascii=False, indent=2)
+    _write_whole(dataset.folder / "dataset.json", [text + "\n"])
+
+
+def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video, ...]:
+    path = folder / "videos.jsonl"
+    fields = dataclasses.fields(Video)
+    required = {field.name for field in fields if field.default is dataclasses.MISSING}
+    packed = {video for shard in read_index(folder) for video, _ in shard.videos}
+    optional = {field.name for field in fields} - required
+    videos: dict[str, Video] = {}
+    # Split at "\n" alone: str.splitlines also breaks at characters that a JSON text may hold.
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        entry = _parse(line, where)
+        _check_keys(entry, required, optional, where)
+        for key in ("video", "source"):
+            _check(isinstance(entry[key], str) and entry[key], where, f"{key!r} must be text")
+        for key in ("patient", "centre"):
+            value = entry.get(key)
+            _check(value is None or isinstance(value, str), where, f"{key!r} must be text", value)
+        _check(_is_rate(entry["fps"]), where, "'fps' must be a number above 0", entry["fps"])
+        count = entry["num_frames"]
+        _check(_is_int(count) and count > 0, where, "'num_frames' must be 1 or more", count)
+        _check(entry["video"] not in videos, where, "a second video with the id", entry["video"])
+        source = folder / source_folder(entry["source"])
+        found = entry["video"] in packed or source.exists()
+        _check(found, where, "there is no source (file or folder)", str(source))
+        labels = entry.get("labels")
+        if labels is not None:
+            labels = _check_labels(labels, count, num_classes, label_kind, where)
+        videos[entry["video"]] = Video(**{**entry, "fps": float(entry["fps"]), "labels": labels})
+    if not videos:
+        raise UserError(f"{path}: no video in it; a line for each video is needed")
+    return tuple(videos.values())
+
+
+def _check_labels(
+    labels: Any, num_frames: int, num_classes: int, label_kind: str, where: str
+) -> tuple:
+    _check(isinstance(labels, list), where, "'labels' must be a list with an entry for each frame")
+    ratio = len(labels) / num_frames
+    rates = ""
+    if ratio >= 2 and abs(ratio - round(ratio)) < 0.05:
+        rates = f": they are {round(ratio)} times as many; is it their rate that differs?"
+    _check(
+        len(labels) == num_frames,
+        where,
+        f"{len(labels)} labels for {num_frames} frames; there must be one for each frame{rates}",
+    )
+    for frame, label in enumerate(labels):
+        if _is_int(label) and label == UNLABELLED:
+            continue
+        if label_kind == "single":
+            shaped, class_ids = _is_int(label), [label]
+        else:
+            shaped, class_ids = isinstance(label, list), label
+        _check(
+            shaped and all(_is_int(i) and 0 <= i < num_classes for i in class_ids),
+            where,
+            f"label of frame {frame} must be "
+            + ("a class id" if label_kind == "single" else "a list of class ids")
+            + f" from 0 to {num_classes - 1}, or {UNLABELLED} for none",
+            label,
+        )
+    return tuple(tuple(label) if isinstance(label, list) else label for label in labels)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; `surgvista data convert` writes it") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        place = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+        at = f"line {place[0]}, column {place[1]}" if "\n" in text else f"column {place[1]}"
+        message = getattr(error, "msg", "nested too deep")
+        raise UserError(f"{where}: not JSON: {message} at {at}") from None
+    _check(isinstance(entry, dict), where, "must be a JSON object {...}")
+    return entry
+
+
+def _check_keys(entry: dict, required: set[str], optional: set[str], where: str) -> None:
+    missing = sorted(required - entry.keys())
+    _check(not missing, where, "missing " + ", ".join(map(repr, missing)))
+    unknown = sorted(entry.keys() - required - optional)
+    known = ", ".join(sorted(required | optional))
+    _check(not unknown, where, "unknown " + ", ".join(map(repr, unknown)) + f"; known: {known}")
+
+
+def _check(holds: Any, where: str | Path, rule: str, found: Any = None) -> None:
+    if not holds:
+        raise UserError(f"{where}: {rule}" + ("" if found is None else f", found {found!r}"))
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_rate(value: Any) -> bool:
+    return (_is_int(value) or isinstance(value, float)) and 0 < value < math.inf
+
+
+def _is_names(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and all(isinstance(name, str) and name for name in value)
+        and len(set(value)) == len(value)
+    )
+
+
+def _without_none(video: Video) -> dict[str, Any]:
+    entry = {field.name: getattr(video, field.name) for field in dataclasses.fields(video)}
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def _write_whole(path: Path, parts: Iterable[str]) -> None:
+    """Replaces a file in one step: whoever reads it sees the old text or the new one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

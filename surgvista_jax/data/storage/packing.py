@@ -1,0 +1,300 @@
+"""How do the frames of a dataset folder become record shards, going on from where it was stopped?
+
+    records/frames-00000-of-00012.array_record
+    records/index.json                             written last: from then on the records are read
+    records/.pack/frames-00000-of-00012.json       of what a finished shard was made
+
+Which frames lie in which shard follows from `videos.jsonl` alone, and a JPEG is copied as it is, so
+that packing again gives the same bytes. What was finished is not done again.
+"""
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+from tqdm import tqdm
+
+from surgvista_jax.data import workers
+from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.storage.decode import EncodedFrames, Frames, is_whole
+from surgvista_jax.data.storage.open import FRAME_NAME, open_frames
+from surgvista_jax.data.storage.records import (
+    INDEX,
+    RECORDS,
+    Shard,
+    read_index,
+    write_index,
+    write_shard,
+)
+from surgvista_jax.data.storage.tfds import source_folder
+from surgvista_jax.errors import UserError
+
+# About 130 MB of frames of 16 KB: large enough for shared file systems, small enough to be made
+# again and to be many, so that readers on many hosts spread over them. A video is never divided.
+FRAMES_PER_SHARD = 8192
+_STATE = ".pack"
+_JPEG_QUALITY = 95  # of frames that are no images yet: those of video files
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A frame whose record is empty, or no whole image."""
+
+    video: str
+    frame: int
+    missing: bool
+
+    def __str__(self) -> str:
+        what = "is missing" if self.missing else "is no whole image"
+        return f"video {self.video!r}: frame {self.frame} {what}; it stays unreadable"
+
+
+@dataclass
+class Packing:
+    """What packing came to; `num_packed` shards were written now, the others before."""
+
+    shards: tuple[Shard, ...] = ()
+    num_packed: int = 0
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Job:
+    folder: Path
+    name: str
+    videos: tuple[Video, ...]
+
+    @property
+    def counts(self) -> tuple[tuple[str, int], ...]:
+        return tuple((video.video, video.num_frames) for video in self.videos)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / RECORDS / self.name
+
+    @property
+    def state_path(self) -> Path:
+        return self.folder / RECORDS / _STATE / f"{self.name.partition('.')[0]}.json"
+
+
+def plan_shards(videos: tuple[Video, ...], frames_per_shard: int) -> list[tuple[Video, ...]]:
+    """Divides videos, in their order, into shards of about so many frames, and of at least one."""
+    shards: list[list[Video]] = []
+    room = 0
+    for video in videos:
+        if video.num_frames > room or not shards:
+            shards.append([])
+            room = frames_per_shard
+        shards[-1].append(video)
+        room -= video.num_frames
+    return [tuple(shard) for shard in shards]
+
+
+def pack(
+    dataset: Dataset,
+    frames_per_shard: int = FRAMES_PER_SHARD,
+    num_workers: int | None = None,
+) -> Packing:
+    """Packs all frames of a dataset; shards that were finished from the same frames are kept.
+
+    Raises:
+        UserError: frames that are needed are gone, the folder cannot be written, or the disk is
+            full.
+    """
+    if dataset.source_format == "tfds":
+        raise UserError(f"{dataset.folder}: its examples are in ArrayRecord files already")
+    planned = plan_shards(dataset.videos, frames_per_shard)
+    jobs = [
+        _Job(
+            dataset.folder,
+            f"frames-{number:05d}-of-{len(planned):05d}.array_record",
+            tuple(dataclasses.replace(video, labels=None) for video in videos),
+        )
+        for number, videos in enumerate(planned)
+    ]
+    states = [_finished(job) for job in jobs]
+    remaining = [job for job, state in zip(jobs, states, strict=True) if state is None]
+    for job in remaining:
+        _check_sources(job)
+    packing = Packing(num_packed=len(remaining))
+    lock = None
+    try:
+        lock = _lock(dataset.folder)
+        _prepare(dataset.folder, jobs, anew=bool(remaining))
+        for number, result in _run_all(remaining, num_workers or workers.available_cores()):
+            if isinstance(result, workers.Crash):
+                raise UserError(f"{remaining[number].path}: {result}")
+            if isinstance(result, str):
+                raise OSError(0, result)
+        for job in jobs:
+            state = json.loads(job.state_path.read_text(encoding="utf-8"))
+            packing.shards += (Shard(job.name, state["num_bytes"], state["sha256"], job.counts),)
+            packing.unreadable += [Unreadable(*entry) for entry in state["unreadable"]]
+        if read_index(dataset.folder) != packing.shards:
+            write_index(dataset.folder, packing.shards)
+        kept = {job.path for job in jobs}
+        for path in (dataset.folder / RECORDS).glob("frames-*.array_record"):
+            if path not in kept:  # of an earlier plan
+                path.unlink()
+    except OSError as error:
+        raise UserError(
+            f"{dataset.folder / RECORDS}: {error.strerror} while packing; finished shards are kept:"
+            " mend it and run the same command again"
+        ) from None
+    finally:
+        if lock is not None:
+            os.close(lock)
+    return packing
+
+
+def _run_all(jobs: list[_Job], num_workers: int) -> Iterator[tuple[int, object]]:
+    interval = 0.5 if sys.stderr.isatty() else 30.0  # seconds; a log file needs few lines
+    total = sum(count for job in jobs for _, count in job.counts)
+    done = [0] * len(jobs)
+    with tqdm(total=total, unit="frame", mininterval=interval, disable=not jobs) as bar:
+
+        def show(number: int, count: int) -> None:
+            bar.update(count - done[number])
+            done[number] = count
+
+        for number, result in workers.run_each(_run, jobs, num_workers, show):
+            show(number, sum(count for _, count in jobs[number].counts))
+            yield number, result
+
+
+def _run(job: _Job, report: Callable[[int], None]) -> None | str:
+    """Writes one shard in a worker; returns what is wrong with the output, if anything."""
+    cv2.setNumThreads(0)
+    partial = job.path.with_name(f".{job.path.name}.{os.getpid()}.partial")
+    unreadable: list[Unreadable] = []
+
+    def frames() -> Iterator[bytes | None]:
+        count = 0
+        for video in job.videos:
+            source = open_frames(job.folder, video, packed=False)
+            for frame, data in enumerate(_encoded(source)):
+                if not is_whole(data):
+                    unreadable.append(Unreadable(video.video, frame, data is None))
+                yield data
+                count += 1
+                report(count)
+
+    try:
+        # Before the frames are read: if they change meanwhile, the shard counts as outdated.
+        source = _source_state(job)
+        num_bytes, sha256 = write_shard(partial, frames())
+        os.replace(partial, job.path)
+        state = {
+            "counts": job.counts,
+            "source": source,
+            "num_bytes": num_bytes,
+            "sha256": sha256,
+            "unreadable": [dataclasses.astuple(entry) for entry in unreadable],
+        }
+        _write_state(job.state_path, state)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        return getattr(error, "strerror", None) or str(error).split(";")[0]
+    return None
+
+
+def _encoded(source: Frames) -> Iterator[bytes | None]:
+    """All frames of a video as JPEG; images are taken as they are."""
+    frame_ids = list(range(source.num_frames))
+    if isinstance(source, EncodedFrames):
+        yield from source.encoded(frame_ids)
+        return
+    for image in source.images(frame_ids):
+        if image is None:
+            yield None
+            continue
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        yield cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+
+
+def _write_state(path: Path, state: dict) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _finished(job: _Job) -> dict | None:
+    """The state of a shard that need not be written again, else None."""
+    try:
+        state = json.loads(job.state_path.read_text(encoding="utf-8"))
+        whole = job.path.stat().st_size == state["num_bytes"]
+        same = [tuple(entry) for entry in state["counts"]] == list(job.counts)
+        if not (whole and same):
+            return None
+        # Frames that were removed after packing are in the records alone.
+        current = _source_state(job)
+        return state if current in (state["source"], None) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _source_state(job: _Job) -> str | None:
+    """A digest that changes when frames do (by size or time), None where a source is gone."""
+    digest = hashlib.sha256()
+    for video in job.videos:
+        source = job.folder / video.source
+        if source.is_dir():
+            for number in range(video.num_frames):
+                digest.update(_stamp(source / FRAME_NAME.format(number)))
+        elif source.exists():
+            digest.update(_stamp(source))
+        else:
+            return None
+    return digest.hexdigest()
+
+
+def _stamp(path: Path) -> bytes:
+    try:
+        entry = os.stat(path)
+    except OSError:
+        return b"missing\n"
+    return f"{entry.st_size} {entry.st_mtime_ns}\n".encode()
+
+
+def _check_sources(job: _Job) -> None:
+    for video in job.videos:
+        source = job.folder / source_folder(video.source)
+        if not source.exists():
+            raise UserError(
+                f"{source}: missing, but needed: {job.path} must be written, because it is missing "
+                "or changed, or was packed from other videos"
+            )
+
+
+def _lock(folder: Path) -> int:
+    """Makes the folders and keeps other packings out, until the file is closed."""
+    path = folder / RECORDS / _STATE / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise UserError(
+            f"{folder / RECORDS}: another packing is writing there; wait for its end"
+        ) from None
+    except OSError:
+        pass  # a file system without locks
+    return file
+
+
+def _prepare(folder: Path, jobs: list[_Job], anew: bool) -> None:
+    """Takes back an index that would not be true while shards are written; clears old leavings."""
+    planned = [(job.name, job.counts) for job in jobs]
+    indexed = [(shard.name, shard.videos) for shard in read_index(folder)]
+    if anew or planned != indexed:
+        (folder / RECORDS / INDEX).unlink(missing_ok=True)
+    for path in (folder / RECORDS).glob(".frames-*.partial"):
+        path.unlink()

@@ -1,0 +1,43 @@
+"""Where do small surgical-like videos with labels for all four tasks come from?"""
+
+from surgvista_jax.synthetic.operation import (
+    ACTIONS,
+    CVS_CRITERIA,
+    INSTRUMENTS,
+    PHASES,
+    TARGETS,
+    TRIPLET_COMPONENTS,
+    TRIPLETS,
+    VERBS,
+    Anatomy,
+    Operation,
+)
+from surgvista_jax.synthetic.plan import plan_action, plan_operation
+from surgvista_jax.synthetic.render import project, render
+from surgvista_jax.synthetic.write import (
+    COLUMNS,
+    label_rows,
+    write_action_clips,
+    write_videos,
+)
+
+__all__ = [
+    "ACTIONS",
+    "COLUMNS",
+    "CVS_CRITERIA",
+    "INSTRUMENTS",
+    "PHASES",
+    "TARGETS",
+    "TRIPLETS",
+    "TRIPLET_COMPONENTS",
+    "VERBS",
+    "Anatomy",
+    "Operation",
+    "label_rows",
+    "plan_action",
+    "plan_operation",
+    "project",
+    "render",
+    "write_action_clips",
+    "write_videos",
+]

@@ -1,0 +1,1 @@
+"""What is learnt: pretraining, finetuning, temporal heads; and what their runs share."""

@@ -1,0 +1,1 @@
+"""Finetuning and probing: a backbone and a head that learn the labels of clips."""

@@ -1,0 +1,175 @@
+"""What decides a finetuning run: its configuration, part by part."""
+
+import dataclasses
+
+from surgvista_jax.data.batches.clips import ClipConfig
+from surgvista_jax.data.batches.crop import AugmentConfig
+from surgvista_jax.data.batches.division import SELECT_ON
+from surgvista_jax.data.batches.loader import LoaderConfig
+from surgvista_jax.models.backbones import BackboneConfig
+from surgvista_jax.models.heads import HeadConfig
+from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.models.lora import LoraConfig
+from surgvista_jax.tasks.finetuning.mixing import MixConfig
+from surgvista_jax.tasks.pretraining.task import BudgetConfig
+from surgvista_jax.training.checkpoint import CheckpointConfig
+from surgvista_jax.training.loop import LoopConfig
+from surgvista_jax.training.optim import OptimConfig
+from surgvista_jax.training.partition import MeshConfig
+from surgvista_jax.weights.adapt import AdaptConfig
+
+MODES = ("full", "linear", "attentive", "lora")
+WEIGHTINGS = ("none", "balanced")
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledDataConfig:
+    """What is trained on, selected on and tested on.
+
+    Attributes:
+        folder: a labelled dataset folder, as `surgvista data convert` writes it.
+        train, val, test: names of its splits; without a split `val`, videos are held out.
+        hold_out: the share of the training videos (whole patients) that is then held out.
+        balanced: draws training clips class by class instead of frame by frame.
+    """
+
+    folder: str
+    train: str = "train"
+    val: str = "val"
+    test: str = "test"
+    hold_out: float = 0.2
+    balanced: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoringConfig:
+    """How predictions are scored.
+
+    Attributes:
+        score: what decides which parameters are the best (see `selection.SCORES`).
+        protocol: how the test predictions are reported (`surgvista evaluate --list`); "" for no
+            report beside the predictions.
+    """
+
+    score: str = "accuracy"
+    protocol: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig(ScoringConfig):
+    """How a run is evaluated.
+
+    Attributes:
+        score, protocol: as of `ScoringConfig`.
+        every_epochs: epochs between evaluations on the videos of selection.
+        batch_size: clips at a time, over all devices.
+    """
+
+    every_epochs: float = 1.0
+    batch_size: int = 64
+
+    def __post_init__(self):
+        if not self.every_epochs > 0 or self.batch_size < 1:
+            raise ValueError("every_epochs and batch_size must be positive")
+
+
+@dataclasses.dataclass(frozen=True)
+class ProbeConfig:
+    """The linear probe of frozen features.
+
+    Attributes:
+        epochs: passes over the features.
+        batch_size: features an update.
+        learning_rates, weight_decays: the values that are tried, separated by commas; the
+            validation videos decide.
+    """
+
+    epochs: int = 60
+    batch_size: int = 256
+    learning_rates: str = "3e-4,1e-3,3e-3,1e-2"
+    weight_decays: str = "0,1e-3,1e-1"
+
+    def __post_init__(self):
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError("epochs and batch_size must be positive")
+        for key in ("learning_rates", "weight_decays"):
+            try:
+                values = self.numbers(key)
+            except ValueError:
+                values = (-1.0,)
+            if min(values) < 0:
+                raise ValueError(f"{key}={getattr(self, key)!r}: numbers, separated by commas")
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        return tuple(float(text) for text in getattr(self, key).split(","))
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneConfig:
+    """The whole configuration of a finetuning run. Each part is described at its own class.
+
+    Attributes:
+        init: where the backbone's parameters come from: a weights file, a run folder, or "random".
+        model: the backbone; None takes the one that `init` holds.
+        mode: "full", "linear" (a probe of frozen features), "attentive" (a probe with a pool of
+            its own) or "lora" (adapters of a frozen backbone).
+        clip: what a video model sees.
+        image_clip: what an image model sees instead, as its tokens are single frames' (unless
+            `adapt.patches` makes tubelets of them); None: the same.
+        drop_path: of the backbone's last block, rising from 0.
+        class_weights: "balanced" lets every class count alike, by its share of the training clips.
+        ema: the decay of the running mean of the parameters that is then evaluated; 0 for none. The
+            first updates take less: update n (from 0) at most (1 + n) / (10 + n).
+        select_on: "val"; "last" to train on all training videos and take the parameters of the last
+            step; or "test" for a comparison with publications that selected on their test videos:
+            the report says so.
+        seeds: runs, with the seeds seed, seed + 1, …, each in a folder of its own.
+    """
+
+    data: LabelledDataConfig
+    init: str
+    budget: BudgetConfig
+    clip: ClipConfig
+    augment: AugmentConfig
+    mix: MixConfig
+    head: HeadConfig
+    optim: OptimConfig
+    adapt: AdaptConfig
+    lora: LoraConfig
+    probe: ProbeConfig
+    evaluation: EvaluationConfig
+    compute: ComputeConfig
+    loader: LoaderConfig
+    mesh: MeshConfig
+    checkpoint: CheckpointConfig
+    loop: LoopConfig
+    image_clip: ClipConfig | None = None
+    model: BackboneConfig | None = None
+    mode: str = "full"
+    drop_path: float = 0.1
+    class_weights: str = "none"
+    ema: float = 0.0
+    select_on: str = "val"
+    seed: int = 0
+    seeds: int = 1
+
+    def __post_init__(self):
+        for key, known in (
+            ("mode", MODES),
+            ("class_weights", WEIGHTINGS),
+            ("select_on", SELECT_ON),
+        ):
+            if getattr(self, key) not in known:
+                raise ValueError(f"{key}={getattr(self, key)!r}: one of {', '.join(known)}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema={self.ema}: from 0 to below 1 is possible")
+        if not 0 <= self.drop_path < 1:
+            raise ValueError(f"drop_path={self.drop_path}: from 0 to below 1 is possible")
+        mixed = self.mode != "linear" and (self.mix.mixup or self.mix.cutmix)
+        if mixed and self.budget.batch_size // max(self.budget.accumulate, 1) % 2:
+            raise ValueError(
+                f"budget.batch_size={self.budget.batch_size}: mixup and cutmix mix clips in pairs,"
+                f" so that each of the accumulate={self.budget.accumulate} parts must be even"
+            )
+        if self.seeds < 1:
+            raise ValueError(f"seeds={self.seeds}: at least 1 is needed")

@@ -1,0 +1,261 @@
+"""How well do a backbone's frozen features tell the classes apart, by a linear layer alone?
+
+Features are computed once, without augmentation, and kept on disk. Then linear layers with every
+learning rate and weight decay of the sweep train side by side, and the videos of selection choose
+among them and their epochs.
+"""
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import json
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from surgvista_jax.data.batches.division import Division
+from surgvista_jax.data.dataset import Dataset, fingerprint
+from surgvista_jax.errors import UserError
+from surgvista_jax.inference.every_clip import Outputs, make_apply, over_dataset
+from surgvista_jax.models.patches import normalise
+from surgvista_jax.tasks.finetuning.config import ProbeConfig
+from surgvista_jax.tasks.finetuning.task import Finetuning
+from surgvista_jax.tasks.selection import Selection, score
+from surgvista_jax.training.partition import replicated
+from surgvista_jax.training.processes import on_all_processes
+from surgvista_jax.training.state import create_filled
+
+FEATURES = "features"
+_HIGHEST = jax.lax.Precision.HIGHEST
+
+
+class Layers(NamedTuple):
+    """The linear layers of a sweep after an epoch, S of them, for features as they are.
+
+    Attributes:
+        kernel: float32 [S, D, C].
+        bias: float32 [S, C].
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+
+class Chosen(NamedTuple):
+    """The best layer so far: kernel [D, C], bias [C], its epoch (from 1), setting and score."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    epoch: int
+    setting: int
+    score: float
+
+
+def train_probe(
+    task: Finetuning,
+    loaded: Mapping[str, Any],
+    division: Division,
+    workdir: Path,
+    mesh: Mesh,
+    about: dict,
+    kept: Path,
+) -> tuple[dict, Outputs | None]:
+    """Computes features, trains the sweep and saves the best layer with its backbone.
+
+    Args:
+        loaded: parts of the parameters (NumPy); the others are random.
+        about: saved with the best parameters.
+        kept: the folder of the features; those that are there already are not computed again.
+
+    Returns:
+        The line of the best evaluation, and what the best layer says of the test videos.
+    """
+    config = task.config
+    settings = sweep_settings(config.probe)
+    if division.selection is None and len(settings) > 1:
+        raise UserError(
+            "config.select_on=last: a sweep needs videos to choose on; give"
+            " probe.learning_rates and probe.weight_decays one value each"
+        )
+    params = create_filled(task.init_params, loaded, mesh)
+    apply = make_apply(functools.partial(_features, task), mesh)
+
+    def features(dataset: Dataset, title: str) -> Outputs:
+        key = _key(task, dataset, about["init_digest"])
+        path = kept / f"{next(iter(dataset.splits)).replace('/', '_')}.npz"
+        found = _read(path, key)
+        # All compute them, or none: a process that computed alone would wait for the others.
+        if not on_all_processes(np.array(found is not None)):
+            found = over_dataset(
+                apply,
+                params,
+                dataset,
+                task.clip,
+                config.loader,
+                mesh=mesh,
+                batch_size=config.evaluation.batch_size,
+                title=f"features, {title}",
+            )
+            if jax.process_index() == 0:
+                _write(path, key, found)
+        return found
+
+    training = features(division.train, "train")
+    validation = None if division.selection is None else features(division.selection, "selection")
+    chosen = choose(task, train_linear(task, training.values, training.label), validation)
+    rate, decay = settings[chosen.setting]
+    if jax.process_index() == 0 and validation is not None:
+        found = f"{config.evaluation.score} {chosen.score:.4f} on {len(validation.frame)} clips"
+        setting = f"learning rate {rate:g}, weight decay {decay:g}, epoch {chosen.epoch}"
+        print(f"probe: {found}, {division.selected_on}; {setting}", file=sys.stderr)
+    head = jax.device_put({"kernel": chosen.kernel, "bias": chosen.bias}, replicated(mesh))
+    selection = Selection(workdir, step=-1)  # a probe is trained anew: its lines are dropped
+    about = about | {"learning_rate": rate, "weight_decay": decay, "epoch": chosen.epoch}
+    selection.add(chosen.epoch, chosen.score, {**params, "head": head}, about)
+    if division.test is None:
+        return selection.best, None
+    test = features(division.test, "test")
+    (values,) = _probabilities(task, Layers(chosen.kernel[None], chosen.bias[None]), test.values)
+    return selection.best, test._replace(values=values)
+
+
+def choose(task: Finetuning, epochs: Iterator[Layers], validation: Outputs | None) -> Chosen:
+    """The best layer of all epochs and settings, the first of equals; of NaN only if all are.
+
+    Without validation features the first layer of the last epoch.
+    """
+    best, best_rank = None, -np.inf
+    inputs = None if validation is None else jnp.asarray(validation.values)
+    for epoch, layers in enumerate(epochs, start=1):
+        scores = np.full(len(layers.kernel), np.nan)
+        if validation is not None:
+            each = _probabilities(task, layers, inputs)
+            name = task.config.evaluation.score
+            scores = np.array([score(name, validation._replace(values=values)) for values in each])
+        ranks = np.where(np.isnan(scores), -np.inf, scores)
+        setting = int(ranks.argmax())
+        if best is None or ranks[setting] > best_rank or validation is None:
+            kernel, bias = layers.kernel[setting], layers.bias[setting]
+            best = Chosen(kernel, bias, epoch, setting, float(scores[setting]))
+            best_rank = ranks[setting]
+    return best
+
+
+def _probabilities(task: Finetuning, layers: Layers, features: jax.typing.ArrayLike) -> np.ndarray:
+    """What all layers say of features [N, D] at once: float32 [S, N, C]."""
+    logits = jnp.einsum("nd,sdc->snc", features, layers.kernel, precision=_HIGHEST)
+    return np.asarray(task.probabilities(logits + layers.bias[:, None]))
+
+
+def _features(task: Finetuning, params: dict, video: jax.Array) -> jax.Array:
+    """What the linear layer sees: uint8 [B, T, H, W, 3] -> [B, D]."""
+    pixels = normalise(video, jnp.dtype(task.config.compute.dtype))
+    return task.classify(params, task.tokens(params, pixels))[0]
+
+
+def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> Iterator[Layers]:
+    """Trains one layer for each setting of the sweep, on standardised features.
+
+    Each by AdamW with a cosine to 0, on the same batches; standardisation, by the mean and the
+    deviation of the training features, is folded into the layers that each epoch yields.
+
+    Args:
+        features: float32 [N, D].
+        label: int32 [N] or float32 [N, C].
+    """
+    probe, classes = task.config.probe, len(task.labels.classes)
+    mean, deviation = (of(features, axis=0, dtype=np.float64) for of in (np.mean, np.std))
+    mean, deviation = mean.astype(np.float32), deviation.astype(np.float32)
+    deviation = np.where(deviation > 1e-6, deviation, 1.0)
+    targets = np.eye(classes, dtype=np.float32)[label] if label.ndim == 1 else label
+    # Handed to each call: what a compiled function closes over is copied into its program.
+    data = jnp.asarray((features - mean) / deviation), jnp.asarray(targets)
+    settings = sweep_settings(probe)
+    batch_size = min(probe.batch_size, len(features))
+    steps = len(features) // batch_size
+    adam = optax.scale_by_adam()
+
+    def loss(layer: dict, inputs: jax.Array, target: jax.Array) -> jax.Array:
+        product = jnp.matmul(inputs, layer["kernel"], precision=_HIGHEST)
+        return task.label_loss(product + layer["bias"][None], None, target)[0]
+
+    def update(carry: tuple, step: tuple, data: tuple, rate: jax.Array, decay: jax.Array):
+        layer, moments = carry
+        rows, share = step
+        grads = jax.grad(loss)(layer, *(array[rows] for array in data))
+        change, moments = adam.update(grads, moments)
+        change["kernel"] = change["kernel"] + decay * layer["kernel"]
+        layer = jax.tree.map(lambda p, u: p - rate * share * u, layer, change)
+        return (layer, moments), None
+
+    @jax.jit
+    def epoch(carry: tuple, data: tuple, rows: jax.Array, shares: jax.Array) -> tuple:
+        def one(carry: tuple, rate: jax.Array, decay: jax.Array) -> tuple:
+            body = functools.partial(update, data=data, rate=rate, decay=decay)
+            return jax.lax.scan(body, carry, (rows, shares))[0]
+
+        return jax.vmap(one)(carry, *jnp.asarray(settings, jnp.float32).T)
+
+    layer = {
+        "kernel": jnp.zeros((len(settings), features.shape[1], classes)),
+        "bias": jnp.zeros((len(settings), classes)),
+    }
+    carry = layer, jax.vmap(adam.init)(layer)
+    order = np.random.default_rng(task.config.seed)
+    progress = (np.arange(probe.epochs * steps) + 0.5) / (probe.epochs * steps)
+    shares = (0.5 * (1 + np.cos(np.pi * progress))).astype(np.float32).reshape(probe.epochs, steps)
+    for number in range(probe.epochs):
+        rows = order.permutation(len(features))[: steps * batch_size].reshape(steps, batch_size)
+        carry = epoch(carry, data, jnp.asarray(rows), jnp.asarray(shares[number]))
+        kernel = np.asarray(carry[0]["kernel"]) / deviation[None, :, None]
+        yield Layers(kernel, np.asarray(carry[0]["bias"]) - np.einsum("d,sdc->sc", mean, kernel))
+
+
+def sweep_settings(probe: ProbeConfig) -> list[tuple[float, float]]:
+    """Learning rate and weight decay of each layer of the sweep."""
+    return list(itertools.product(probe.numbers("learning_rates"), probe.numbers("weight_decays")))
+
+
+def _key(task: Finetuning, dataset: Dataset, origin: str) -> str:
+    """What decides the features of a dataset; another key, and they are computed anew."""
+    decisive = [
+        fingerprint(dataset),
+        [video.labels for video in dataset.videos],  # they are kept with the features
+        origin,
+        task.config.seed if origin == "random" else None,
+        repr(task.model),
+        repr(task.config.adapt),
+        repr(task.clip),
+        repr(task.config.head),
+        task.config.compute.dtype,
+    ]
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+
+
+def _read(path: Path, key: str) -> Outputs | None:
+    """Features that were kept, if they are those of the key and whole."""
+    with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            if str(file["key"]) == key:
+                return Outputs(**{name: file[name] for name in Outputs._fields})
+    return None
+
+
+def _write(path: Path, key: str, outputs: Outputs) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        with open(partial, "wb") as file:
+            np.savez(file, key=np.array(key), **outputs._asdict())
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

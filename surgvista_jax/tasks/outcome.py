@@ -1,0 +1,191 @@
+"""What does a finished run leave: predictions, a result in numbers, a report?"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from surgvista_jax.commands.evaluate import report_files, write_report
+from surgvista_jax.data.batches.division import Division
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.facts.triplets import TABLES
+from surgvista_jax.inference.every_clip import Outputs
+from surgvista_jax.metrics.catalogue import PROTOCOLS
+from surgvista_jax.metrics.statistics import over_seeds
+from surgvista_jax.predictions.npz import write_npz
+from surgvista_jax.reports.screen import screen
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.selection import score
+from surgvista_jax.tasks.temporal.task import TemporalConfig
+
+PREDICTIONS = "predictions.npz"
+RESULT = "result.json"
+
+
+def check_protocol(name: str, dataset: Dataset) -> None:
+    """Raises UserError for a protocol that cannot score the labels of a dataset; "" is none."""
+    if not name:
+        return
+    if name not in PROTOCOLS:
+        raise UserError(
+            f"config.evaluation.protocol={name!r}: should be one of {', '.join(PROTOCOLS)}"
+        )
+    protocol = PROTOCOLS[name]
+    kind = "multi" if protocol.task in ("triplet", "criteria") else "single"
+    if kind != dataset.label_kind:
+        raise UserError(
+            f"config.evaluation.protocol={name!r} is for labels of kind {kind}, the dataset's are"
+            f" of kind {dataset.label_kind}"
+        )
+    wanted = len(protocol.classes)
+    if protocol.task == "triplet":
+        wanted = len(TABLES[protocol.choices.table].rows)
+    if wanted not in (0, len(dataset.classes)):
+        raise UserError(
+            f"config.evaluation.protocol={name!r} is for {wanted} classes, the dataset has"
+            f" {len(dataset.classes)}"
+        )
+
+
+def description(
+    config: FinetuneConfig | TemporalConfig, dataset: Dataset, *, name: str, **parts: Any
+) -> dict:
+    """What a trained model is, as JSON values: it is saved with the model and its predictions.
+
+    Args:
+        config: of its run.
+        dataset: what it was trained on.
+        name: what predictions call it.
+        parts: what is said of this kind of model alone, such as its sizes.
+    """
+    return {
+        "task": dataset.task,
+        "classes": list(dataset.classes),
+        "label_kind": dataset.label_kind,
+        "fps": dataset.fps,
+        "dataset": dataset.name,
+        "mode": config.mode,
+        "seed": config.seed,
+        "selected_on": config.select_on,
+        "name": name,
+        **parts,
+    }
+
+
+def write_outcome(
+    workdir: Path,
+    config: FinetuneConfig | TemporalConfig,
+    division: Division,
+    best: dict,
+    outputs: Outputs | None,
+    about: dict,
+) -> None:
+    """Writes what process 0 has to say at the end of a run, and prints the scores.
+
+    Args:
+        best: step and validation score of the parameters that were chosen.
+        outputs: of the test videos; None where there are none.
+        about: from `description`.
+    """
+    if jax.process_index() != 0:
+        return
+    name = config.evaluation.score
+    result = {"score": name, "selected_on": config.select_on, "step": best["step"]}
+    said = f"step {best['step']}, the last"
+    if division.selection is not None:
+        result["selection"] = best["score"]
+        found = _in_words(best["score"])
+        said = f"{name} {found} on {division.selected_on}, at step {best['step']}"
+    if outputs is not None:
+        result |= {"test": _finite(score(name, outputs)), "clips": len(outputs.frame)}
+        if outputs.unreadable is not None:
+            result["unreadable_frames"] = int(outputs.unreadable.sum())
+        said += f"; test {name} {_in_words(result['test'])} on {result['clips']} clips"
+        predictions = workdir / PREDICTIONS
+        _write_predictions(predictions, division, outputs, about | {"step": best["step"]})
+        said += f" -> {predictions}"
+    _write_json(workdir / RESULT, result)
+    print(said)
+    if outputs is not None and config.evaluation.protocol:
+        print(_report([predictions], config.evaluation.protocol, workdir / "report"))
+
+
+def _write_predictions(path: Path, division: Division, outputs: Outputs, about: dict) -> None:
+    """Writes the test predictions."""
+    sizes = ("name", "model", "head", "clip")
+    meta = {key: value for key, value in about.items() if key not in sizes}
+    meta |= {"model": about["name"], "split": next(iter(division.test.splits))}
+    write_outputs(path, division.test, outputs, meta)
+
+
+def write_outputs(
+    path: Path, dataset: Dataset, outputs: Outputs, meta: dict, *, labelled: bool = True
+) -> None:
+    """Writes what a model says of clips in the format that `surgvista evaluate` reads.
+
+    Args:
+        dataset: what the clips are of.
+        labelled: whether the outputs hold labels.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    names = np.array([video.video for video in dataset.videos])
+    label = outputs.label if outputs.label.ndim == 1 else outputs.label.astype(np.uint8)
+    try:
+        write_npz(
+            path,
+            video=names[outputs.video_index],
+            frame=outputs.frame,
+            score=outputs.values,
+            label=label if labelled else None,
+            meta=meta,
+        )
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def report_seeds(folders: Sequence[Path], workdir: Path, protocol: str) -> str:
+    """Mean and spread over the runs in `folders`, in words; written to result.json and, with a
+    protocol and test videos, as one report over all seeds."""
+    results = [json.loads((folder / RESULT).read_text(encoding="utf-8")) for folder in folders]
+    summary = {"score": results[0]["score"], "selected_on": results[0]["selected_on"]}
+    lines = []
+    for key in ("selection", "test"):
+        if key in results[0]:
+            values = [result[key] for result in results]
+            # A score that is not finite is null, and so is the mean over it.
+            mean, spread, _ = over_seeds(np.array(values, np.float64))
+            summary[key] = {"mean": _finite(mean), "std": _finite(spread), "values": values}
+            listed = ", ".join(map(_in_words, values))
+            lines.append(f"{key} {summary['score']} {mean:.4f} ± {spread:.4f} ({listed})")
+    _write_json(workdir / RESULT, summary)
+    if protocol and "test" in results[0]:
+        files = [folder / PREDICTIONS for folder in folders]
+        lines.append(_report(files, protocol, workdir / "report"))
+    return "\n".join(lines)
+
+
+def _report(files: Sequence[Path], protocol: str, out: Path) -> str:
+    report = report_files([str(file) for file in files], protocol)
+    write_report(report, out)
+    return f"{screen(report)}\n\nwritten: {out}/report.html, report.md, report.json"
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _in_words(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4f}"
+
+
+def _write_json(path: Path, values: dict) -> None:
+    try:
+        path.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

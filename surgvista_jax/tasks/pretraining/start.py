@@ -1,0 +1,92 @@
+"""Which parameters does a pretraining run start with, and which has its teacher?"""
+
+import math
+import sys
+from typing import NamedTuple
+
+import jax
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.pretraining.task import Pretraining
+from surgvista_jax.weights.adapt import interpolate_positions
+from surgvista_jax.weights.for_pretraining import load_student, load_teacher
+from surgvista_jax.weights.names.entries import square
+from surgvista_jax.weights.provenance import Source, of_loaded
+
+RANDOM = "random"
+
+
+class Weights(NamedTuple):
+    """Parameters that a run does not draw.
+
+    Attributes:
+        params: part -> tree of NumPy arrays; the parts that are missing are random.
+        digest: sha256 of what was read, or "random" or "none".
+        sources: where it comes from.
+    """
+
+    params: dict
+    digest: str
+    sources: tuple[Source, ...] = ()
+
+
+def student_weights(task: Pretraining) -> Weights:
+    """Reads what `config.init` names, and says which parts stay random.
+
+    Raises:
+        UserError: the file is not what the configuration describes.
+    """
+    spec, model = task.config.init, task.config.model
+    if spec in ("", RANDOM):
+        return Weights({}, RANDOM)
+    loaded = load_student(spec, model)
+    params = dict(loaded.params)
+    width = task.student.feature_width
+    unused = []
+    if "feature_decoder" in params:
+        if not width:
+            unused.append("feature_decoder")
+            del params["feature_decoder"]
+        elif loaded.config.feature_width != width:
+            raise UserError(
+                f"config.init={spec}: its feature decoder predicts {loaded.config.feature_width}"
+                f" values, and config.teacher.transformer.width={width}; take the teacher that it"
+                " was trained with, or a file of the encoder alone"
+            )
+    parts = ["encoder", "pixel_decoder", *(["feature_decoder"] if width else [])]
+    random = [part for part in parts if part not in params]
+    said = f"{loaded.summary()}; random: {', '.join(random) or 'nothing'}"
+    _say("init", f"{said}; unused: {', '.join(unused)}" if unused else said)
+    for note in loaded.notes:
+        _say("init", note)
+    return Weights(params, loaded.digest, of_loaded("init", loaded))
+
+
+def teacher_weights(task: Pretraining) -> Weights:
+    """Reads what `config.teacher.weights` names; its positions are fitted to the size of the clips.
+
+    Raises:
+        UserError: the file is not what the configuration describes.
+    """
+    teacher = task.config.teacher
+    if teacher is None:
+        return Weights({}, "none")
+    spec = teacher.weights
+    if spec == RANDOM:
+        return Weights({}, RANDOM)
+    loaded = load_teacher(spec, teacher)
+    params, notes = loaded.params, loaded.notes
+    table, grid = params["encoder"]["positions"], task.grid[1:]
+    if len(table) != math.prod(grid):
+        side, _ = square(len(table))
+        positions = interpolate_positions(table, (side, side), grid)
+        params = {"encoder": {**params["encoder"], "positions": positions}}
+        notes += (f"positions interpolated from {side}x{side} to {grid[0]}x{grid[1]} patches",)
+    for said in (loaded.summary(), *notes):
+        _say("teacher", said)
+    return Weights(params, loaded.digest, of_loaded("teacher", loaded))
+
+
+def _say(what: str, text: str) -> None:
+    if jax.process_index() == 0:
+        print(f"{what}: {text}", file=sys.stderr)

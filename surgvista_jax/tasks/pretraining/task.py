@@ -1,0 +1,270 @@
+"""The pretraining task: its configuration, its models, its loss and its arithmetic."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from surgvista_jax.data.batches.clips import ClipConfig
+from surgvista_jax.data.batches.loader import LoaderConfig
+from surgvista_jax.data.batches.masking import MaskConfig, hidden_count, token_grid
+from surgvista_jax.errors import UserError
+from surgvista_jax.models.flops import FORWARD_AND_BACKWARD, student_flops, teacher_flops
+from surgvista_jax.models.image_vit import ImageEncoder, TeacherConfig
+from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.models.masked_autoencoder import (
+    MaskedAutoencoder,
+    MaskedAutoencoderConfig,
+    Predictions,
+)
+from surgvista_jax.models.patches import gather_tokens, patchify
+from surgvista_jax.tasks import losses
+from surgvista_jax.tasks.losses import ObjectiveConfig
+from surgvista_jax.training.checkpoint import CheckpointConfig
+from surgvista_jax.training.loop import LoopConfig
+from surgvista_jax.training.optim import OptimConfig
+from surgvista_jax.training.partition import MeshConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """What is trained on.
+
+    Attributes:
+        folder: a dataset folder, as `surgvista data convert` writes it; or several, separated by
+            commas, that are trained on as one.
+        split: which of its splits, in each of several folders.
+        root: the folder below which relative paths in `folder` lie.
+    """
+
+    folder: str
+    split: str = "train"
+    root: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class BudgetConfig:
+    """How much is trained.
+
+    Attributes:
+        batch_size: clips per update over all devices, the effective batch.
+        epochs: passes over the data; an epoch is as many updates as whole batches fit in it.
+        steps: updates, instead of epochs.
+        accumulate: micro-batches that a batch is computed in, one after the other, to save memory.
+    """
+
+    batch_size: int
+    epochs: float | None = None
+    steps: int | None = None
+    accumulate: int = 1
+
+    def __post_init__(self):
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps, and the other as None")
+        length = self.epochs if self.steps is None else self.steps
+        if self.batch_size < 1 or not length > 0:
+            raise ValueError("batch_size and epochs or steps must be positive")
+
+
+@dataclasses.dataclass(frozen=True)
+class FigureConfig:
+    """The reconstruction figures that are drawn during training.
+
+    Attributes:
+        every: steps between figures; 0 draws none.
+        clips: how many clips a figure shows.
+        denormalise: whose pixel statistics undo the targets' normalisation: "visible" or "target".
+    """
+
+    every: int = 0
+    clips: int = 2
+    denormalise: str = "visible"
+
+    def __post_init__(self):
+        if self.every < 0 or self.clips < 1:
+            raise ValueError("every must be at least 0 and clips at least 1")
+        if self.denormalise not in ("visible", "target"):
+            raise ValueError(f"denormalise {self.denormalise!r} is not visible or target")
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainConfig:
+    """The whole configuration of a pretraining run. Each part is described at its own class.
+
+    Attributes:
+        init: `[NAME:]FILE` or a folder of weights that the student starts from, as far as it holds
+            a student's parts; "" or "random" for random ones.
+        seed: of the random parameters, the masks and the order of the clips.
+    """
+
+    data: DataConfig
+    budget: BudgetConfig
+    model: MaskedAutoencoderConfig
+    teacher: TeacherConfig | None
+    clip: ClipConfig
+    mask: MaskConfig
+    objective: ObjectiveConfig
+    optim: OptimConfig
+    compute: ComputeConfig
+    loader: LoaderConfig
+    mesh: MeshConfig
+    checkpoint: CheckpointConfig
+    loop: LoopConfig
+    figure: FigureConfig
+    init: str = ""
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretraining:
+    """The models of one configuration, and what is computed with them.
+
+    Attributes:
+        config: the run's configuration.
+        grid: tokens along (t, h, w).
+        student: the masked autoencoder that is trained.
+        teacher: the frozen image ViT, or None.
+    """
+
+    config: PretrainConfig
+    grid: tuple[int, int, int]
+    student: MaskedAutoencoder
+    teacher: ImageEncoder | None
+
+    def init_student(self) -> Any:
+        """Random parameters of the student, boxed with their logical axes."""
+        n, hidden = self.num_tokens, self.num_hidden
+        patches = jnp.zeros((1, n, self.config.model.patch_values), jnp.uint8)
+        ids = jnp.arange(n, dtype=jnp.int32)[None, None]
+        key = jax.random.fold_in(jax.random.key(self.config.seed), 0)
+        variables = self.student.init(key, patches, ids[..., hidden:], ids[..., :hidden], False)
+        return variables["params"]
+
+    def init_teacher(self) -> Any:
+        """Parameters of the teacher, boxed; an empty tree without one."""
+        if self.teacher is None:
+            return {}
+        images = jnp.zeros((1, self.config.clip.size, self.config.clip.size, 3), jnp.uint8)
+        key = jax.random.fold_in(jax.random.key(self.config.seed), 1)
+        return self.teacher.init(key, images)["params"]
+
+    def predict(
+        self, params: Any, batch: dict, key: jax.Array | None = None
+    ) -> tuple[jax.Array, Predictions]:
+        """Runs the student on a batch; with a key it trains (drop path), without it does not.
+
+        Returns:
+            uint8 [B*K, M, P], the hidden patches, and what the student predicts of them.
+        """
+        masks = _masks_of(batch)
+        patches = patchify(batch["video"], self.config.model.tubelet, self.config.model.patch)
+        rngs = {} if key is None else {"drop_path": key}
+        predictions = self.student.apply(
+            {"params": params}, patches, *masks, key is not None, rngs=rngs
+        )
+        return gather_tokens(patches, masks[1]), predictions
+
+    def features(self, teacher_params: Any, batch: dict) -> jax.Array:
+        """What the teacher says of the hidden patches: float32 [B*K, M, F], without gradient.
+
+        It sees the first frame of each tubelet.
+        """
+        frames = batch["video"][:, :: self.config.model.tubelet]  # [B, t, H, W, 3]
+        images = frames.reshape(-1, *frames.shape[2:])
+        tokens = self.teacher.apply({"params": teacher_params}, images)  # [B*t, h*w, F]
+        tokens = tokens.reshape(frames.shape[0], self.num_tokens, -1)
+        picked = gather_tokens(tokens, _masks_of(batch)[1])
+        return jax.lax.stop_gradient(picked.astype(jnp.float32))
+
+    def loss(
+        self, params: Any, teacher_params: Any, batch: dict, key: jax.Array | None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The objective of a batch and its parts, each a mean over its clips."""
+        objective = self.config.objective
+        hidden_patches, predictions = self.predict(params, batch, key)
+        target = losses.pixel_targets(hidden_patches)
+        parts = {"pixel_loss": losses.pixel_loss(predictions.pixels, target)}
+        loss = objective.pixel_weight * parts["pixel_loss"]
+        if self.teacher is not None:
+            target = self.features(teacher_params, batch)
+            parts["feature_loss"] = losses.feature_loss(predictions.features, target, objective)
+            loss += objective.feature_weight * parts["feature_loss"]
+        return loss, parts
+
+    @property
+    def num_tokens(self) -> int:
+        t, h, w = self.grid
+        return t * h * w
+
+    @property
+    def num_hidden(self) -> int:
+        return hidden_count(self.config.mask.kind, self.grid, self.config.mask.ratio)
+
+    @property
+    def student_flops_per_clip(self) -> int:
+        """Operations that training the student on one clip needs, without recomputation."""
+        visible = self.num_tokens - self.num_hidden
+        forward = student_flops(
+            self.config.model, visible, self.num_hidden, self.student.feature_width
+        )
+        return FORWARD_AND_BACKWARD * self.config.mask.masks_per_clip * forward
+
+    @property
+    def teacher_flops_per_clip(self) -> int:
+        """Operations of the teacher's forward pass over one clip; 0 without a teacher."""
+        if self.teacher is None:
+            return 0
+        size = self.config.clip.size
+        return teacher_flops(self.config.teacher, self.grid[0], size, size)
+
+    @property
+    def sharded_dims(self) -> dict[str, dict[str, int]]:
+        """The sizes that a mesh must divide: logical axis -> name -> size."""
+        stacks = {
+            "model.encoder": self.config.model.encoder,
+            "model.pixel_decoder": self.config.model.pixel_decoder,
+        }
+        if self.teacher is not None:
+            stacks["model.feature_decoder"] = self.config.model.feature_decoder
+            stacks["teacher.transformer"] = self.config.teacher.transformer
+        return {
+            "embed": {f"{name}.width": stack.width for name, stack in stacks.items()},
+            "heads": {f"{name}.heads": stack.heads for name, stack in stacks.items()},
+            "mlp": {f"{name}'s MLP width": stack.mlp_width for name, stack in stacks.items()},
+        }
+
+
+def _masks_of(batch: dict) -> tuple[jax.Array, jax.Array]:
+    """visible_ids [B, K, V] and hidden_ids [B, K, M], also of a batch with one mask a clip."""
+    return tuple(
+        ids[:, None] if ids.ndim == 2 else ids
+        for ids in (batch["visible_ids"], batch["hidden_ids"])
+    )
+
+
+def make_pretraining(config: PretrainConfig) -> Pretraining:
+    """Makes the models of a configuration. Raises UserError for parts that do not fit together."""
+    grid = token_grid(config.clip, config.model.tubelet, config.model.patch)
+    hidden_count(config.mask.kind, grid, config.mask.ratio)  # refuses masks without any token
+    teacher = None
+    feature_width = 0
+    if config.teacher is not None:
+        _check_teacher(config)
+        teacher = ImageEncoder(config.teacher, config.compute)
+        feature_width = config.teacher.transformer.width
+    student = MaskedAutoencoder(config.model, config.compute, grid, feature_width)
+    return Pretraining(config, grid, student, teacher)
+
+
+def _check_teacher(config: PretrainConfig) -> None:
+    if not config.teacher.weights:
+        raise UserError(
+            "config.teacher.weights='': say where they are, as [NAME:]FILE, or ask for random ones"
+            " with =random; to train without a teacher, say --config.teacher=none"
+        )
+    if config.teacher.patch != config.model.patch:
+        raise UserError(
+            f"config.teacher.patch={config.teacher.patch} must equal"
+            f" config.model.patch={config.model.patch}: the teacher describes the student's patches"
+        )

@@ -1,0 +1,139 @@
+"""Which parameters of a finetuning run are kept: those with the best score on the chosen videos."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.facts.triplets import TABLES
+from surgvista_jax.inference.every_clip import Outputs
+from surgvista_jax.metrics.average_precision import average_precisions, mean_over_classes
+from surgvista_jax.metrics.classification import one_vs_rest_average_precisions
+from surgvista_jax.metrics.triplet import mean_average_precision, video_average_precisions
+from surgvista_jax.training.checkpoint import restore_params, save_params
+from surgvista_jax.training.checkpoint_files import FOLDER as CHECKPOINTS
+from surgvista_jax.training.checkpoint_files import saved_steps
+from surgvista_jax.training.writers import drop_lines_after
+
+SCORES = ("accuracy", "mean_ap", *(f"triplet_ap_{table}" for table in TABLES))
+FILE = "evaluations.jsonl"
+FOLDER = "best"
+
+
+def check_score(name: str, label_kind: str, num_classes: int) -> None:
+    """Raises UserError for a score that labels of this kind ("single" or "multi") do not have."""
+    if name not in SCORES:
+        raise UserError(f"config.evaluation.score={name!r}: should be one of {', '.join(SCORES)}")
+    if {"accuracy": "single", "mean_ap": label_kind}.get(name, "multi") != label_kind:
+        raise UserError(
+            f"config.evaluation.score={name!r} does not fit labels of kind {label_kind}"
+        )
+    table = TABLES.get(name.removeprefix("triplet_ap_"))
+    if table is not None and len(table.rows) != num_classes:
+        raise UserError(
+            f"config.evaluation.score={name!r}: is of {len(table.rows)} triplets, the dataset has"
+            f" {num_classes} classes"
+        )
+
+
+def score(name: str, outputs: Outputs) -> float:
+    """One of SCORES, higher is better, as a fraction; frames of all videos are pooled.
+
+    "accuracy": share of right decisions; "mean_ap": average precision of each class against the
+    rest, mean over the classes that occur; "triplet_ap_TABLE": of triplets, without null triplets,
+    per class and video, mean over videos, then over classes. NaN where a value is not finite.
+    """
+    label, values = outputs.label, outputs.values
+    if not np.isfinite(values).all():
+        return float("nan")
+    if name == "accuracy":
+        return float((values.argmax(1) == label).mean())
+    if name == "mean_ap":
+        by_class = one_vs_rest_average_precisions if label.ndim == 1 else average_precisions
+        return float(mean_over_classes(by_class(label, values), "drop"))
+    table = TABLES[name.removeprefix("triplet_ap_")]
+    borders = np.flatnonzero(np.diff(outputs.video_index)) + 1
+    videos = list(zip(np.split(label, borders), np.split(values, borders), strict=True))
+    found = video_average_precisions(videos, table, "ivt", absent="drop", null_classes="drop")
+    return mean_average_precision(found)
+
+
+class Selection:
+    """The evaluations of a run and its best parameters, at `<workdir>/best`.
+
+    Each evaluation is a line of `evaluations.jsonl`, written after the parameters that it may have
+    made the best: a run that was cut off in between does that evaluation again.
+
+    Attributes:
+        best: the line of the best evaluation, the first of equals; None before the first.
+
+    Args:
+        workdir: the run's folder.
+        step: where the run starts; what an earlier start wrote beyond it is dropped.
+    """
+
+    def __init__(self, workdir: Path, step: int):
+        self.folder = workdir / FOLDER
+        self._path = workdir / FILE
+        self._lines = [line for line in read_evaluations(workdir) if line["step"] <= step]
+        saved = saved_steps(self.folder / CHECKPOINTS)
+        # Parameters of a line may be gone: better ones took their place, in steps now done again.
+        kept = (line for line in self._lines if line["step"] in saved)
+        self.best: dict | None = max(kept, key=_rank, default=None)
+        if jax.process_index() == 0:
+            try:
+                drop_lines_after(self._path, step)
+                for beyond in (number for number in saved if number > step):
+                    shutil.rmtree(self.folder / CHECKPOINTS / str(beyond))
+            except OSError as error:
+                raise UserError(f"{workdir}: cannot be written ({error.strerror})") from error
+
+    def has(self, step: int) -> bool:
+        """Whether the parameters of this step were evaluated."""
+        return any(line["step"] == step for line in self._lines)
+
+    def add(self, step: int, value: float, params: Any, meta: dict) -> bool:
+        """Counts an evaluation, keeps parameters that are the best so far; returns whether.
+
+        All processes call it. A score that is not finite is written as null, below all others.
+        """
+        line = {"step": step, "score": value if np.isfinite(value) else None}
+        better = self.best is None or _rank(line) > _rank(self.best)
+        if better:
+            # The one before stays until a run that is cut off here has counted this one.
+            save_params(self.folder, step, params, meta | {"score": line["score"]}, keep=2)
+        self._lines.append(line)
+        self.best = line if better else self.best
+        if jax.process_index() == 0:
+            try:
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(line) + "\n")
+            except OSError as error:
+                raise UserError(f"{self._path}: cannot be written ({error.strerror})") from error
+        return better
+
+    def restore(self, abstract: Any) -> Any:
+        """The best parameters, where and as `abstract` says."""
+        return restore_params(self.folder, self.best["step"], abstract)
+
+
+def _rank(line: dict) -> float:
+    return -np.inf if line["score"] is None else line["score"]
+
+
+def read_evaluations(workdir: Path) -> list[dict]:
+    """The lines of `evaluations.jsonl`; a line that a crash cut off is left out."""
+    path = workdir / FILE
+    if not path.exists():
+        return []
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines

@@ -1,0 +1,1 @@
+"""Temporal heads: whole videos of features, refined into one prediction a frame."""

@@ -1,0 +1,1 @@
+"""Files of weights as they lie on the disk: read, checked, written."""

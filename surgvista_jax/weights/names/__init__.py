@@ -1,0 +1,1 @@
+"""How the arrays of a file correspond to parameters of ours, whatever the family."""

@@ -1,0 +1,80 @@
+"""The made-up datasets: parts, labels of every task, the same again, and one line for a mistake."""
+
+import jax
+import numpy as np
+import pytest
+
+from surgvista_jax.commands.data_synthetic import CLASSES, write_dataset
+from surgvista_jax.commands.finetune import config_class, finetune
+from surgvista_jax.config import load_config
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.predictions.npz import read_npz
+from tests.support.tiny_run import finish, start
+
+SIZES = {"videos": 4, "frames": 28, "seed": 0, "fps": 5.0, "size": 32}
+
+
+@pytest.fixture(scope="module", params=CLASSES)
+def dataset(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param) / "data"
+    write_dataset(folder, request.param, **SIZES)
+    return read_dataset(folder)
+
+
+def test_parts_and_labels(dataset):
+    assert dataset.classes == CLASSES[dataset.task]
+    assert set(dataset.splits) == {"train", "val", "test"}
+    members = [video for ids in dataset.splits.values() for video in ids]
+    assert sorted(members) == sorted(video.video for video in dataset.videos)
+    assert all(video.num_frames == len(video.labels) == 28 for video in dataset.videos)
+    if dataset.task == "action":  # a clip is of one action, and each part has them all
+        assert all(len(set(video.labels)) == 1 for video in dataset.videos)
+        for split in dataset.splits:
+            labels = {video.labels[0] for video in dataset.split(split).videos}
+            assert labels == set(range(len(dataset.classes)))
+
+
+def test_the_same_numbers_give_the_same_dataset(dataset, tmp_path):
+    write_dataset(tmp_path / "again", dataset.task, **SIZES)
+    again = read_dataset(tmp_path / "again")
+    assert [video.labels for video in again.videos] == [video.labels for video in dataset.videos]
+    first, second = (
+        next((data.folder / "frames").rglob("000010.jpg")).read_bytes() for data in (dataset, again)
+    )
+    assert first == second
+
+
+def test_its_configuration_trains_on_it(dataset, tmp_path):
+    words = [
+        f"--config.data.folder={dataset.folder}",
+        "--config.budget.steps=2",
+        "--config.model.encoder.transformer.width=48",
+        "--config.model.encoder.transformer.depth=1",
+        "--config.clip.size=32",
+        "--config.loader.workers=0",
+        "--config.loop.progress=none",
+    ]
+    spec = f"configs/finetune/synthetic.py:{dataset.task}"
+    assert finetune(load_config(spec, config_class, words), tmp_path / "run")
+    predictions = read_npz(tmp_path / "run" / "predictions.npz", "predictions")
+    labelled = sum(
+        1 if dataset.task == "action" else sum(label != -1 for label in video.labels)
+        for video in dataset.split("test").videos
+    )
+    assert len(predictions.frame) == labelled
+    assert np.isfinite(predictions.score).all()
+    jax.clear_caches()
+
+
+def test_the_command_says_what_is_wrong(tmp_path):
+    with pytest.raises(UserError, match="at least 4"):
+        write_dataset(tmp_path / "data", "phase", **SIZES | {"videos": 3})
+    out = f"--out={tmp_path / 'data'}"
+    said = finish(start("data", "synthetic", "--task=cvs", out, "--fps=0"), code=1)
+    assert "--fps 0: must be a number above 0" in said
+    said = finish(
+        start("data", "synthetic", "--task=cvs", out, "--videos=4", "--frames=28", "--size=32")
+    )
+    assert "4 videos (2 train, 1 val, 1 test), 112 frames" in said
+    assert read_dataset(tmp_path / "data").label_kind == "multi"

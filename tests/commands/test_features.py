@@ -1,0 +1,148 @@
+"""Features of every frame: what a row is, that none is computed twice, a head trained on them."""
+
+import json
+import socket
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from surgvista_jax.__main__ import main
+from surgvista_jax.data.batches.crop import resize_clip
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.data.storage.open import open_frames
+from surgvista_jax.models.backbones import make_backbone
+from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.models.patches import normalise
+from surgvista_jax.weights.loading import load_backbone
+from tests.support import finetune_run
+from tests.support.finetune_run import make_dataset
+from tests.support.tiny_run import finish, make_config, start
+
+SETTINGS = ("--num-frames=4", "--stride=2", "--size=32", "--dtype=float32", "--batch-size=8")
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("features") / "data")
+
+
+@pytest.fixture(scope="module")
+def run(colours):
+    """A pretraining run of four steps."""
+    folder = colours.parent
+    config = make_config(folder / "config.py", colours)
+    words = ("pretrain", f"--config={config}:none", "--config.budget.steps=4")
+    finish(start(*words, f"--workdir={folder / 'run'}"))
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def features(colours, run):
+    out = colours.parent / "features"
+    words = ("features", f"--init={run}", f"--dataset={colours}", f"--out={out}", *SETTINGS)
+    finish(start(*words, devices=2))
+    return out
+
+
+def test_a_row_is_what_the_backbone_says_of_the_clip_that_ends_there(colours, run, features):
+    dataset = read_dataset(colours)
+    header = json.loads((features / "features.json").read_text())
+    assert (header["dataset"], header["width"], header["clip_frames"]) == ("colours", 32, 4)
+    model, variables, _ = load_backbone(str(run))
+    backbone = make_backbone(model, ComputeConfig(dtype="float32"), model.grid(4, 32, 32))
+    for video in dataset.videos[:2]:
+        rows = np.load(features / f"{video.video}.npy")
+        assert rows.shape == (video.num_frames, 32)
+        frames, _ = open_frames(colours, video).read(np.array([1, 3, 5, 7]))
+        small = np.empty((4, 32, 32, 3), np.uint8)
+        resize_clip(frames, small)
+        pixels = normalise(jnp.asarray(small)[None], jnp.dtype("float32"))
+        wanted = backbone.apply(variables, pixels, False).mean(1)[0]
+        np.testing.assert_allclose(rows[7], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_only_what_is_lacking_is_computed(colours, run, features):
+    kept, gone = features / "video0.npy", features / "video1.npy"
+    before, stamp = gone.read_bytes(), kept.stat().st_mtime_ns
+    gone.unlink()
+    words = ("features", f"--init={run}", f"--dataset={colours}", f"--out={features}", *SETTINGS)
+    finish(start(*words, devices=2))
+    assert gone.read_bytes() == before and kept.stat().st_mtime_ns == stamp
+    said = finish(start(*words, "--pool=class"), code=1)
+    assert "--pool=class: this model has no class token" in said
+    other = [word for word in words if not word.startswith("--stride")]
+    assert "other features are here" in finish(start(*other, "--stride=1"), code=1)
+
+
+def test_a_temporal_head_trains_on_them(colours, features, tmp_path):
+    words = ("finetune", "--config=configs/finetune/mstcn.py", f"--workdir={tmp_path / 'run'}")
+    words += ("--config.epochs=2", "--config.model.layers=3", "--config.model.feature_maps=8")
+    data = (f"--config.data.folder={colours}", f"--config.data.features={features}")
+    finish(start(*words, *data))
+    with np.load(tmp_path / "run" / "predictions.npz") as file:
+        dataset = read_dataset(colours).split("test")
+        labelled = sum(label != -1 for video in dataset.videos for label in video.labels)
+        assert len(file["frame"]) == labelled
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--init="], "--init=: a weights file or a run folder is needed"),
+        (["--init=random"], "--init=random: a weights file"),
+        (["--num-frames=3"], "--num-frames or --size: 3x32x32 video does not divide"),
+        (["--size=40"], "--num-frames or --size"),
+        (["--batch-size=12"], "--batch-size=12 cannot be shared"),
+        (["--fsdp=3"], "--fsdp=3: should divide the 8 devices here"),
+        (["--stride=0"], "--stride 0: at least 1"),
+    ],
+)
+def test_a_mistake_names_the_option(colours, run, tmp_path, capsys, words, said):
+    out = tmp_path / "out"
+    given = ("features", f"--init={run}", f"--dataset={colours}", f"--out={out}", *SETTINGS)
+    assert main([*given, *words]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("surgvista: ") and said in error and "config." not in error
+    assert not out.exists()
+
+
+BOTH = """
+import sys
+from surgvista_jax.__main__ import main
+at = sys.argv.index("finetune")
+sys.exit(main(sys.argv[1:at]) or main(sys.argv[at:]))  # the second is joined already
+"""
+
+
+def test_two_processes_give_each_row_once(colours, run, features, tmp_path):
+    """Features with a width that is shared out, and a linear probe."""
+    config = finetune_run.make_config(tmp_path / "config.py", colours)
+    probing = ["mode=linear", f"init={run}", "model=none", "probe.epochs=5"]
+    probing += ["evaluation.protocol=", "probe.learning_rates=1e-2", "mesh.fsdp=2"]
+    assert finetune_run.run(config, tmp_path / "alone", *probing)
+
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    out, workdir = tmp_path / "features", tmp_path / "together"
+    words = ["features", f"--init={run}", f"--dataset={colours}", f"--out={out}", "--fsdp=2"]
+    words += [*SETTINGS, f"--coordinator={address}", "--num-processes=2"]
+    second = ["finetune", f"--config={config}", f"--workdir={workdir}"]
+    second += [f"--config.{word}" for word in probing]
+    both = [
+        start(*words, f"--process-id={number}", *second, devices=2, program=["-c", BOTH])
+        for number in range(2)
+    ]
+    for process in both:
+        finish(process)
+    names = {path.name for path in features.iterdir()}
+    assert {path.name for path in out.iterdir()} == names and len(names) == 1 + 9
+    for video in read_dataset(colours).videos:
+        rows, wanted = (np.load(folder / f"{video.video}.npy") for folder in (out, features))
+        np.testing.assert_allclose(rows, wanted, rtol=1e-4, atol=1e-5)
+    found, wanted = (finetune_run.predictions(tmp_path / name) for name in ("together", "alone"))
+    assert len(set(zip(found["video"], found["frame"], strict=True))) == len(found["frame"]) == 18
+    for key in ("video", "frame", "label"):
+        np.testing.assert_array_equal(found[key], wanted[key])
+    np.testing.assert_allclose(found["score"], wanted["score"], rtol=1e-3, atol=1e-5)

@@ -1,0 +1,228 @@
+"""What does a finetuned model say of videos, from the command line?"""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from surgvista_jax.__main__ import main
+from surgvista_jax.data.conversion.own_videos import VideoLabels, read_videos
+from surgvista_jax.data.storage.manifest import read_dataset
+from tests.support.finetune_run import COLOURS, make_config, make_dataset, meta, predictions, run
+from tests.support.footage import cut, write_video
+
+EXACT = ["--dtype=float32", "--batch-size=16", "--workers=0"]
+
+
+def predict(*words) -> int:
+    return main(["predict", *map(str, words), *EXACT])
+
+
+def lines(path) -> list[dict]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finetuning run of colours, and its dataset."""
+    folder = tmp_path_factory.mktemp("trained")
+    data = make_dataset(folder / "data")
+    config = make_config(folder / "config.py", data)
+    config.write_text(
+        config.read_text().replace('"heads": 2}, ', '"heads": 2, "attention_bias": "qv"}, ')
+    )
+    assert run(config, folder / "run", "budget.steps=4", "evaluation.protocol=")
+    return folder / "run", data
+
+
+def test_a_run_says_of_its_test_videos_what_it_said_at_its_end(trained, tmp_path):
+    workdir, data = trained
+    assert predict(data, "--split=test", f"--checkpoint={workdir}", f"--out={tmp_path}") == 0
+    expected, found = predictions(workdir), predictions(tmp_path)
+    for key in ("video", "frame", "score", "label"):
+        np.testing.assert_array_equal(found[key], expected[key], key)
+    about = meta(tmp_path)
+    assert about["classes"] == list(COLOURS) and about["split"] == "test" and about["fps"] == 1.0
+
+
+def test_every_kind_of_head_is_the_one_that_was_trained(tmp_path):
+    data = make_dataset(tmp_path / "data", "multi")
+    config = make_config(tmp_path / "config.py", data)
+    words = ["mode=attentive", "budget.steps=2", "mix.mixup=0.0", "mix.cutmix=0.0"]
+    words += ["evaluation.score=mean_ap", "evaluation.protocol="]
+    assert run(config, tmp_path / "run", *words)
+    out = tmp_path / "out"
+    assert predict(data, "--split=test", f"--checkpoint={tmp_path / 'run'}", f"--out={out}") == 0
+    np.testing.assert_array_equal(predictions(out)["score"], predictions(tmp_path / "run")["score"])
+    np.testing.assert_array_equal(predictions(out)["label"], predictions(tmp_path / "run")["label"])
+    row = lines(out / "video8.csv")[0]
+    held = [name for name in (*COLOURS, "even") if float(row[name]) > 0.5]
+    assert row["label"] == ";".join(held)
+
+
+def test_an_exported_file_says_the_same(trained, tmp_path):
+    workdir, data = trained
+    shutil.copytree(data, tmp_path / "data")
+    for video in (lists := (tmp_path / "data" / "videos.jsonl")).read_text().splitlines():
+        values = json.loads(video)
+        assert values.pop("labels")
+        with open(tmp_path / "bare.jsonl", "a") as file:
+            file.write(json.dumps(values) + "\n")
+    (tmp_path / "bare.jsonl").replace(lists)
+    about = json.loads((tmp_path / "data" / "dataset.json").read_text())
+    about |= {"task": "none", "classes": []}
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps(about))
+    file, folder = tmp_path / "model.safetensors", tmp_path / "imported"
+    main(["weights", "export", str(workdir), "--as", "surgvista_finetuned", "--out", str(file)])
+    main(["weights", "import", str(file), "--out", str(folder)])
+    found = {}
+    for checkpoint in (workdir, file, folder):
+        out = tmp_path / f"of_{checkpoint.name}"
+        assert predict(tmp_path / "data", f"--checkpoint={checkpoint}", f"--out={out}") == 0
+        found[checkpoint] = predictions(out)
+        assert "label" not in found[checkpoint] and meta(out)["classes"] == list(COLOURS)
+        assert len(found[checkpoint]["frame"]) == 90  # every frame of every video
+    for checkpoint in (file, folder):
+        np.testing.assert_array_equal(found[checkpoint]["score"], found[workdir]["score"])
+
+
+def test_videos_are_looked_at_at_the_rate_of_training(trained, tmp_path, capsys):
+    """One that breaks off is named, and what can be read of the others is there all the same."""
+    whole = write_video(tmp_path / "videos" / "whole.mp4", num_frames=100)
+    cut(write_video(tmp_path / "videos" / "deep" / "torn.mp4"))
+    out = tmp_path / "out"
+    words = [f"--checkpoint={trained[0]}", f"--out={out}"]
+    assert predict(tmp_path / "videos", *words) == 1
+    assert "torn.mp4" in capsys.readouterr().err
+    found = lines(out / "whole.csv")
+    assert [row["frame"] for row in found] == ["0", "1", "2", "3"]
+    assert [row["second"] for row in found] == ["0.000", "1.000", "2.000", "3.000"]
+    scores = np.array([[float(row[name]) for name in COLOURS] for row in found])
+    np.testing.assert_allclose(scores.sum(1), 1, atol=2e-4)
+    assert [row["label"] for row in found] == [list(COLOURS)[k] for k in scores.argmax(1)]
+
+    alone = tmp_path / "alone"
+    assert predict(whole, f"--checkpoint={trained[0]}", f"--out={alone}") == 0
+    assert lines(alone / "whole.csv") == found
+    # Tables that may have been mended are not written over.
+    capsys.readouterr()
+    assert predict(whole, f"--checkpoint={trained[0]}", f"--out={alone}") == 1
+    assert "predictions.npz: is there already; take another --out" in capsys.readouterr().err
+    # What a user has mended by hand is read as labels.
+    (whole.parent / "deep" / "torn.mp4").unlink()
+    labels = VideoLabels(alone, classes=tuple(COLOURS))
+    (recording,) = read_videos(whole.parent, alone, {}, labels).recordings
+    told = recording.read_labels().at(np.arange(4.0))
+    assert list(told) == list(scores.argmax(1))
+
+
+def test_weights_without_names_take_those_that_are_given(trained, tmp_path, capsys):
+    workdir, data = trained
+    file, bare, out = (tmp_path / name for name in ("model.npz", "bare.npz", "out"))
+    main(["weights", "export", str(workdir), "--as", "surgvista_finetuned", "--out", str(file)])
+    with np.load(file) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    told = json.loads(str(arrays["__metadata__"]))
+    assert told.pop("about") and told.pop("heads")
+    np.savez(bare, **(arrays | {"__metadata__": np.array(json.dumps(told))}))
+    words = (data / "frames" / "video8", f"--checkpoint={bare}", f"--out={out}")
+    assert predict(*words) == 1
+    assert "attention heads of its encoder" in capsys.readouterr().err
+    words += ("--heads=2",)
+    assert predict(*words, "--classes=a,b") == 1
+    assert "has 3 classes, named are 2" in capsys.readouterr().err
+    assert predict(*words, "--classes=a,b,c", "--fps=0.5", "--label-kind=multi") == 0
+    about = meta(out)
+    assert about["classes"] == ["a", "b", "c"] and about["fps"] == 0.5
+    # A folder of frames is taken to be at that rate.
+    seconds = [float(row["second"]) for row in lines(out / "video8.csv")]
+    assert seconds == [2 * k for k in range(10)]
+    words = (words[0], words[1], f"--out={tmp_path / 'third'}", words[3])
+    assert predict(*words, "--classes=a,b,c", "--stride=1", "--num-frames=3") == 1
+    assert "3x224x224 video does not divide into 2x16x16" in capsys.readouterr().err
+    words = (words[0], words[1], f"--out={tmp_path / 'fourth'}", words[3])
+    assert predict(*words, "--classes=a,b,c", "--stride=1", "--num-frames=4", "--size=32") == 0
+    assert "clips of 4 frames of 32 pixels, 1 apart, at 1 fps" in capsys.readouterr().err
+
+
+def test_mistakes_are_one_line(trained, tmp_path, capsys):
+    workdir, data = trained
+    out = f"--out={tmp_path / 'out'}"
+    text = tmp_path / "notes.txt"
+    text.write_text("no video")
+    checkpoint = f"--checkpoint={workdir}"
+    for words, said in (
+        ((tmp_path / "nowhere.mp4", checkpoint), "no such file or folder"),
+        ((text, checkpoint), "is no video; known are: "),
+        ((tmp_path, checkpoint), "no video and no folder of images"),
+        ((data, checkpoint, "--fps=2"), "its own fps is 1.0, which cannot be replaced"),
+        ((data, checkpoint, "--split=none"), "no split 'none'"),
+        ((data, checkpoint, "--batch-size=12"), "--batch-size"),
+        ((data, f"--checkpoint={text}"), "notes.txt"),
+    ):
+        assert main(["predict", *map(str, words), out, "--workers=0"]) == 1
+        error = capsys.readouterr().err.strip()
+        (told,) = (line for line in error.splitlines() if line.startswith("surgvista: "))
+        assert said in told and "Traceback" not in error, error
+    assert not (tmp_path / "out" / "predictions.npz").exists()
+
+
+def test_a_dataset_at_another_rate_is_refused(trained, tmp_path, capsys):
+    shutil.copytree(trained[1], tmp_path / "data")
+    videos = tmp_path / "data" / "videos.jsonl"
+    videos.write_text(videos.read_text().replace('"fps": 1.0', '"fps": 5.0'))
+    assert read_dataset(tmp_path / "data").videos[0].fps == 5.0
+    assert predict(tmp_path / "data", f"--checkpoint={trained[0]}", f"--out={tmp_path}/o") == 1
+    assert "has 5 frames a second, where the model was trained on 1" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def fast(trained, tmp_path_factory):
+    """The same model, as if it had been trained on five frames a second."""
+    folder = tmp_path_factory.mktemp("fast")
+    file = folder / "model.npz"
+    main(["weights", "export", str(trained[0]), "--as", "surgvista_finetuned", "--out", str(file)])
+    with np.load(file) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    told = json.loads(str(arrays["__metadata__"]))
+    told["about"] = json.dumps(json.loads(told["about"]) | {"fps": 5.0})
+    np.savez(file, **(arrays | {"__metadata__": np.array(json.dumps(told))}))
+    return file
+
+
+def test_tables_are_read_back_as_labels_at_any_rate(fast, tmp_path):
+    video = write_video(tmp_path / "videos" / "case.mp4", num_frames=100)
+    assert predict(video, f"--checkpoint={fast}", f"--out={tmp_path / 'out'}") == 0
+    rows = lines(tmp_path / "out" / "case.csv")
+    assert len(rows) == 20 and rows[-1]["second"] == "3.800"
+    labels = VideoLabels(tmp_path / "out", classes=tuple(COLOURS))
+    (recording,) = read_videos(video.parent, tmp_path / "out", {}, labels).recordings
+    told = recording.read_labels().at(np.arange(20) / 5)
+    assert [list(COLOURS)[k] for k in told] == [row["label"] for row in rows]
+
+
+def test_a_video_slower_than_those_of_training_is_left_out(fast, tmp_path, capsys):
+    slow = write_video(tmp_path / "slow.mp4", num_frames=10, fps=2)
+    usual = write_video(tmp_path / "usual.mp4", num_frames=50)
+    out = tmp_path / "out"
+    assert predict(slow, usual, f"--checkpoint={fast}", f"--out={out}") == 1
+    said = capsys.readouterr().err
+    assert "slow: left out: has 2 frames a second, where the model was trained on 5" in said
+    assert set(predictions(out)["video"]) == {"usual"} and not (out / "slow.csv").exists()
+    # A later call is of its own videos alone.
+    (out / "predictions.npz").unlink()
+    other = write_video(tmp_path / "other.mp4", num_frames=25)
+    assert predict(other, f"--checkpoint={fast}", f"--out={out}") == 0
+    assert set(predictions(out)["video"]) == {"other"}
+
+
+def test_nothing_is_written_outside_the_folder(fast, tmp_path, monkeypatch):
+    write_video(tmp_path / "videos" / "a.mp4", num_frames=10)
+    write_video(tmp_path / "here" / "b.mp4", num_frames=10)
+    monkeypatch.chdir(tmp_path / "here")
+    assert predict("../videos/a.mp4", "b.mp4", f"--checkpoint={fast}", "--out=out") == 0
+    assert (tmp_path / "here" / "out" / "videos" / "a.csv").is_file()
+    assert sorted(path.name for path in (tmp_path / "videos").iterdir()) == ["a.mp4"]

@@ -1,0 +1,152 @@
+"""An export is a file and its card, both or neither; its card's lines fill a model of PyTorch's."""
+
+import os
+import re
+
+import numpy as np
+import pytest
+
+from surgvista_jax.__main__ import main
+from surgvista_jax.commands.weights_export import replace_all
+from surgvista_jax.errors import UserError
+from surgvista_jax.weights import tables
+from surgvista_jax.weights.files.read import open_file
+from surgvista_jax.weights.files.write import TENSORS_ALONE, save
+from tests.commands.test_weights import GIVEN, refused, tiny
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("fails", [1, 2, 3, 4])
+def test_of_two_renames_both_or_none_happen(fails, there, tmp_path, monkeypatch):
+    new, old = tmp_path / "new", tmp_path / "old"
+    for folder in (new, old):
+        folder.mkdir()
+        for name in ("a", "b") if there or folder == new else ():
+            (folder / name).write_text(f"{folder.name} {name}")
+    rename, calls = os.replace, []
+
+    def failing(source, target):
+        calls.append(source)
+        if len(calls) == fails:
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    places = {new / "a": old / "a", new / "b": old / "b"}
+    if fails > 2 and not there:  # two renames are all that is to be done
+        replace_all(places)
+        assert [path.read_text() for path in sorted(old.iterdir())] == ["new a", "new b"]
+        return
+    with pytest.raises(OSError, match="No space"):
+        replace_all(places)
+    wanted = ["old a", "old b"] if there else []
+    assert [path.read_text() for path in sorted(old.iterdir())] == wanted
+
+
+def test_a_folder_at_the_cards_place_is_left_alone_and_nothing_is_written(tmp_path, capsys):
+    tiny("vit", tmp_path / "x.npz")
+    (tmp_path / "o.npz.md").mkdir()
+    (tmp_path / "o.npz").write_text("before")
+    words = [f"vit:{tmp_path / 'x.npz'}", GIVEN, "--as=vit", f"--out={tmp_path / 'o.npz'}"]
+    assert "Is a directory" in refused(capsys, "export", *words)
+    assert (tmp_path / "o.npz").read_text() == "before" and (tmp_path / "o.npz.md").is_dir()
+    assert len(list(tmp_path.iterdir())) == 3
+    with pytest.raises(IsADirectoryError):
+        replace_all({tmp_path / "o.npz": tmp_path / "o.npz.md"})
+
+
+def test_heads_are_asked_for_of_a_file_and_refused_of_a_folder(tmp_path, capsys):
+    arrays = tiny("vit", tmp_path / "x.npz")
+    out = tmp_path / "o.safetensors"
+    words = [f"vit:{tmp_path / 'x.npz'}", "--as=vit", f"--out={out}"]
+    assert "attention heads of its encoder" in refused(capsys, "export", *words)
+    assert main(["weights", "export", *words, "--heads=2"]) == 0
+    with open_file(out) as source:
+        assert source.arrays.keys() == arrays.keys()
+    folder = tmp_path / "imported"
+    assert main(["weights", "import", words[0], "--heads=2", f"--out={folder}"]) == 0
+    capsys.readouterr()
+    line = refused(capsys, "export", str(folder), "--as=vit", f"--out={out}", "--heads=2")
+    assert "a folder, which says its heads itself" in line
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".pkl", ".torch", ".h5", ""])
+def test_a_file_is_only_written_under_a_name_that_says_what_it_is(suffix, tmp_path, capsys):
+    tiny("vit", tmp_path / "x.npz")
+    out = tmp_path / f"o{suffix}"
+    words = [f"vit:{tmp_path / 'x.npz'}", GIVEN, "--as=vit", f"--out={out}"]
+    line = refused(capsys, "export", *words)
+    assert f"{out}: weights are written as .safetensors, .npz, .pth, .pt, .bin" in line
+    with pytest.raises(UserError, match="weights are written as"):
+        save({}, tables.find("vit"), None, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pth", ".pt", ".bin"])
+def test_an_export_without_metadata_says_so(suffix, tmp_path, capsys):
+    if suffix in TENSORS_ALONE:
+        pytest.importorskip("torch")
+    tiny("vit", tmp_path / "x.npz")
+    out = tmp_path / f"o{suffix}"
+    words = [f"vit:{tmp_path / 'x.npz'}", "--heads=2", "--as=vit", f"--out={out}"]
+    assert main(["weights", "export", *words]) == 0
+    said = f"{suffix} keeps no classes, clip, heads and sources; .safetensors does"
+    assert (said in capsys.readouterr().out.splitlines()) == (suffix in TENSORS_ALONE)
+    with open_file(out) as source:
+        assert bool(source.metadata) != (suffix in TENSORS_ALONE)
+
+
+# Exported as -> what a model of PyTorch's has besides, and what it may not lack.
+MODELS = {
+    "mvd": (("decoder_img.blocks.0.norm1.weight", "mask_token_vid", "pos_embed"), "norm.weight"),
+    "vit": (("head.weight", "decoder_pos_embed"), "cls_token"),
+    "videomae2": (("head.bias", "fc_norm.weight", "pos_embed"), "blocks.0.norm1.weight"),
+    "umt": (("clip_decoder.0.head.weight", "encoder.pos_embed"), "encoder.norm.weight"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pth"])
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_card_says_fills_a_model_that_has_more_parts(name, suffix, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    arrays = tiny(name, tmp_path / "x.npz")
+    monkeypatch.chdir(tmp_path)
+    out = f"o{suffix}"
+    words = ["export", f"{name}:x.npz", GIVEN.partition(",")[0], f"--as={name}", f"--out={out}"]
+    assert main(["weights", *words]) == 0
+    lines = re.findall("```python\n(.*?)```", (tmp_path / f"{out}.md").read_text(), re.DOTALL)[1]
+    besides, needed = MODELS[name]
+
+    class Model:
+        def __init__(self, names):
+            self.state = dict.fromkeys(names)
+
+        def load_state_dict(self, state, strict=True):
+            missing = [key for key in self.state if key not in state]
+            unexpected = [key for key in state if key not in self.state]
+            assert not (strict and (missing or unexpected))
+            self.state |= state
+            return torch.nn.modules.module._IncompatibleKeys(missing, unexpected)
+
+    model = Model([*arrays, *besides])
+    exec(lines, {"model": model})  # what a reader would paste
+    for key, array in arrays.items():
+        np.testing.assert_array_equal(model.state[key], array)
+    with pytest.raises(AssertionError, match="unnamed"):
+        exec(lines, {"model": Model([*arrays, "unnamed.weight"])})
+    with pytest.raises(AssertionError, match=re.escape(needed)):
+        exec(lines, {"model": Model(set(arrays) - {needed})})
+
+
+def test_a_full_disk_is_told_of_an_import(tmp_path, capsys):
+    resource = pytest.importorskip("resource")
+    tiny("vit", tmp_path / "x.npz")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))  # less than the arrays need
+    try:
+        words = [f"vit:{tmp_path / 'x.npz'}", GIVEN, f"--out={tmp_path / 'out'}"]
+        line = refused(capsys, "import", *words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert f"{tmp_path / 'out'}: cannot be written" in line and "File too large" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]

@@ -1,0 +1,107 @@
+"""Do one's own label files reach the frames they speak of?"""
+
+import numpy as np
+import pytest
+
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.synthetic.operation import ACTIONS, CVS_CRITERIA, PHASES, TRIPLETS
+from surgvista_jax.synthetic.plan import plan_operation
+from surgvista_jax.synthetic.write import _seed_of, write_videos
+from tests.support import footage
+from tests.support.convert_run import convert, labels, refusal, write
+
+
+@pytest.fixture
+def source(tmp_path):
+    for video in ("a", "day 1/b"):
+        footage.write_video(tmp_path / "in" / f"{video}.mp4", 250)
+    return tmp_path / "in"
+
+
+def test_intervals_of_all_videos_in_one_file(source, tmp_path):
+    path = write(
+        tmp_path / "labels.csv",
+        "video;start;end;label\na;0;0:04;rest\na;3;6.5;cut, deep\na;0:08;0:09;rest\n"
+        "day 1/b;0:00:01;0:00:19;rest\n",
+    )
+    dataset, said = convert("videos", source, tmp_path / "out", "--labels", path)
+    assert (dataset.task, dataset.classes) == ("phase", ("rest", "cut, deep"))
+    assert labels(dataset) == {
+        "a": (0, 0, 0, 1, 1, 1, 1, -1, 0, -1),
+        "day 1/b": (-1, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    }
+    assert "labels of a: intervals overlap for 1.0 s" in said
+    assert "labels of a: intervals leave 1.5 s between them" in said
+    assert "labels of day 1/b: labels go on for 9.0 s after the last frame" in said
+    assert "class ids follow the order in which the files name them: rest, cut, deep" in said
+
+
+def test_a_file_of_seconds_for_each_video(source, tmp_path):
+    folder = tmp_path / "labels"
+    write(folder / "a.csv", "second,phase\n" + "".join(f"{k},p{k // 5}\n" for k in range(10)))
+    write(folder / "day 1" / "b.csv", "second,phase\n0,p1\n9,p0\n")
+    words = ["--labels", folder, "--classes", "p0, p1, p2", "--fps", "2"]
+    dataset, said = convert("videos", source, tmp_path / "out", *words)
+    assert dataset.classes == ("p0", "p1", "p2")
+    # Between two labelled seconds lies a frame without a label.
+    assert labels(dataset)["a"][:4] == (0, 0, 0, 0) and labels(dataset)["day 1/b"][0] == 1
+    assert "labels of day 1/b: 17 of 20 frames have none" in said
+
+
+def test_splits_of_ones_own(source, tmp_path):
+    path = write(tmp_path / "splits.csv", "video,split\na,train\nday 1/b,test\n")
+    dataset, _ = convert("videos", source, tmp_path / "out", "--splits", path)
+    assert dataset.task == "none" and dataset.splits == {"train": ("a",), "test": ("day 1/b",)}
+    write(path, "video,split\na,train\nc,test\n")
+    message = refusal("videos", source, tmp_path / "again", "--splits", path)
+    assert f"{path}, line 3: no video 'c'" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        ("video,start,end,label\na,5,4,rest\n", (), "line 2: end 4 s is not after start 5 s"),
+        ("video,start,end,label\na,5,x,rest\n", (), "line 2: column 'end': 'x' is not seconds"),
+        ("video,start,end,label\nc,5,6,rest\n", (), "line 2: no video 'c'; the first is 'a'"),
+        ("video,start,end,name\na,5,6,rest\n", (), "line 2: no column of labels"),
+        ("video,begin,end,label\na,5,6,rest\n", (), "line 2: columns start and end, or second"),
+        ("video,second,label\na,5,rest\na,5,cut\n", (), "line 3: second 5 is below 0 or there twi"),
+        ("video,second,label\na,5,rest\n", ("--classes", "cut"), "line 2: unknown class 'rest'"),
+        ("second,label\n5,rest\n", (), "line 1: no column 'video'"),
+        ("video,second,label\na,5\n", (), "line 2: 2 cells, the header has 3"),
+    ],
+)
+def test_a_wrong_line_is_named(source, tmp_path, text, options, said):
+    path = write(tmp_path / "labels.csv", text)
+    message = refusal("videos", source, tmp_path / "out", "--labels", path, *options)
+    assert str(path) in message and said in message
+
+
+def test_the_synthetic_operations_keep_their_labels(tmp_path):
+    """Every task's labels of a generated operation, at another rate than its own."""
+    source = tmp_path / "made up"
+    write_videos(source, num_videos=2, seed=3, num_frames=60, fps=5, size=32)
+    plans = [plan_operation(_seed_of(3, k), 60, 5, f"operation_{k:02d}") for k in range(2)]
+    at = np.arange(12) * 5
+    names = ["-".join(triplet) for triplet in TRIPLETS]
+    for task, classes, expected in (
+        ("phase", PHASES, lambda plan: tuple(plan.phase[at].tolist())),
+        ("action", ACTIONS, lambda plan: tuple(plan.action[at].tolist())),
+        (
+            "triplet",
+            names,
+            lambda p: tuple(tuple(np.flatnonzero(r).tolist()) for r in p.triplets[at]),
+        ),
+        (
+            "cvs",
+            CVS_CRITERIA,
+            lambda p: tuple(tuple(np.flatnonzero(r).tolist()) for r in p.cvs[at]),
+        ),
+    ):
+        words = ["--labels", source, "--task", task, "--classes", ",".join(classes)]
+        out = tmp_path / task
+        convert("videos", source, out, *words)
+        dataset = read_dataset(out)
+        assert dataset.classes == tuple(classes) and dataset.task == task
+        for video, plan in zip(dataset.videos, plans, strict=True):
+            assert video.labels == expected(plan)

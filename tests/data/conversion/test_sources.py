@@ -1,0 +1,124 @@
+"""Are all videos below a folder found, each with an id of its own that stays?"""
+
+import os
+
+import pytest
+
+from surgvista_jax.data.conversion.sources import find_given, find_videos, frame_files, name_videos
+from surgvista_jax.errors import UserError
+
+
+def make(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+
+
+def ids(folder, **named):
+    search = find_videos(folder, skip=folder / "out")
+    return {source.key: source.video for source in name_videos(search.videos, named)}
+
+
+def test_files_and_frame_folders_at_any_depth(tmp_path):
+    make(tmp_path, "a.mp4", "day 1/B.MKV", "day 1/löwe/1.jpg", "day 1/löwe/2.PNG", "notes.txt")
+    make(tmp_path, "case.v2.avi", "empty/readme.md", "x.tif/0.bmp")
+    assert ids(tmp_path) == {
+        "a.mp4": "a",
+        "case.v2.avi": "case.v2",
+        "day 1/B.MKV": "day 1/B",
+        "day 1/löwe": "day 1/löwe",
+        "x.tif": "x.tif",
+    }
+    videos = {source.video: source for source in find_videos(tmp_path, tmp_path).videos}
+    assert videos == {}  # skip is the folder itself
+    videos = {source.video: source for source in find_videos(tmp_path, tmp_path / "o").videos}
+    assert list(videos) == sorted(videos)
+    assert (videos["day 1/löwe"].is_folder, videos["day 1/löwe"].size) == (True, 2)
+    assert (videos["a"].is_folder, videos["a"].size) == (False, 1)
+
+
+def test_hidden_things_and_the_output_are_skipped(tmp_path):
+    make(tmp_path, ".a.mp4", "._b.mp4", ".git/c.mp4", "out/frames/d/0.jpg", "f/.0.jpg", "e.mp4")
+    assert ids(tmp_path) == {"e.mp4": "e"}
+
+
+def test_videos_that_would_share_an_id_keep_their_extensions(tmp_path):
+    make(tmp_path, "a.mp4", "a.avi", "a.mp4.mkv", "b.mov", "b/0.png", "c.mp4", "d/c.mp4")
+    assert ids(tmp_path) == {
+        "a.avi": "a.avi",
+        "a.mp4": "a.mp4",
+        "a.mp4.mkv": "a.mp4.mkv",
+        "b": "b",
+        "b.mov": "b.mov",
+        "c.mp4": "c",
+        "d/c.mp4": "d/c",
+    }
+
+
+def test_a_named_video_keeps_its_id_when_another_comes(tmp_path):
+    make(tmp_path, "a.mp4", "a.avi")
+    assert ids(tmp_path, **{"a.mp4": "a"}) == {"a.mp4": "a", "a.avi": "a.avi"}
+
+
+def test_images_in_the_folder_itself_are_a_video_of_its_name(tmp_path):
+    make(tmp_path / "case 7", "0.jpg", "1.jpg", "case 7/0.jpg")
+    assert ids(tmp_path / "case 7") == {".": "case 7_frames", "case 7": "case 7"}
+
+
+def test_images_beside_videos_are_noted_and_not_taken(tmp_path):
+    make(tmp_path, "a.mp4", "a.webp", "b.mp4", "b.webp", "sub/0.jpg")
+    assert ids(tmp_path) == {"a.mp4": "a", "b.mp4": "b", "sub": "sub"}
+    [note] = find_videos(tmp_path, tmp_path / "out").notes
+    assert note.path == str(tmp_path) and "2 images beside video files" in note.text
+
+
+def test_links_are_followed_but_not_in_a_circle(tmp_path):
+    make(tmp_path, "in/a.mp4", "far/b.mp4")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "far")
+    (tmp_path / "in" / "circle").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "lost.mp4").symlink_to(tmp_path / "nothing")
+    assert ids(tmp_path / "in") == {
+        "a.mp4": "a",
+        "link/b.mp4": "link/b",
+        "lost.mp4": "lost",
+    }
+
+
+def test_a_name_that_is_not_utf8_is_a_problem(tmp_path):
+    try:
+        open(os.fsencode(tmp_path) + b"/caf\xe9.mp4", "w").close()
+    except OSError:
+        pytest.skip("the file system takes no such name")
+    search = find_videos(tmp_path, tmp_path / "out")
+    assert not search.videos
+    assert "not UTF-8" in str(search.problems[0])
+
+
+def test_frames_are_ordered_by_number(tmp_path):
+    names = ["10.png", "9.jpg", "f1_2.png", "f1_10.png", "f0_11.png", "008.jpg", ".0.jpg", "a.txt"]
+    make(tmp_path, *names)
+    assert [path.name for path in frame_files(tmp_path)] == [
+        "008.jpg",
+        "9.jpg",
+        "10.png",
+        "f0_11.png",
+        "f1_2.png",
+        "f1_10.png",
+    ]
+
+
+def test_listed_videos_are_named_below_the_folder_that_holds_them_all(tmp_path):
+    make(tmp_path, "monday/case.mp4", "tuesday/case.mp4", "tuesday/stills/1.jpg", "notes.txt")
+    first, second = tmp_path / "monday" / "case.mp4", tmp_path / "tuesday"
+    common, found = find_given([first, second, second / "case.mp4"], skip=tmp_path / "out")
+    assert common == tmp_path
+    names = ["monday/case", "tuesday/case", "tuesday/stills"]
+    assert [video.video for video in found.videos] == names
+    climbing = second / ".." / "monday" / "case.mp4"
+    assert find_given([climbing, first], skip=tmp_path)[1].videos[0].path == first
+    common, found = find_given([second / "stills"], skip=tmp_path / "out")
+    assert [(video.video, video.is_folder) for video in found.videos] == [("stills", True)]
+    for wrong, said in (("nothing.mp4", "no such file"), ("notes.txt", "is no video; known are")):
+        with pytest.raises(UserError, match=f"{wrong}: {said}"):
+            find_given([first, tmp_path / wrong], skip=tmp_path)

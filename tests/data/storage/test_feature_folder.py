@@ -1,0 +1,154 @@
+"""A features folder gives back what was written, and names what does not fit its dataset."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from surgvista_jax.data.batches.sequences import pad_sequence, read_sequences
+from surgvista_jax.data.storage.feature_folder import create_features, open_features
+from surgvista_jax.errors import UserError
+from tests.support import feature_run
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return feature_run.make_dataset(tmp_path / "dataset")
+
+
+@pytest.fixture
+def features(tmp_path, dataset):
+    return feature_run.make_features(tmp_path / "features", dataset)
+
+
+def test_rows_come_back_bit_for_bit(tmp_path, dataset):
+    folder = create_features(tmp_path / "new", feature_run.header())
+    video = dataset.videos[0]
+    rows = np.random.default_rng(0).normal(size=(video.num_frames, 8)).astype(np.float32)
+    assert not folder.holds(video)
+    folder.write(video, rows)
+    assert folder.holds(video) and not folder.holds(dataset.videos[1])
+    again = open_features(tmp_path / "new")
+    assert again.header == feature_run.header()
+    np.testing.assert_array_equal(again.read(video), rows)
+    assert sorted(path.name for path in folder.folder.iterdir()) == ["features.json", "video0.npy"]
+
+
+def test_the_same_features_go_on_and_others_do_not(features):
+    assert create_features(features.folder, features.header).holds
+    other = dataclasses.replace(features.header, weights="f" * 64, size=64)
+    with pytest.raises(UserError, match=r"features.json.*weights was.*size was 32, is 64"):
+        create_features(features.folder, other)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (None, 7)])
+def test_rows_of_another_shape_are_not_written(features, dataset, shape):
+    video = dataset.videos[0]
+    with pytest.raises(ValueError, match="features"):
+        features.write(video, np.zeros((shape[0] or video.num_frames, shape[1]), np.float32))
+    with pytest.raises(UserError, match="not finite"):
+        features.write(video, np.full((video.num_frames, 8), np.inf, np.float32))
+
+
+def test_a_missing_video_is_named(features, dataset):
+    features.path(dataset.videos[3]).unlink()
+    with pytest.raises(UserError, match="no features of 1 of 10 videos: video3"):
+        features.check(dataset)
+    with pytest.raises(UserError, match="video3.npy: missing"):
+        features.read(dataset.videos[3])
+
+
+def test_a_video_of_another_length_is_named(features, dataset):
+    video = dataset.videos[2]
+    longer = dataclasses.replace(video, num_frames=video.num_frames + 1, labels=(*video.labels, 0))
+    changed = dataclasses.replace(dataset, videos=(*dataset.videos[:2], longer))
+    with pytest.raises(UserError, match=rf"video2.npy.*{longer.num_frames} frames"):
+        features.check(changed)
+    assert not features.holds(longer)
+
+
+@pytest.mark.parametrize("change", [{"name": "others"}, {"fps": 5.0}])
+def test_features_of_another_dataset(features, dataset, change):
+    with pytest.raises(UserError, match="'phases' at 1 frames a second"):
+        features.check(dataclasses.replace(dataset, **change))
+
+
+def test_a_torn_file_is_named_and_not_taken_for_done(features, dataset):
+    path = features.path(dataset.videos[0])
+    path.write_bytes(path.read_bytes()[:-100])
+    assert not features.holds(dataset.videos[0])
+    with pytest.raises(UserError, match="video0.npy: not a readable"):
+        features.check(dataset)
+
+
+def test_rows_that_are_not_finite_are_named(features, dataset):
+    path = features.path(dataset.videos[0])
+    rows = np.load(path)
+    rows[7, 2] = np.nan
+    np.save(path, rows)
+    with pytest.raises(UserError, match="video0.npy: row 7 is not finite"):
+        features.read(dataset.videos[0])
+
+
+def test_an_id_that_leaves_the_folder(features, dataset):
+    for name in ("../x", "a/b"):
+        with pytest.raises(UserError, match="file name"):
+            features.path(dataclasses.replace(dataset.videos[0], video=name))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("width", 0, "'width' must be a whole number"),
+        ("width", 8.0, "'width' must be a whole number"),
+        ("width", True, "'width' must be a whole number"),
+        ("fps", "1", "'fps' must be a number above 0"),
+        ("model", None, "'model' must be text"),
+        ("views", 3, "with the keys dataset, fps"),
+    ],
+)
+def test_a_wrong_header_is_named(features, key, value, message):
+    path = features.folder / "features.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(UserError, match=message):
+        open_features(features.folder)
+
+
+def test_a_folder_without_a_header(tmp_path):
+    with pytest.raises(UserError, match="features.json: missing; `surgvista features`"):
+        open_features(tmp_path)
+    (tmp_path / "features.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be read as JSON"):
+        open_features(tmp_path)
+    (tmp_path / "features.json").write_text("[]")
+    with pytest.raises(UserError, match="JSON object"):
+        open_features(tmp_path)
+
+
+def test_sequences_hold_features_and_labels_of_whole_videos(features, dataset):
+    sequences = read_sequences(features, dataset.split("val"))
+    assert [sequence.video for sequence in sequences] == ["video6", "video7"]
+    assert tuple(sequences[0].labels) == dataset.videos[6].labels
+    np.testing.assert_array_equal(sequences[0].features, features.read(dataset.videos[6]))
+
+
+def test_sequences_need_one_label_a_frame(features, dataset):
+    with pytest.raises(UserError, match="label_kind 'multi'"):
+        read_sequences(features, dataclasses.replace(dataset, label_kind="multi"))
+    for labels in (None, (-1,) * dataset.videos[0].num_frames):
+        bare = dataclasses.replace(dataset.videos[0], labels=labels)
+        with pytest.raises(UserError, match="'video0' has no labels"):
+            read_sequences(features, dataclasses.replace(dataset, videos=(bare,)))
+
+
+@pytest.mark.parametrize("multiple", [1, 16, 1000])
+def test_padding_adds_unlabelled_masked_frames_only(features, dataset, multiple):
+    (sequence,) = read_sequences(features, dataclasses.replace(dataset, videos=dataset.videos[:1]))
+    batch, length = pad_sequence(sequence, multiple), len(sequence.labels)
+    padded = batch["mask"].shape[1]
+    assert padded % multiple == 0 and length <= padded < length + multiple
+    assert batch["mask"].sum() == length and batch["mask"][0, :length].all()
+    np.testing.assert_array_equal(batch["features"][0, :length], sequence.features)
+    np.testing.assert_array_equal(batch["labels"][0, :length], sequence.labels)
+    assert (batch["labels"][0, length:] == -1).all() and not batch["features"][0, length:].any()

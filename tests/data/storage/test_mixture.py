@@ -1,0 +1,140 @@
+"""Do several dataset folders train as one?"""
+
+import dataclasses
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from surgvista_jax.config import build, load_config
+from surgvista_jax.data.batches.clips import ClipConfig
+from surgvista_jax.data.batches.loader import LoaderConfig
+from surgvista_jax.data.batches.masked import describe_clip, pretrain_batches
+from surgvista_jax.data.batches.masking import MaskConfig
+from surgvista_jax.data.dataset import Dataset, Video, fingerprint
+from surgvista_jax.data.datasets import registry
+from surgvista_jax.data.storage.manifest import write_dataset
+from surgvista_jax.data.storage.mixture import read_folders
+from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.pretraining.task import PretrainConfig
+
+
+def shade(video: str, frame: int) -> int:
+    """The grey of a frame, another one for each frame of each video; no crop changes it."""
+    videos = ["one/v1", "one/v2", "one/v3", "two/v1", "two/v9"]
+    return 10 + 40 * (videos.index(video) if video in videos else 0) + 5 * frame
+
+
+def make(folder, counts: dict[str, int], fps: float = 1.0) -> None:
+    videos = []
+    for video, count in counts.items():
+        frames = folder / "frames" / video
+        frames.mkdir(parents=True)
+        for frame in range(count):
+            image = np.full((32, 32, 3), shade(f"{folder.name}/{video}", frame), np.uint8)
+            cv2.imwrite(str(frames / f"{frame:06d}.jpg"), image)
+        videos.append(Video(video, f"frames/{video}", fps, count, patient="p"))
+    names = tuple(counts)
+    splits = {"train": names[:-1], "test": names[-1:]}
+    texts = {"procedure": "p", "licence": "l", "citation": "", "source_format": "videos"}
+    write_dataset(
+        Dataset(
+            folder, folder.name, "none", (), "single", fps, splits, videos=tuple(videos), **texts
+        )
+    )
+
+
+@pytest.fixture
+def root(tmp_path):
+    make(tmp_path / "data" / "one", {"v1": 5, "v2": 3, "v3": 7})
+    make(tmp_path / "data" / "two", {"v1": 4, "v9": 2})
+    return tmp_path / "data"
+
+
+def batches(dataset: Dataset, workers: int = 0) -> list[dict]:
+    with pretrain_batches(
+        dataset,
+        ClipConfig(4, 1, 32),
+        MaskConfig("tube", 0.5),
+        LoaderConfig(workers=workers),
+        grid=(2, 2, 2),
+        batch_size=4,
+        seed=1,
+        rows=np.arange(4),
+        start_step=0,
+        num_steps=6,
+    ) as loader:
+        return list(loader)
+
+
+def test_a_mixture_has_the_chosen_split_of_each(root):
+    mixture = read_folders("one, two", "train", str(root))
+    assert [video.video for video in mixture.videos] == ["one/v1", "one/v2", "two/v1"]
+    assert mixture.splits == {"train": ("one/v1", "one/v2", "two/v1")}
+    assert (mixture.name, mixture.fps, mixture.procedure) == ("one + two", 1.0, "p")
+    assert describe_clip(mixture, 11) == ("two/v1", 3)
+    assert read_folders(f"{root}/one,{root}/two", "train") == mixture
+    assert len(read_folders("one,two", None, str(root)).videos) == 5
+    single = read_folders("one", "train", str(root))
+    assert [video.video for video in single.videos] == ["v1", "v2"]
+
+
+def test_clips_show_the_frames_of_their_own_dataset(root):
+    """Each clip of the mixture is the one of the dataset that it comes from."""
+    mixture = read_folders("one,two", "train", str(root))
+    seen = set()
+    for batch in batches(mixture):
+        for index, clip in zip(batch["index"], batch["video"], strict=True):
+            assert (clip[-1] == shade(*describe_clip(mixture, int(index)))).all()
+            seen.add(int(index))
+        assert not batch["unreadable"].any()
+    assert seen == set(range(5 + 3 + 4))
+
+
+def test_workers_and_the_place_of_the_folders_change_nothing(root, tmp_path):
+    mixture = read_folders("one,two", "train", str(root))
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(root, moved)
+    other = read_folders("one,two", "train", str(moved))
+    assert fingerprint(other) == fingerprint(mixture)
+    for ours, theirs in zip(batches(mixture), batches(other, workers=2), strict=True):
+        assert ours.keys() == theirs.keys()
+        for key in ours:
+            np.testing.assert_array_equal(ours[key], theirs[key])
+
+
+def test_a_split_of_a_mixture_still_finds_its_frames(root):
+    mixture = read_folders("one,two", None, str(root))
+    part = dataclasses.replace(mixture, splits={"some": ("two/v9",)}).split("some")
+    assert part.places() == [
+        (root / "two", dataclasses.replace(part.videos[0], video="v9", source="frames/v9"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        ("one,three", "three: no such folder"),
+        ("one,,two", "between the commas has no name"),
+        ("one,one", "a second folder called one"),
+        ("one,fast", "is at 5 frames a second"),
+    ],
+)
+def test_folders_that_do_not_go_together(root, folders, said):
+    make(root / "fast", {"v1": 4, "v2": 4}, fps=5.0)
+    with pytest.raises(UserError, match=said):
+        read_folders(folders, "train", str(root))
+
+
+def test_the_settings_of_the_study_name_datasets_of_the_published_sizes():
+    sizes = []
+    for letter in "ABCDE":
+        config = load_config(f"configs/pretrain/settings.py:{letter}", PretrainConfig)
+        data = build(PretrainConfig, config).data
+        published = [registry()[name].published["train"] for name in data.folder.split(",")]
+        sizes.append(sum(counts.frames for counts in published))
+    assert sizes == [86_344, 153_922, 441_608, 1_203_159, 3_552_777]
+    assert sum(counts.videos for counts in published) == 3650
+    with pytest.raises(UserError, match="the settings are A, B, C, D, E"):
+        load_config("configs/pretrain/settings.py:F", PretrainConfig)

@@ -1,0 +1,215 @@
+"""Do the shipped configurations say what was published, and does each run on a set of its kind?"""
+
+import json
+from pathlib import Path
+
+import cv2
+import jax
+import numpy as np
+import pytest
+
+from surgvista_jax.commands import finetune as program
+from surgvista_jax.commands.finetune import finetune
+from surgvista_jax.config import build, load_config
+from surgvista_jax.data.batches.randaugment import RandAugmentConfig
+from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.datasets import registry
+from surgvista_jax.data.storage.manifest import write_dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.catalogue import PROTOCOLS
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.training.partition import make_mesh
+from tests.support.places import ROOT
+
+CONFIGS = ROOT / "configs"
+OTHERS = {"recipe", "frames", "mstcn", "synthetic"}  # of configs/finetune
+
+# What was published of each: clip and, for image models, frames x stride (of Endoscapes' rated
+# frames 4, which are 20 of its frames), learning rate, epochs, warm-up, clips an update.
+PHASES = (16, 4, 8, 8, 5e-4, 50, 5, 64)
+CLIPS = (16, None, 8, None, 5e-4, 500, 50, 64)
+TRIPLETS = (16, 4, 8, 8, 5e-4, 20, 5, 64)
+PUBLISHED = {
+    "autolaparo": PHASES,
+    "cataract101": PHASES,
+    "cataract21": PHASES,
+    "cataracts": PHASES,
+    "cholec80": PHASES,
+    "cholec80_cvs": CLIPS,
+    "cholect50": TRIPLETS,
+    "endoscapes": (8, 20, 8, 20, 5e-5, 20, 2, 32),
+    "esd57": PHASES,
+    "m2cai16": (16, 4, 8, 8, 1e-4, 50, 5, 64),
+    "pmlr50": (16, 4, 8, 4, 5e-4, 50, 5, 64),
+    "prostatd": TRIPLETS,
+    "surgicalactions160": CLIPS,
+}
+# A configuration with its argument -> the dataset that it is for.
+DATASETS = {
+    **{f"{name}:": name for name in PUBLISHED},
+    "cholec80:usual": "cholec80",
+    "cholec80:authors": "cholec80",
+    "cholec80_cvs:": "cholec80-cvs",
+    "cholect50:challenge": "cholect50",
+    "cholect50:rdv": "cholect50",
+    "endoscapes:": "endoscapes-count",
+    "endoscapes:count": "endoscapes-count",
+    "endoscapes:criteria": "endoscapes",
+}
+
+
+def load(kind: str, spec: str, *words: str):
+    name, _, argument = spec.partition(":")
+    file = f"{CONFIGS / kind / name}.py" + (f":{argument}" if argument else "")
+    return load_config(file, FinetuneConfig, [f"--config.{word}" for word in words])
+
+
+def test_there_are_thirteen_of_each():
+    found = {
+        kind: {path.stem for path in (CONFIGS / kind).glob("*.py")}
+        for kind in ("finetune", "probe")
+    }
+    assert found == {"finetune": PUBLISHED.keys() | OTHERS, "probe": set(PUBLISHED)}
+    assert len(PUBLISHED) == 13
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_values_are_the_published_ones(name):
+    for spec in (spec for spec in DATASETS if spec.startswith(f"{name}:")):
+        config = build(FinetuneConfig, load("finetune", spec))
+        clip, image_clip, optim = config.clip, config.image_clip, config.optim
+        uniform = clip.sampling == "uniform"
+        assert image_clip.sampling == clip.sampling and clip.size == image_clip.size == 224
+        found = (
+            *(clip.num_frames, None if uniform else clip.stride),
+            *(image_clip.num_frames, None if uniform else image_clip.stride),
+            *(optim.learning_rate, config.budget.epochs, optim.warmup_epochs),
+            config.budget.batch_size,
+        )
+        assert found == PUBLISHED[name]
+        rest = (optim.beta1, optim.beta2, optim.weight_decay, optim.layer_decay)
+        assert rest == (0.9, 0.999, 0.05, 0.75)
+        assert (optim.final_learning_rate, optim.reference_batch) == (1e-6, 64)
+        assert (config.drop_path, config.head.dropout, config.head.pool) == (0.1, 0.5, "mean")
+        assert config.augment.randaugment == RandAugmentConfig(4, 7.0, 0.5, 0.5)
+        assert config.mix.erase == 0.25
+        several = registry()[DATASETS[spec]].label_kind == "multi"
+        mixing = (config.mix.mixup, config.mix.cutmix, config.mix.smoothing)
+        assert mixing == ((0, 0, 0) if several else (0.8, 1.0, 0.1))
+        # Not published, and held to all the same.
+        assert config.select_on == ("test" if spec == "cholec80:authors" else "val")
+        assert config.mode == "full" and config.init == "" and config.ema == 0
+
+
+@pytest.mark.parametrize("spec", DATASETS)
+def test_a_probe_is_the_finetuning_in_another_mode(spec):
+    finetuning, probe = (load(kind, spec).to_dict() for kind in ("finetune", "probe"))
+    assert probe == finetuning | {"mode": "linear"}
+
+
+@pytest.mark.parametrize("spec", DATASETS)
+def test_splits_are_those_that_the_reader_writes(spec):
+    data = build(FinetuneConfig, load("finetune", spec)).data
+    published = registry()[DATASETS[spec]].published or {"train": None, "test": None}
+    assert {data.train, data.test} | ({data.val} - {"val"}) <= published.keys()
+
+
+@pytest.mark.parametrize("spec", ["cholec80:author", "cholect50:test", "endoscapes:counts"])
+def test_a_mistyped_argument_is_refused(spec):
+    for kind in ("finetune", "probe"):
+        with pytest.raises(UserError, match="not an argument of it"):
+            load(kind, spec)
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    """Eight videos of six frames, noise; every dataset takes them for its own."""
+    folder, rng = tmp_path_factory.mktemp("frames"), np.random.default_rng(0)
+    for video in range(8):
+        (folder / f"video{video}").mkdir()
+        for frame in range(6):
+            noise = rng.integers(0, 255, (48, 48, 3), np.uint8)
+            path = folder / f"video{video}" / f"{frame:06d}.jpg"
+            path.write_bytes(cv2.imencode(".jpg", noise)[1].tobytes())
+    return folder
+
+
+def make_dataset(folder: Path, frames: Path, official, uniform: bool) -> Path:
+    """A dataset with an official one's classes, labels, rate and splits, and eight videos."""
+    rng, classes = np.random.default_rng(1), len(official.classes)
+
+    def label():
+        if official.label_kind == "multi":
+            return tuple(sorted(rng.choice(classes, 2, replace=False).tolist()))
+        return int(rng.integers(classes))
+
+    videos = []
+    for number in range(8):
+        labels = (label(),) * 6 if uniform else tuple(label() for _ in range(6))
+        source = str(frames / f"video{number}")
+        videos.append(Video(f"video{number}", source, official.extract.fps, 6, labels))
+    ids = [video.video for video in videos]
+    of = {"train": tuple(ids[:5]), "val": tuple(ids[5:6]), "test": tuple(ids[6:])}
+    names = official.published or ("train", "test")
+    texts = dict.fromkeys(("procedure", "licence", "citation", "source_format"), "")
+    write_dataset(
+        Dataset(
+            folder=folder,
+            name=official.name,
+            task=official.task,
+            classes=official.classes,
+            label_kind=official.label_kind,
+            fps=official.extract.fps,
+            splits={name: of[name.split("/")[-1]] for name in names},
+            videos=tuple(videos),
+            **texts,
+        )
+    )
+    return folder
+
+
+def tiny(kind: str, spec: str, folder: Path):
+    """The configuration with a model and clips as small as they get, and two steps."""
+    words = ["init=random", "budget.steps=2", "budget.epochs=none", "budget.batch_size=4"]
+    words += ["clip.size=32", "image_clip.size=32", "evaluation.batch_size=4", "probe.epochs=2"]
+    words += [f"data.folder={folder}", "loader.threads=1"]
+    config = load(kind, spec, *words)
+    with config.unlocked():
+        transformer = {"width": 16, "depth": 1, "heads": 2}
+        config.model = {"encoder": {"transformer": transformer, "norm": False}}
+        if config.clip.num_frames == 1:
+            config.model.encoder.update({"tubelet": 1, "positions": "learned"})
+    return config
+
+
+# Between them they take every argument; a division changes nothing of what is computed.
+RUNS = [("finetune", f"{name}:") for name in PUBLISHED]
+RUNS += [("finetune", "endoscapes:criteria"), ("finetune", "frames:")]
+OTHER_DIVISIONS = {"cholec80": "authors", "cholect50": "rdv"}
+RUNS += [("probe", f"{name}:{OTHER_DIVISIONS.get(name, '')}") for name in PUBLISHED]
+
+
+@pytest.mark.parametrize(("kind", "spec"), RUNS)
+def test_each_runs_for_two_steps(kind, spec, frames, tmp_path, monkeypatch):
+    # One device: eight would compile for longer, and others test what they compute.
+    monkeypatch.setattr(program, "make_mesh", lambda given: make_mesh(given, jax.devices()[:1]))
+    official = registry()[DATASETS.get(spec, "cholec80")]
+    uniform = load(kind, spec).clip.sampling == "uniform"
+    folder = make_dataset(tmp_path / "data", frames, official, uniform)
+    config = tiny(kind, spec, folder)
+    assert finetune(config, tmp_path / "run")
+
+    with np.load(tmp_path / "run" / "predictions.npz") as file:
+        assert file["score"].shape == (2 if uniform else 12, len(official.classes))
+        assert np.isfinite(file["score"]).all()
+        meta = json.loads(str(file["meta"]))
+    assert meta["task"] == official.task and meta["split"] == config.data.test
+    report = json.loads((tmp_path / "run" / "report" / "report.json").read_text())
+    protocol = PROTOCOLS[config.evaluation.protocol]
+    assert report["protocol"]["name"] == protocol.name
+    scores = {score["key"]: score["value"] for score in report["scores"]}
+    assert all(scores[key] is not None for key in protocol.primary)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["selected_on"] == config.select_on
+    # What decides which parameters are kept is what the report says first.
+    np.testing.assert_allclose(scores[protocol.primary[0]], result["test"], rtol=1e-5)

@@ -1,0 +1,84 @@
+"""A run that was stopped, by whatever, ends as if it never had been: bit for bit."""
+
+import signal
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from surgvista_jax.training.checkpoint import restore_params
+from tests.support.tiny_run import finish, lines, make_config, make_dataset, start
+
+WORKERS = ["--config.loader.workers=1"]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("resume")
+    return make_config(folder / "config.py", make_dataset(folder / "dataset"))
+
+
+@pytest.fixture(scope="module")
+def words(config):
+    return ["pretrain", f"--config={config}", "--config.budget.steps=30"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(words, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    finish(start(*words, f"--workdir={workdir}"))
+    return workdir
+
+
+def wait_for_step(process, workdir, step):
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        steps = [int(p.name) for p in workdir.glob("checkpoints/[0-9]*") if p.name.isdigit()]
+        if max(steps, default=0) >= step:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no checkpoint of step {step}: {process.communicate()}")
+
+
+def assert_bit_for_bit(workdir, expected):
+    jax.tree.map(np.testing.assert_array_equal, restore_params(workdir), restore_params(expected))
+    keys = ("loss", "pixel_loss", "feature_loss", "learning_rate", "grad_norm", "skipped_steps")
+    ours, theirs = (
+        {step: [row[key] for key in keys] for step, row in lines(run).items()}
+        for run in (workdir, expected)
+    )
+    assert ours == theirs
+
+
+def test_killed(words, uninterrupted, tmp_path):
+    workdir = tmp_path / "run"
+    process = start(*words, f"--workdir={workdir}")
+    wait_for_step(process, workdir, 4)
+    process.kill()
+    process.communicate()
+    finish(start(*words, f"--workdir={workdir}", *WORKERS))
+    assert_bit_for_bit(workdir, uninterrupted)
+
+
+def test_told_to_stop(words, uninterrupted, tmp_path):
+    workdir = tmp_path / "run"
+    process = start(*words, f"--workdir={workdir}", *WORKERS, "--config.checkpoint.save_every=29")
+    deadline = time.monotonic() + 120
+    while not (workdir / "metrics.jsonl").exists() or not lines(workdir):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    said = finish(process, code=143)
+    stopped = [int(path.name) for path in workdir.glob("checkpoints/*")]
+    assert len(stopped) == 1 and 0 < stopped[0] < 30, said
+    finish(start(*words, f"--workdir={workdir}"))
+    assert_bit_for_bit(workdir, uninterrupted)
+
+
+def test_stopped_on_purpose_without_touching_the_schedule(words, uninterrupted, tmp_path):
+    workdir = tmp_path / "run"
+    finish(start(*words, f"--workdir={workdir}", "--config.loop.stop_after=5"))
+    assert max(lines(workdir)) == 4  # lines come every second step
+    finish(start(*words, f"--workdir={workdir}"))
+    assert_bit_for_bit(workdir, uninterrupted)

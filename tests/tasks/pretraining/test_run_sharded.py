@@ -1,0 +1,112 @@
+"""One run, whatever it is computed on: one device, eight in three meshes, two processes."""
+
+import json
+import socket
+
+import jax
+import numpy as np
+import pytest
+
+from surgvista_jax.commands.pretrain import pretrain
+from surgvista_jax.config import load_config
+from surgvista_jax.tasks.pretraining.task import PretrainConfig
+from surgvista_jax.training.checkpoint import restore_params
+from tests.support.tiny_run import finish, lines, make_config, make_dataset, start
+
+MESHES = {"data": "8,1,1", "fsdp": "1,8,1", "all three": "2,2,2"}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sharded")
+    return make_config(folder / "config.py", make_dataset(folder / "dataset"))
+
+
+def mesh_words(sizes: str) -> list[str]:
+    names = ("data", "fsdp", "model")
+    return [
+        f"--config.mesh.{name}={size}" for name, size in zip(names, sizes.split(","), strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def one_device(config, tmp_path_factory):
+    """The run that all others must equal: in a process with a single device."""
+    workdir = tmp_path_factory.mktemp("one") / "run"
+    finish(start("pretrain", f"--config={config}", f"--workdir={workdir}"))
+    return workdir
+
+
+def assert_same_run(workdir, expected):
+    """Sums come in another order, so the last digits differ; eight updates let them grow."""
+    ours, theirs = lines(workdir), lines(expected)
+    assert ours.keys() == theirs.keys()
+    for step, row in theirs.items():
+        for key in ("loss", "pixel_loss", "feature_loss", "grad_norm", "learning_rate"):
+            np.testing.assert_allclose(ours[step][key], row[key], rtol=2e-4, err_msg=key)
+    params, reference = restore_params(workdir), restore_params(expected)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3 * max(np.abs(b).max(), 1e-2)),
+        params,
+        reference,
+    )
+
+
+@pytest.mark.parametrize("sizes", MESHES.values(), ids=MESHES)
+def test_eight_devices_equal_one(config, one_device, tmp_path, sizes):
+    finished = pretrain(
+        load_config(str(config), PretrainConfig, mesh_words(sizes)), tmp_path / "run"
+    )
+    assert finished.step == 8
+    assert_same_run(tmp_path / "run", one_device)
+    if sizes != "8,1,1":
+        kernel = finished.state.params["encoder"]["transformer"]["blocks"]["mlp"]["up"]["kernel"]
+        assert kernel.addressable_shards[0].data.size == kernel.size // (4 if "2" in sizes else 8)
+
+
+def test_accumulating_two_equals_one_batch(config, one_device, tmp_path):
+    """Drop path draws by micro-batch, so it is left out on both sides."""
+    runs = []
+    for accumulate in (1, 2):
+        words = [
+            "--config.model.encoder.drop_path=0.0",
+            f"--config.budget.accumulate={accumulate}",
+            *mesh_words("4,1,2"),
+        ]
+        runs.append(tmp_path / f"run{accumulate}")
+        pretrain(load_config(str(config), PretrainConfig, words), runs[-1])
+    assert_same_run(runs[1], runs[0])
+
+
+def test_activations_are_constrained(config, tmp_path, monkeypatch):
+    """Without the mesh or the rules in place a constraint is silently nothing."""
+    from surgvista_jax.training import loop
+
+    seen = {}
+
+    def look(step, state, frozen, batches, **_):
+        batch = {k: v for k, v in next(iter(batches)).items() if k not in ("index", "unreadable")}
+        batches.close()
+        seen["jaxpr"] = str(jax.make_jaxpr(step)(state, frozen, batch))
+
+    monkeypatch.setattr(loop, "run", look)
+    pretrain(load_config(str(config), PretrainConfig, mesh_words("2,2,2")), tmp_path / "run")
+    assert "sharding_constraint" in seen["jaxpr"]
+
+
+def test_two_processes_equal_one(config, one_device, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    workdir = tmp_path / "run"
+    words = [f"--config={config}", f"--workdir={workdir}", *mesh_words("2,2,1")]
+    group = [f"--coordinator={address}", "--num-processes=2"]
+    both = [
+        start("pretrain", *words, *group, f"--process-id={number}", devices=2)
+        for number in range(2)
+    ]
+    for process in both:
+        finish(process)
+    assert_same_run(workdir, one_device)
+    meta = json.loads((workdir / "checkpoints" / "8" / "meta" / "metadata").read_text())
+    assert meta["batch_size"] == 8

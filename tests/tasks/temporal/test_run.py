@@ -1,0 +1,298 @@
+"""A temporal run learns, chooses its epoch without the test, and goes on as if never stopped."""
+
+import json
+import signal
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from surgvista_jax.__main__ import main
+from surgvista_jax.commands import finetune
+from surgvista_jax.config import load_config
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.predictions.npz import read_npz
+from surgvista_jax.tasks.outcome import PREDICTIONS
+from surgvista_jax.tasks.selection import read_evaluations
+from surgvista_jax.tasks.temporal import train
+from surgvista_jax.tasks.temporal.task import TemporalConfig, TemporalTask
+from surgvista_jax.training.checkpoint import restore_params
+from tests.support import feature_run
+from tests.support.finetune_run import result
+
+CONFIG = """
+from ml_collections import ConfigDict
+
+def get_config():
+    return ConfigDict({
+        "data": {"folder": "", "features": ""},
+        "model": {"stages": 2, "layers": 4, "feature_maps": 16, "dropout": 0.2},
+        "epochs": 4, "learning_rate": 2e-2, "pad_to": 160, "progress": "none",
+    })
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A dataset, also with other test labels and without `val`; features; a configuration."""
+    folder = tmp_path_factory.mktemp("temporal")
+    dataset = feature_run.make_dataset(folder / "dataset")
+    feature_run.make_features(folder / "features", dataset)
+    tested = set(dataset.splits["test"])
+    feature_run.make_dataset(
+        folder / "relabelled",
+        relabel=lambda video, labels: np.where(labels < 0, -1, 0) if video in tested else labels,
+    )
+    feature_run.make_dataset(folder / "without_val", {"train": range(8), "test": (8, 9)})
+    (folder / "config.py").write_text(CONFIG)
+    return folder
+
+
+def make_config(folder: Path, *overrides: str, dataset: str = "dataset"):
+    words = [f"data.folder={folder / dataset}", f"data.features={folder / 'features'}", *overrides]
+    return load_config(
+        str(folder / "config.py"), TemporalConfig, [f"--config.{word}" for word in words]
+    )
+
+
+def read(workdir: Path):
+    return read_npz(workdir / PREDICTIONS, "predictions")
+
+
+def metrics(workdir: Path) -> list[dict]:
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    workdir = folder / "whole"
+    assert train.train_temporal(make_config(folder), workdir)
+    return workdir
+
+
+def test_phases_of_unseen_videos_are_recognised_from_their_context(folder, whole):
+    dataset = read_dataset(folder / "dataset")
+    train, test = (
+        train.read_sequences(train.open_features(folder / "features"), dataset.split(name))
+        for name in ("train", "test")
+    )
+    rows, labels = (
+        [np.concatenate([getattr(video, name) for video in part]) for part in (train, test)]
+        for name in ("features", "labels")
+    )
+    means = [rows[0][labels[0] == phase].mean(0) for phase in range(feature_run.NUM_CLASSES)]
+    distance = np.linalg.norm(rows[1][:, None] - np.array(means)[None], axis=2)
+    single_frames = (distance.argmin(1) == labels[1])[labels[1] >= 0].mean()
+    predictions = read(whole)
+    assert single_frames < 0.85
+    assert (predictions.score.argmax(1) == predictions.label).mean() >= 0.9
+
+
+def test_predictions_hold_every_labelled_test_frame_once(folder, whole):
+    predictions = read(whole)
+    assert predictions.videos == ("video8", "video9")
+    dataset = read_dataset(folder / "dataset").split("test")
+    for number, video in enumerate(dataset.videos):
+        rows = predictions.rows(number)
+        labelled = [at for at, label in enumerate(video.labels) if label >= 0]
+        assert list(predictions.frame[rows]) == labelled
+        assert list(predictions.label[rows]) == [video.labels[at] for at in labelled]
+    np.testing.assert_allclose(predictions.score.sum(1), 1, rtol=1e-5)
+    assert predictions.classes == dataset.classes and predictions.fps == 1.0
+    assert predictions.meta["selected_on"] == "val" and predictions.meta["split"] == "test"
+    # What finetuning says of its predictions, too: where the data are from and what they may.
+    assert predictions.meta["label_kind"] == "single" and predictions.meta["seed"] == 0
+    assert predictions.meta["sources"][0]["what"].startswith("data: phases (6 videos")
+    assert predictions.meta["model"] == "MS-TCN on a made-up backbone"
+
+
+def test_the_best_epoch_is_the_first_with_the_highest_accuracy(whole):
+    scores = [line["selection_accuracy"] for line in metrics(whole)]
+    assert len(scores) == 4 and metrics(whole)[-1]["step"] == 24
+    found = result(whole)
+    assert found["step"] == 6 * (1 + int(np.argmax(scores))) == read(whole).meta["step"]
+    assert found["score"] == "accuracy" and found["selected_on"] == "val"
+    assert found["selection"] == max(scores)
+    predictions = read(whole)
+    assert found["test"] == (predictions.score.argmax(1) == predictions.label).mean()
+    assert found["clips"] == len(predictions.label)
+
+
+def test_the_best_parameters_make_the_predictions(folder, whole):
+    config = train.build(TemporalConfig, make_config(folder))
+    dataset = read_dataset(folder / "dataset").split("test")
+    test = train.read_sequences(train.open_features(folder / "features"), dataset)
+    task = TemporalTask(config, test, feature_run.NUM_CLASSES, feature_run.WIDTH)
+    outputs = task.predict(restore_params(whole / "best"), test)
+    np.testing.assert_allclose(outputs.values, read(whole).score, atol=1e-6)
+
+
+def test_test_labels_change_nothing_that_is_learned(folder, whole, tmp_path):
+    train.train_temporal(make_config(folder, dataset="relabelled"), tmp_path)
+    assert (read(tmp_path).label == 0).all()
+    np.testing.assert_array_equal(read(tmp_path).score, read(whole).score)
+    assert metrics(tmp_path) == metrics(whole)
+
+
+def test_select_on_test_lets_test_labels_choose_and_says_so(folder, whole, tmp_path):
+    words = ("select_on=test", "evaluation.protocol=phase-strict")
+    assert train.train_temporal(make_config(folder, *words, dataset="relabelled"), tmp_path)
+    for ours, theirs in zip(metrics(tmp_path), metrics(whole), strict=True):
+        assert ours["loss"] == theirs["loss"]
+        assert ours["selection_accuracy"] != theirs["selection_accuracy"]
+    assert read(tmp_path).meta["selected_on"] == result(tmp_path)["selected_on"] == "test"
+    assert "SELECTED ON TEST" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_without_a_validation_split_training_videos_are_held_out(folder, tmp_path, capsys):
+    config = make_config(folder, "epochs=1", "progress=lines", dataset="without_val")
+    assert train.train_temporal(config, tmp_path)
+    said = capsys.readouterr()
+    assert "train on 6 videos, select on 2 (held-out train), test on 2" in said.err
+    assert "step 6/6" in said.err
+    assert "held-out train, at step 6; test accuracy" in said.out and PREDICTIONS in said.out
+
+
+def test_the_last_epoch_where_nothing_is_to_choose(folder, whole, tmp_path):
+    assert train.train_temporal(make_config(folder, "select_on=last"), tmp_path)
+    assert [line["loss"] for line in metrics(tmp_path)] == [line["loss"] for line in metrics(whole)]
+    assert read_evaluations(tmp_path) == [{"step": 24, "score": None}]
+    found = result(tmp_path)
+    assert (found["step"], found["selected_on"]) == (24, "last") and "selection" not in found
+
+
+def test_several_seeds_are_runs_of_their_own(folder, whole, tmp_path, capsys):
+    words = ("seeds=2", "evaluation.protocol=phase-strict", "epochs=2")
+    assert finetune.run(make_config(folder, *words), tmp_path)
+    values = [result(tmp_path / f"seed{seed}")["test"] for seed in range(2)]
+    assert result(tmp_path)["test"]["values"] == values
+    assert metrics(tmp_path / "seed0") == metrics(whole)[:2] != metrics(tmp_path / "seed1")
+    said = capsys.readouterr().out
+    assert f"test accuracy {np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}" in said
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["system"]["name"] == "seed0 + seed1"
+
+
+def test_without_a_test_split_there_are_no_predictions(folder, tmp_path):
+    assert train.train_temporal(make_config(folder, "epochs=1", "data.test="), tmp_path)
+    assert "test" not in result(tmp_path) and result(tmp_path)["step"] == 6
+    assert not (tmp_path / PREDICTIONS).exists()
+
+
+def test_a_stopped_run_goes_on_to_the_same_end(folder, whole, tmp_path, monkeypatch):
+    update, stops = TemporalTask.update, iter([3, 14])
+    stop = next(stops)
+
+    def interrupted(task, params, opt_state, which, step):
+        if step == stop:
+            signal.raise_signal(signal.SIGTERM)
+        return update(task, params, opt_state, which, step)
+
+    monkeypatch.setattr(TemporalTask, "update", interrupted)
+    assert not train.train_temporal(make_config(folder), tmp_path)
+    # The epoch that was under way is finished.
+    assert metrics(tmp_path)[-1]["step"] == 6 and not (tmp_path / PREDICTIONS).exists()
+    stop = next(stops)
+    assert not train.train_temporal(make_config(folder), tmp_path)
+    assert metrics(tmp_path)[-1]["step"] == 18
+    stop = -1
+    assert train.train_temporal(make_config(folder), tmp_path)
+    assert result(tmp_path) == result(whole)
+    assert read_evaluations(tmp_path) == read_evaluations(whole)
+    assert metrics(tmp_path) == metrics(whole)
+    np.testing.assert_array_equal(read(tmp_path).score, read(whole).score)
+    ours, theirs = (restore_params(workdir / "best") for workdir in (tmp_path, whole))
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+def test_a_killed_run_goes_on_from_the_last_epoch(folder, whole, tmp_path, monkeypatch):
+    update = TemporalTask.update
+
+    def killed(task, params, opt_state, which, step):
+        if step == 15:
+            raise KeyboardInterrupt
+        return update(task, params, opt_state, which, step)
+
+    monkeypatch.setattr(TemporalTask, "update", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train.train_temporal(make_config(folder), tmp_path)
+    monkeypatch.undo()
+    assert train.train_temporal(make_config(folder), tmp_path)
+    assert result(tmp_path) == result(whole)
+    np.testing.assert_array_equal(read(tmp_path).score, read(whole).score)
+
+
+def test_a_finished_run_writes_lost_predictions_again(folder, whole):
+    score, found = read(whole).score, result(whole)
+    (whole / PREDICTIONS).unlink()
+    assert train.train_temporal(make_config(folder), whole)
+    np.testing.assert_array_equal(read(whole).score, score)
+    assert result(whole) == found
+
+
+def test_class_weights_change_the_loss(folder, whole, tmp_path):
+    words = ("epochs=1", "class_weights=median_frequency")
+    train.train_temporal(make_config(folder, *words), tmp_path)
+    assert metrics(tmp_path)[0]["loss"] != metrics(whole)[0]["loss"]
+
+
+def test_other_features_do_not_continue_a_run(folder, whole, tmp_path):
+    dataset = read_dataset(folder / "dataset")
+    other = train.open_features(feature_run.make_features(tmp_path / "f", dataset).folder)
+    path = other.folder / "features.json"
+    path.write_text(path.read_text().replace("0" * 64, "1" * 64))
+    with pytest.raises(UserError, match="was trained with another features"):
+        train.train_temporal(make_config(folder, f"data.features={other.folder}"), whole)
+    with pytest.raises(UserError, match="learning_rate was 0.02"):
+        train.train_temporal(make_config(folder, "learning_rate=1e-3"), whole)
+
+
+def test_a_loss_that_is_not_finite_names_the_learning_rate(folder, tmp_path):
+    with pytest.raises(UserError, match=r"config.learning_rate=1e\+30"):
+        train.train_temporal(make_config(folder, "learning_rate=1e30"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("data.folder=", "config.data.folder is empty"),
+        ("data.features=", "config.data.features is empty"),
+        ("data.features=nowhere", "nowhere/features.json: missing"),
+        ("data.test=final", "no split 'final'"),
+        ("select_on=luck", "select_on='luck': should be one of val, test, last"),
+        ("mode=full", "mode='full'"),
+        ("class_weights=some", "class_weights='some'"),
+        ("model.stages=0", "config.model: stages"),
+        ("epochs=0", "epochs"),
+        ("evaluation.score=triplet_ap_cholect50", "does not fit labels of kind single"),
+        ("evaluation.protocol=cholec80-strict", "is for 7 classes, the dataset has 4"),
+        ("learning_rate=0", "learning_rate must be above 0"),
+    ],
+)
+def test_mistakes_are_named(folder, tmp_path, word, message):
+    with pytest.raises(UserError, match=message):
+        train.train_temporal(make_config(folder, word), tmp_path)
+
+
+@pytest.mark.parametrize("dataset", ["cholec80", "cataracts"])
+def test_the_published_recipes_are_configurations(dataset):
+    config = load_config(f"configs/finetune/mstcn.py:{dataset}", TemporalConfig)
+    built = train.build(TemporalConfig, config)
+    assert built.model.causal and built.model.stages == 2
+    assert (built.class_weights == "median_frequency") == (dataset == "cholec80")
+
+
+def test_an_unknown_recipe():
+    with pytest.raises(UserError, match="the recipes are cholec80, m2cai16"):
+        load_config("configs/finetune/mstcn.py:endoscapes", TemporalConfig)
+
+
+def test_the_command_line_says_that_a_run_was_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(finetune, "train_temporal", lambda config, workdir: False)
+    file = tmp_path / "config.py"
+    file.write_text(CONFIG.replace('"data"', '"mode": "temporal", "data"'))
+    words = [f"--config={file}", f"--workdir={tmp_path}"]
+    assert main(["finetune", *words]) == 128 + signal.SIGTERM
+    assert main(["finetune", *words, "--config.mode=full"]) == 1  # and no traceback

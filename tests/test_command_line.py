@@ -1,0 +1,165 @@
+"""What a user meets at the command line: one clear line for each mistake, and nothing lost."""
+
+import resource
+
+import jax
+import numpy as np
+import pytest
+
+from surgvista_jax.__main__ import COMMANDS, main
+from surgvista_jax.config import build, load_config
+from surgvista_jax.models.video_vit import SIZES
+from surgvista_jax.tasks.pretraining.task import PretrainConfig, make_pretraining
+from surgvista_jax.training.checkpoint import restore_params
+from surgvista_jax.training.partition import unboxed_shapes
+from tests.support.tiny_run import finish, make_config, make_dataset, start
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("command line")
+    return make_config(folder / "config.py", make_dataset(folder / "dataset"))
+
+
+def commands(table=COMMANDS, path=()):
+    for name, entry in table.items():
+        if isinstance(entry, dict):
+            yield from commands(entry, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_every_command_explains_itself(words, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--help"])
+    assert left.value.code == 0
+    assert "usage: surgvista " + " ".join(words) in capsys.readouterr().out
+
+
+def test_an_override_needs_a_command_with_a_configuration(tmp_path, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["data", "convert", "videos", f"--source={tmp_path}", "--out=x", "--config.seed=1"])
+    assert left.value.code != 0
+    assert "takes no configuration: --config.seed=1" in capsys.readouterr().err
+
+
+MISTAKES = {
+    "unknown key": ("--config.optim.learning_rte=1", "did you mean learning_rate?"),
+    "wrong type": ("--config.budget.steps=many", "config.budget.steps=many: should be of type int"),
+    "no visible token": ("--config.mask.ratio=1.0", "mask.ratio=1.0 must hide at least 1"),
+    "odd frames": ("--config.clip.num_frames=5", "clip.num_frames=5 is not divisible"),
+    "odd size": ("--config.clip.size=40", "clip.size=40 is not divisible"),
+    "unshared batch": ("--config.budget.batch_size=12", "cannot be shared by data 8"),
+    "unshared heads": ("--config.mesh.model=8", "heads 2 cannot be split over mesh.model=8"),
+    "mesh too large": ("--config.mesh.data=3", "there are 8 devices here"),
+    "no dataset": ("--config.data.folder=nowhere", "nowhere"),
+    "no split": ("--config.data.split=test", "test"),
+    "nameless teacher": ("--config.teacher.weights=", "=random"),
+    "no steps": ("--config.budget.steps=0", "must be positive"),
+    "no heads": ("--config.model.encoder.heads=0", "must be positive"),
+    "no patch": ("--config.model.patch=0", "must be positive"),
+    "uncodable width": ("--config.model.encoder.width=40", "width divisible by 16, not 40"),
+    "wrong momentum": ("--config.optim.beta2=1.5", "must lie in [0, 1)"),
+    "no reference": ("--config.optim.reference_batch=0", "must be positive"),
+    "no epochs": ("--config.budget.steps=none", "give either epochs or steps"),
+}
+
+
+@pytest.mark.parametrize(("word", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_before_anything_is_written(config, tmp_path, capsys, word, said):
+    workdir = tmp_path / "run"
+    assert main(["pretrain", f"--config={config}", f"--workdir={workdir}", word]) == 1
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1, error
+    assert not workdir.exists()
+
+
+def test_a_workdir_of_another_configuration(config, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    words = ["pretrain", f"--config={config}", f"--workdir={workdir}", "--config.loop.stop_after=0"]
+    assert main([*words, "--config.budget.batch_size=8", "--config.budget.steps=2"]) == 0
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
+    assert main([*words, "--config.budget.steps=2", "--config.optim.weight_decay=0.1"]) == 1
+    error = capsys.readouterr().err
+    assert "optim.weight_decay was 0.05, is 0.1; take another --workdir" in error
+    assert error.count("\n") == 1
+    assert before == {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
+
+
+def test_a_moved_dataset_is_known_and_another_one_refused(config, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    dataset = make_dataset(tmp_path / "one")
+    words = ["pretrain", f"--config={config}", f"--workdir={workdir}", "--config.budget.steps=2"]
+    assert main([*words, f"--config.data.folder={dataset}"]) == 0
+    moved = dataset.rename(tmp_path / "two")
+    assert main([*words, f"--config.data.folder={moved}"]) == 0
+    capsys.readouterr()
+    manifest = moved / "videos.jsonl"
+    manifest.write_text(manifest.read_text().replace('"num_frames": 20', '"num_frames": 19'))
+    assert main([*words, f"--config.data.folder={moved}"]) == 1
+    assert "was trained with another data" in capsys.readouterr().err
+
+
+def test_a_start_that_failed_does_not_claim_the_folder(config, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    words = ["pretrain", f"--config={config}", f"--workdir={workdir}", "--config.budget.steps=2"]
+    assert main([*words, "--config.seed=-1"]) == 1
+    assert "seed=-1" in capsys.readouterr().err
+    assert main(words) == 0
+
+
+@pytest.mark.parametrize("size", ["small", "base", "large", "huge"])
+@pytest.mark.parametrize("name", ["surgvista", "pixels_only"])
+def test_shipped_configurations_are_the_recipe(name, size):
+    words = ["--config.teacher.weights=random"] if name == "surgvista" else []
+    values = load_config(f"configs/pretrain/{name}.py:{size}", PretrainConfig, words)
+    task = make_pretraining(build(PretrainConfig, values))
+    params = unboxed_shapes(jax.eval_shape(task.init_student))
+    with_teacher = name == "surgvista"
+    hidden = 8 * (166 if with_teacher else 176)  # of 196 places, 85 % and 90 %
+    assert (task.num_tokens, task.num_hidden) == (1568, hidden)
+    assert ("feature_decoder" in params) == with_teacher
+    blocks = params["encoder"]["transformer"]["blocks"]["mlp"]["up"]["kernel"]
+    assert blocks.shape == tuple(SIZES[size][key] for key in ("depth", "width")) + (
+        4 * SIZES[size]["width"],
+    )
+
+
+def test_a_wrong_argument_of_a_configuration_is_one_line(tmp_path, capsys):
+    for config in ("configs/pretrain/surgvista.py:tiny", "configs/pretrain/cpu.py:large"):
+        assert main(["pretrain", f"--config={config}", f"--workdir={tmp_path}"]) == 1
+        assert "not an argument of it" in capsys.readouterr().err
+
+
+def test_a_full_disk_while_saving_loses_nothing(config, tmp_path):
+    words = ["pretrain", f"--config={config}", "--config.budget.steps=6"]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    finish(start(*words, f"--workdir={whole}"))
+    finish(start(*words, f"--workdir={run}", "--config.loop.stop_after=4"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))  # less than an array needs
+    try:
+        # What it compiles may not be kept either, of which JAX would warn.
+        process = start(*words, f"--workdir={run}", JAX_ENABLE_COMPILATION_CACHE="false")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = finish(process, code=1)
+    assert "disk full" in said and "last complete checkpoint is step 4" in said
+    assert "Traceback" not in said
+    finish(start(*words, f"--workdir={run}"))
+    jax.tree.map(np.testing.assert_array_equal, restore_params(run), restore_params(whole))
+
+
+def test_too_little_memory_is_one_line(monkeypatch, capsys):
+    def exhaust(arguments):
+        raise jax.errors.JaxRuntimeError(
+            "RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nmore"
+        )
+
+    monkeypatch.setattr("surgvista_jax.commands.data_list.main", exhaust)
+    assert main(["data", "list"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Out of memory allocating 9 bytes" in line and "budget.accumulate" in line
