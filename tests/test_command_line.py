@@ -9,7 +9,8 @@ import pytest
 from surgvista_jax.__main__ import COMMANDS, main
 from surgvista_jax.config import build, load_config
 from surgvista_jax.models.video_vit import SIZES
-from surgvista_jax.tasks.pretraining.task import PretrainConfig, make_pretraining
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.task import make_pretraining
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.partition import unboxed_shapes
 from tests.support.tiny_run import finish, make_config, make_dataset, start
@@ -117,7 +118,7 @@ def test_shipped_configurations_are_the_recipe(name, size):
     words = ["--config.teacher.weights=random"] if name == "surgvista" else []
     values = load_config(f"configs/pretrain/{name}.py:{size}", PretrainConfig, words)
     task = make_pretraining(build(PretrainConfig, values))
-    params = unboxed_shapes(jax.eval_shape(task.init_student))
+    params = unboxed_shapes(jax.eval_shape(task.init_trained))
     with_teacher = name == "surgvista"
     hidden = 8 * (166 if with_teacher else 176)  # of 196 places, 85 % and 90 %
     assert (task.num_tokens, task.num_hidden) == (1568, hidden)

@@ -15,7 +15,8 @@ import numpy as np
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.batches.masking import MASKS
 from surgvista_jax.errors import UserError
-from surgvista_jax.tasks.pretraining.task import PretrainConfig, Pretraining, make_pretraining
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.training import processes
 from surgvista_jax.training.optim import make_optimizer
 from surgvista_jax.training.partition import (
@@ -77,8 +78,8 @@ def bench_pretrain(config: PretrainConfig, steps: int) -> dict:
         seed=config.seed,
     )
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
-        state = create_sharded(lambda: initial_state(task.init_student(), optimizer), mesh)
-        teacher_params = create_sharded(task.init_teacher, mesh)
+        state = create_sharded(lambda: initial_state(task.init_trained(), optimizer), mesh)
+        teacher_params = create_sharded(task.init_frozen, mesh)
         rows = process_rows(batch_sharding(mesh), batch_size)
         batch = to_global(mesh, random_batch(task, np.random.default_rng(0), len(rows)))
         start = time.perf_counter()

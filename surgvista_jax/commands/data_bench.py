@@ -21,6 +21,7 @@ from surgvista_jax.data.batches.labelled import finetune_batches
 from surgvista_jax.data.batches.loader import BatchLoader, LoaderConfig
 from surgvista_jax.data.batches.masked import pretrain_batches
 from surgvista_jax.data.batches.masking import MaskConfig
+from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.batches.stages import (
     augmentation_speed,
     draw_clips,
@@ -146,25 +147,20 @@ def _open_pretraining(
         clip,
         MaskConfig(),
         loader,
+        _endless(batch_size),
         grid=token_grid(clip),
-        **_endless(batch_size, seed),
+        seed=seed,
     )
 
 
 def _open_finetuning(
     dataset: Dataset, clip: ClipConfig, loader: LoaderConfig, batch_size: int, seed: int
 ) -> BatchLoader:
-    return finetune_batches(dataset, clip, AugmentConfig(), loader, **_endless(batch_size, seed))
+    return finetune_batches(dataset, clip, AugmentConfig(), loader, _endless(batch_size), seed=seed)
 
 
-def _endless(batch_size: int, seed: int) -> dict:
-    return {
-        "batch_size": batch_size,
-        "seed": seed,
-        "rows": np.arange(batch_size),
-        "start_step": 0,
-        "num_steps": 10**9,
-    }
+def _endless(batch_size: int) -> Share:
+    return Share(batch_size, np.arange(batch_size), start_step=0, num_steps=10**9)
 
 
 def _loader_speed(batches: BatchLoader, batch_size: int, seconds: float) -> tuple[float, float]:

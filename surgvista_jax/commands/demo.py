@@ -6,12 +6,12 @@ import signal
 from pathlib import Path
 
 from surgvista_jax.commands.data_convert import convert_videos
-from surgvista_jax.commands.pretrain import pretrain
 from surgvista_jax.config import load_config
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.errors import UserError
 from surgvista_jax.synthetic import write_videos
-from surgvista_jax.tasks.pretraining.task import PretrainConfig
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.train import pretrain
 
 CONFIG = "configs/demo.py"
 # The made-up operations move at up to 2 Hz, which 5 frames a second still show.

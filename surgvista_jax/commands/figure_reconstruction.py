@@ -1,32 +1,29 @@
-"""What does a pretrained student rebuild of a dataset's clips?  `surgvista figure reconstruction`.
-
-The figure of training and that of the command are made by the same three functions: clips that
-no crop is drawn for (`figure_batch`), what the student says of them (`predict_pixels`, to be jitted
-by whoever knows the mesh), and the page (`reconstruction_sheet.draw` with `make_caption`).
-"""
+"""The command `surgvista figure reconstruction`: what a pretrained student rebuilds of clips."""
 
 import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from matplotlib.image import imsave
 
 from surgvista_jax.config import build
-from surgvista_jax.data.batches.clips import clip_frame_ids
-from surgvista_jax.data.batches.masked import describe_clip, fixed_clips
-from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.denormalise import STATISTICS, squared_errors
-from surgvista_jax.figures.reconstruction_sheet import DPI, Caption, draw
+from surgvista_jax.figures.reconstruction_sheet import DPI, draw
 from surgvista_jax.models.patches import patchify
-from surgvista_jax.tasks.pretraining.task import PretrainConfig, Pretraining, make_pretraining
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.reconstruction import (
+    figure_batch,
+    make_caption,
+    predict_pixels,
+)
+from surgvista_jax.tasks.pretraining.task import make_pretraining
+from surgvista_jax.tasks.pretraining.train import KIND
 from surgvista_jax.training.checkpoint_files import (
     FOLDER,
     none_found,
@@ -90,7 +87,10 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.out.suffix.lower() != ".png":
         raise UserError(f"--out={arguments.out}: the figure is a PNG: a name ending in .png")
     run, step = find_checkpoint(arguments.checkpoint)
-    config = build(PretrainConfig, read_config(run), f"{run / 'config.json'}: config")
+    begun = read_config(run)
+    if begun.kind != KIND:
+        raise UserError(f"{run}: is a run of {begun.kind}, which rebuilds nothing")
+    config = build(PretrainConfig, begun.values, f"{run / 'config.json'}: config")
     # The figure shows pixels: it needs no teacher, whose weights may be elsewhere.
     task = make_pretraining(dataclasses.replace(config, teacher=None))
     if arguments.dataset is not None:
@@ -133,52 +133,6 @@ def main(arguments: argparse.Namespace) -> int:
         f" of predicting zeros {error_of_zeros:.4f}"
     )
     return 0
-
-
-def figure_batch(
-    dataset: Dataset,
-    task: Pretraining,
-    *,
-    clips: int,
-    seed: int,
-    video: str | None = None,
-    last: int | None = None,
-) -> dict[str, np.ndarray]:
-    """`data.pipeline.fixed_clips` for a run, with one mask a clip whatever it was trained with."""
-    mask = dataclasses.replace(task.config.mask, masks_per_clip=1)
-    return fixed_clips(
-        dataset,
-        task.config.clip,
-        mask,
-        grid=task.grid,
-        count=clips,
-        seed=seed,
-        video=video,
-        last=last,
-    )
-
-
-def predict_pixels(task: Pretraining, params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
-    """What the student says of the hidden patches: float32 [B, M, P] normalised pixels. Pure."""
-    return task.predict(params, batch)[1].pixels
-
-
-def make_caption(
-    dataset: Dataset, task: Pretraining, batch: Mapping[str, np.ndarray], step: int
-) -> Caption:
-    """Says which clips a batch of `figure_batch` shows, and to whom."""
-    clip, mask = task.config.clip, task.config.mask
-    names = [describe_clip(dataset, int(index)) for index in batch["index"]]
-    return Caption(
-        dataset=f"{dataset.name} ({dataset.fps:g} fps)",
-        step=step,
-        mask=mask.kind,
-        ratio=mask.ratio,
-        videos=[video for video, _ in names],
-        frame_ids=np.stack(
-            [clip_frame_ids(last, clip.num_frames, clip.stride) for _, last in names]
-        ),
-    )
 
 
 def find_checkpoint(folder: Path) -> tuple[Path, int]:

@@ -20,7 +20,7 @@ from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.reports.screen import screen
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.selection import score
-from surgvista_jax.tasks.temporal.task import TemporalConfig
+from surgvista_jax.tasks.temporal.config import TemporalConfig
 
 PREDICTIONS = "predictions.npz"
 RESULT = "result.json"

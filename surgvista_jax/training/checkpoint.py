@@ -22,6 +22,7 @@ from surgvista_jax.training.checkpoint_files import (
     restore_params,
     saved_steps,
 )
+from surgvista_jax.training.checkpoint_manager import make_manager
 from surgvista_jax.training.checkpoint_noise import silence
 
 __all__ = ["CheckpointConfig", "Checkpoints", "Restored", "restore_params", "save_params"]
@@ -66,22 +67,14 @@ class Restored(NamedTuple):
     step: int
     params: Any
     opt_state: Any
+    average: Any
     meta: dict
 
 
-class _Manager(ocp.CheckpointManager):
-    """Orbax's manager without its own look at preemption.
-
-    Orbax asks about preemption from its finalizing thread with the step being saved, which tells
-    the protocol behind `training/preemption.py` that this process is further back than it is.
-    """
-
-    def reached_preemption(self, step: int) -> bool:
-        return False
-
-
 class Checkpoints:
-    """The checkpoints of one run, at `<workdir>/checkpoints/<step>/{params,opt_state,meta}`.
+    """The checkpoints of one run, at `<workdir>/checkpoints/<step>/`.
+
+    Each holds the items `params`, `opt_state`, `average` (of runs that keep one) and `meta`.
 
     Saving is asynchronous: an error in the background is raised by the next `save`, `wait` or
     `close`. Every process must make the same calls. As a context manager it finishes the pending
@@ -99,21 +92,7 @@ class Checkpoints:
                     shutil.rmtree(leftover)
             except OSError as error:
                 raise UserError(f"{self.folder}: cannot be written ({error.strerror})") from error
-        policy = ocp.checkpoint_managers
-        kept = [policy.LatestN(config.max_to_keep)]
-        if config.keep_every:
-            kept.append(policy.EveryNSteps(config.keep_every))
-        self._manager = _Manager(
-            self.folder,
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=policy.AnyPreservationPolicy(kept)
-            ),
-            item_handlers={
-                "params": ocp.StandardCheckpointHandler(),
-                "opt_state": ocp.StandardCheckpointHandler(),
-                "meta": ocp.JsonCheckpointHandler(),
-            },
-        )
+        self._manager = make_manager(self.folder, config.max_to_keep, config.keep_every)
         self._saving: int | None = None
 
     def latest(self) -> int | None:
@@ -124,22 +103,30 @@ class Checkpoints:
         """Whether the rule asks for a checkpoint at `step`."""
         return step > 0 and step % self.config.save_every == 0
 
-    def save(self, step: int, params, opt_state, meta: dict, force: bool = False) -> bool:
+    def save(
+        self, step: int, params, opt_state, meta: dict, *, average=None, force: bool = False
+    ) -> bool:
         """Starts saving if `step` is due or `force`, and returns whether it did.
 
         The arrays are copied before it returns, so the caller may donate them at once. A step that
         is saved already is left as it is. Without an `opt_state` (None) no run can go on from it.
-        Raises UserError when the disk is full, now or for the save before.
+
+        Args:
+            average: the running mean of the parameters, for runs that keep one.
+
+        Raises:
+            UserError: the disk is full, now or for the save before.
         """
         if not (force or self.due(step)):
             return False
         self.wait()
         if step in self._manager.all_steps():
             return False
-        self._check_free_space(step, params, opt_state)
-        items = {"params": ocp.args.StandardSave(params), "meta": ocp.args.JsonSave(meta)}
-        if opt_state is not None:
-            items["opt_state"] = ocp.args.StandardSave(opt_state)
+        trees = {"params": params, "opt_state": opt_state, "average": average}
+        trees = {item: tree for item, tree in trees.items() if tree is not None}
+        self._check_free_space(step, trees)
+        items = {item: ocp.args.StandardSave(tree) for item, tree in trees.items()}
+        items["meta"] = ocp.args.JsonSave(meta)
         self._saving = step
         with self._disk_errors():
             self._manager.save(step, args=ocp.args.Composite(**items), force=True)
@@ -151,14 +138,15 @@ class Checkpoints:
             self._manager.wait_until_finished()
         self._saving = None
 
-    def restore(self, params, opt_state, step: int | None = None) -> Restored:
+    def restore(self, params, opt_state, average=None, step: int | None = None) -> Restored:
         """Reads one checkpoint onto the shardings of the abstract trees given.
 
         A damaged newest checkpoint is named on stderr and set aside as `<step>.damaged`, and the
         next one is read; with `step`, only that one is tried.
 
         Args:
-            params, opt_state: trees of `jax.ShapeDtypeStruct` with shardings, or of arrays.
+            params, opt_state, average: trees of `jax.ShapeDtypeStruct` with shardings, or of
+                arrays; no average (None) for runs that keep none.
             step: which checkpoint; by default the newest whole one.
 
         Raises:
@@ -168,9 +156,12 @@ class Checkpoints:
         steps = saved_steps(self.folder)
         if not steps or (step is not None and step not in steps):
             raise none_found(self.folder, step, steps)
+        trees = {"params": params, "opt_state": opt_state}
+        if average is not None:
+            trees["average"] = average
         damaged = {}
         for candidate in reversed(steps) if step is None else [step]:
-            restored, fault = self._read(candidate, params, opt_state)
+            restored, fault = self._read(candidate, trees)
             if restored is not None:
                 self._set_aside(damaged, candidate)
                 return restored
@@ -198,24 +189,30 @@ class Checkpoints:
                 raise
             print(f"surgvista: {late}", file=sys.stderr)  # the first error is the one to raise
 
-    def _read(self, step: int, params, opt_state) -> tuple[Restored | None, str]:
+    def _read(self, step: int, trees: dict[str, Any]) -> tuple[Restored | None, str]:
         """The checkpoint, or None and what is wrong with its files."""
         folder = self.folder / str(step)
         restored, fault = None, "its files cannot be read by another process"
         try:
-            found = {item: leaves_on_disk(folder / item) for item in ("params", "opt_state")}
+            found = {"opt_state": leaves_on_disk(folder / "opt_state")}
+            if any(path.startswith("average/") for path in found["opt_state"]):
+                raise UserError(
+                    f"{folder}: an earlier version kept its running mean of the parameters among"
+                    " the moments, from which this one cannot go on; take another --workdir"
+                )
+            found |= {item: leaves_on_disk(folder / item) for item in trees if item not in found}
+        except UserError:
+            raise
         except Exception as error:  # the readers raise no common type
             found, fault = None, first_line(error)
         if found is not None:
-            check_same(folder, {"params": params, "opt_state": opt_state}, found)
-            items = ocp.args.Composite(
-                params=ocp.args.StandardRestore(params),
-                opt_state=ocp.args.StandardRestore(opt_state),
-                meta=ocp.args.JsonRestore(),
-            )
+            check_same(folder, trees, found)
+            items = {item: ocp.args.StandardRestore(tree) for item, tree in trees.items()}
+            items["meta"] = ocp.args.JsonRestore()
             try:
-                read = self._manager.restore(step, args=items)
-                restored = Restored(step, read.params, read.opt_state, read.meta)
+                read = self._manager.restore(step, args=ocp.args.Composite(**items))
+                average = read.average if "average" in trees else None
+                restored = Restored(step, read.params, read.opt_state, average, read.meta)
             except Exception as error:
                 fault = first_line(error)
         # A process may meet a damaged file that the others do not need: all go back, or none.
@@ -241,8 +238,8 @@ class Checkpoints:
             multihost_utils.sync_global_devices("damaged checkpoints set aside")
         self._manager.reload()
 
-    def _check_free_space(self, step: int, params, opt_state) -> None:
-        needed = sum(leaf.nbytes for leaf in jax.tree.leaves((params, opt_state)))
+    def _check_free_space(self, step: int, trees: dict[str, Any]) -> None:
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees))
         free = shutil.disk_usage(self.folder).free
         enough = np.array(free >= needed)
         if jax.process_count() > 1:  # all raise or none, or the others would wait for ever

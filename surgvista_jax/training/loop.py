@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,6 +17,7 @@ from surgvista_jax.training.meters import Speed, Window
 from surgvista_jax.training.peaks import peak_flops
 from surgvista_jax.training.preemption import Preemption
 from surgvista_jax.training.progress import MODES, Progress
+from surgvista_jax.training.state import TrainState
 from surgvista_jax.training.writers import MetricWriter
 
 
@@ -49,14 +50,6 @@ class LoopConfig:
             raise ValueError(f"progress={self.progress!r}: should be one of {', '.join(MODES)}")
 
 
-class State(Protocol):
-    """What a step changes: the number of updates tried, parameters and optimiser moments."""
-
-    step: jax.Array
-    params: Any
-    opt_state: Any
-
-
 @dataclasses.dataclass(frozen=True)
 class Hook:
     """Something to do with the state every so many steps and at the end, such as a figure.
@@ -65,11 +58,14 @@ class Hook:
     run: called with the number of steps done and the state, on every process.
     save_before: saves a checkpoint first, for what takes long: a run that is killed meanwhile, or
         told to stop and not given the time, loses no step by it.
+    when_restored: calls it for a restored state too, if it is due there: a run that was killed
+        may have saved that state and not come to the call.
     """
 
     every: int
-    run: Callable[[int, State], None]
+    run: Callable[[int, TrainState], None]
     save_before: bool = False
+    when_restored: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +86,7 @@ _DEFAULT_NAMES = Names()
 class Finished(NamedTuple):
     """How a run ended: the state, the steps done, and whether it was told to stop."""
 
-    state: State
+    state: TrainState
     step: int
     preempted: bool
 
@@ -103,97 +99,98 @@ class _Dispatched(NamedTuple):
     host: dict[str, np.ndarray]
 
 
-def run(
-    step: Callable[[State, Any, dict], tuple[State, dict]],
-    state: State,
-    frozen: Any,
-    batches: Iterator[Mapping[str, np.ndarray]],
-    *,
-    mesh: Mesh,
-    workdir: Path,
-    num_steps: int,
-    batch_size: int,
-    config: LoopConfig,
-    checkpoints: Checkpoints,
-    writer: MetricWriter,
-    meta: Mapping[str, Any],
-    window: Mapping[str, Any] | None = None,
-    hooks: Sequence[Hook] = (),
-    names: Names = _DEFAULT_NAMES,
-    flops_per_clip: Mapping[str, float] | None = None,
-) -> Finished:
-    """Trains from `state.step` to `num_steps`; every process makes the same call.
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """All that a run goes on with; it stands before its next step.
 
-    The order within a step: stop? save? hooks on the state so far; next batch; dispatch; read the
-    metrics of the step before, while the devices work on this one. The run ends with a checkpoint,
-    complete on disk, unless it ends by an error: then the checkpoints are those it had.
-
-    Args:
+    Attributes:
+        workdir: its folder.
+        mesh: where batches go.
+        config: see there.
         step: compiled; (state, frozen, batch) -> (state, metrics). Metrics are float32 scalars and
             have "finite", 0 when the step left the parameters as they were. May donate the state.
         state: with global arrays.
         frozen: arrays handed to each step.
         batches: this process's rows of batch `state.step` and the following; closed at the end. The
             keys "index" (int64 [b], which clip) and "unreadable" (bool [b, T]) stay on the host.
-        mesh: where batches go.
-        workdir: the run's folder.
         num_steps: where the run ends.
         batch_size: clips of one step, all processes together.
-        config: see there.
         checkpoints, writer: made for this run, closed by the caller.
         meta: saved with each checkpoint, with "window" added to it.
         window: the restored checkpoint's meta["window"].
-        hooks: in the order given.
         names: what clips and frames are called in messages.
         flops_per_clip: name of a metric -> floating-point operations that it counts for one clip.
             Where the devices' peak is known it is logged as a share of it.
+    """
+
+    workdir: Path
+    mesh: Mesh
+    config: LoopConfig
+    step: Callable[[TrainState, Any, dict], tuple[TrainState, dict]]
+    state: TrainState
+    frozen: Any
+    batches: Iterator[Mapping[str, np.ndarray]]
+    num_steps: int
+    batch_size: int
+    checkpoints: Checkpoints
+    writer: MetricWriter
+    meta: Mapping[str, Any]
+    window: Mapping[str, Any] | None = None
+    names: Names = _DEFAULT_NAMES
+    flops_per_clip: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def last(self) -> int:
+        """The step to stop at, this time."""
+        return min(self.num_steps, self.config.stop_after or self.num_steps)
+
+
+def run_to_end(run: Run, hooks: Sequence[Hook] = ()) -> Finished:
+    """Trains from `run.state.step` on; every process makes the same call.
+
+    The order within a step: stop? save? hooks on the state so far; next batch; dispatch; read the
+    metrics of the step before, while the devices work on this one. The run ends with a checkpoint,
+    complete on disk, unless it ends by an error: then the checkpoints are those it had.
+
+    Args:
+        run: see there.
+        hooks: in the order given.
 
     Raises:
         UserError: too many bad steps in a row, too many unreadable frames, a full disk.
     """
+    state, last = run.state, run.last
     first = done = int(state.step)
-    last = min(num_steps, config.stop_after or num_steps)
-    peak = peak_flops(mesh.devices.flat[0].device_kind)
     with contextlib.ExitStack() as stack:
-        feed = stack.enter_context(Feed(batches, mesh))
+        feed = stack.enter_context(Feed(run.batches, run.mesh))
         preemption = stack.enter_context(Preemption())
         progress = stack.enter_context(
-            Progress(config.progress, first, last, active=jax.process_index() == 0)
+            Progress(run.config.progress, first, last, active=jax.process_index() == 0)
         )
-        log = _Log(
-            config=config,
-            num_steps=num_steps,
-            window=Window(window),
-            speed=Speed(
-                batch_size, flops_per_clip or {}, None if peak is None else peak * mesh.size
-            ),
-            skipped=SkippedSteps(
-                workdir, config.max_bad_steps, names.clip, progress.say, step=first
-            ),
-            unreadable=UnreadableFrames(
-                workdir, config.max_unreadable_share, config.min_frames, names.frame, progress.say
-            ),
-            feed=feed,
-            writer=writer,
-            progress=progress,
-        )
+        log = _make_log(run, feed, progress)
         pending = None
         while True:
             preempted = done < last and preemption.reached(done)
             stopping = preempted or done >= last
-            due_hooks = [] if preempted or done == first else _due(hooks, done, num_steps)
-            forced = stopping or any(hook.save_before for hook in due_hooks)
-            saving = done > first and (forced or checkpoints.due(done))
-            if saving or due_hooks:
+            due = [] if preempted else _due(hooks, done, run.num_steps, restored=done == first)
+            forced = stopping or any(hook.save_before for hook in due)
+            saving = done > first and (forced or run.checkpoints.due(done))
+            if saving or due:
                 # The line of this step is written before its checkpoint, or a run that continues
                 # from there would lack it.
                 log.read(pending)
                 pending = None
                 with log.speed.paused():
                     if saving:
-                        saved = {**meta, "window": log.window.state()}
-                        checkpoints.save(done, state.params, state.opt_state, saved, force=forced)
-                    for hook in due_hooks:
+                        run.checkpoints.save(
+                            done,
+                            state.params,
+                            state.opt_state,
+                            {**run.meta, "window": log.window.state()},
+                            average=state.average,
+                            force=forced,
+                        )
+                    for hook in due:
                         hook.run(done, state)
             if stopping:
                 break
@@ -206,7 +203,7 @@ def run(
                     continue
                 raise
             with jax.transfer_guard("disallow"):
-                state, metrics = step(state, frozen, batch.arrays)
+                state, metrics = run.step(state, run.frozen, batch.arrays)
             done += 1
             log.read(pending)
             pending = _Dispatched(done, metrics, batch.host)
@@ -215,7 +212,7 @@ def run(
                 log.read(pending)
                 pending = None
                 log.speed.start(feed.waited)
-        checkpoints.wait()
+        run.checkpoints.wait()
         if preempted and jax.process_index() == 0:
             progress.say(f"told to stop: stopped after step {done}, which is saved")
         if summary := log.unreadable.summary():
@@ -223,7 +220,10 @@ def run(
     return Finished(state, done, preempted)
 
 
-def _due(hooks: Sequence[Hook], done: int, num_steps: int) -> list[Hook]:
+def _due(hooks: Sequence[Hook], done: int, num_steps: int, restored: bool) -> list[Hook]:
+    """The hooks to be called after `done` steps; `restored`: of this start none was done yet."""
+    if restored:
+        hooks = [hook for hook in hooks if hook.when_restored and done]
     return [hook for hook in hooks if hook.every and (done % hook.every == 0 or done == num_steps)]
 
 
@@ -242,7 +242,7 @@ class _Log:
     progress: Progress
 
     def read(self, dispatched: _Dispatched | None) -> None:
-        """Waits for a step to be computed and counts it; None is no step."""
+        """Waits for a step to be computed and counts it; does nothing without one."""
         if dispatched is None:
             return
         step, metrics, host = dispatched
@@ -259,3 +259,24 @@ class _Log:
             self.writer.scalars(step, line)
             self.progress.line(step, line)
         self.skipped.see(step, bool(values["finite"]), index)
+
+
+def _make_log(run: Run, feed: Feed, progress: Progress) -> _Log:
+    config, say = run.config, progress.say
+    peak = peak_flops(run.mesh.devices.flat[0].device_kind)
+    peak = None if peak is None else peak * run.mesh.size
+    return _Log(
+        config=config,
+        num_steps=run.num_steps,
+        window=Window(run.window),
+        speed=Speed(run.batch_size, run.flops_per_clip, peak),
+        skipped=SkippedSteps(
+            run.workdir, config.max_bad_steps, run.names.clip, say, step=int(run.state.step)
+        ),
+        unreadable=UnreadableFrames(
+            run.workdir, config.max_unreadable_share, config.min_frames, run.names.frame, say
+        ),
+        feed=feed,
+        writer=run.writer,
+        progress=progress,
+    )

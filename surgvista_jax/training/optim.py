@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -118,6 +119,27 @@ def layer_scales(params: dict, decay: float) -> dict:
 
 def _names(path: tuple) -> list[str]:
     return [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
+
+
+class Optimizer(NamedTuple):
+    """How gradients change parameters.
+
+    Attributes:
+        transform: what an update does to them, without its learning rate.
+        schedule: (steps an epoch, steps of the run) -> the learning rate, float32 [], of an update
+            by its number, int32 [].
+    """
+
+    transform: optax.GradientTransformation
+    schedule: Callable[[int, int], Callable[[jax.Array], jax.Array]]
+
+
+def adamw(config: OptimConfig, batch_size: int) -> Optimizer:
+    """What a configuration asks for in a run whose global batch holds `batch_size` clips."""
+    return Optimizer(
+        make_optimizer(config),
+        lambda steps_per_epoch, steps: make_schedule(config, batch_size, steps_per_epoch, steps),
+    )
 
 
 def make_optimizer(config: OptimConfig) -> optax.GradientTransformation:

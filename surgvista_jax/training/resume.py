@@ -21,7 +21,7 @@ def restore_state(
     Raises:
         UserError: it was trained with another; or what `Checkpoints.restore` raises.
     """
-    restored = checkpoints.restore(abstract.params, abstract.opt_state)
+    restored = checkpoints.restore(abstract.params, abstract.opt_state, abstract.average)
     for key, value in meta.items():
         if restored.meta.get(key) != value:
             raise UserError(
@@ -29,4 +29,5 @@ def restore_state(
                 f" another {key} ({restored.meta.get(key)}, now {value}); take another --workdir"
             )
     step = jax.jit(lambda: jax.numpy.int32(restored.step), out_shardings=abstract.step.sharding)()
-    return TrainState(step, restored.params, restored.opt_state), restored.meta.get("window")
+    state = TrainState(step, restored.params, restored.opt_state, restored.average)
+    return state, restored.meta.get("window")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import ml_collections
@@ -11,10 +11,13 @@ import ml_collections
 from surgvista_jax.errors import UserError
 
 CONFIG = "config.json"
+_KIND = "kind"  # beside the keys of the configuration
 _SHOWN = 8  # differing keys that a message names
 
 
-def claim(workdir: Path, config: ml_collections.ConfigDict, free_keys: Sequence[str]) -> None:
+def claim(
+    workdir: Path, config: ml_collections.ConfigDict, kind: str, free_keys: Sequence[str]
+) -> None:
     """Makes a run folder of this configuration, or checks that it is one.
 
     A folder whose run has left neither a checkpoint nor a line of metrics is taken over.
@@ -22,6 +25,7 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, free_keys: Sequence[
     Args:
         workdir: the run's folder.
         config: the configuration of the run that starts.
+        kind: what it trains: "pretraining", "finetuning" or "temporal".
         free_keys: keys, or groups of them, in which a continued run may differ.
 
     Raises:
@@ -31,7 +35,13 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, free_keys: Sequence[
     if (workdir / "dataset.json").exists():
         raise UserError(f"{workdir}: is a dataset folder; take another --workdir")
     if path.exists() and _has_begun(workdir):
-        old, new = _flat(read_config(workdir)), _flat(config.to_dict())
+        begun = read_config(workdir)
+        if begun.kind != kind:
+            raise UserError(
+                f"{path}: a run of another kind lives here ({begun.kind}, now {kind}); take another"
+                " --workdir"
+            )
+        old, new = _flat(begun.values), _flat(config.to_dict())
         differing = [
             f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
             for key in sorted(old.keys() | new.keys())
@@ -50,7 +60,8 @@ def claim(workdir: Path, config: ml_collections.ConfigDict, free_keys: Sequence[
         try:
             workdir.mkdir(parents=True, exist_ok=True)
             partial = path.with_suffix(".partial")
-            partial.write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
+            values = {_KIND: kind, **config.to_dict()}
+            partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
             partial.replace(path)
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror})") from error
@@ -64,15 +75,37 @@ def _has_begun(workdir: Path) -> bool:
     return any((workdir / "checkpoints").glob("[0-9]*"))
 
 
-def read_config(workdir: Path) -> dict[str, Any]:
-    """The configuration of the run in a folder, as nested dicts."""
+class Begun(NamedTuple):
+    """What `config.json` says of a run.
+
+    Attributes:
+        kind: "pretraining", "finetuning" or "temporal".
+        values: its configuration, as nested dicts.
+    """
+
+    kind: str
+    values: dict[str, Any]
+
+
+def read_config(workdir: Path) -> Begun:
+    """The kind and the configuration of the run in a folder."""
     path = workdir / CONFIG
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: there is no run in this folder") from None
-    except ValueError as error:
-        raise UserError(f"{path}: is no JSON ({error})") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: is not JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: should hold a JSON object")
+    return Begun(values.pop(_KIND, None) or _kind_by_keys(values), values)
+
+
+def _kind_by_keys(values: dict[str, Any]) -> str:
+    """The kind of a run whose version did not write it down."""
+    if "mask" in values:
+        return "pretraining"
+    return "temporal" if values.get("mode") == "temporal" else "finetuning"
 
 
 def _flat(tree: dict, prefix: str = "") -> dict[str, Any]:

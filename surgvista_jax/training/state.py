@@ -1,7 +1,7 @@
 """What training carries from step to step, and how it is made on a mesh, shard by shard."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import flax.struct
@@ -16,18 +16,24 @@ from surgvista_jax.training.partition import state_shardings, unboxed_shapes
 
 @flax.struct.dataclass
 class TrainState:
-    """What a step changes: the number of updates tried, parameters and optimiser moments."""
+    """What a step changes.
+
+    Attributes:
+        step: int32 [], the number of updates tried.
+        params: what is trained.
+        opt_state: the optimiser's moments.
+        average: a running mean of the parameters, of the same tree; None where none is kept.
+    """
 
     step: jax.Array
     params: Any
     opt_state: Any
+    average: Any = None
 
-
-class WithAverage(NamedTuple):
-    """Optimiser moments, and a running mean of the parameters to be evaluated in their place."""
-
-    moments: Any
-    average: Any
+    @property
+    def evaluated(self) -> Any:
+        """The parameters to be evaluated: the running mean where there is one."""
+        return self.params if self.average is None else self.average
 
 
 def create_sharded(init: Callable[[], Any], mesh: Mesh) -> Any:
@@ -84,12 +90,11 @@ def initial_state(
 ) -> TrainState:
     """The state before the first update; boxes around the parameters carry over to the moments.
 
-    With `average`, a running mean of the parameters stands beside the moments.
+    Args:
+        average: whether a running mean of the parameters is kept.
     """
-    moments = optimizer.init(params)
-    if average:
-        moments = WithAverage(moments, jax.tree.map(jnp.copy, params))
-    return TrainState(jnp.zeros((), jnp.int32), params, moments)
+    mean = jax.tree.map(jnp.copy, params) if average else None
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), mean)
 
 
 def place(values: Any, abstract: Any) -> Any:

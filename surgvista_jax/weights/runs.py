@@ -13,10 +13,10 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.models.backbones import VIT, BackboneConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 from surgvista_jax.training.checkpoint_files import FOLDER, none_found, restore_params, saved_steps
+from surgvista_jax.training.rundir import CONFIG, read_config
 from surgvista_jax.weights.folder import DESCRIPTION, Content
 from surgvista_jax.weights.kinds import CONFIGS, ClassifierConfig, StudentConfig
 
-CONFIG = "config.json"
 BEST = "best"
 TITLES = {
     "pretrained": "a pretraining run",
@@ -82,11 +82,11 @@ def find_run(path: Path) -> Run:
 
 
 def _of_run(path: Path, root: Path) -> Run:
-    config = read_json(root / CONFIG)
-    best = root / BEST
-    if "mask" in config:
+    begun = read_config(root)
+    config, best = begun.values, root / BEST
+    if begun.kind == "pretraining":
         kind = "pretrained"
-    elif config.get("mode") == "temporal" or "head" not in config:
+    elif begun.kind != "finetuning" or "head" not in config:
         raise UserError(f"{root}: holds neither a pretraining run nor a finetuned backbone")
     else:
         kind = "finetuned"

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from surgvista_jax.commands.data_synthetic import CLASSES, write_dataset
-from surgvista_jax.commands.finetune import config_class, finetune
 from surgvista_jax.config import load_config
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.predictions.npz import read_npz
+from surgvista_jax.tasks.finetuning.train import finetune
+from surgvista_jax.tasks.programs import program_of
 from tests.support.tiny_run import finish, start
 
 SIZES = {"videos": 4, "frames": 28, "seed": 0, "fps": 5.0, "size": 32}
@@ -56,7 +57,9 @@ def test_its_configuration_trains_on_it(dataset, tmp_path):
         "--config.loop.progress=none",
     ]
     spec = f"configs/finetune/synthetic.py:{dataset.task}"
-    assert finetune(load_config(spec, config_class, words), tmp_path / "run")
+    assert finetune(
+        load_config(spec, lambda values: program_of(values).config, words), tmp_path / "run"
+    )
     predictions = read_npz(tmp_path / "run" / "predictions.npz", "predictions")
     labelled = sum(
         1 if dataset.task == "action" else sum(label != -1 for label in video.labels)

@@ -16,7 +16,8 @@ from surgvista_jax.figures.denormalise import STATISTICS, assemble, denormalise,
 from surgvista_jax.figures.reconstruction_sheet import DPI, ERROR_SCALE, Caption, draw
 from surgvista_jax.models.patches import patchify
 from surgvista_jax.tasks import losses
-from surgvista_jax.tasks.pretraining.task import PretrainConfig, make_pretraining
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.task import make_pretraining
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.rundir import claim
 
@@ -213,9 +214,9 @@ def run_folder(tmp_path_factory, dataset):
     config.model.patch = 16
     for part in ("encoder", "pixel_decoder", "feature_decoder"):
         config.model[part].update({"width": 32, "depth": 1, "heads": 2})
-    claim(folder, config, ())
+    claim(folder, config, "pretraining", ())
     task = make_pretraining(build(PretrainConfig, config))
-    params = jax.jit(lambda: nn.unbox(task.init_student()))()
+    params = jax.jit(lambda: nn.unbox(task.init_trained()))()
     with Checkpoints(folder, CheckpointConfig(save_every=1)) as checkpoints:
         for step in (3, 5):
             checkpoints.save(step, params, {"count": jnp.zeros(())}, {})

@@ -65,7 +65,7 @@ def test_workers_end_when_their_parent_is_killed():
     program = (
         "import sys, time\n"
         "from surgvista_jax.data.workers import run_each\n"
-        "import test_workers\n"
+        "from tests.data import test_workers\n"
         "if __name__ == '__main__':\n"
         "    for _, (_, process) in run_each(test_workers.job, ['a', 'sleep'], 1):\n"
         "        print(process, flush=True)\n"

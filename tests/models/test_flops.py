@@ -28,12 +28,12 @@ def test_agrees_with_the_compiler(part):
         compute=ComputeConfig(dtype="float32", unroll=True),
     )
     if part == "student":
-        params = nn.unbox(jax.eval_shape(task.init_student))
+        params = nn.unbox(jax.eval_shape(task.init_trained))
         compiled = jax.jit(lambda p, b: task.predict(p, b)[1]).lower(params, golden.batch).compile()
         visible, hidden = (golden.batch[f"{kind}_ids"].shape[1] for kind in ("visible", "hidden"))
         ours = student_flops(task.config.model, visible, hidden, 512)
     else:
-        params = nn.unbox(jax.eval_shape(task.init_teacher))
+        params = nn.unbox(jax.eval_shape(task.init_frozen))
         compiled = jax.jit(task.features).lower(params, golden.batch).compile()
         ours = teacher_flops(task.config.teacher, 2, 64, 64)
     clips = len(golden.batch["video"])

@@ -6,11 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from surgvista_jax.commands.finetune import finetune
 from surgvista_jax.config import load_config
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.finetuning.train import finetune
 
 COLOURS = {"red": (40, 40, 200), "green": (40, 200, 40), "blue": (200, 40, 40)}  # BGR
 CONFIG = """

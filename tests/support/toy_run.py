@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,16 +10,11 @@ import numpy as np
 from surgvista_jax.training import loop, partition
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.loop import LoopConfig
+from surgvista_jax.training.state import TrainState
 from surgvista_jax.training.writers import MetricWriter
 
 BATCH = 8
 STEPS = 20
-
-
-class ToyState(NamedTuple):
-    step: jax.Array
-    params: dict
-    opt_state: dict
 
 
 def toy_step(state, frozen, batch):
@@ -29,10 +23,12 @@ def toy_step(state, frozen, batch):
     loss = jnp.square(error).mean()
     finite = jnp.isfinite(loss)
     moment = state.opt_state["m"] * 0.9 + error
-    new = ToyState(state.step + 1, {"w": state.params["w"] - 0.1 * moment}, {"m": moment})
-    new = ToyState(
-        new.step, *jax.tree.map(lambda n, o: jnp.where(finite, n, o), new[1:], state[1:])
+    params, moments = jax.tree.map(
+        lambda new, old: jnp.where(finite, new, old),
+        ({"w": state.params["w"] - 0.1 * moment}, {"m": moment}),
+        (state.params, state.opt_state),
     )
+    new = TrainState(state.step + 1, params, moments)
     rate = 0.1 / new.step
     return new, {"loss": loss, "learning_rate": rate, "finite": finite.astype(jnp.float32)}
 
@@ -68,11 +64,13 @@ class Batches:
         self.closed = True
 
 
-def train(folder, *, log_every=5, save_every=5, step=None, make_batches=Batches, **options):
+def train(
+    folder, *, log_every=5, save_every=5, step=None, make_batches=Batches, hooks=(), **options
+):
     """One start of a run on `folder`, continuing from its newest checkpoint as a program does."""
     mesh = partition.make_mesh(partition.MeshConfig(-1, 2, 1))
     whole = partition.replicated(mesh)
-    state = ToyState(jnp.int32(0), {"w": jnp.zeros(4)}, {"m": jnp.zeros(4)})
+    state = TrainState(jnp.int32(0), {"w": jnp.zeros(4)}, {"m": jnp.zeros(4)})
     state = jax.device_put(state, whole)
     frozen = jax.device_put(jnp.float32(2), whole)
     keys = {"stop_after", "max_bad_steps", "max_unreadable_share", "min_frames"}
@@ -84,25 +82,26 @@ def train(folder, *, log_every=5, save_every=5, step=None, make_batches=Batches,
             restored = checkpoints.restore(state.params, state.opt_state)
             window = restored.meta["window"]
             number = jax.device_put(jnp.int32(restored.step), whole)
-            state = ToyState(number, restored.params, restored.opt_state)
+            state = TrainState(number, restored.params, restored.opt_state)
         batches = make_batches(start)
         try:
-            return loop.run(
-                step or jax.jit(toy_step, donate_argnums=0),
-                state,
-                frozen,
-                batches,
-                mesh=mesh,
+            run = loop.Run(
                 workdir=folder,
+                mesh=mesh,
+                config=LoopConfig(log_every=log_every, progress="lines", **config),
+                step=step or jax.jit(toy_step, donate_argnums=0),
+                state=state,
+                frozen=frozen,
+                batches=batches,
                 num_steps=STEPS,
                 batch_size=BATCH,
-                config=LoopConfig(log_every=log_every, progress="lines", **config),
                 checkpoints=checkpoints,
                 writer=stack.enter_context(MetricWriter(folder, active=True, step=start)),
                 meta={"seed": 1},
                 window=window,
                 **options,
             )
+            return loop.run_to_end(run, hooks)
         finally:
             assert batches.closed
 

@@ -15,6 +15,7 @@ import pytest
 from surgvista_jax.errors import UserError
 from surgvista_jax.training import partition
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints, restore_params
+from surgvista_jax.training.checkpoint_files import saved_steps
 from surgvista_jax.training.partition import MeshConfig
 
 CONFIG = CheckpointConfig(save_every=1, max_to_keep=2)
@@ -279,3 +280,23 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "checkpoints").write_text(json.dumps("a file is in the way"))
     with pytest.raises(UserError, match="checkpoints: cannot be written"):
         Checkpoints(tmp_path, CONFIG)
+
+
+def test_a_running_mean_is_an_item_of_its_own(tmp_path):
+    params, opt_state = make_state(1)
+    mean = jax.tree.map(lambda leaf: leaf * 2, params)
+    with Checkpoints(tmp_path, CONFIG) as checkpoints:
+        checkpoints.save(3, params, opt_state, {}, average=mean)
+        restored = checkpoints.restore(abstract(params), abstract(opt_state), abstract(params))
+        assert_same(restored.average, mean)
+        # Whoever wants no mean need not know of it.
+        assert checkpoints.restore(abstract(params), abstract(opt_state)).average is None
+
+
+def test_a_mean_among_the_moments_as_it_was_kept_before_is_one_line(tmp_path):
+    params, opt_state = make_state(1)
+    with Checkpoints(tmp_path, CONFIG) as checkpoints:
+        checkpoints.save(3, params, {"moments": opt_state, "average": params}, {})
+        with pytest.raises(UserError, match="earlier version .* take another --workdir$"):
+            checkpoints.restore(abstract(params), abstract(opt_state), abstract(params))
+    assert saved_steps(tmp_path / "checkpoints") == [3]  # it is not damaged, and stays

@@ -182,3 +182,17 @@ def test_lines_tell_speed_and_utilisation_where_the_peak_is_known(tmp_path, monk
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         LoopConfig(**wrong)
+
+
+def test_only_hooks_that_ask_for_it_are_called_for_a_restored_state(tmp_path):
+    """A run may have been killed after it saved and before it evaluated what it saved."""
+    train(tmp_path, stop_after=10)
+    called = {True: [], False: []}
+    hooks = [
+        Hook(5, lambda step, state, again=again: called[again].append(step), when_restored=again)
+        for again in called
+    ]
+    train(tmp_path, stop_after=15, hooks=hooks)
+    assert called == {True: [10, 15], False: [15]}
+    train(tmp_path / "fresh", stop_after=5, hooks=hooks[:1])  # nothing is evaluated at step 0
+    assert called[True] == [10, 15, 5]

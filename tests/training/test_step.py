@@ -12,7 +12,7 @@ from surgvista_jax.training.step import make_train_step
 START = {"kernel": jnp.array([1.0, -2.0, 3.0])}
 
 
-def loss(params, frozen, batch, key):
+def loss(params, frozen, batch, key, average):
     """Its gradient is the mean of a batch plus what is frozen."""
     return (params["kernel"] * (batch["x"].mean(0) + frozen)).sum(), {}
 
@@ -51,10 +51,34 @@ def test_the_running_mean_is_that_of_its_definition():
         params = params - 0.1 * (number + 1) * (x[number].mean(0) + 0.5)
         mean = decay * mean + (1 - decay) * params
         np.testing.assert_allclose(state.params["kernel"], params, rtol=1e-5)
-        np.testing.assert_allclose(state.opt_state.average["kernel"], mean, rtol=1e-5)
+        np.testing.assert_allclose(state.average["kernel"], mean, rtol=1e-5)
     without = run(x, frozen=0.5)[-1][0]
     np.testing.assert_array_equal(without.params["kernel"], state.params["kernel"])
-    assert not hasattr(without.opt_state, "average")
+    assert without.average is None and without.evaluated is without.params
+    assert state.evaluated is state.average
+
+
+def test_a_loss_may_learn_from_the_running_mean():
+    """As from a teacher: it sees the mean over the updates before, and gives it no gradient."""
+
+    def follow(params, frozen, batch, key, average):
+        return ((params["kernel"] - average["kernel"]) * batch["x"]).sum(), {
+            "distance": jnp.abs(params["kernel"] - average["kernel"]).sum()
+        }
+
+    optimizer = optax.scale(1.0)
+    step = jax.jit(
+        make_train_step(follow, optimizer, lambda number: 0.1, accumulate=1, seed=0, average=0.9)
+    )
+    state = initial_state(START, optimizer, average=True)
+    x = jnp.ones((1, 3))
+    before, metrics = step(state, {}, {"x": x})
+    assert metrics["distance"] == 0  # the mean begins where the parameters do
+    after, metrics = step(before, {}, {"x": x})
+    distance = np.abs(np.asarray(before.params["kernel"]) - np.asarray(before.average["kernel"]))
+    np.testing.assert_allclose(metrics["distance"], distance.sum(), rtol=1e-6)
+    # Were the mean differentiated through, both terms would cancel.
+    np.testing.assert_allclose(after.params["kernel"], before.params["kernel"] - 0.1, rtol=1e-5)
 
 
 def test_a_step_that_is_not_finite_moves_nothing_but_its_number():
@@ -63,8 +87,8 @@ def test_a_step_that_is_not_finite_moves_nothing_but_its_number():
     (first, _), (second, metrics), (third, _), _ = run(x, average=0.9)
     assert metrics["finite"] == 0 and second.step == 2
     for old, new in zip(
-        jax.tree.leaves((first.params, first.opt_state)),
-        jax.tree.leaves((second.params, second.opt_state)),
+        jax.tree.leaves((first.params, first.opt_state, first.average)),
+        jax.tree.leaves((second.params, second.opt_state, second.average)),
         strict=True,
     ):
         np.testing.assert_array_equal(old, new)

@@ -37,21 +37,33 @@ class Division:
         return f"{self.train.name}: train on {len(self.train.videos)} videos, {chosen}{tested}"
 
 
-def divide(
-    dataset: Dataset, *, train: str, val: str, test: str, select_on: str, hold_out: float
-) -> Division:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """What of a dataset is trained on, selected on and tested on.
+
+    Attributes:
+        train, val, test: names of its splits; without a split `val`, videos are held out; an empty
+            `test` asks for no predictions.
+        hold_out: the share of the training videos (whole patients) that is then held out.
+    """
+
+    train: str = "train"
+    val: str = "val"
+    test: str = "test"
+    hold_out: float = 0.2
+
+
+def divide(dataset: Dataset, splits: SplitConfig, select_on: str) -> Division:
     """Takes the parts from a dataset's splits; no two of them share a video.
 
     Args:
-        train, val, test: names of splits; without a split `val`, training videos are held out; an
-            empty `test` asks for none.
         select_on: "val"; "test": the test videos choose as well, as in some published results; or
             "last": all training videos are trained on, and none choose.
-        hold_out: the share of the training videos that is held out then.
 
     Raises:
         UserError: a split is missing, shares videos with another or is too small.
     """
+    train, val, test = splits.train, splits.val, splits.test
     testing = dataset.split(test) if test else None
     if testing is not None:
         _check_disjoint(dataset, train, test)
@@ -66,7 +78,7 @@ def divide(
         if testing is not None:
             _check_disjoint(dataset, val, test)
     training, selection, held_out = training_and_validation(
-        dataset, train, val, hold_out, _HOLD_OUT_SEED
+        dataset, train, val, splits.hold_out, _HOLD_OUT_SEED
     )
     return Division(training, selection, testing, "held-out train" if held_out else "val")
 

@@ -20,6 +20,7 @@ from surgvista_jax.data.batches.samples import (
     members_of_classes,
     sample_frame_ids,
 )
+from surgvista_jax.data.batches.share import Share, check_rows
 from surgvista_jax.data.batches.shared_memory import Batch
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.open import open_frames
@@ -31,27 +32,22 @@ def finetune_batches(
     clip: ClipConfig,
     augment: AugmentConfig,
     loader: LoaderConfig,
+    share: Share,
     *,
-    batch_size: int,
     seed: int,
-    rows: np.ndarray,
-    start_step: int,
-    num_steps: int,
     balanced: bool = False,
 ) -> BatchLoader:
-    """Returns the training batches of steps `start_step` to `num_steps` - 1, to be closed.
+    """Returns the training batches of a share of a run, to be closed.
 
     Batch `step` holds the samples step * batch_size, ... of an endless order in which each epoch
     visits every labelled clip once, shuffled anew, and augmented anew.
 
     Args:
-        rows: which rows of the global batch to return, ascending: those of this process's devices.
-        num_steps: the length of the whole run, at whatever step it starts.
         balanced: draws a class first, all alike, and then one of its clips, instead of visiting
             every clip once an epoch.
 
     Returns:
-        Dicts with b = len(rows): `video` uint8 [b, T, H, W, 3], `label` int32 [b] or float32
+        Dicts with b = len(share.rows): `video` uint8 [b, T, H, W, 3], `label` int32 [b] or float32
         [b, C], `video_index` int32 [b], the number of the video in the dataset, `frame` int32 [b],
         the clip's last frame, `weight` float32 [b], 1; and for the host `index` int64 [b], which
         `describe_clip` names, and `unreadable` bool [b, T], the frames that had to be replaced.
@@ -61,7 +57,6 @@ def finetune_batches(
     """
     if seed < 0:
         raise UserError(f"seed={seed}: an integer from 0 on is needed")
-    _check_rows(rows, batch_size)
     reader = _SampleReader(dataset, clip, labelled_samples(dataset, clip))
     order_seed, sample_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
     plans = (
@@ -71,8 +66,9 @@ def finetune_batches(
         .random_map(_Planner(reader.samples.label if balanced else None), seed=sample_seed)
     )
     plans[0]  # grain sets up its counters at the first access, which is not safe in threads
-    read = _TrainingRows(plans, reader, augment, batch_size, tuple(map(int, rows)))
-    return BatchLoader(read, len(rows), start_step, num_steps, loader)
+    rows = tuple(map(int, share.rows))
+    read = _TrainingRows(plans, reader, augment, share.batch_size, rows)
+    return BatchLoader(read, len(rows), share.start_step, share.num_steps, loader)
 
 
 def evaluation_batches(
@@ -99,17 +95,12 @@ def evaluation_batches(
     Raises:
         UserError: if the dataset has no labels, or settings do not fit it.
     """
-    _check_rows(rows, batch_size)
+    check_rows(rows, batch_size)
     samples = every_sample(dataset, clip) if unlabelled else labelled_samples(dataset, clip)
     reader = _SampleReader(dataset, clip, samples)
     num_batches = -(-len(reader.samples) // batch_size)
     read = _EvaluationRows(reader, batch_size, tuple(map(int, rows)))
     return BatchLoader(read, len(rows), 0, num_batches, loader)
-
-
-def _check_rows(rows: np.ndarray, batch_size: int) -> None:
-    if not 0 <= min(rows) <= max(rows) < batch_size:
-        raise ValueError(f"rows {rows} of a batch of {batch_size}")
 
 
 class _Planner:

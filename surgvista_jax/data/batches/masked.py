@@ -23,6 +23,7 @@ from surgvista_jax.data.batches.crop import (
 )
 from surgvista_jax.data.batches.loader import BatchLoader, LoaderConfig
 from surgvista_jax.data.batches.masking import MASKS, MaskConfig, hidden_count
+from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.batches.shared_memory import Batch
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.open import open_frames
@@ -34,26 +35,21 @@ def pretrain_batches(
     clip: ClipConfig,
     mask: MaskConfig,
     loader: LoaderConfig,
+    share: Share,
     *,
     grid: tuple[int, int, int],
-    batch_size: int,
     seed: int,
-    rows: np.ndarray,
-    start_step: int,
-    num_steps: int,
 ) -> BatchLoader:
-    """Returns the batches of steps `start_step` to `num_steps` - 1, to be closed.
+    """Returns the batches of a share of a run, to be closed.
 
     Batch `step` holds the samples step * batch_size, ... of an endless order in which each epoch
     visits every clip of the dataset once, shuffled anew.
 
     Args:
         grid: tokens of a clip along (t, h, w).
-        rows: which rows of the global batch to return, ascending: those of this process's devices.
-        num_steps: the length of the whole run, at whatever step it starts.
 
     Returns:
-        Dicts with b = len(rows): `video` uint8 [b, T, H, W, 3], `visible_ids` int32 [b, V],
+        Dicts with b = len(share.rows): `video` uint8 [b, T, H, W, 3], `visible_ids` int32 [b, V],
         `hidden_ids` int32 [b, M] (with K masks a clip [b, K, V] and [b, K, M]), and for the host
         `index` int64 [b], the clip of the dataset, and `unreadable` bool [b, T], the frames that
         had to be replaced.
@@ -63,8 +59,6 @@ def pretrain_batches(
     """
     if seed < 0:
         raise UserError(f"seed={seed}: an integer from 0 on is needed")
-    if not 0 <= min(rows) <= max(rows) < batch_size:
-        raise ValueError(f"rows {rows} of a batch of {batch_size}")
     reader = _ClipReader(dataset, clip)
     order_seed, sample_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
     plans = (
@@ -74,8 +68,9 @@ def pretrain_batches(
         .random_map(_Planner(mask, grid), seed=sample_seed)
     )
     plans[0]  # grain sets up its counters at the first access, which is not safe in threads
-    read = _RowReader(plans, reader, batch_size, tuple(map(int, rows)))
-    return BatchLoader(read, len(rows), start_step, num_steps, loader)
+    rows = tuple(map(int, share.rows))
+    read = _RowReader(plans, reader, share.batch_size, rows)
+    return BatchLoader(read, len(rows), share.start_step, share.num_steps, loader)
 
 
 def fixed_clips(

@@ -4,14 +4,14 @@ import dataclasses
 
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.crop import AugmentConfig
-from surgvista_jax.data.batches.division import SELECT_ON
+from surgvista_jax.data.batches.division import SELECT_ON, SplitConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.heads import HeadConfig
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.models.lora import LoraConfig
 from surgvista_jax.tasks.finetuning.mixing import MixConfig
-from surgvista_jax.tasks.pretraining.task import BudgetConfig
+from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.loop import LoopConfig
 from surgvista_jax.training.optim import OptimConfig
@@ -23,21 +23,16 @@ WEIGHTINGS = ("none", "balanced")
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelledDataConfig:
+class LabelledDataConfig(SplitConfig):
     """What is trained on, selected on and tested on.
 
     Attributes:
         folder: a labelled dataset folder, as `surgvista data convert` writes it.
-        train, val, test: names of its splits; without a split `val`, videos are held out.
-        hold_out: the share of the training videos (whole patients) that is then held out.
         balanced: draws training clips class by class instead of frame by frame.
+        train, val, test, hold_out: see `SplitConfig`.
     """
 
     folder: str
-    train: str = "train"
-    val: str = "val"
-    test: str = "test"
-    hold_out: float = 0.2
     balanced: bool = False
 
 

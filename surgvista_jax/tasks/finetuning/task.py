@@ -172,9 +172,9 @@ class Finetuning:
         return jax.nn.softmax(logits) if self.labels.kind == "single" else jax.nn.sigmoid(logits)
 
     def loss(
-        self, trained: Mapping, frozen: Mapping, batch: dict, key: jax.Array
+        self, trained: Mapping, frozen: Mapping, batch: dict, key: jax.Array, average: Any = None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Mean loss of an augmented batch, and its parts."""
+        """Mean loss of an augmented batch, and its parts; `average` is not looked at."""
         mix_key, path_key, dropout_key = jax.random.split(key, 3)
         pixels, target = augment_batch(
             mix_key,
@@ -226,10 +226,10 @@ class Finetuning:
         )
 
     @property
-    def flops_per_clip(self) -> float:
+    def flops_per_clip(self) -> dict[str, float]:
         """Operations that training on one clip needs, without recomputation."""
         forward = backbone_flops(self.model, self.clip.num_frames, self.clip.size)
-        return forward * (1 if self.config.mode == "attentive" else FORWARD_AND_BACKWARD)
+        return {"mfu": forward * (1 if self.config.mode == "attentive" else FORWARD_AND_BACKWARD)}
 
     @property
     def sharded_dims(self) -> dict[str, dict[str, int]]:

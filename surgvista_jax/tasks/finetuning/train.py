@@ -1,163 +1,103 @@
-"""How does gradient descent on augmented clips finetune a task, and choose its best parameters?"""
+"""The finetuning program: a labelled dataset and a backbone in, a classifier out."""
 
+import dataclasses
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import flax.linen as nn
 import jax
-from jax.sharding import Mesh
+import ml_collections
 
-from surgvista_jax.data.batches.division import Division
-from surgvista_jax.data.batches.labelled import finetune_batches
-from surgvista_jax.data.dataset import Dataset, label_fingerprint
-from surgvista_jax.inference.every_clip import Outputs, make_apply, over_dataset
-from surgvista_jax.tasks.clip_names import clip_names
-from surgvista_jax.tasks.finetuning.task import Finetuning
-from surgvista_jax.tasks.selection import Selection, score
-from surgvista_jax.training import loop
-from surgvista_jax.training.checkpoint import Checkpoints
-from surgvista_jax.training.optim import make_optimizer, make_schedule
-from surgvista_jax.training.partition import batch_sharding, process_rows
-from surgvista_jax.training.resume import restore_state
-from surgvista_jax.training.state import (
-    TrainState,
-    abstract_sharded,
-    create_filled,
-    initial_state,
+from surgvista_jax.config import build
+from surgvista_jax.data.batches.division import divide
+from surgvista_jax.data.batches.samples import labelled_samples
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.finetuning.clips import train_on_clips
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.finetuning.probe import FEATURES, train_probe
+from surgvista_jax.tasks.finetuning.start import StartingPoint, starting_point
+from surgvista_jax.tasks.finetuning.task import Finetuning, make_finetuning
+from surgvista_jax.tasks.outcome import check_protocol, description, write_outcome
+from surgvista_jax.tasks.selection import check_score
+from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
+from surgvista_jax.training.run import Loaded, check_mesh
+from surgvista_jax.training.rundir import claim
+from surgvista_jax.weights.provenance import as_json, of_dataset
+
+KIND = "finetuning"
+# What changes how a run is computed, watched or reported, but not its result.
+FREE_KEYS = (
+    *("loader", "mesh", "checkpoint", "loop", "compute.unroll", "compute.remat", "data.folder"),
+    *("evaluation.batch_size", "evaluation.protocol"),
 )
-from surgvista_jax.training.step import make_train_step
-from surgvista_jax.training.writers import MetricWriter
 
 
-def train_on_clips(
-    task: Finetuning,
-    loaded: Mapping[str, Any],
-    division: Division,
-    clips: int,
-    workdir: Path,
-    mesh: Mesh,
-    about: dict,
-) -> tuple[dict, Outputs | None] | None:
-    """Trains, or continues to train, on a mesh that is set; all processes call it.
+def finetune(
+    config_dict: ml_collections.ConfigDict, workdir: Path, features: Path | None = None
+) -> bool:
+    """Runs, or continues, the finetuning of a configuration with one seed in a run folder.
 
     Args:
-        loaded: parts of the parameters (NumPy); the others start at random.
-        clips: labelled ones of training, which make an epoch.
-        about: saved with the best parameters; its "init_digest" says what they started from.
+        features: where a linear probe keeps the features; in the run folder unless other runs
+            share them.
 
     Returns:
-        The line of the best evaluation, and what the best parameters say of the test videos; None
-        if the run was stopped before its end.
+        Whether the run came to its end; False if it was stopped before.
+
+    Raises:
+        UserError: whatever of the configuration, the data, the weights, the folder or the machine
+            does not fit.
     """
-    config, budget = task.config, task.config.budget
-    steps_per_epoch = max(clips // budget.batch_size, 1)
-    num_steps = budget.steps or max(round(budget.epochs * steps_per_epoch), 1)
-    optimizer = make_optimizer(config.optim)
-    step = make_train_step(
-        task.loss,
-        optimizer,
-        make_schedule(config.optim, budget.batch_size, steps_per_epoch, num_steps),
-        accumulate=budget.accumulate,
-        seed=config.seed,
-        average=config.ema,
+    config = build(FinetuneConfig, config_dict)
+    data = config.data
+    if not data.folder:
+        raise UserError("config.data.folder is empty: say --config.data.folder=DATASET")
+    division = divide(read_dataset(data.folder), data, config.select_on)
+    train = division.train
+    check_score(config.evaluation.score, train.label_kind, len(train.classes))
+    check_protocol(config.evaluation.protocol, train)  # not only after hours of training
+    start = starting_point(config)
+    samples = labelled_samples(division.train, start.clip)
+    for part in filter(None, (division.selection, division.test)):
+        labelled_samples(part, start.clip)  # what it raises is not raised after hours of training
+    task = make_finetuning(config, start.model, start.clip, division.train, samples.label)
+    mesh = make_mesh(config.mesh)
+    check_mesh(mesh, config.budget, task)
+    check_divisible(
+        mesh, batch_size=config.evaluation.batch_size, key="config.evaluation.batch_size"
     )
-    meta = {
-        "data": label_fingerprint(division.train),
-        "selection": division.selection and label_fingerprint(division.selection),
-        "init": about["init_digest"],
-        "seed": config.seed,
-        "batch_size": budget.batch_size,
-    }
-    apply = make_apply(task.predict, mesh)
+    claim(workdir, config_dict, KIND, FREE_KEYS)
+    about = _about(task, train, start)
+    if jax.process_index() == 0:
+        print(division.summary(), file=sys.stderr)
 
-    def predict(params: dict, dataset: Dataset, title: str) -> Outputs:
-        return over_dataset(
-            apply,
-            params,
-            dataset,
-            task.clip,
-            config.loader,
-            mesh=mesh,
-            batch_size=config.evaluation.batch_size,
-            title=title,
-        )
-
-    def first_state(trained: dict) -> TrainState:
-        return initial_state(trained, optimizer, average=config.ema > 0)
-
-    abstract = abstract_sharded(lambda: first_state(task.init_trained()), mesh)
-    with Checkpoints(workdir, config.checkpoint) as checkpoints:
-        if checkpoints.latest() is None:
-            shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-            first = jax.jit(first_state, out_shardings=shardings, donate_argnums=0)
-            state, window = first(create_filled(task.init_trained, loaded, mesh)), None
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        if config.mode == "linear":
+            kept = features or workdir / FEATURES
+            outcome = train_probe(task, start.variables or {}, division, workdir, mesh, about, kept)
         else:
-            state, window = restore_state(checkpoints, abstract, meta)
-        frozen = create_filled(task.init_frozen, loaded, mesh)
-        done = int(state.step)
-        if done and jax.process_index() == 0:
-            print(f"{workdir}: continuing from step {done} of {num_steps}", file=sys.stderr)
-        selection = Selection(workdir, done)
-        whole = jax.jit(task.whole)
-        with MetricWriter(workdir, active=jax.process_index() == 0, step=done) as writer:
+            loaded = Loaded(start.variables or {}, start.variables or {})
+            del start  # with it, and what is loaded, goes the copy on this host
+            outcome = train_on_clips(task, loaded, division, len(samples), workdir, mesh, about)
+    if outcome is None:
+        return False
+    write_outcome(workdir, config, division, *outcome, about)
+    return True
 
-            def evaluate(step: int, state: TrainState) -> None:
-                if selection.has(step):
-                    return
-                averaged = state.opt_state.average if config.ema else state.params
-                params = whole(averaged, frozen)
-                # Several processes cannot write two checkpoints at a time: Orbax mixes them up.
-                checkpoints.wait()
-                if division.selection is None:
-                    selection.add(step, float("nan"), params, about)
-                    return
-                outputs = predict(params, division.selection, "validation")
-                value = score(config.evaluation.score, outputs)
-                better = selection.add(step, value, params, about)
-                writer.curve(step, {f"{config.select_on}_{config.evaluation.score}": value})
-                if jax.process_index() == 0:
-                    best = ", the best so far" if better else ""
-                    said = f"{config.evaluation.score} {value:.4f} on {len(outputs.frame)} clips"
-                    print(f"step {step}: {said}, {division.selected_on}{best}", file=sys.stderr)
 
-            every = max(1, round(config.evaluation.every_epochs * steps_per_epoch))
-            if division.selection is None:
-                every = num_steps
-            if done and (done % every == 0 or done == num_steps):
-                evaluate(done, state)  # a run that was cut off here may lack it
-            finished = loop.run(
-                jax.jit(step, donate_argnums=0),
-                state,
-                frozen,
-                finetune_batches(
-                    division.train,
-                    task.clip,
-                    config.augment,
-                    config.loader,
-                    batch_size=budget.batch_size,
-                    seed=config.seed,
-                    rows=process_rows(batch_sharding(mesh), budget.batch_size),
-                    start_step=done,
-                    num_steps=num_steps,
-                    balanced=config.data.balanced,
-                ),
-                mesh=mesh,
-                workdir=workdir,
-                num_steps=num_steps,
-                batch_size=budget.batch_size,
-                config=config.loop,
-                checkpoints=checkpoints,
-                writer=writer,
-                meta=meta,
-                window=window,
-                hooks=[loop.Hook(every, evaluate, save_before=division.selection is not None)],
-                names=clip_names(division.train, task.clip),
-                flops_per_clip={"mfu": task.flops_per_clip},
-            )
-    if finished.step < num_steps or finished.preempted:
-        return None
-    if division.test is None:
-        return selection.best, None
-    params = selection.restore(abstract_sharded(task.init_params, mesh))
-    return selection.best, predict(params, division.test, "test")
+def _about(task: Finetuning, train: Dataset, start: StartingPoint) -> dict:
+    """What the finetuned model is, as JSON values."""
+    config = task.config
+    return description(
+        config,
+        train,
+        name=f"{config.mode} finetuning of {config.init}",
+        init=config.init,
+        init_digest=start.origin,
+        model=dataclasses.asdict(task.model),
+        head=dataclasses.asdict(config.head),
+        clip=dataclasses.asdict(task.clip),
+        sources=as_json([of_dataset(train), *start.sources]),
+    )

@@ -8,6 +8,7 @@ import jax
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.pretraining.task import Pretraining
+from surgvista_jax.training.run import Loaded
 from surgvista_jax.weights.adapt import interpolate_positions
 from surgvista_jax.weights.for_pretraining import load_student, load_teacher
 from surgvista_jax.weights.names.entries import square
@@ -28,6 +29,34 @@ class Weights(NamedTuple):
     params: dict
     digest: str
     sources: tuple[Source, ...] = ()
+
+
+class Start(NamedTuple):
+    """What a run starts with.
+
+    Attributes:
+        loaded: parts of student and teacher that are read; the others are random.
+        digests: of what was read, by "init" and "teacher"; a run goes on with these alone.
+        sources: where they come from.
+    """
+
+    loaded: Loaded
+    digests: dict[str, str]
+    sources: tuple[Source, ...]
+
+
+def start(task: Pretraining) -> Start:
+    """Reads what the configuration names for student and teacher.
+
+    Raises:
+        UserError: a file is not what the configuration describes.
+    """
+    student, teacher = student_weights(task), teacher_weights(task)
+    return Start(
+        Loaded(student.params, teacher.params),
+        {"init": student.digest, "teacher": teacher.digest},
+        (*student.sources, *teacher.sources),
+    )
 
 
 def student_weights(task: Pretraining) -> Weights:

@@ -1,4 +1,4 @@
-"""The pretraining task: its configuration, its models, its loss and its arithmetic."""
+"""The pretraining task: its models, its loss and its arithmetic."""
 
 import dataclasses
 from typing import Any
@@ -6,114 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from surgvista_jax.data.batches.clips import ClipConfig
-from surgvista_jax.data.batches.loader import LoaderConfig
-from surgvista_jax.data.batches.masking import MaskConfig, hidden_count, token_grid
+from surgvista_jax.data.batches.masking import hidden_count, token_grid
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.flops import FORWARD_AND_BACKWARD, student_flops, teacher_flops
-from surgvista_jax.models.image_vit import ImageEncoder, TeacherConfig
-from surgvista_jax.models.layers import ComputeConfig
-from surgvista_jax.models.masked_autoencoder import (
-    MaskedAutoencoder,
-    MaskedAutoencoderConfig,
-    Predictions,
-)
+from surgvista_jax.models.image_vit import ImageEncoder
+from surgvista_jax.models.masked_autoencoder import MaskedAutoencoder, Predictions
 from surgvista_jax.models.patches import gather_tokens, patchify
 from surgvista_jax.tasks import losses
-from surgvista_jax.tasks.losses import ObjectiveConfig
-from surgvista_jax.training.checkpoint import CheckpointConfig
-from surgvista_jax.training.loop import LoopConfig
-from surgvista_jax.training.optim import OptimConfig
-from surgvista_jax.training.partition import MeshConfig
-
-
-@dataclasses.dataclass(frozen=True)
-class DataConfig:
-    """What is trained on.
-
-    Attributes:
-        folder: a dataset folder, as `surgvista data convert` writes it; or several, separated by
-            commas, that are trained on as one.
-        split: which of its splits, in each of several folders.
-        root: the folder below which relative paths in `folder` lie.
-    """
-
-    folder: str
-    split: str = "train"
-    root: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class BudgetConfig:
-    """How much is trained.
-
-    Attributes:
-        batch_size: clips per update over all devices, the effective batch.
-        epochs: passes over the data; an epoch is as many updates as whole batches fit in it.
-        steps: updates, instead of epochs.
-        accumulate: micro-batches that a batch is computed in, one after the other, to save memory.
-    """
-
-    batch_size: int
-    epochs: float | None = None
-    steps: int | None = None
-    accumulate: int = 1
-
-    def __post_init__(self):
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("give either epochs or steps, and the other as None")
-        length = self.epochs if self.steps is None else self.steps
-        if self.batch_size < 1 or not length > 0:
-            raise ValueError("batch_size and epochs or steps must be positive")
-
-
-@dataclasses.dataclass(frozen=True)
-class FigureConfig:
-    """The reconstruction figures that are drawn during training.
-
-    Attributes:
-        every: steps between figures; 0 draws none.
-        clips: how many clips a figure shows.
-        denormalise: whose pixel statistics undo the targets' normalisation: "visible" or "target".
-    """
-
-    every: int = 0
-    clips: int = 2
-    denormalise: str = "visible"
-
-    def __post_init__(self):
-        if self.every < 0 or self.clips < 1:
-            raise ValueError("every must be at least 0 and clips at least 1")
-        if self.denormalise not in ("visible", "target"):
-            raise ValueError(f"denormalise {self.denormalise!r} is not visible or target")
-
-
-@dataclasses.dataclass(frozen=True)
-class PretrainConfig:
-    """The whole configuration of a pretraining run. Each part is described at its own class.
-
-    Attributes:
-        init: `[NAME:]FILE` or a folder of weights that the student starts from, as far as it holds
-            a student's parts; "" or "random" for random ones.
-        seed: of the random parameters, the masks and the order of the clips.
-    """
-
-    data: DataConfig
-    budget: BudgetConfig
-    model: MaskedAutoencoderConfig
-    teacher: TeacherConfig | None
-    clip: ClipConfig
-    mask: MaskConfig
-    objective: ObjectiveConfig
-    optim: OptimConfig
-    compute: ComputeConfig
-    loader: LoaderConfig
-    mesh: MeshConfig
-    checkpoint: CheckpointConfig
-    loop: LoopConfig
-    figure: FigureConfig
-    init: str = ""
-    seed: int = 0
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +32,7 @@ class Pretraining:
     student: MaskedAutoencoder
     teacher: ImageEncoder | None
 
-    def init_student(self) -> Any:
+    def init_trained(self) -> Any:
         """Random parameters of the student, boxed with their logical axes."""
         n, hidden = self.num_tokens, self.num_hidden
         patches = jnp.zeros((1, n, self.config.model.patch_values), jnp.uint8)
@@ -141,7 +41,7 @@ class Pretraining:
         variables = self.student.init(key, patches, ids[..., hidden:], ids[..., :hidden], False)
         return variables["params"]
 
-    def init_teacher(self) -> Any:
+    def init_frozen(self) -> Any:
         """Parameters of the teacher, boxed; an empty tree without one."""
         if self.teacher is None:
             return {}
@@ -178,9 +78,19 @@ class Pretraining:
         return jax.lax.stop_gradient(picked.astype(jnp.float32))
 
     def loss(
-        self, params: Any, teacher_params: Any, batch: dict, key: jax.Array | None
+        self,
+        params: Any,
+        teacher_params: Any,
+        batch: dict,
+        key: jax.Array | None,
+        average: Any = None,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The objective of a batch and its parts, each a mean over its clips."""
+        """The objective of a batch and its parts, each a mean over its clips.
+
+        Args:
+            key: of the drop path; None for none.
+            average: not looked at, the teacher being another model.
+        """
         objective = self.config.objective
         hidden_patches, predictions = self.predict(params, batch, key)
         target = losses.pixel_targets(hidden_patches)
@@ -217,6 +127,12 @@ class Pretraining:
             return 0
         size = self.config.clip.size
         return teacher_flops(self.config.teacher, self.grid[0], size, size)
+
+    @property
+    def flops_per_clip(self) -> dict[str, float]:
+        """Shares of the peak that are logged: of student and teacher, and of the student alone."""
+        student = self.student_flops_per_clip
+        return {"mfu": student + self.teacher_flops_per_clip, "mfu_student": student}
 
     @property
     def sharded_dims(self) -> dict[str, dict[str, int]]:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from surgvista_jax.data.batches.division import divide, training_and_validation
+from surgvista_jax.data.batches.division import SplitConfig, divide, training_and_validation
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.errors import UserError
 from tests.support import feature_run
 
-NAMES = {"train": "train", "val": "val", "test": "test", "hold_out": 0.2}
+SPLITS = SplitConfig()
 
 
 def ids(dataset):
@@ -28,7 +28,7 @@ def with_splits(dataset, **splits):
 
 
 def test_the_splits_are_taken_as_they_are(dataset):
-    parts = divide(dataset, select_on="val", **NAMES)
+    parts = divide(dataset, SPLITS, "val")
     assert ids(parts.train) == set(dataset.splits["train"])
     assert ids(parts.selection) == set(dataset.splits["val"])
     assert ids(parts.test) == set(dataset.splits["test"])
@@ -38,7 +38,7 @@ def test_the_splits_are_taken_as_they_are(dataset):
 
 def test_without_a_validation_split_training_videos_choose(dataset):
     dataset = with_splits(dataset, train=range(8), test=(8, 9))
-    parts = divide(dataset, select_on="val", **NAMES)
+    parts = divide(dataset, SPLITS, "val")
     assert len(ids(parts.selection)) == 2
     assert not ids(parts.selection) & ids(parts.train)
     assert ids(parts.selection) | ids(parts.train) == set(dataset.splits["train"])
@@ -46,16 +46,16 @@ def test_without_a_validation_split_training_videos_choose(dataset):
 
 
 def test_the_test_videos_choose_only_when_told(dataset):
-    parts = divide(dataset, select_on="test", **NAMES)
+    parts = divide(dataset, SPLITS, "test")
     assert parts.selected_on == "test" and ids(parts.selection) == ids(parts.test)
     assert ids(parts.train) == set(dataset.splits["train"])
 
 
 def test_no_test_split_is_asked_for(dataset):
-    parts = divide(dataset, select_on="val", **(NAMES | {"test": ""}))
+    parts = divide(dataset, dataclasses.replace(SPLITS, test=""), "val")
     assert parts.test is None and "test" not in parts.summary()
     with pytest.raises(UserError, match="data.test must name"):
-        divide(dataset, select_on="test", **(NAMES | {"test": ""}))
+        divide(dataset, dataclasses.replace(SPLITS, test=""), "test")
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_no_test_split_is_asked_for(dataset):
 )
 def test_splits_that_share_videos(dataset, splits, shared):
     with pytest.raises(UserError, match=f"splits {shared} share 1 videos"):
-        divide(with_splits(dataset, **splits), select_on="val", **NAMES)
+        divide(with_splits(dataset, **splits), SPLITS, "val")
 
 
 def test_a_missing_split_is_named(dataset):
     with pytest.raises(UserError, match="no split 'test'"):
-        divide(with_splits(dataset, train=(0, 1)), select_on="val", **NAMES)
+        divide(with_splits(dataset, train=(0, 1)), SPLITS, "val")
 
 
 def operations(patients, **splits) -> Dataset:

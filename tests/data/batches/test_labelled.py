@@ -12,6 +12,7 @@ from surgvista_jax.data.batches.labelled import evaluation_batches, finetune_bat
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.batches.masked import describe_clip
 from surgvista_jax.data.batches.samples import labelled_samples, sample_frame_ids
+from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.open import open_frames
 from surgvista_jax.errors import UserError
@@ -59,16 +60,14 @@ def dataset(tmp_path_factory):
 
 def train(dataset, *, steps=4, start=0, batch_size=4, rows=None, seed=7, **other):
     settings = {"clip": CLIP, "augment": AUGMENT, "loader": THREADS, **other}
+    rows = np.arange(batch_size) if rows is None else np.asarray(rows)
     with finetune_batches(
         dataset,
         settings["clip"],
         settings["augment"],
         settings["loader"],
-        batch_size=batch_size,
+        Share(batch_size, rows, start, steps),
         seed=seed,
-        rows=np.arange(batch_size) if rows is None else np.asarray(rows),
-        start_step=start,
-        num_steps=steps,
         balanced=settings.get("balanced", False),
     ) as loader:
         return list(loader)

@@ -14,6 +14,7 @@ from surgvista_jax.data.batches.masked import (
     fixed_clips,
     pretrain_batches,
 )
+from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.open import open_frames
 from surgvista_jax.errors import UserError
@@ -62,17 +63,15 @@ def dataset(tmp_path_factory):
 
 def batches(dataset, *, steps=4, start=0, batch_size=4, rows=None, seed=7, **other):
     settings = {"clip": CLIP, "mask": MASK, "loader": THREADS, **other}
+    rows = np.arange(batch_size) if rows is None else np.asarray(rows)
     with pretrain_batches(
         dataset,
         settings["clip"],
         settings["mask"],
         settings["loader"],
+        Share(batch_size, rows, start, steps),
         grid=GRID,
-        batch_size=batch_size,
         seed=seed,
-        rows=np.arange(batch_size) if rows is None else np.asarray(rows),
-        start_step=start,
-        num_steps=steps,
     ) as loader:
         return list(loader)
 

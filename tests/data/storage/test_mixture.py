@@ -12,12 +12,13 @@ from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.batches.masked import describe_clip, pretrain_batches
 from surgvista_jax.data.batches.masking import MaskConfig
+from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.dataset import Dataset, Video, fingerprint
 from surgvista_jax.data.datasets import registry
 from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.errors import UserError
-from surgvista_jax.tasks.pretraining.task import PretrainConfig
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
 
 
 def shade(video: str, frame: int) -> int:
@@ -58,12 +59,9 @@ def batches(dataset: Dataset, workers: int = 0) -> list[dict]:
         ClipConfig(4, 1, 32),
         MaskConfig("tube", 0.5),
         LoaderConfig(workers=workers),
+        Share(4, np.arange(4), start_step=0, num_steps=6),
         grid=(2, 2, 2),
-        batch_size=4,
         seed=1,
-        rows=np.arange(4),
-        start_step=0,
-        num_steps=6,
     ) as loader:
         return list(loader)
 

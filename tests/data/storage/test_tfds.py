@@ -12,6 +12,7 @@ from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.crop import AugmentConfig
 from surgvista_jax.data.batches.labelled import finetune_batches
 from surgvista_jax.data.batches.masked import LoaderConfig
+from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.storage import tfds as tfds_folders
 from surgvista_jax.data.storage.manifest import read_dataset, write_dataset
 from surgvista_jax.data.storage.open import open_frames
@@ -136,11 +137,8 @@ def test_labels_of_frames_are_phases(tmp_path):
         ClipConfig(num_frames=2, stride=1, size=32),
         AugmentConfig(),
         LoaderConfig(threads=1, buffer=1),
-        batch_size=6,
+        Share(6, np.arange(6), start_step=0, num_steps=1),
         seed=0,
-        rows=np.arange(6),
-        start_step=0,
-        num_steps=1,
     ) as loader:
         (batch,) = loader
     np.testing.assert_array_equal(batch["label"], batch["frame"] // 2)

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 
-from surgvista_jax.commands.finetune import finetune, run
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.batches.samples import labelled_samples
 from surgvista_jax.data.storage.manifest import read_dataset
@@ -16,6 +15,8 @@ from surgvista_jax.tasks.finetuning.config import FinetuneConfig, ProbeConfig
 from surgvista_jax.tasks.finetuning.probe import choose, sweep_settings
 from surgvista_jax.tasks.finetuning.start import starting_point
 from surgvista_jax.tasks.finetuning.task import make_finetuning
+from surgvista_jax.tasks.finetuning.train import finetune
+from surgvista_jax.tasks.programs import run
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.partition import MeshConfig, make_mesh
 from tests.support.finetune_run import make_config, make_dataset, predictions

@@ -10,12 +10,13 @@ import pytest
 from flax.linen import unbox
 
 from surgvista_jax import __main__
-from surgvista_jax.commands import finetune
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.average_precision import average_precision
 from surgvista_jax.models.backbones import BackboneConfig, make_backbone
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 from surgvista_jax.models.video_vit import EncoderConfig
+from surgvista_jax.tasks import programs
+from surgvista_jax.tasks.finetuning import train
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.partition import make_mesh
 from surgvista_jax.weights.folder import Content, write
@@ -47,7 +48,7 @@ def several(tmp_path_factory):
 
 def test_three_seeds_of_a_probe_selected_on_test(config, tmp_path, capsys):
     words = ["mode=linear", "seed=0", "seeds=3", "select_on=test"]
-    assert run(config, tmp_path, *words, program=finetune.run)
+    assert run(config, tmp_path, *words, program=programs.run)
     values = [result(tmp_path / f"seed{number}")["test"] for number in range(3)]
     assert min(values) > 0.9 and len(list(tmp_path.glob("seed*"))) == 3
     summary = result(tmp_path)
@@ -192,7 +193,7 @@ def inflated(tmp_path_factory):
     words += ["adapt.positions=separable", "budget.steps=1", "evaluation.protocol="]
     words += ["optim.learning_rate=0.0", "optim.final_learning_rate=0.0"]
     with pytest.MonkeyPatch.context() as patched:  # one device: eight would compile for longer
-        patched.setattr(finetune, "make_mesh", lambda given: make_mesh(given, jax.devices()[:1]))
+        patched.setattr(train, "make_mesh", lambda given: make_mesh(given, jax.devices()[:1]))
         assert run(make_config(folder / "config.py", data), folder / "run", *words)
     return image, folder / "run"
 
@@ -219,13 +220,13 @@ def test_frames_that_cannot_be_read_are_named_by_video_and_frame(inflated):
 
 def test_one_seed_and_several_do_not_share_a_folder(config, tmp_path):
     single, several = tmp_path / "single", tmp_path / "several"
-    assert run(config, single, "mode=linear", program=finetune.run)
+    assert run(config, single, "mode=linear", program=programs.run)
     with pytest.raises(UserError, match="single: holds a run of one seed; take another --workdir"):
-        run(config, single, "mode=linear", "seeds=2", program=finetune.run)
+        run(config, single, "mode=linear", "seeds=2", program=programs.run)
     (several / "seed0").mkdir(parents=True)
     (several / "seed0" / "config.json").write_text("{}")
     with pytest.raises(UserError, match="several: holds runs of several seeds"):
-        run(config, several, "mode=linear", program=finetune.run)
+        run(config, several, "mode=linear", program=programs.run)
 
 
 def test_a_dataset_folder_is_no_run_folder(config):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from surgvista_jax.__main__ import main
-from surgvista_jax.commands.pretrain import pretrain
 from surgvista_jax.config import build, load_config
-from surgvista_jax.tasks.pretraining.task import PretrainConfig, make_pretraining
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.task import make_pretraining
+from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training import loop, state
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.partition import MeshConfig, make_mesh
@@ -188,7 +189,7 @@ def test_a_loaded_part_of_another_shape_never_reaches_a_device(runs):
     encoder = restore_params(runs / "run")["encoder"]
     encoder["norm"]["scale"] = np.ones(31, np.float32)
     with pytest.raises(ValueError, match=r"\(31,\)"):
-        state.create_filled(task.init_student, {"encoder": encoder}, mesh)
+        state.create_filled(task.init_trained, {"encoder": encoder}, mesh)
 
 
 MISTAKES = {

@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from surgvista_jax.commands.pretrain import pretrain
 from surgvista_jax.config import load_config
-from surgvista_jax.tasks.pretraining.task import PretrainConfig
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training.checkpoint import restore_params
 from tests.support.tiny_run import finish, lines, make_config, make_dataset, start
 
@@ -84,12 +84,13 @@ def test_activations_are_constrained(config, tmp_path, monkeypatch):
 
     seen = {}
 
-    def look(step, state, frozen, batches, **_):
-        batch = {k: v for k, v in next(iter(batches)).items() if k not in ("index", "unreadable")}
-        batches.close()
-        seen["jaxpr"] = str(jax.make_jaxpr(step)(state, frozen, batch))
+    def look(run, hooks):
+        rows = next(iter(run.batches))
+        batch = {key: rows[key] for key in rows if key not in ("index", "unreadable")}
+        run.batches.close()
+        seen["jaxpr"] = str(jax.make_jaxpr(run.step)(run.state, run.frozen, batch))
 
-    monkeypatch.setattr(loop, "run", look)
+    monkeypatch.setattr(loop, "run_to_end", look)
     pretrain(load_config(str(config), PretrainConfig, mesh_words("2,2,2")), tmp_path / "run")
     assert "sharding_constraint" in seen["jaxpr"]
 

@@ -13,7 +13,7 @@ from surgvista_jax.data.batches.masking import MaskConfig
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.patches import gather_tokens
 from surgvista_jax.tasks.losses import normalise_features, pixel_targets
-from surgvista_jax.tasks.pretraining.task import BudgetConfig
+from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.optim import OptimConfig, make_optimizer
 from surgvista_jax.training.state import initial_state
 from surgvista_jax.training.step import make_train_step
@@ -145,9 +145,9 @@ def test_masks_of_one_clip_equal_the_same_clip_given_twice(tube):
 
 def test_without_a_teacher_there_is_neither_teacher_nor_feature_decoder(tube):
     task = pretraining(tube, teacher=None)
-    params = nn.unbox(jax.eval_shape(task.init_student))
+    params = nn.unbox(jax.eval_shape(task.init_trained))
     assert set(params) == {"encoder", "pixel_decoder"}
-    assert task.init_teacher() == {} and task.teacher_flops_per_clip == 0
+    assert task.init_frozen() == {} and task.teacher_flops_per_clip == 0
     _, parts = task.loss(tube.params, {}, tube.batch, None)
     assert set(parts) == {"pixel_loss"}
 
@@ -155,8 +155,8 @@ def test_without_a_teacher_there_is_neither_teacher_nor_feature_decoder(tube):
 def test_initial_parameters_have_the_golden_shapes(tube):
     task = pretraining(tube)
     for init, expected in (
-        (task.init_student, tube.params),
-        (task.init_teacher, tube.teacher_params),
+        (task.init_trained, tube.params),
+        (task.init_frozen, tube.teacher_params),
     ):
         shapes = nn.unbox(jax.eval_shape(init))
         jax.tree.map(lambda a, b: np.testing.assert_equal(a.shape, b.shape), shapes, expected)
@@ -186,7 +186,7 @@ def test_a_step_that_is_not_finite_changes_nothing_but_its_number(tube):
     optimizer = make_optimizer(OptimConfig())
     task = pretraining(tube)
 
-    def loss(params, frozen, batch, key):
+    def loss(params, frozen, batch, key, average):
         value, parts = task.loss(params, frozen, batch, key)
         return value / (batch["video"][0, 0, 0, 0, 0] - 7), parts  # infinite for a 7
 

@@ -1,5 +1,6 @@
 """A temporal run learns, chooses its epoch without the test, and goes on as if never stopped."""
 
+import itertools
 import json
 import signal
 from pathlib import Path
@@ -9,15 +10,17 @@ import numpy as np
 import pytest
 
 from surgvista_jax.__main__ import main
-from surgvista_jax.commands import finetune
 from surgvista_jax.config import load_config
+from surgvista_jax.data.batches.sequences import pad_sequence
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.predictions.npz import read_npz
+from surgvista_jax.tasks import programs
 from surgvista_jax.tasks.outcome import PREDICTIONS
 from surgvista_jax.tasks.selection import read_evaluations
 from surgvista_jax.tasks.temporal import train
-from surgvista_jax.tasks.temporal.task import TemporalConfig, TemporalTask
+from surgvista_jax.tasks.temporal.config import TemporalConfig
+from surgvista_jax.tasks.temporal.task import TemporalTask
 from surgvista_jax.training.checkpoint import restore_params
 from tests.support import feature_run
 from tests.support.finetune_run import result
@@ -61,8 +64,14 @@ def read(workdir: Path):
     return read_npz(workdir / PREDICTIONS, "predictions")
 
 
-def metrics(workdir: Path) -> list[dict]:
-    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+def losses(workdir: Path) -> list[tuple[int, float]]:
+    """Step and loss of each line of metrics."""
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    return [(line["step"], line["loss"]) for line in lines]
+
+
+def scores(workdir: Path) -> list[float]:
+    return [line["score"] for line in read_evaluations(workdir)]
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +83,12 @@ def whole(folder):
 
 def test_phases_of_unseen_videos_are_recognised_from_their_context(folder, whole):
     dataset = read_dataset(folder / "dataset")
-    train, test = (
+    training, test = (
         train.read_sequences(train.open_features(folder / "features"), dataset.split(name))
         for name in ("train", "test")
     )
     rows, labels = (
-        [np.concatenate([getattr(video, name) for video in part]) for part in (train, test)]
+        [np.concatenate([getattr(video, name) for video in part]) for part in (training, test)]
         for name in ("features", "labels")
     )
     means = [rows[0][labels[0] == phase].mean(0) for phase in range(feature_run.NUM_CLASSES)]
@@ -109,12 +118,12 @@ def test_predictions_hold_every_labelled_test_frame_once(folder, whole):
 
 
 def test_the_best_epoch_is_the_first_with_the_highest_accuracy(whole):
-    scores = [line["selection_accuracy"] for line in metrics(whole)]
-    assert len(scores) == 4 and metrics(whole)[-1]["step"] == 24
+    assert [step for step, _ in losses(whole)] == [6, 12, 18, 24]
+    assert len(scores(whole)) == 4
     found = result(whole)
-    assert found["step"] == 6 * (1 + int(np.argmax(scores))) == read(whole).meta["step"]
+    assert found["step"] == 6 * (1 + int(np.argmax(scores(whole)))) == read(whole).meta["step"]
     assert found["score"] == "accuracy" and found["selected_on"] == "val"
-    assert found["selection"] == max(scores)
+    assert found["selection"] == max(scores(whole))
     predictions = read(whole)
     assert found["test"] == (predictions.score.argmax(1) == predictions.label).mean()
     assert found["clips"] == len(predictions.label)
@@ -133,15 +142,14 @@ def test_test_labels_change_nothing_that_is_learned(folder, whole, tmp_path):
     train.train_temporal(make_config(folder, dataset="relabelled"), tmp_path)
     assert (read(tmp_path).label == 0).all()
     np.testing.assert_array_equal(read(tmp_path).score, read(whole).score)
-    assert metrics(tmp_path) == metrics(whole)
+    assert losses(tmp_path) == losses(whole)
 
 
 def test_select_on_test_lets_test_labels_choose_and_says_so(folder, whole, tmp_path):
     words = ("select_on=test", "evaluation.protocol=phase-strict")
     assert train.train_temporal(make_config(folder, *words, dataset="relabelled"), tmp_path)
-    for ours, theirs in zip(metrics(tmp_path), metrics(whole), strict=True):
-        assert ours["loss"] == theirs["loss"]
-        assert ours["selection_accuracy"] != theirs["selection_accuracy"]
+    assert losses(tmp_path) == losses(whole)
+    assert all(ours != theirs for ours, theirs in zip(scores(tmp_path), scores(whole), strict=True))
     assert read(tmp_path).meta["selected_on"] == result(tmp_path)["selected_on"] == "test"
     assert "SELECTED ON TEST" in (tmp_path / "report" / "report.md").read_text()
 
@@ -157,7 +165,7 @@ def test_without_a_validation_split_training_videos_are_held_out(folder, tmp_pat
 
 def test_the_last_epoch_where_nothing_is_to_choose(folder, whole, tmp_path):
     assert train.train_temporal(make_config(folder, "select_on=last"), tmp_path)
-    assert [line["loss"] for line in metrics(tmp_path)] == [line["loss"] for line in metrics(whole)]
+    assert losses(tmp_path) == losses(whole)
     assert read_evaluations(tmp_path) == [{"step": 24, "score": None}]
     found = result(tmp_path)
     assert (found["step"], found["selected_on"]) == (24, "last") and "selection" not in found
@@ -165,10 +173,10 @@ def test_the_last_epoch_where_nothing_is_to_choose(folder, whole, tmp_path):
 
 def test_several_seeds_are_runs_of_their_own(folder, whole, tmp_path, capsys):
     words = ("seeds=2", "evaluation.protocol=phase-strict", "epochs=2")
-    assert finetune.run(make_config(folder, *words), tmp_path)
+    assert programs.run(make_config(folder, *words), tmp_path)
     values = [result(tmp_path / f"seed{seed}")["test"] for seed in range(2)]
     assert result(tmp_path)["test"]["values"] == values
-    assert metrics(tmp_path / "seed0") == metrics(whole)[:2] != metrics(tmp_path / "seed1")
+    assert losses(tmp_path / "seed0") == losses(whole)[:2] != losses(tmp_path / "seed1")
     said = capsys.readouterr().out
     assert f"test accuracy {np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}" in said
     report = json.loads((tmp_path / "report" / "report.json").read_text())
@@ -181,41 +189,40 @@ def test_without_a_test_split_there_are_no_predictions(folder, tmp_path):
     assert not (tmp_path / PREDICTIONS).exists()
 
 
+def interrupt(monkeypatch, at: int, act) -> None:
+    """Has `act` called as the sequence number `at` (from 1) is padded."""
+    calls = itertools.count(1)
+
+    def interrupted(*arguments):
+        if next(calls) == at:
+            act()
+        return pad_sequence(*arguments)
+
+    monkeypatch.setattr(train, "pad_sequence", interrupted)
+
+
 def test_a_stopped_run_goes_on_to_the_same_end(folder, whole, tmp_path, monkeypatch):
-    update, stops = TemporalTask.update, iter([3, 14])
-    stop = next(stops)
-
-    def interrupted(task, params, opt_state, which, step):
-        if step == stop:
-            signal.raise_signal(signal.SIGTERM)
-        return update(task, params, opt_state, which, step)
-
-    monkeypatch.setattr(TemporalTask, "update", interrupted)
-    assert not train.train_temporal(make_config(folder), tmp_path)
-    # The epoch that was under way is finished.
-    assert metrics(tmp_path)[-1]["step"] == 6 and not (tmp_path / PREDICTIONS).exists()
-    stop = next(stops)
-    assert not train.train_temporal(make_config(folder), tmp_path)
-    assert metrics(tmp_path)[-1]["step"] == 18
-    stop = -1
+    for at in (4, 9):
+        interrupt(monkeypatch, at, lambda: signal.raise_signal(signal.SIGTERM))
+        assert not train.train_temporal(make_config(folder), tmp_path)
+        assert not (tmp_path / PREDICTIONS).exists()
+    stopped = {int(path.name) for path in (tmp_path / "checkpoints").iterdir()}
+    assert any(step % 6 for step in stopped) and max(stopped) < 24
+    monkeypatch.undo()
     assert train.train_temporal(make_config(folder), tmp_path)
     assert result(tmp_path) == result(whole)
     assert read_evaluations(tmp_path) == read_evaluations(whole)
-    assert metrics(tmp_path) == metrics(whole)
+    assert losses(tmp_path) == losses(whole)
     np.testing.assert_array_equal(read(tmp_path).score, read(whole).score)
     ours, theirs = (restore_params(workdir / "best") for workdir in (tmp_path, whole))
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
 def test_a_killed_run_goes_on_from_the_last_epoch(folder, whole, tmp_path, monkeypatch):
-    update = TemporalTask.update
+    def kill():
+        raise KeyboardInterrupt
 
-    def killed(task, params, opt_state, which, step):
-        if step == 15:
-            raise KeyboardInterrupt
-        return update(task, params, opt_state, which, step)
-
-    monkeypatch.setattr(TemporalTask, "update", killed)
+    interrupt(monkeypatch, 16, kill)
     with pytest.raises(KeyboardInterrupt):
         train.train_temporal(make_config(folder), tmp_path)
     monkeypatch.undo()
@@ -235,7 +242,7 @@ def test_a_finished_run_writes_lost_predictions_again(folder, whole):
 def test_class_weights_change_the_loss(folder, whole, tmp_path):
     words = ("epochs=1", "class_weights=median_frequency")
     train.train_temporal(make_config(folder, *words), tmp_path)
-    assert metrics(tmp_path)[0]["loss"] != metrics(whole)[0]["loss"]
+    assert losses(tmp_path)[0] != losses(whole)[0]
 
 
 def test_other_features_do_not_continue_a_run(folder, whole, tmp_path):
@@ -249,8 +256,8 @@ def test_other_features_do_not_continue_a_run(folder, whole, tmp_path):
         train.train_temporal(make_config(folder, "learning_rate=1e-3"), whole)
 
 
-def test_a_loss_that_is_not_finite_names_the_learning_rate(folder, tmp_path):
-    with pytest.raises(UserError, match=r"config.learning_rate=1e\+30"):
+def test_a_loss_that_stays_infinite_ends_the_run(folder, tmp_path):
+    with pytest.raises(UserError, match="not finite 10 steps in a row .* a lower learning rate"):
         train.train_temporal(make_config(folder, "learning_rate=1e30"), tmp_path)
 
 
@@ -290,7 +297,7 @@ def test_an_unknown_recipe():
 
 
 def test_the_command_line_says_that_a_run_was_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(finetune, "train_temporal", lambda config, workdir: False)
+    monkeypatch.setattr("surgvista_jax.commands.finetune.run", lambda config, workdir: False)
     file = tmp_path / "config.py"
     file.write_text(CONFIG.replace('"data"', '"mode": "temporal", "data"'))
     words = [f"--config={file}", f"--workdir={tmp_path}"]

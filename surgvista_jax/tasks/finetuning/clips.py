@@ -1,0 +1,114 @@
+"""How does gradient descent on augmented clips finetune a task, and choose its best parameters?"""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from surgvista_jax.data.batches.division import Division
+from surgvista_jax.data.batches.labelled import finetune_batches
+from surgvista_jax.data.batches.share import Share
+from surgvista_jax.data.dataset import Dataset, label_fingerprint
+from surgvista_jax.inference.every_clip import Outputs, make_apply, over_dataset
+from surgvista_jax.tasks.choosing import Chooser
+from surgvista_jax.tasks.clip_names import clip_names
+from surgvista_jax.tasks.finetuning.task import Finetuning
+from surgvista_jax.training.optim import adamw
+from surgvista_jax.training.run import Data, Loaded, TrainConfig, train
+from surgvista_jax.training.state import abstract_sharded
+
+
+def train_on_clips(
+    task: Finetuning,
+    loaded: Loaded,
+    division: Division,
+    clips: int,
+    workdir: Path,
+    mesh: Mesh,
+    about: dict,
+) -> tuple[dict, Outputs | None] | None:
+    """Trains, or continues to train, on a mesh that is set; all processes call it.
+
+    Args:
+        loaded: parts of the parameters; the others start at random.
+        clips: labelled ones of training, which make an epoch.
+        about: saved with the best parameters; its "init_digest" says what they started from.
+
+    Returns:
+        The line of the best evaluation, and what the best parameters say of the test videos; None
+        if the run was stopped before its end.
+    """
+    config, budget = task.config, task.config.budget
+    apply, whole = make_apply(task.predict, mesh), jax.jit(task.whole)
+
+    def predict(params: dict, dataset: Dataset, title: str) -> Outputs:
+        return over_dataset(
+            apply,
+            params,
+            dataset,
+            task.clip,
+            config.loader,
+            mesh=mesh,
+            batch_size=config.evaluation.batch_size,
+            title=title,
+        )
+
+    selection = division.selection
+    chooser = Chooser(
+        workdir,
+        config.evaluation.score,
+        curve=f"{config.select_on}_{config.evaluation.score}",
+        selected_on=division.selected_on,
+        predict=selection and (lambda params: predict(params, selection, "validation")),
+        parameters=lambda state, frozen: whole(state.evaluated, frozen),
+        about=about,
+    )
+    every = max(1, round(config.evaluation.every_epochs * budget.steps_per_epoch(clips)))
+    finished = train(
+        task,
+        _data(task, division.train, clips),
+        TrainConfig(
+            budget,
+            adamw(config.optim, budget.batch_size),
+            config.checkpoint,
+            config.loop,
+            config.seed,
+            average=config.ema,
+        ),
+        workdir,
+        mesh=mesh,
+        loaded=loaded,
+        meta={
+            "data": label_fingerprint(division.train),
+            "selection": selection and label_fingerprint(selection),
+            "init": about["init_digest"],
+            "seed": config.seed,
+            "batch_size": budget.batch_size,
+        },
+        hooks=lambda run: [chooser.hook(run, every)],
+    )
+    if finished.preempted or finished.step < budget.num_steps(clips):
+        return None
+    if division.test is None:
+        return chooser.best, None
+    params = chooser.restore(abstract_sharded(task.init_params, mesh))
+    return chooser.best, predict(params, division.test, "test")
+
+
+def _data(task: Finetuning, dataset: Dataset, clips: int) -> Data:
+    """The labelled clips of a dataset, augmented."""
+    config = task.config
+
+    def batches(rows: np.ndarray, start_step: int, num_steps: int):
+        return finetune_batches(
+            dataset,
+            task.clip,
+            config.augment,
+            config.loader,
+            Share(config.budget.batch_size, rows, start_step, num_steps),
+            seed=config.seed,
+            balanced=config.data.balanced,
+        )
+
+    return Data(clips, batches, clip_names(dataset, task.clip))

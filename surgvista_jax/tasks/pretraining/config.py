@@ -1,0 +1,81 @@
+"""What decides a pretraining run: its configuration, part by part."""
+
+import dataclasses
+
+from surgvista_jax.data.batches.clips import ClipConfig
+from surgvista_jax.data.batches.loader import LoaderConfig
+from surgvista_jax.data.batches.masking import MaskConfig
+from surgvista_jax.models.image_vit import TeacherConfig
+from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
+from surgvista_jax.tasks.losses import ObjectiveConfig
+from surgvista_jax.training.budget import BudgetConfig
+from surgvista_jax.training.checkpoint import CheckpointConfig
+from surgvista_jax.training.loop import LoopConfig
+from surgvista_jax.training.optim import OptimConfig
+from surgvista_jax.training.partition import MeshConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """What is trained on.
+
+    Attributes:
+        folder: a dataset folder, as `surgvista data convert` writes it; or several, separated by
+            commas, that are trained on as one.
+        split: which of its splits, in each of several folders.
+        root: the folder below which relative paths in `folder` lie.
+    """
+
+    folder: str
+    split: str = "train"
+    root: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class FigureConfig:
+    """The reconstruction figures that are drawn during training.
+
+    Attributes:
+        every: steps between figures; 0 draws none.
+        clips: how many clips a figure shows.
+        denormalise: whose pixel statistics undo the targets' normalisation: "visible" or "target".
+    """
+
+    every: int = 0
+    clips: int = 2
+    denormalise: str = "visible"
+
+    def __post_init__(self):
+        if self.every < 0 or self.clips < 1:
+            raise ValueError("every must be at least 0 and clips at least 1")
+        if self.denormalise not in ("visible", "target"):
+            raise ValueError(f"denormalise {self.denormalise!r} is not visible or target")
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainConfig:
+    """The whole configuration of a pretraining run. Each part is described at its own class.
+
+    Attributes:
+        init: `[NAME:]FILE` or a folder of weights that the student starts from, as far as it holds
+            a student's parts; "" or "random" for random ones.
+        seed: of the random parameters, the masks and the order of the clips.
+    """
+
+    data: DataConfig
+    budget: BudgetConfig
+    model: MaskedAutoencoderConfig
+    teacher: TeacherConfig | None
+    clip: ClipConfig
+    mask: MaskConfig
+    objective: ObjectiveConfig
+    optim: OptimConfig
+    compute: ComputeConfig
+    loader: LoaderConfig
+    mesh: MeshConfig
+    checkpoint: CheckpointConfig
+    loop: LoopConfig
+    figure: FigureConfig
+    init: str = ""
+    seed: int = 0

@@ -1,0 +1,103 @@
+"""The pretraining program: a dataset folder in, a pretrained student out."""
+
+import sys
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import ml_collections
+import numpy as np
+
+from surgvista_jax.config import build
+from surgvista_jax.data.batches.masked import pretrain_batches
+from surgvista_jax.data.batches.share import Share
+from surgvista_jax.data.dataset import Dataset, fingerprint
+from surgvista_jax.data.storage.mixture import read_folders
+from surgvista_jax.data.storage.records import shard_faults
+from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.clip_names import clip_names
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
+from surgvista_jax.tasks.pretraining.start import start
+from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
+from surgvista_jax.training.loop import Finished
+from surgvista_jax.training.optim import adamw
+from surgvista_jax.training.partition import RULES, make_mesh
+from surgvista_jax.training.run import Data, TrainConfig, check_mesh, train
+from surgvista_jax.training.rundir import claim
+from surgvista_jax.weights.provenance import as_json, of_dataset
+
+KIND = "pretraining"
+# What changes how a run is computed or watched, but not its result: a run may be continued with
+# other values of these. Data and weights may have moved: digests say whether they are the same.
+FREE_KEYS = (
+    *("loader", "mesh", "checkpoint", "loop", "figure"),
+    *("compute.unroll", "compute.remat", "data.folder", "init", "teacher.weights"),
+)
+
+
+def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
+    """Runs, or continues, the pretraining of a configuration in a run folder.
+
+    Raises:
+        UserError: whatever of the configuration, the data, the folder or the machine does not fit.
+    """
+    config = build(PretrainConfig, config_dict)
+    if not config.data.folder:
+        raise UserError("config.data.folder is empty: say --config.data.folder=DATASET")
+    task = make_pretraining(config)
+    mesh = make_mesh(config.mesh)
+    check_mesh(mesh, config.budget, task)
+    dataset = read_folders(config.data.folder, config.data.split, config.data.root)
+    begun = start(task)
+    claim(workdir, config_dict, KIND, FREE_KEYS)
+    _warn_of_faults(dataset)
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        return train(
+            task,
+            _data(task, dataset),
+            TrainConfig(
+                config.budget,
+                adamw(config.optim, config.budget.batch_size),
+                config.checkpoint,
+                config.loop,
+                config.seed,
+            ),
+            workdir,
+            mesh=mesh,
+            loaded=begun.loaded,
+            meta={
+                "data": fingerprint(dataset),
+                **begun.digests,
+                "seed": config.seed,
+                "batch_size": config.budget.batch_size,
+                "sources": as_json([of_dataset(dataset), *begun.sources]),
+            },
+            hooks=lambda run: [figure_hook(task, dataset, run)],
+        )
+
+
+def _data(task: Pretraining, dataset: Dataset) -> Data:
+    """The clips of a dataset, masked."""
+    config = task.config
+
+    def batches(rows: np.ndarray, start_step: int, num_steps: int):
+        return pretrain_batches(
+            dataset,
+            config.clip,
+            config.mask,
+            config.loader,
+            Share(config.budget.batch_size, rows, start_step, num_steps),
+            grid=task.grid,
+            seed=config.seed,
+        )
+
+    clips = sum(video.num_frames for video in dataset.videos)
+    return Data(clips, batches, clip_names(dataset, config.clip))
+
+
+def _warn_of_faults(dataset: Dataset) -> None:
+    if jax.process_index() == 0:
+        for folder in dict.fromkeys(folder for folder, _ in dataset.places()):
+            for fault in shard_faults(folder):
+                print(f"WARNING: {fault}", file=sys.stderr)

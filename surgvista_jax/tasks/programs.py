@@ -1,0 +1,87 @@
+"""Which program does a configuration of `finetune` ask for, and how is it run for several seeds?"""
+
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import ml_collections
+
+from surgvista_jax.config import build
+from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.finetuning.probe import FEATURES
+from surgvista_jax.tasks.finetuning.start import RANDOM
+from surgvista_jax.tasks.finetuning.train import finetune
+from surgvista_jax.tasks.outcome import report_seeds
+from surgvista_jax.tasks.temporal.config import TemporalConfig
+from surgvista_jax.tasks.temporal.train import train_temporal
+from surgvista_jax.training.rundir import CONFIG
+
+
+class Program(NamedTuple):
+    """What is trained on labels.
+
+    Attributes:
+        config: the dataclass of its configurations.
+        run: (configuration, run folder) -> whether the run of one seed came to its end.
+    """
+
+    config: type
+    run: Callable[[ml_collections.ConfigDict, Path], bool]
+
+
+_BY_MODE = {"temporal": Program(TemporalConfig, train_temporal)}
+_FINETUNING = Program(FinetuneConfig, finetune)
+
+
+def program_of(values: Mapping) -> Program:
+    """The program of a configuration: that of its mode where the mode has one of its own."""
+    return _BY_MODE.get(values.get("mode"), _FINETUNING)
+
+
+def run(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
+    """Runs, or continues, what a configuration asks for, once or for several seeds.
+
+    Returns:
+        Whether all came to its end; False if it was stopped before.
+
+    Raises:
+        UserError: whatever of the configuration, the data, the weights, the folder or the machine
+            does not fit.
+    """
+    program = program_of(config_dict)
+    config = build(program.config, config_dict)
+    one_seed = program.run
+    if program is _FINETUNING and config.seeds > 1 and config.init != RANDOM:
+        one_seed = functools.partial(finetune, features=workdir / FEATURES)  # the same for all
+    if config.seeds > 1 and (workdir / CONFIG).exists():
+        raise UserError(f"{workdir}: holds a run of one seed; take another --workdir")
+    if config.seeds == 1 and any(workdir.glob(f"seed*/{CONFIG}")):
+        raise UserError(f"{workdir}: holds runs of several seeds; take another --workdir")
+    if config.seeds == 1:
+        return one_seed(config_dict, workdir)
+    return _run_seeds(one_seed, config_dict, workdir)
+
+
+def _run_seeds(
+    one_seed: Callable[[ml_collections.ConfigDict, Path], bool],
+    config: ml_collections.ConfigDict,
+    workdir: Path,
+) -> bool:
+    """Runs once a seed, in `workdir/seed<n>`, and reports; returns whether all ended."""
+    folders = []
+    for seed in range(config.seed, config.seed + config.seeds):
+        single = ml_collections.ConfigDict(config)
+        with single.unlocked():
+            single.seed, single.seeds = seed, 1
+        folders.append(workdir / f"seed{seed}")
+        if jax.process_index() == 0:
+            print(f"seed {seed} -> {folders[-1]}", file=sys.stderr)
+        if not one_seed(single, folders[-1]):
+            return False
+    if jax.process_index() == 0:
+        print(report_seeds(folders, workdir, config.evaluation.protocol))
+    return True

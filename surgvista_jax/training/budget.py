@@ -1,0 +1,36 @@
+"""How much is trained: clips an update, and updates or passes over the data."""
+
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class BudgetConfig:
+    """How much is trained.
+
+    Attributes:
+        batch_size: clips per update over all devices, the effective batch.
+        epochs: passes over the data; an epoch is as many updates as whole batches fit in it.
+        steps: updates, instead of epochs.
+        accumulate: micro-batches that a batch is computed in, one after the other, to save memory.
+    """
+
+    batch_size: int
+    epochs: float | None = None
+    steps: int | None = None
+    accumulate: int = 1
+
+    def __post_init__(self):
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps, and the other as None")
+        length = self.epochs if self.steps is None else self.steps
+        if self.batch_size < 1 or not length > 0:
+            raise ValueError("batch_size and epochs or steps must be positive")
+
+    def steps_per_epoch(self, clips: int) -> int:
+        """Updates that make an epoch of `clips` clips."""
+        return max(clips // self.batch_size, 1)
+
+    def num_steps(self, clips: int) -> int:
+        """Updates of the whole run; a last epoch that is begun is one of whole updates."""
+        return self.steps or math.ceil(self.epochs * self.steps_per_epoch(clips))

@@ -1,0 +1,40 @@
+"""Orbax's manager as a run uses it: the items of a checkpoint, and which checkpoints are kept."""
+
+from pathlib import Path
+
+import orbax.checkpoint as ocp
+
+TREES = ("params", "opt_state", "average")
+
+
+class Manager(ocp.CheckpointManager):
+    """Orbax's manager without its own look at preemption.
+
+    Orbax asks about preemption from its finalizing thread with the step being saved, which tells
+    the protocol behind `training/preemption.py` that this process is further back than it is.
+    """
+
+    def reached_preemption(self, step: int) -> bool:
+        return False
+
+
+def make_manager(folder: Path, max_to_keep: int, keep_every: int) -> Manager:
+    """The manager of a run's checkpoints.
+
+    Args:
+        folder: absolute; it exists.
+        max_to_keep: the newest so many stay.
+        keep_every: so do those at its multiples; 0 for none.
+    """
+    policy = ocp.checkpoint_managers
+    kept = [policy.LatestN(max_to_keep)]
+    if keep_every:
+        kept.append(policy.EveryNSteps(keep_every))
+    handlers = {item: ocp.StandardCheckpointHandler() for item in TREES}
+    return Manager(
+        folder,
+        options=ocp.CheckpointManagerOptions(
+            preservation_policy=policy.AnyPreservationPolicy(kept)
+        ),
+        item_handlers={**handlers, "meta": ocp.JsonCheckpointHandler()},
+    )

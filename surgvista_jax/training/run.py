@@ -1,0 +1,190 @@
+"""How is a task trained in a run folder?  The one skeleton of every run."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from surgvista_jax.training import loop
+from surgvista_jax.training.budget import BudgetConfig
+from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
+from surgvista_jax.training.loop import Finished, Hook, LoopConfig, Names, Run
+from surgvista_jax.training.optim import Optimizer
+from surgvista_jax.training.partition import batch_sharding, check_divisible, process_rows
+from surgvista_jax.training.resume import restore_state
+from surgvista_jax.training.state import (
+    TrainState,
+    abstract_sharded,
+    create_filled,
+    initial_state,
+)
+from surgvista_jax.training.step import make_train_step
+from surgvista_jax.training.writers import MetricWriter
+
+
+class Task(Protocol):
+    """What is learnt: the models of a configuration and their loss, as pure functions."""
+
+    def init_trained(self) -> Any:
+        """Random parameters that are trained, boxed with their logical axes."""
+
+    def init_frozen(self) -> dict[str, Any]:
+        """Arrays that are handed to the loss and get no gradient, boxed; parts by name."""
+
+    def loss(
+        self, params: Any, frozen: Any, batch: dict, key: jax.Array, average: Any = None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Mean loss of a batch and its parts, float32 []; gradients are taken by `params` alone.
+
+        Args:
+            params: like `init_trained`.
+            frozen: like `init_frozen`.
+            batch: global arrays of the data.
+            key: all of the batch's randomness.
+            average: the running mean of the parameters; None in a run that keeps none.
+        """
+
+    @property
+    def flops_per_clip(self) -> Mapping[str, float]:
+        """Name of a metric -> operations that it counts for one clip."""
+
+    @property
+    def sharded_dims(self) -> Mapping[str, Mapping[str, int]]:
+        """The sizes that a mesh must divide: logical axis -> what to call it -> size."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What a run trains on.
+
+    Attributes:
+        clips: how many make an epoch.
+        batches: (rows, start_step, num_steps) -> this process's rows of the batch of `start_step`
+            and of the following: a function of the step alone.
+        names: what clips and frames are called in messages.
+    """
+
+    clips: int
+    batches: Callable[[np.ndarray, int, int], Iterator[Mapping[str, np.ndarray]]]
+    names: Names = Names()
+
+
+@dataclasses.dataclass
+class Loaded:
+    """Parts that are not drawn at random, as NumPy trees by name; the others are.
+
+    Attributes:
+        trained: of `Task.init_trained`.
+        frozen: of `Task.init_frozen`.
+    """
+
+    trained: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    frozen: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def drop(self) -> None:
+        """Frees them on this host, once they are on the devices."""
+        self.trained = self.frozen = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How a task is trained, kept and watched, whatever it is.
+
+    Attributes:
+        seed: all randomness of step n is drawn from (seed, n).
+        average: the decay of a running mean of the parameters; 0 keeps none.
+    """
+
+    budget: BudgetConfig
+    optimizer: Optimizer
+    checkpoint: CheckpointConfig
+    loop: LoopConfig
+    seed: int
+    average: float = 0.0
+
+
+def train(
+    task: Task,
+    data: Data,
+    config: TrainConfig,
+    workdir: Path,
+    *,
+    mesh: Mesh,
+    loaded: Loaded,
+    meta: Mapping[str, Any],
+    hooks: Callable[[Run], Sequence[Hook]] = lambda run: (),
+) -> Finished:
+    """Trains, or continues to train, on a mesh that is set; all processes call it.
+
+    Args:
+        workdir: the run's folder, claimed for it.
+        loaded: what does not start at random; dropped as soon as it is on the devices.
+        meta: saved with each checkpoint. A run goes on only where all of it is the same, but for
+            "sources", which says where things were found.
+        hooks: what is to be done now and then, made for the run that is about to go on.
+
+    Raises:
+        UserError: the checkpoint is of other data, weights, seed or batch; what `run_to_end`
+            raises.
+    """
+    budget, optimizer = config.budget, config.optimizer.transform
+    num_steps = budget.num_steps(data.clips)
+    step = make_train_step(
+        task.loss,
+        optimizer,
+        config.optimizer.schedule(budget.steps_per_epoch(data.clips), num_steps),
+        accumulate=budget.accumulate,
+        seed=config.seed,
+        average=config.average,
+    )
+    decisive = {key: value for key, value in meta.items() if key != "sources"}
+
+    def first_state(params: Any) -> TrainState:
+        return initial_state(params, optimizer, average=config.average > 0)
+
+    abstract = abstract_sharded(lambda: first_state(task.init_trained()), mesh)
+    writes = jax.process_index() == 0
+    with Checkpoints(workdir, config.checkpoint) as checkpoints:
+        if checkpoints.latest() is None:
+            shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+            begin = jax.jit(first_state, out_shardings=shardings, donate_argnums=0)
+            state, window = begin(create_filled(task.init_trained, loaded.trained, mesh)), None
+        else:
+            state, window = restore_state(checkpoints, abstract, decisive)
+        done = int(state.step)
+        if done and writes:
+            print(f"{workdir}: continuing from step {done} of {num_steps}", file=sys.stderr)
+        frozen = create_filled(task.init_frozen, loaded.frozen, mesh)
+        loaded.drop()
+        rows = process_rows(batch_sharding(mesh), budget.batch_size)
+        with MetricWriter(workdir, active=writes, step=done) as writer:
+            run = Run(
+                workdir=workdir,
+                mesh=mesh,
+                config=config.loop,
+                step=jax.jit(step, donate_argnums=0),
+                state=state,
+                frozen=frozen,
+                batches=data.batches(rows, done, num_steps),
+                num_steps=num_steps,
+                batch_size=budget.batch_size,
+                checkpoints=checkpoints,
+                writer=writer,
+                meta=meta,
+                window=window,
+                names=data.names,
+                flops_per_clip=task.flops_per_clip,
+            )
+            return loop.run_to_end(run, hooks(run))
+
+
+def check_mesh(mesh: Mesh, budget: BudgetConfig, task: Task) -> None:
+    """Raises UserError for a batch or a model that the mesh cannot share out evenly."""
+    check_divisible(
+        mesh, batch_size=budget.batch_size, accumulate=budget.accumulate, dims=task.sharded_dims
+    )

@@ -1,0 +1,51 @@
+"""A run folder says whose run it holds, and takes no other."""
+
+import json
+
+import ml_collections
+import pytest
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.training.rundir import claim, read_config
+
+CONFIG = ml_collections.ConfigDict({"seed": 1, "mask": {"ratio": 0.9}})
+
+
+def begun(folder, config=CONFIG, kind="pretraining"):
+    claim(folder, config, kind, ())
+    (folder / "metrics.jsonl").write_text('{"step": 1}\n')
+    return folder
+
+
+def test_the_kind_is_written_beside_the_configuration(tmp_path):
+    found = read_config(begun(tmp_path))
+    assert found == ("pretraining", CONFIG.to_dict())
+    claim(tmp_path, CONFIG, "pretraining", ())  # it goes on
+
+
+def test_a_run_of_another_kind_is_refused(tmp_path):
+    begun(tmp_path)
+    with pytest.raises(UserError, match=r"\(pretraining, now finetuning\); take another"):
+        claim(tmp_path, CONFIG, "finetuning", ())
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ({"mask": {}}, "pretraining"),
+        ({"head": {}, "mode": "full"}, "finetuning"),
+        ({"mode": "temporal"}, "temporal"),
+    ],
+)
+def test_runs_of_before_it_was_written_are_known_by_their_keys(tmp_path, config, kind):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert read_config(tmp_path) == (kind, config)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    claim(tmp_path, ml_collections.ConfigDict(config), kind, ())
+
+
+@pytest.mark.parametrize(("text", "said"), [("{", "is not JSON"), ("[]", "a JSON object")])
+def test_a_damaged_configuration_is_one_line(tmp_path, text, said):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match=said):
+        read_config(tmp_path)
