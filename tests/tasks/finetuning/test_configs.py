@@ -8,7 +8,6 @@ import jax
 import numpy as np
 import pytest
 
-from surgvista_jax.commands import finetune as program
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.batches.randaugment import RandAugmentConfig
 from surgvista_jax.data.dataset import Dataset, Video
@@ -16,6 +15,7 @@ from surgvista_jax.data.datasets import registry
 from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.catalogue import PROTOCOLS
+from surgvista_jax.tasks.finetuning import train as program
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.train import finetune
 from surgvista_jax.training.partition import make_mesh

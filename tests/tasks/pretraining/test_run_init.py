@@ -42,11 +42,11 @@ def begin(runs, tmp_path, monkeypatch):
     def start(*words: str) -> tuple[dict, dict]:
         seen = {}
 
-        def look(step, state, frozen, batches, **_):
-            batches.close()
-            seen.update(params=state.params, moments=state.opt_state, teacher=frozen)
+        def look(run, hooks):
+            run.batches.close()
+            seen.update(params=run.state.params, teacher=run.frozen)
 
-        monkeypatch.setattr(loop, "run", look)
+        monkeypatch.setattr(loop, "run_to_end", look)
         overrides = [f"--config.{word}" for word in words]
         config = load_config(str(runs / "config.py"), PretrainConfig, overrides)
         pretrain(config, tmp_path / f"begun{len(list(tmp_path.iterdir()))}")

@@ -297,7 +297,8 @@ def test_an_unknown_recipe():
 
 
 def test_the_command_line_says_that_a_run_was_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr("surgvista_jax.commands.finetune.run", lambda config, workdir: False)
+    stopped = programs.Program(TemporalConfig, lambda config, workdir: False)
+    monkeypatch.setitem(programs._BY_MODE, "temporal", stopped)
     file = tmp_path / "config.py"
     file.write_text(CONFIG.replace('"data"', '"mode": "temporal", "data"'))
     words = [f"--config={file}", f"--workdir={tmp_path}"]
