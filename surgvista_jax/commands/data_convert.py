@@ -15,6 +15,7 @@ from surgvista_jax.data.conversion.own_videos import VideoLabels, read_videos
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.rates import is_rate
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.tasks import TASKS
 
 VIDEOS = "videos"
 
@@ -117,7 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a CSV file with a column `video`, or a folder with a CSV file for each video; its "
         "lines are intervals (start, end), seconds (second) or frames (frame)",
     )
-    labels.add_argument("--task", choices=("phase", "action", "triplet", "cvs"), help="(phase)")
+    labels.add_argument("--task", choices=tuple(TASKS), help="(phase)")
     labels.add_argument("--column", help="column of the labels (label, or that of the task)")
     labels.add_argument("--classes", help="class names in their order, separated by commas")
     labels.add_argument("--splits", type=Path, help="a CSV file with columns video and split")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts import tasks
 
-TASKS = ("none", "phase", "action", "triplet", "cvs")
-LABEL_KINDS = ("single", "multi")
+TASKS = (tasks.NONE, *tasks.TASKS)
 UNLABELLED = -1
 
 

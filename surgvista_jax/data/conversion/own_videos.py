@@ -7,8 +7,8 @@ file for all videos has a column `video`; it is held in memory, which suits inte
   a second              second and a label
   a frame of the video  frame, second and a label, as `surgvista_jax.synthetic` writes them
 
-The column of the label is `label`, or by its task `phase`, `action`, `triplets` (several joined by
-`;`), or for critical views of safety every column `cvs_…` with 0 or 1.
+The column of the label is `label`, or by its task `phase`, `action`, `triplets` or `tools` (several
+joined by `;`), or for critical views of safety every column `cvs_…` with 0 or 1.
 """
 
 import functools
@@ -35,9 +35,7 @@ from surgvista_jax.data.labels.track import (
     overlap_notes,
 )
 from surgvista_jax.errors import UserError
-
-COLUMNS = {"phase": "phase", "action": "action", "triplet": "triplets", "cvs": "cvs_"}
-SEVERAL = ("triplet", "cvs")  # tasks of which several classes may be on at once
+from surgvista_jax.facts.tasks import NONE, TASKS
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class VideoLabels:
 
     Attributes:
         path: the CSV file, or the folder of CSV files; None: there are none.
-        task: "phase", "action", "triplet", "cvs", or "none" without labels.
+        task: one of `facts.tasks.TASKS`, or "none" without labels.
         column: column of the labels; None: `label`, or that of the task.
         classes: their names in order; None: in the order in which the files name them.
         splits: a CSV file with columns `video` and `split`; None: all videos are for training.
@@ -60,7 +58,13 @@ class VideoLabels:
 
     @property
     def label_kind(self) -> str:
-        return "multi" if self.task in SEVERAL else "single"
+        return "single" if self.task == NONE else TASKS[self.task].label_kind
+
+    @property
+    def column_of_each_class(self) -> str:
+        """How the columns begin where each class has its own; else ""."""
+        usual = "" if self.task == NONE else TASKS[self.task].column
+        return usual if self.column is None and usual.endswith("_") else ""
 
 
 def read_videos(
@@ -118,7 +122,7 @@ class _LabelFiles:
         for video in self.ids:
             for row in self._rows(video):
                 names.update(dict.fromkeys(self._names(row, self._columns(row))))
-            if self.labels.task == "cvs" and names:
+            if self.labels.column_of_each_class and names:
                 break
         text = "class ids follow the order in which the files name them: " + ", ".join(names)
         return tuple(names), [Remark(str(self.labels.path), text)]
@@ -180,10 +184,11 @@ class _LabelFiles:
                 f"{row.where}: columns start and end, or second, or frame and second are needed; "
                 f"there are {', '.join(cells)}"
             )
-        if wanted is None and self.labels.task == "cvs":
-            columns = [name for name in cells if name.startswith(COLUMNS["cvs"])]
+        beginning = self.labels.column_of_each_class
+        if beginning:
+            columns = [name for name in cells if name.startswith(beginning)]
         else:
-            choices = [wanted] if wanted else [COLUMNS[self.labels.task], "label"]
+            choices = [wanted] if wanted else [TASKS[self.labels.task].column, "label"]
             columns = [name for name in choices if name in cells][:1]
         if not columns:
             raise UserError(
@@ -193,19 +198,21 @@ class _LabelFiles:
 
     def _names(self, row: Row, columns: list[str]) -> list[str]:
         """All classes that a row speaks of."""
-        if self.labels.task == "cvs" and self.labels.column is None:
-            return [name.removeprefix(COLUMNS["cvs"]) for name in columns]
+        beginning = self.labels.column_of_each_class
+        if beginning:
+            return [name.removeprefix(beginning) for name in columns]
         return self._on(row, columns)
 
     def _on(self, row: Row, columns: list[str]) -> list[str]:
         """The classes that are on."""
-        if self.labels.task == "cvs" and self.labels.column is None:
+        beginning = self.labels.column_of_each_class
+        if beginning:
             on = []
             for name in columns:
                 if row.cells[name].strip() not in ("0", "1"):
                     raise UserError(f"{row.where}: column {name!r} must be 0 or 1")
                 if row.cells[name].strip() == "1":
-                    on.append(name.removeprefix(COLUMNS["cvs"]))
+                    on.append(name.removeprefix(beginning))
             return on
         text = row.cells[columns[0]].strip()
         parts = text.split(";") if self.labels.label_kind == "multi" else [text]

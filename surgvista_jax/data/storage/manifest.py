@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from surgvista_jax.data.dataset import LABEL_KINDS, TASKS, UNLABELLED, Dataset, Video
+from surgvista_jax.data.dataset import TASKS, UNLABELLED, Dataset, Video
 from surgvista_jax.data.storage.records import read_index
 from surgvista_jax.data.storage.tfds import is_tfds, read_tfds, source_folder
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.tasks import LABEL_KINDS
 
 
 def read_dataset(folder: str | os.PathLike) -> Dataset:

@@ -48,6 +48,17 @@ def test_a_file_of_seconds_for_each_video(source, tmp_path):
     assert "labels of day 1/b: 17 of 20 frames have none" in said
 
 
+def test_instruments_that_are_there(source, tmp_path):
+    lines = "a,0,grasper;hook\na,1,\na,2,clipper\nday 1/b,0,hook\n"
+    path = write(tmp_path / "labels.csv", "video,second,tools\n" + lines)
+    words = ["--labels", path, "--task", "tool", "--classes", "grasper,hook,clipper"]
+    convert("videos", source, tmp_path / "out", *words)
+    dataset = read_dataset(tmp_path / "out")
+    assert (dataset.task, dataset.label_kind) == ("tool", "multi")
+    # No instrument is an empty list; a second without a line is unlabelled.
+    assert labels(dataset)["a"][:4] == ((0, 1), (), (2,), -1)
+
+
 def test_splits_of_ones_own(source, tmp_path):
     path = write(tmp_path / "splits.csv", "video,split\na,train\nday 1/b,test\n")
     dataset, _ = convert("videos", source, tmp_path / "out", "--splits", path)
