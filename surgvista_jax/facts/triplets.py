@@ -1,7 +1,11 @@
 """Which instrument, verb and target does each triplet class stand for (CholecT50, ProstaTD)?
 
-Facts of the datasets' label files. The pairs (iv, it) are numbered in ascending order of their two
-members, as the official evaluation does, so only the three members are written down here.
+The pairs (iv, it) are numbered in ascending order of their two members, as the official evaluation
+does, so only the three members are written down here.
+
+A triplet is spelled in two ways: `hook,dissect,gallbladder` in dataset.json, as in CholecT50's own
+files (`TripletTable.names`), and `hook, dissect, gallbladder` in reports (`class_names`). Where
+predictions are read the blanks do not count.
 """
 
 from dataclasses import dataclass
@@ -11,14 +15,29 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class TripletTable:
-    """The triplet classes of one dataset; rows int [classes, 3]: instrument, verb, target."""
+    """The triplet classes of one dataset, in their order.
+
+    Attributes:
+        instruments, verbs, targets: names of the components.
+        rows: int [classes, 3], ids of instrument, verb and target.
+        null_verb: of the triplets that stand for an instrument which does nothing.
+    """
 
     name: str
     instruments: tuple[str, ...]
     verbs: tuple[str, ...]
     targets: tuple[str, ...]
     rows: np.ndarray
-    null_triplets: tuple[int, ...]  # an instrument without an action
+    null_verb: int
+
+    @property
+    def null_triplets(self) -> tuple[int, ...]:
+        """Ids of the triplets of an instrument that does nothing."""
+        return tuple(np.flatnonzero(self.rows[:, 1] == self.null_verb).tolist())
+
+    def names(self) -> tuple[str, ...]:
+        """`instrument,verb,target` of each triplet, as dataset.json spells it."""
+        return tuple(name.replace(", ", ",") for name in self.class_names("ivt"))
 
     def component_ids(self, component: str) -> np.ndarray:
         """Each triplet's class in a component ("i", "v", "t", "iv", "it", "ivt"), int [classes]."""
@@ -31,7 +50,7 @@ class TripletTable:
         return int(self.component_ids(component).max()) + 1
 
     def class_names(self, component: str) -> tuple[str, ...]:
-        """Names in the order of component_ids, such as "hook, dissect, gallbladder"."""
+        """Names in the order of component_ids, as reports spell them."""
         words = (self.instruments, self.verbs, self.targets)
         columns = {"i": [0], "v": [1], "t": [2], "iv": [0, 1], "it": [0, 2], "ivt": [0, 1, 2]}
         ids = self.component_ids(component)
@@ -42,126 +61,55 @@ class TripletTable:
         )
 
 
-def _rows(blocks: list) -> np.ndarray:
-    """Triplet rows from (instrument, {verb: targets}) blocks, in class order."""
-    return np.array(
-        [
-            (instrument, verb, target)
-            for instrument, verbs in blocks
-            for verb, targets in verbs.items()
-            for target in targets
-        ]
-    )
+def _rows(text: str) -> np.ndarray:
+    return np.array([[int(part) for part in row.split(",")] for row in text.split()])
 
 
+# CholecT40, T45 and T50.
 CHOLECT50 = TripletTable(
     name="CholecT50",
     instruments=("grasper", "bipolar", "hook", "scissors", "clipper", "irrigator"),
-    verbs=(
-        "grasp",
-        "retract",
-        "dissect",
-        "coagulate",
-        "clip",
-        "cut",
-        "aspirate",
-        "irrigate",
-        "pack",
-        "null_verb",
+    verbs=tuple(
+        "grasp retract dissect coagulate clip cut aspirate irrigate pack null_verb".split()
     ),
-    targets=(
-        "gallbladder",
-        "cystic_plate",
-        "cystic_duct",
-        "cystic_artery",
-        "cystic_pedicle",
-        "blood_vessel",
-        "fluid",
-        "abdominal_wall_cavity",
-        "liver",
-        "adhesion",
-        "omentum",
-        "peritoneum",
-        "gut",
-        "specimen_bag",
-        "null_target",
+    targets=tuple(
+        """gallbladder cystic_plate cystic_duct cystic_artery cystic_pedicle blood_vessel fluid
+        abdominal_wall_cavity liver adhesion omentum peritoneum gut specimen_bag
+        null_target""".split()
     ),
     rows=_rows(
-        [
-            (
-                0,
-                {
-                    2: [1, 0, 10],
-                    0: [3, 2, 4, 1, 0, 12, 8, 10, 11, 13],
-                    8: [0],
-                    1: [2, 4, 1, 0, 12, 8, 10, 11],
-                },
-            ),
-            (
-                1,
-                {
-                    3: [7, 5, 3, 2, 4, 1, 0, 8, 10, 11],
-                    2: [9, 3, 2, 1, 0, 10],
-                    0: [1, 8, 13],
-                    1: [2, 4, 0, 8, 10],
-                },
-            ),
-            (
-                2,
-                {
-                    3: [5, 3, 2, 4, 1, 0, 8, 10],
-                    5: [5, 11],
-                    2: [5, 3, 2, 1, 0, 10, 11],
-                    1: [0, 8],
-                },
-            ),
-            (3, {3: [10], 5: [9, 5, 3, 2, 1, 8, 10, 11], 2: [1, 0, 10]}),
-            (4, {4: [5, 3, 2, 4, 1]}),
-            (5, {6: [6], 2: [2, 4, 1, 0, 10], 7: [7, 4, 8], 1: [0, 8, 10]}),
-            *((instrument, {9: [14]}) for instrument in range(6)),
-        ]
+        """0,2,1 0,2,0 0,2,10 0,0,3 0,0,2 0,0,4 0,0,1 0,0,0 0,0,12 0,0,8 0,0,10 0,0,11 0,0,13 0,8,0
+        0,1,2 0,1,4 0,1,1 0,1,0 0,1,12 0,1,8 0,1,10 0,1,11
+        1,3,7 1,3,5 1,3,3 1,3,2 1,3,4 1,3,1 1,3,0 1,3,8 1,3,10 1,3,11 1,2,9 1,2,3 1,2,2 1,2,1 1,2,0
+        1,2,10 1,0,1 1,0,8 1,0,13 1,1,2 1,1,4 1,1,0 1,1,8 1,1,10
+        2,3,5 2,3,3 2,3,2 2,3,4 2,3,1 2,3,0 2,3,8 2,3,10 2,5,5 2,5,11 2,2,5 2,2,3 2,2,2 2,2,1 2,2,0
+        2,2,10 2,2,11 2,1,0 2,1,8
+        3,3,10 3,5,9 3,5,5 3,5,3 3,5,2 3,5,1 3,5,8 3,5,10 3,5,11 3,2,1 3,2,0 3,2,10
+        4,4,5 4,4,3 4,4,2 4,4,4 4,4,1
+        5,6,6 5,2,2 5,2,4 5,2,1 5,2,0 5,2,10 5,7,7 5,7,4 5,7,8 5,1,0 5,1,8 5,1,10
+        0,9,14 1,9,14 2,9,14 3,9,14 4,9,14 5,9,14"""
     ),
-    null_triplets=tuple(range(94, 100)),
+    null_verb=9,
 )
 
-# The names of ProstaTD's instruments, verbs and targets are not part of its class table; they are
-# numbered here.
+# ProstaTD in the form of 89 triplets. Its files number the components and name none.
 PROSTATD = TripletTable(
     name="ProstaTD",
     instruments=tuple(f"instrument {k}" for k in range(7)),
     verbs=(*(f"verb {k}" for k in range(9)), "null verb"),
     targets=(*(f"target {k}" for k in range(9)), "null target"),
     rows=_rows(
-        [
-            (
-                0,
-                {
-                    0: range(7),
-                    1: [0, 2, 3, 4],
-                    2: [0, 1, 2, 3, 4, 7],
-                    3: [0, 2, 3, 4],
-                    9: [9],
-                },
-            ),
-            (
-                1,
-                {
-                    0: [0, 1, 2, 3, 4, 6],
-                    1: [0, 2, 3, 4],
-                    3: [2, 3, 4],
-                    4: range(1, 8),
-                    6: [0, 3, 4],
-                    9: [9],
-                },
-            ),
-            (2, {0: [0, 1, 2, 3, 4, 6], 7: [8], 9: [9]}),
-            (3, {0: [0, 3, 4], 4: [0, 1, 4, 5, 6, 7], 6: [0, 3, 4], 9: [9]}),
-            (4, {0: range(5), 4: range(1, 8), 9: [9]}),
-            (5, {8: [0, 2, 3, 4, 6], 9: [9]}),
-            (6, {5: [3, 4], 9: [9]}),
-        ]
+        """0,0,0 0,0,1 0,0,2 0,0,3 0,0,4 0,0,5 0,0,6 0,1,0 0,1,2 0,1,3 0,1,4 0,2,0 0,2,1 0,2,2 0,2,3
+        0,2,4 0,2,7 0,3,0 0,3,2 0,3,3 0,3,4 0,9,9
+        1,0,0 1,0,1 1,0,2 1,0,3 1,0,4 1,0,6 1,1,0 1,1,2 1,1,3 1,1,4 1,3,2 1,3,3 1,3,4 1,4,1 1,4,2
+        1,4,3 1,4,4 1,4,5 1,4,6 1,4,7 1,6,0 1,6,3 1,6,4 1,9,9
+        2,0,0 2,0,1 2,0,2 2,0,3 2,0,4 2,0,6 2,7,8 2,9,9
+        3,0,0 3,0,3 3,0,4 3,4,0 3,4,1 3,4,4 3,4,5 3,4,6 3,4,7 3,6,0 3,6,3 3,6,4 3,9,9
+        4,0,0 4,0,1 4,0,2 4,0,3 4,0,4 4,4,1 4,4,2 4,4,3 4,4,4 4,4,5 4,4,6 4,4,7 4,9,9
+        5,8,0 5,8,2 5,8,3 5,8,4 5,8,6 5,9,9
+        6,5,3 6,5,4 6,9,9"""
     ),
-    null_triplets=(21, 45, 53, 66, 79, 85, 88),
+    null_verb=9,
 )
 
 TABLES = {"cholect50": CHOLECT50, "prostatd": PROSTATD}

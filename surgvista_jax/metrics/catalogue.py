@@ -3,6 +3,8 @@
 import math
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts import splits
+from surgvista_jax.facts.phases import AUTOLAPARO, CHOLEC80, M2CAI16
 from surgvista_jax.metrics.protocols import (
     CriteriaChoices,
     PhaseChoices,
@@ -13,45 +15,20 @@ from surgvista_jax.metrics.protocols import (
     TripletChoices,
 )
 
-CHOLEC80 = (
-    "Preparation",
-    "CalotTriangleDissection",
-    "ClippingCutting",
-    "GallbladderDissection",
-    "GallbladderPackaging",
-    "CleaningCoagulation",
-    "GallbladderRetraction",
-)
-M2CAI16 = ("TrocarPlacement", *CHOLEC80)
-AUTOLAPARO = (
-    "Preparation",
-    "Dividing Ligament and Peritoneum",
-    "Dividing Uterine Vessels and Ligament",
-    "Transecting the Vagina",
-    "Specimen Removal",
-    "Suturing",
-    "Washing",
-)
-_TEST_40 = frozenset(range(41, 81))
 _CHOLEC80_SPLITS = (
-    Split("Cholec80 41-80, the usual 40", _TEST_40, 98_194),
-    Split(
-        "Cholec80 41-80 without 73 and 77-80, SurgVISTA's 35",
-        _TEST_40 - {73, 77, 78, 79, 80},
-        88_494,
+    Split.of("Cholec80 41-80, the usual 40", splits.CHOLEC80["test"]),
+    Split.of(
+        "Cholec80 41-80 without 73 and 77-80, SurgVISTA's 35", splits.CHOLEC80["authors/test"]
     ),
-    Split("Cholec80 49-80, the 32 of the 40/8/32 division", frozenset(range(49, 81))),
+    Split.of("Cholec80 49-80, the 32 of the 40/8/32 division", splits.CHOLEC80_LAST_32),
 )
 _M2CAI16_SPLITS = (
-    Split("M2CAI16 28-41, the 14 test videos renumbered after training", frozenset(range(28, 42))),
+    Split.of("M2CAI16 28-41, the 14 test videos renumbered after training", splits.M2CAI16["test"]),
 )
-_AUTOLAPARO_SPLITS = (Split("AutoLaparo 15-21", frozenset(range(15, 22))),)
-_RDV_SPLIT = Split(
-    "CholecT50 as divided by RDV, 10 videos",
-    frozenset((6, 51, 10, 73, 14, 74, 32, 80, 42, 111)),
-)
-_CHALLENGE_SPLIT = Split(
-    "CholecT50 as divided by the challenge, 5 videos", frozenset((92, 96, 103, 110, 111))
+_AUTOLAPARO_SPLITS = (Split.of("AutoLaparo 15-21", splits.AUTOLAPARO["test"]),)
+_RDV_SPLIT = Split.of("CholecT50 as divided by RDV, 10 videos", splits.CHOLECT50["rdv/test"])
+_CHALLENGE_SPLIT = Split.of(
+    "CholecT50 as divided by the challenge, 5 videos", splits.CHOLECT50["test"]
 )
 
 _BY_NUMBER = "Test videos are recognised by the last number in their name. "

@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
+from surgvista_jax.facts.splits import Part
+
 
 @dataclass(frozen=True)
 class Relaxed:
@@ -61,6 +63,15 @@ class Split:
     numbers: frozenset[int]
     frames: int | None = None  # at the protocol's rate
 
+    @staticmethod
+    def of(name: str, part: Part) -> "Split":
+        """The split of a part that publications tell of."""
+        return Split(name, frozenset(part.numbers), part.frames)
+
+    def has_all(self, num_frames: int) -> bool:
+        """Whether these are all frames; copies that lack one of each video count as whole."""
+        return self.frames is None or 0 <= self.frames - num_frames <= len(self.numbers)
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -101,8 +112,8 @@ class Protocol:
         for split in self.splits:
             if None not in numbers and len(numbers) == len(split.numbers) == len(set(numbers)):
                 if set(numbers) == split.numbers:
-                    whole = split.frames in (None, num_frames)
-                    odd = "" if whole else f" (whose videos have {split.frames:,} frames)"
+                    odd = f" (whose videos have {split.frames:,} frames)"
+                    odd = "" if split.has_all(num_frames) else odd
                     return f"{several}: {split.name}{odd}"
         known = "; ".join(split.name for split in self.splits)
         return (

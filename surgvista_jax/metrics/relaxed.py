@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.phases import CHOLEC80, M2CAI16
 from surgvista_jax.metrics.averaging import divide
 from surgvista_jax.metrics.sampling import check_fps, check_labels
 from surgvista_jax.metrics.segments import runs
@@ -33,7 +34,7 @@ INDEXINGS = ("published", "intended")
 EARLY_RULES = ("two_ahead", "one_ahead")
 # Dataset -> number of phases. In each the last two phases may also be entered from two phases
 # before, and the two in front of them may be left for two phases ahead.
-NUM_PHASES = {"cholec80": 7, "m2cai16": 8}
+NUM_PHASES = {"cholec80": len(CHOLEC80), "m2cai16": len(M2CAI16)}
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PHASES = (
-    "Preparation",
-    "CalotTriangleDissection",
-    "ClippingCutting",
-    "GallbladderDissection",
-    "GallbladderPackaging",
-    "CleaningCoagulation",
-    "GallbladderRetraction",
-)
+from surgvista_jax.facts.phases import CHOLEC80
+
+PHASES = CHOLEC80
 PREPARATION, CALOT, CLIPPING, DISSECTION, PACKAGING, CLEANING, RETRACTION = range(7)
 INSTRUMENTS = ("grasper", "hook", "clipper", "scissors", "bipolar", "irrigator")
 VERBS = ("grasp", "retract", "dissect", "coagulate", "clip", "cut", "irrigate", "aspirate", "pack")

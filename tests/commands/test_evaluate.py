@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from surgvista_jax.__main__ import main
-from surgvista_jax.metrics.catalogue import CHOLEC80, PROTOCOLS
+from surgvista_jax.facts.phases import CHOLEC80
+from surgvista_jax.metrics.catalogue import PROTOCOLS
 from surgvista_jax.predictions.npz import write_npz
 from tests.support.places import GOLDEN
 

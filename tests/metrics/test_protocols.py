@@ -42,14 +42,15 @@ def test_every_protocol_is_described(name: str) -> None:
 def test_splits_are_recognised_by_number() -> None:
     protocol = find("cholec80-strict")
     forty = [f"video{k}" for k in range(41, 81)]
-    assert protocol.recognise_split(forty, 98_194) == "40 videos: Cholec80 41-80, the usual 40"
+    for frames in (98_234, 98_194):  # the second of copies that lack one frame of each video
+        assert protocol.recognise_split(forty, frames) == "40 videos: Cholec80 41-80, the usual 40"
     without = [v for v in forty if v not in ("video73", "video77", "video78", "video79", "video80")]
     assert "SurgVISTA's 35" in protocol.recognise_split(without, 88_494)
     assert "none of the test splits on record" in protocol.recognise_split(forty[:39], 9)
     assert "none of the test splits" in protocol.recognise_split(["a"] * 40, 9)
     assert "no test split is on record" in find("phase-strict").recognise_split(forty, 9)
     assert video_number("VID06") == 6 and video_number("case") is None
-    assert "(whose videos have 98,194 frames)" in protocol.recognise_split(forty, 98_000)
+    assert "(whose videos have 98,234 frames)" in protocol.recognise_split(forty, 98_000)
     assert Split("x", frozenset({1})).frames is None
 
 

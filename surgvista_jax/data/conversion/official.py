@@ -15,6 +15,7 @@ from surgvista_jax.data.conversion.sources import (
 )
 from surgvista_jax.data.labels.track import FrameLabels, IntervalLabels
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.splits import Part
 
 Track = FrameLabels | IntervalLabels
 
@@ -25,6 +26,17 @@ class Counts:
 
     videos: int | None
     frames: int | None = None
+
+
+def counts(parts: Mapping[str, Part], *names: str) -> dict[str, Counts]:
+    """The published numbers of these splits; without names, of all."""
+    chosen = {name: parts[name] for name in names or parts}
+    return {name: Counts(len(part.numbers), part.frames) for name, part in chosen.items()}
+
+
+def split_ids(parts: Mapping[str, Part], form: str) -> dict[str, tuple[str, ...]]:
+    """Split -> ids of its videos, which are their numbers in a form such as "video{:02d}"."""
+    return {name: tuple(map(form.format, part.numbers)) for name, part in parts.items()}
 
 
 @dataclass(frozen=True)

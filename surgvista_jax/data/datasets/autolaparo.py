@@ -3,23 +3,23 @@
 from functools import partial
 from pathlib import Path
 
-from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
+from surgvista_jax.data.conversion.official import (
+    Official,
+    Reading,
+    Recording,
+    counts,
+    gather,
+    split_ids,
+)
 from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.tables import read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts import splits
+from surgvista_jax.facts.phases import AUTOLAPARO as PHASES
 
-PHASES = (
-    "Preparation",
-    "Dividing Ligament and Peritoneum",
-    "Dividing Uterine Vessels and Ligament",
-    "Transecting the Vagina",
-    "Specimen Removal",
-    "Suturing",
-    "Washing",
-)
-VIDEOS = tuple(f"{number:02d}" for number in range(1, 22))
-SPLITS = {"train": VIDEOS[:10], "val": VIDEOS[10:14], "test": VIDEOS[14:]}
+SPLITS = split_ids(splits.AUTOLAPARO, "{:02d}")
+VIDEOS = tuple(video for members in SPLITS.values() for video in members)
 LAYOUT = """\
 SOURCE/
   videos/01.mp4 … 21.mp4            (or frames/01/*.png or frames_resized/01/*.png, one a second)
@@ -101,5 +101,5 @@ DATASET = Official(
         "Z. Wang et al., AutoLaparo: a new dataset of integrated multi-tasks for image-guided "
         "surgical automation in laparoscopic hysterectomy, MICCAI 2022"
     ),
-    published={"train": Counts(10, 40_211), "val": Counts(4), "test": Counts(7)},
+    published=counts(splits.AUTOLAPARO),
 )

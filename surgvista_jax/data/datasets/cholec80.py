@@ -4,33 +4,23 @@ from functools import partial
 from pathlib import Path
 
 from surgvista_jax.data.conversion.extract import ExtractConfig
-from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
+from surgvista_jax.data.conversion.official import (
+    Official,
+    Reading,
+    Recording,
+    counts,
+    gather,
+    split_ids,
+)
 from surgvista_jax.data.labels.names import ClassNames
 from surgvista_jax.data.labels.tables import read_frame_table, read_one_a_line, read_text
 from surgvista_jax.data.labels.track import FrameLabels
+from surgvista_jax.facts import splits
+from surgvista_jax.facts.phases import CHOLEC80 as PHASES
 
-PHASES = (
-    "Preparation",
-    "CalotTriangleDissection",
-    "ClippingCutting",
-    "GallbladderDissection",
-    "GallbladderPackaging",
-    "CleaningCoagulation",
-    "GallbladderRetraction",
-)
 LABEL_FPS = 25  # of the official files
-VIDEOS = tuple(f"video{number:02d}" for number in range(1, 81))
-# The test of the method's authors, who give no reason for leaving these out.
-LEFT_OUT = {"video73", "video77", "video78", "video79", "video80"}
-SPLITS = {
-    "train": VIDEOS[:40],
-    "test": VIDEOS[40:],
-    "authors/train": VIDEOS[:40],
-    "authors/test": tuple(video for video in VIDEOS[40:] if video not in LEFT_OUT),
-    "32-8-40/train": VIDEOS[:32],
-    "32-8-40/val": VIDEOS[32:40],
-    "32-8-40/test": VIDEOS[40:],
-}
+SPLITS = split_ids(splits.CHOLEC80, "video{:02d}")
+VIDEOS = SPLITS["train"] + SPLITS["test"]
 LAYOUT = """\
 SOURCE/
   videos/video01.mp4 … video80.mp4              (or frames/video01/*.jpg, one a second)
@@ -90,10 +80,6 @@ DATASET = Official(
         "A. P. Twinanda et al., EndoNet: a deep architecture for recognition tasks on laparoscopic "
         "videos, IEEE Transactions on Medical Imaging 36(1), 2017"
     ),
-    published={
-        "train": Counts(40, 86_344),
-        "test": Counts(40, 98_234),
-        "authors/test": Counts(35, 88_494),
-    },
+    published=counts(splits.CHOLEC80, "train", "test", "authors/test"),
     extract=ExtractConfig(cut_margins=True),
 )

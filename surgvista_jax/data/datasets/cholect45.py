@@ -3,15 +3,17 @@
 from functools import partial
 from pathlib import Path
 
-from surgvista_jax.data.conversion.official import Counts, Official, Reading
-from surgvista_jax.data.datasets.cholect50 import FOLDS, TABLE, fold_splits, operations
+from surgvista_jax.data.conversion.official import Official, Reading, counts, split_ids
+from surgvista_jax.data.datasets.cholect50 import ID, operations
 from surgvista_jax.data.labels.tables import read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.splits import CHOLECT45
+from surgvista_jax.facts.triplets import CHOLECT50 as TABLE
 
-# The five videos that CholecT50 has more: the last of each fold.
-FOLDS_45 = tuple(fold[:9] for fold in FOLDS)
-VIDEOS = tuple(sorted({video for fold in FOLDS_45 for video in fold}))
+VIDEOS = tuple(
+    sorted(ID.format(k) for part in ("train", "val", "test") for k in CHOLECT45[part].numbers)
+)
 LAYOUT = """\
 SOURCE/
   data/VID01/000000.png …       a folder of frames for each video, one a second (or videos/VID01)
@@ -22,8 +24,7 @@ SOURCE/
 
 def splits() -> dict[str, tuple[str, ...]]:
     """Five folds, of which the first are the usual splits too."""
-    made = fold_splits(FOLDS_45)
-    return {split: made[f"fold1/{split}"] for split in ("train", "val", "test")} | made
+    return split_ids(CHOLECT45, ID)
 
 
 def read(folder: Path) -> Reading:
@@ -83,5 +84,5 @@ DATASET = Official(
         "action triplet datasets, arXiv:2204.05235, 2022"
     ),
     label_kind="multi",
-    published={"train": Counts(31), "val": Counts(5), "test": Counts(9)},
+    published=counts(CHOLECT45, "train", "val", "test"),
 )

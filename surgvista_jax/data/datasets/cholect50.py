@@ -1,44 +1,30 @@
 """CholecT50: how are its triplets laid out?"""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
+from surgvista_jax.data.conversion.official import (
+    Official,
+    Reading,
+    Recording,
+    counts,
+    gather,
+    split_ids,
+)
 from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.data.labels.track import FrameLabels
-from surgvista_jax.data.labels.triplets import CHOLEC, TripletTable
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.splits import CHOLECT50
+from surgvista_jax.facts.triplets import CHOLECT50 as TABLE
 
-TABLE: TripletTable = CHOLEC
-
-
-def ids(*numbers: int) -> tuple[str, ...]:
-    """Video ids of these numbers."""
-    return tuple(f"VID{number:02d}" for number in numbers)
-
-
-# fmt: off
-FOLDS = (
-    ids(79, 2, 51, 6, 25, 14, 66, 23, 50, 111),
-    ids(80, 32, 5, 15, 40, 47, 26, 48, 70, 103),
-    ids(31, 57, 36, 18, 52, 68, 10, 8, 73, 92),
-    ids(42, 29, 60, 27, 65, 75, 22, 49, 12, 96),
-    ids(78, 43, 62, 35, 74, 1, 56, 4, 13, 110),
+ID = "VID{:02d}"
+VIDEOS = tuple(
+    sorted(ID.format(k) for part in ("train", "val", "test") for k in CHOLECT50[part].numbers)
 )
-CHALLENGE = {
-    "val": ids(5, 18, 36, 65, 74),
-    "test": ids(92, 96, 103, 110, 111),
-}
-RDV = {
-    "val": ids(8, 12, 29, 50, 78),
-    "test": ids(6, 51, 10, 73, 14, 74, 32, 80, 42, 111),
-}
-# fmt: on
-VIDEOS = tuple(sorted({video for fold in FOLDS for video in fold}))
 LAYOUT = """\
 SOURCE/
   videos/VID01/000000.png …     a folder of frames for each video, one a second (or frames/VID01)
@@ -49,23 +35,7 @@ SOURCE/
 
 def splits() -> dict[str, tuple[str, ...]]:
     """The challenge's splits (the usual ones), those of Rendezvous, and five folds."""
-    made = {}
-    for scheme, parts in (("", CHALLENGE), ("rdv/", RDV)):
-        held = {video for part in parts.values() for video in part}
-        made[f"{scheme}train"] = tuple(video for video in VIDEOS if video not in held)
-        made |= {f"{scheme}{name}": part for name, part in parts.items()}
-    return made | fold_splits(FOLDS)
-
-
-def fold_splits(folds: Sequence[tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Each fold tests once; of the others, strung together, the last five videos validate."""
-    made = {}
-    for number, test in enumerate(folds, start=1):
-        others = [video for fold in folds if fold is not test for video in fold]
-        made[f"fold{number}/train"] = tuple(others[:-5])
-        made[f"fold{number}/val"] = tuple(others[-5:])
-        made[f"fold{number}/test"] = tuple(test)
-    return made
+    return split_ids(CHOLECT50, ID)
 
 
 def read(folder: Path) -> Reading:
@@ -166,12 +136,5 @@ DATASET = Official(
         "action triplets in endoscopic videos, Medical Image Analysis 78, 2022"
     ),
     label_kind="multi",
-    published={
-        "train": Counts(40),
-        "val": Counts(5),
-        "test": Counts(5),
-        "rdv/train": Counts(35),
-        "rdv/val": Counts(5),
-        "rdv/test": Counts(10),
-    },
+    published=counts(CHOLECT50, "train", "val", "test", "rdv/train", "rdv/val", "rdv/test"),
 )

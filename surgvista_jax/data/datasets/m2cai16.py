@@ -5,32 +5,24 @@ from functools import partial
 from pathlib import Path
 
 from surgvista_jax.data.conversion.official import (
-    Counts,
     Official,
     Reading,
     Recording,
+    counts,
     find_source,
     gather,
+    split_ids,
 )
 from surgvista_jax.data.conversion.sources import VIDEO_SUFFIXES, Remark, frame_files
 from surgvista_jax.data.labels.names import ClassNames
 from surgvista_jax.data.labels.tables import read_frame_table
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts import splits
+from surgvista_jax.facts.phases import M2CAI16 as PHASES
 
-PHASES = (
-    "TrocarPlacement",
-    "Preparation",
-    "CalotTriangleDissection",
-    "ClippingCutting",
-    "GallbladderDissection",
-    "GallbladderPackaging",
-    "CleaningCoagulation",
-    "GallbladderRetraction",
-)
 LABEL_FPS = 25
-NUM_TRAIN, NUM_VIDEOS = 27, 41
-VIDEOS = tuple(f"video_{number:02d}" for number in range(1, NUM_VIDEOS + 1))
-SPLITS = {"train": VIDEOS[:NUM_TRAIN], "test": VIDEOS[NUM_TRAIN:]}
+SPLITS = split_ids(splits.M2CAI16, "video_{:02d}")
+VIDEOS = SPLITS["train"] + SPLITS["test"]
 LAYOUT = """\
 SOURCE/
   train_dataset/workflow_video_01.mp4 …     as distributed: 27 videos, each beside its label file
@@ -68,10 +60,8 @@ def read_phases(path: Path):
 def _read_distributed(folder: Path) -> Reading:
     """Numbers the videos of train_dataset and then of test_dataset through, by name."""
     recordings, notes = [], []
-    for part, first, expected in (
-        ("train_dataset", 1, NUM_TRAIN),
-        ("test_dataset", NUM_TRAIN + 1, NUM_VIDEOS - NUM_TRAIN),
-    ):
+    for split, members in splits.M2CAI16.items():
+        part, first, expected = f"{split}_dataset", members.numbers[0], len(members.numbers)
         names = _stems(folder / part)
         if len(names) != expected:
             text = f"holds {len(names)} videos, published are {expected}"
@@ -127,5 +117,5 @@ DATASET = Official(
         "R. Stauder et al., The TUM LapChole dataset for the M2CAI 2016 workflow challenge, "
         "arXiv:1610.09278, 2016; and A. P. Twinanda et al., EndoNet, IEEE TMI 36(1), 2017"
     ),
-    published={"train": Counts(27, 67_578), "test": Counts(14)},
+    published=counts(splits.M2CAI16),
 )

@@ -9,8 +9,8 @@ from surgvista_jax.data.conversion.official import Counts, Official, Reading, Re
 from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.data.labels.track import FrameLabels
-from surgvista_jax.data.labels.triplets import PROSTATE
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.triplets import PROSTATD
 
 SPLITS = ("train", "val", "test")
 LAYOUT = """\
@@ -71,11 +71,12 @@ def read_triplets(path: Path) -> FrameLabels:
 def _triplet(row: Any, where: str) -> int:
     if not (isinstance(row, list) and len(row) >= 4 and isinstance(row[0], int)):
         raise UserError(f"{where}: must be a list that begins with the number of a triplet")
-    if not -1 <= row[0] < len(PROSTATE.rows):
-        raise UserError(f"{where}: triplet {row[0]} is not from -1 to {len(PROSTATE.rows) - 1}")
-    if row[0] >= 0 and -1 not in row[1:4] and tuple(row[1:4]) != PROSTATE.rows[row[0]]:
+    if not -1 <= row[0] < len(PROSTATD.rows):
+        raise UserError(f"{where}: triplet {row[0]} is not from -1 to {len(PROSTATD.rows) - 1}")
+    members = tuple(PROSTATD.rows[row[0]].tolist())
+    if row[0] >= 0 and -1 not in row[1:4] and tuple(row[1:4]) != members:
         raise UserError(
-            f"{where}: triplet {row[0]} is made of {PROSTATE.rows[row[0]]}, not of "
+            f"{where}: triplet {row[0]} is made of {members}, not of "
             f"{tuple(row[1:4])}; is this the form of 89 triplets?"
         )
     return row[0]
@@ -85,7 +86,7 @@ DATASET = Official(
     name="prostatd",
     title="ProstaTD (Prostate21)",
     task="triplet",
-    classes=PROSTATE.names(),
+    classes=PROSTATD.names(),
     read=read,
     layout=LAYOUT,
     procedure="robot-assisted prostatectomy",

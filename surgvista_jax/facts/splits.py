@@ -1,0 +1,92 @@
+"""How are datasets divided in publications, and how many frames do the parts have?
+
+Videos go by their official numbers. Names are those of the splits in dataset.json: a scheme may
+stand in front, as in `rdv/test`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Part:
+    """The videos of one split.
+
+    Attributes:
+        numbers: of the videos, in order.
+        frames: that they have together, one a second, where a number is published.
+    """
+
+    numbers: tuple[int, ...]
+    frames: int | None = None
+
+
+def _part(numbers: Iterable[int], frames: int | None = None) -> Part:
+    return Part(tuple(numbers), frames)
+
+
+# The authors of SurgVISTA test without these and give no reason.
+_LEFT_OUT = (73, 77, 78, 79, 80)
+CHOLEC80 = {
+    "train": _part(range(1, 41), 86_344),
+    "test": _part(range(41, 81), 98_234),
+    "authors/train": _part(range(1, 41)),
+    "authors/test": _part((k for k in range(41, 81) if k not in _LEFT_OUT), 88_494),
+    "32-8-40/train": _part(range(1, 33)),
+    "32-8-40/val": _part(range(33, 41)),
+    "32-8-40/test": _part(range(41, 81)),
+}
+CHOLEC80_LAST_32 = _part(range(49, 81))  # tested by those who validate on 41 to 48
+
+# Its test videos numbered on after those of training.
+M2CAI16 = {"train": _part(range(1, 28), 67_578), "test": _part(range(28, 42))}
+
+AUTOLAPARO = {
+    "train": _part(range(1, 11), 40_211),
+    "val": _part(range(11, 15)),
+    "test": _part(range(15, 22)),
+}
+
+# Each fold tests once. CholecT45 lacks the last video of each.
+_FOLDS = (
+    (79, 2, 51, 6, 25, 14, 66, 23, 50, 111),
+    (80, 32, 5, 15, 40, 47, 26, 48, 70, 103),
+    (31, 57, 36, 18, 52, 68, 10, 8, 73, 92),
+    (42, 29, 60, 27, 65, 75, 22, 49, 12, 96),
+    (78, 43, 62, 35, 74, 1, 56, 4, 13, 110),
+)
+
+
+def _folds(folds: Sequence[tuple[int, ...]]) -> dict[str, Part]:
+    """Of the folds that do not test, strung together, the last five videos validate."""
+    made = {}
+    for number, test in enumerate(folds, start=1):
+        others = [video for fold in folds if fold is not test for video in fold]
+        made[f"fold{number}/train"] = _part(others[:-5])
+        made[f"fold{number}/val"] = _part(others[-5:])
+        made[f"fold{number}/test"] = _part(test)
+    return made
+
+
+def _cholect50() -> dict[str, Part]:
+    """The challenge's splits, those of Rendezvous, and the folds."""
+    held_out = {
+        "": ((5, 18, 36, 65, 74), (92, 96, 103, 110, 111)),
+        "rdv/": ((8, 12, 29, 50, 78), (6, 51, 10, 73, 14, 74, 32, 80, 42, 111)),
+    }
+    videos = sorted(number for fold in _FOLDS for number in fold)
+    made = {}
+    for scheme, (val, test) in held_out.items():
+        made[f"{scheme}train"] = _part(k for k in videos if k not in (*val, *test))
+        made |= {f"{scheme}val": _part(val), f"{scheme}test": _part(test)}
+    return made | _folds(_FOLDS)
+
+
+def _cholect45() -> dict[str, Part]:
+    """The folds, of which the first are the usual splits too."""
+    made = _folds([fold[:9] for fold in _FOLDS])
+    return {split: made[f"fold1/{split}"] for split in ("train", "val", "test")} | made
+
+
+CHOLECT50 = _cholect50()
+CHOLECT45 = _cholect45()
