@@ -74,7 +74,8 @@ def _cholect50() -> dict[str, Part]:
         "": ((5, 18, 36, 65, 74), (92, 96, 103, 110, 111)),
         "rdv/": ((8, 12, 29, 50, 78), (6, 51, 10, 73, 14, 74, 32, 80, 42, 111)),
     }
-    videos = sorted(number for fold in _FOLDS for number in fold)
+    # In the order of their names, in which VID103 stands before VID12.
+    videos = sorted((number for fold in _FOLDS for number in fold), key="{:02d}".format)
     made = {}
     for scheme, (val, test) in held_out.items():
         made[f"{scheme}train"] = _part(k for k in videos if k not in (*val, *test))
