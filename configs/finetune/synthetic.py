@@ -9,19 +9,13 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from surgvista_jax.config import run_config
-
-PARTS = {
-    "phase": {"score": "accuracy", "protocol": "phase-strict"},
-    "action": {"score": "mean_ap", "protocol": "clips-single"},
-    "triplet": {"score": "mean_ap", "protocol": ""},
-    "cvs": {"score": "mean_ap", "protocol": ""},
-}
+from surgvista_jax.facts.tasks import TASKS
 
 
 def get_config(task: str = "phase") -> ConfigDict:
-    """task: "phase", "action", "triplet" or "cvs"."""
+    """task: "phase", "action", "triplet", "cvs" or "tool"."""
     config = run_config(Path(__file__).with_name("recipe.py"))
-    config.evaluation.update(PARTS[task])
+    config.evaluation.update({"score": TASKS[task].score, "protocol": TASKS[task].protocol})
     config.evaluation.update({"batch_size": 32, "every_epochs": 2.0})
     config.init = "random"
     config.model = {

@@ -3,7 +3,6 @@
 import argparse
 import json
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 
 from surgvista_jax.errors import UserError
@@ -13,8 +12,7 @@ from surgvista_jax.predictions.csv_table import parse_columns
 from surgvista_jax.predictions.groups import KINDS, read_groups
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import Grouping, System, build_report
-from surgvista_jax.reports.markdown import markdown
-from surgvista_jax.reports.page import page
+from surgvista_jax.reports.files import title_of, write_report
 from surgvista_jax.reports.screen import screen
 
 FORMATS = """\
@@ -132,7 +130,7 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
     )
     runs = read_runs(args.predictions, protocol, options)
     baselines = [
-        System(_title(paths), read_runs(paths, protocol, options)) for paths in args.baseline
+        System(title_of(paths), read_runs(paths, protocol, options)) for paths in args.baseline
     ]
     grouping = None
     if args.group_by:
@@ -143,42 +141,12 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
         grouping = Grouping(args.group_by, names, internal)
     return build_report(
         protocol,
-        System(_title(args.predictions), runs),
+        System(title_of(args.predictions), runs),
         baselines,
         grouping,
         samples=args.samples,
         seed=args.seed,
     )
-
-
-def report_files(files: Sequence[str], protocol: str) -> dict:
-    """The report of prediction files alone: repeated runs over the same videos, or folds."""
-    chosen = find(protocol)
-    return build_report(chosen, System(_title(files), read_runs(files, chosen, ReadingOptions())))
-
-
-def _title(paths: Sequence[str]) -> str:
-    """What tells the files apart: their names, else their folders' names, else the whole paths."""
-    files = [Path(path).name for path in paths]
-    folders = [Path(path).absolute().parent.name for path in paths]
-    different = (names for names in (files, folders) if len(set(names)) == len(names))
-    return " + ".join(next(different, paths))
-
-
-def write_report(report: dict, folder: Path) -> None:
-    """Writes the three files, each whole or not at all."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in (
-            ("report.html", page(report)),
-            ("report.md", markdown(report)),
-            ("report.json", json.dumps(report, indent=1) + "\n"),
-        ):
-            partial = folder / f".{name}.partial"
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(folder / name)
-    except OSError as error:
-        raise UserError(f"--out {folder}: cannot be written ({error.strerror})") from None
 
 
 def _positive(name: str, value: float | None) -> float | None:
@@ -204,7 +172,7 @@ def _list_protocols(as_json: bool) -> None:
                 "name": p.name,
                 "version": p.version,
                 "digest": p.digest,
-                "task": p.task,
+                "task": p.published_task,
                 "text": p.text.strip(),
             }
             for p in PROTOCOLS.values()

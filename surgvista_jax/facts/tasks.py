@@ -1,7 +1,7 @@
-"""Which tasks are there, how are they labelled, and what do they hang on?
+"""Which tasks are there, how are they labelled, and how are they scored?
 
-A task of one's own is an entry here, a module `surgvista_jax.reports.scoring_NAME` that evaluates
-it, and a protocol or more in `surgvista_jax.metrics.catalogue`.
+A task of one's own is an entry here, a module `surgvista_jax.reports.scoring_NAME` that scores it,
+and its protocols in `surgvista_jax.metrics.catalogue`.
 """
 
 from dataclasses import dataclass
@@ -15,29 +15,39 @@ class Task:
     """Something to recognise in surgical video.
 
     Attributes:
-        name: what dataset.json, protocols and `--task` call it.
-        label_kind: "single": one class a frame; "multi": any number of classes, each yes or no.
-            It is the kind that the task's protocols score.
-        score: what selects the best parameters by default (a key of `metrics.selecting.SCORES`).
-        column: of a CSV file of labels; one that ends in `_` begins the names of several columns,
-            one for each class.
-        published_name: what reports and the digests of protocols call it; None: its name.
+        name: what dataset.json, `--task` and protocols call it.
+        label_kind: of the labels that its protocols score; "single": one class a frame, "multi":
+            any number of classes, each there or not. A published dataset may have labels of the
+            other kind, as those that count criteria do: the protocols of another task score them.
+        score: what selects the best parameters (a key of `metrics.selecting.SCORES`).
+        protocol: what scores any dataset of it; "" where a protocol is of one dataset.
+        column: of the labels in a CSV file of one's own; where it ends in `_`, the beginning of
+            several, one for each class.
+        published_name: what reports and the digests of protocols call it; "": its name.
     """
 
     name: str
     label_kind: str
     score: str
+    protocol: str
     column: str
-    published_name: str | None = None
+    published_name: str = ""
 
 
 TASKS = {
     task.name: task
     for task in (
-        Task("phase", "single", "accuracy", "phase"),
-        Task("action", "single", "accuracy", "action", published_name="single"),
-        Task("triplet", "multi", "mean_ap", "triplets"),
-        Task("cvs", "multi", "mean_ap", "cvs_", published_name="criteria"),
-        Task("tool", "multi", "mean_ap", "tools"),
+        Task("phase", "single", "accuracy", "phase-strict", column="phase"),
+        Task(
+            "action",
+            "single",
+            "mean_ap",
+            "clips-single",
+            column="action",
+            published_name="single",
+        ),
+        Task("triplet", "multi", "mean_ap", "", column="triplets"),
+        Task("cvs", "multi", "mean_ap", "", column="cvs_", published_name="criteria"),
+        Task("tool", "multi", "mean_ap", "tool-presence", column="tools"),
     )
 }

@@ -3,11 +3,12 @@
 import math
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts import splits
+from surgvista_jax.facts import instruments, splits
 from surgvista_jax.facts.phases import AUTOLAPARO, CHOLEC80, M2CAI16
 from surgvista_jax.metrics.protocols import (
     CriteriaChoices,
     PhaseChoices,
+    PresenceChoices,
     Protocol,
     Relaxed,
     SingleChoices,
@@ -125,6 +126,26 @@ _CVS = (
     "together, then the mean of the three; the per-video mean is given beside it. Scored on the "
     "annotated frames alone. "
 )
+_PRESENCE = (
+    "Each instrument is there or not, several at once. Average precision of each instrument over "
+    "the frames of all videos together, without interpolation and with one threshold for tied "
+    "scores (scikit-learn's), then the mean over instruments; an instrument that no frame holds is "
+    "left out. The mean of each video's average precision stands beside it. "
+)
+
+
+def _presence(name: str, text: str, classes: tuple[str, ...] = (), **more) -> Protocol:
+    return Protocol(
+        name=name,
+        version=1,
+        task="tool",
+        choices=PresenceChoices(absent="drop"),
+        primary=("mean_ap", "mean_ap_video"),
+        classes=classes,
+        text=_PRESENCE + text,
+        **more,
+    )
+
 
 _ALL = (
     *_phase_family("cholec80", CHOLEC80, _CHOLEC80_SPLITS),
@@ -196,7 +217,7 @@ _ALL = (
     Protocol(
         name="endoscapes-cvs50",
         version=1,
-        task="criteria",
+        task="cvs",
         choices=CriteriaChoices(),
         primary=_CRITERIA_PRIMARY,
         text=_CVS
@@ -206,7 +227,7 @@ _ALL = (
     Protocol(
         name="endoscapes-cvs201",
         version=1,
-        task="criteria",
+        task="cvs",
         choices=CriteriaChoices(),
         primary=_CRITERIA_PRIMARY,
         text=_CVS
@@ -216,7 +237,7 @@ _ALL = (
     Protocol(
         name="cholec80-cvs",
         version=1,
-        task="criteria",
+        task="cvs",
         choices=CriteriaChoices(),
         primary=("accuracy", "precision", "recall", "f1", "mean_ap"),
         text="Three criteria, predicted yes from a score of 0.5 on. Accuracy, precision, recall "
@@ -227,7 +248,7 @@ _ALL = (
     Protocol(
         name="clips-single",
         version=1,
-        task="single",
+        task="action",
         choices=SingleChoices(absent="drop"),
         primary=_SINGLE_PRIMARY,
         text="One label a clip, all clips pooled. Mean average precision is one class against the "
@@ -237,7 +258,7 @@ _ALL = (
     Protocol(
         name="surgvista-clips",
         version=1,
-        task="single",
+        task="action",
         choices=SingleChoices(absent="zero"),
         primary=_SINGLE_PRIMARY,
         text="As in SurgVISTA's clip engine (SurgicalActions160, Cholec80-CVS and Endoscapes as "
@@ -245,6 +266,16 @@ _ALL = (
         "adds an average precision of 0. Its own precision and recall are micro averages, that is, "
         "the accuracy; the macro averages given here are ours.",
     ),
+    _presence(
+        "cholec80-tool",
+        "Cholec80's seven instruments, on the frames that are labelled: one a second. "
+        + _BY_NUMBER,
+        instruments.CHOLEC80,
+        fps=1.0,
+        splits=_CHOLEC80_SPLITS,
+        **_OPERATION,
+    ),
+    _presence("tool-presence", "All labelled frames, any set of instruments."),
 )
 
 PROTOCOLS = {protocol.name: protocol for protocol in _ALL}

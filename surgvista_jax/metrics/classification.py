@@ -71,6 +71,15 @@ def criteria_truth(ratings: np.ndarray) -> np.ndarray:
     return np.rint(ratings) > 0
 
 
+def presence_truth(label: np.ndarray, where: str = "labels") -> np.ndarray:
+    """Whether each class is there, bool [N, K], from 0 and 1."""
+    label = np.asarray(label)
+    wrong = label[~np.isin(label, (0, 1))]
+    if wrong.size:
+        raise UserError(f"{where}: label {wrong[0]:g}; a class is there (1) or not (0)")
+    return label != 0
+
+
 def criteria_counts(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Counts [K, 5] of each criterion from yes or no [N, K]: both, found, true, alike, rows."""
     truth, found = np.asarray(truth) != 0, np.asarray(found) != 0

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from surgvista_jax.facts.splits import Part
+from surgvista_jax.facts.tasks import TASKS
+from surgvista_jax.facts.triplets import TABLES
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,13 @@ class CriteriaChoices:
 
 
 @dataclass(frozen=True)
+class PresenceChoices:
+    """Classes that are each there or not, such as instruments."""
+
+    absent: str  # metrics.average_precision.ABSENT_RULES
+
+
+@dataclass(frozen=True)
 class Split:
     """Test videos that papers use, by number."""
 
@@ -79,8 +88,8 @@ class Protocol:
 
     name: str
     version: int
-    task: str  # "phase" | "triplet" | "single" | "criteria"
-    choices: PhaseChoices | TripletChoices | SingleChoices | CriteriaChoices
+    task: str  # facts.tasks.TASKS
+    choices: PhaseChoices | TripletChoices | SingleChoices | CriteriaChoices | PresenceChoices
     primary: tuple[str, ...]  # keys of the scores that are reported first and tested
     text: str  # in words, one paragraph
     classes: tuple[str, ...] = ()  # () = those of the predictions
@@ -90,9 +99,26 @@ class Protocol:
     splits: tuple[Split, ...] = field(default=(), compare=False)
 
     @property
+    def label_kind(self) -> str:
+        """Of the labels that it scores: facts.tasks.LABEL_KINDS."""
+        return TASKS[self.task].label_kind
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of their ids; () = those of the predictions."""
+        if isinstance(self.choices, TripletChoices):
+            return TABLES[self.choices.table].class_names("ivt")
+        return self.classes
+
+    @property
+    def published_task(self) -> str:
+        """What reports and digests call the task, which may be an earlier name of it."""
+        return TASKS[self.task].published_name or self.task
+
+    @property
     def digest(self) -> str:
         """16 hexadecimal digits over all that decides the numbers."""
-        decides = asdict(self)
+        decides = asdict(self) | {"task": self.published_task}
         for words in ("text", "splits", "shortest_seconds", "longest_seconds"):
             del decides[words]
         canonical = json.dumps(decides, sort_keys=True, separators=(",", ":"))

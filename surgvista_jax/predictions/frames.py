@@ -74,7 +74,6 @@ def assemble(
     decision: np.ndarray | None = None,
     label: np.ndarray | None = None,
     classes: Sequence[str] = (),
-    meta: dict | None = None,
 ) -> Predictions:
     """Sorts rows and merges repeats; arrays [N] in any order, `video` of names.
 
@@ -133,7 +132,6 @@ def assemble(
         score=None if score is None else rows.score,
         label=truth,
         classes=tuple(classes),
-        meta=meta,
         notes=notes,
     )
 
@@ -189,10 +187,10 @@ def join(parts: Sequence[Predictions]) -> Predictions:
         decision=together("decision"),
         label=together("label"),
         classes=first.classes,
-        meta=first.meta,
     )
     return replace(
         whole,
+        meta=first.meta,
         notes=tuple(note for part in parts for note in part.notes),
         files=tuple(dict.fromkeys(file for part in parts for file in part.files)),
     )

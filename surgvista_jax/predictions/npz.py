@@ -7,6 +7,7 @@ split.
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def read_npz(path: Path, source: str) -> Predictions:
     if not isinstance(fps, int | float) or isinstance(fps, bool) or not fps > 0:
         raise UserError(f"{source}: meta key 'fps' is {fps!r}; the labelled rate is needed")
     video = arrays["video"]
-    return assemble(
+    found = assemble(
         source,
         np.char.decode(video) if video.dtype.kind == "S" else video,
         arrays["frame"],
@@ -85,8 +86,8 @@ def read_npz(path: Path, source: str) -> Predictions:
         score=score,
         label=arrays.get("label"),
         classes=classes,
-        meta=meta,
     )
+    return replace(found, meta=meta)
 
 
 def _check_label(label: np.ndarray, source: str) -> None:

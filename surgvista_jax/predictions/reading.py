@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.triplets import TABLES
 from surgvista_jax.metrics.calibration import are_probabilities
-from surgvista_jax.metrics.protocols import Protocol
+from surgvista_jax.metrics.protocols import Protocol, TripletChoices
 from surgvista_jax.predictions.class_names import column_order
 from surgvista_jax.predictions.csv_table import DEFAULTS, read_csv
 from surgvista_jax.predictions.frames import Predictions, at_rate, join
@@ -56,14 +55,14 @@ def read_runs(
 
 def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predictions:
     """Reads one file or folder, checks it against the protocol, brings it to its rate."""
-    classes = options.classes or protocol.classes
-    if protocol.task == "triplet":
-        classes = TABLES[protocol.choices.table].class_names("ivt")
+    classes = protocol.class_names
+    if options.classes and not isinstance(protocol.choices, TripletChoices):
+        classes = options.classes
     place = Path(path)
     if not place.exists():
         raise UserError(f"{path}: no such file or folder")
     if place.is_dir() or place.suffix == ".csv":
-        if protocol.task not in ("phase", "single"):
+        if protocol.label_kind == "multi":
             raise UserError(f"{path}: {protocol.name} needs scores of several labels: an .npz file")
         if options.fps is None:
             raise UserError(f"{path}: --fps is needed, the rate of its frame numbers")
@@ -144,7 +143,7 @@ def _labelled(predictions: Predictions) -> Predictions:
 def _fitted(predictions: Predictions, protocol: Protocol, classes: tuple) -> Predictions:
     """Checks classes, shapes and values; fills in decisions and class names."""
     source, label, score = predictions.source, predictions.label, predictions.score
-    several = protocol.task in ("triplet", "criteria")
+    several = protocol.label_kind == "multi"
     if several and (label.ndim != 2 or score is None or label.shape != score.shape):
         raise UserError(
             f"{source}: {protocol.name} needs label and score of one shape [N, C]; label is "

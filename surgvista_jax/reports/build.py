@@ -140,7 +140,7 @@ def _protocol(protocol: Protocol) -> dict:
         "version": protocol.version,
         "digest": protocol.digest,
         "label": protocol.label,
-        "task": protocol.task,
+        "task": protocol.published_task,
         "fps": protocol.fps,
         "choices": asdict(protocol.choices),
         "primary": protocol.primary,

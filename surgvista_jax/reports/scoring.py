@@ -1,19 +1,16 @@
-"""What does a protocol make of one run's predictions?"""
+"""What does a protocol make of one run's predictions?
+
+Each task of `facts.tasks` has a module `scoring_NAME` here, whose `evaluate` scores its protocols.
+"""
+
+import importlib
 
 from surgvista_jax.metrics.protocols import Protocol
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.reports.evaluation import Evaluation
-from surgvista_jax.reports.scoring_labels import evaluate_clips, evaluate_phases
-from surgvista_jax.reports.scoring_several import evaluate_criteria, evaluate_triplets
-
-_BY_TASK = {
-    "phase": evaluate_phases,
-    "single": evaluate_clips,
-    "triplet": evaluate_triplets,
-    "criteria": evaluate_criteria,
-}
 
 
 def evaluate_run(predictions: Predictions, protocol: Protocol) -> Evaluation:
     """Scores predictions that reading has fitted to the protocol."""
-    return _BY_TASK[protocol.task](predictions, protocol)
+    module = importlib.import_module(f"surgvista_jax.reports.scoring_{protocol.task}")
+    return module.evaluate(predictions, protocol)

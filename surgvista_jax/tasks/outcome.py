@@ -8,15 +8,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from surgvista_jax.commands.evaluate import report_files, write_report
 from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.triplets import TABLES
 from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.metrics.catalogue import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
 from surgvista_jax.predictions.npz import write_npz
+from surgvista_jax.reports.files import report_files, write_report
 from surgvista_jax.reports.screen import screen
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.selection import score
@@ -35,15 +34,12 @@ def check_protocol(name: str, dataset: Dataset) -> None:
             f"config.evaluation.protocol={name!r}: should be one of {', '.join(PROTOCOLS)}"
         )
     protocol = PROTOCOLS[name]
-    kind = "multi" if protocol.task in ("triplet", "criteria") else "single"
-    if kind != dataset.label_kind:
+    if protocol.label_kind != dataset.label_kind:
         raise UserError(
-            f"config.evaluation.protocol={name!r} is for labels of kind {kind}, the dataset's are"
-            f" of kind {dataset.label_kind}"
+            f"config.evaluation.protocol={name!r} is for labels of kind {protocol.label_kind}, the"
+            f" dataset's are of kind {dataset.label_kind}"
         )
-    wanted = len(protocol.classes)
-    if protocol.task == "triplet":
-        wanted = len(TABLES[protocol.choices.table].rows)
+    wanted = len(protocol.class_names)
     if wanted not in (0, len(dataset.classes)):
         raise UserError(
             f"config.evaluation.protocol={name!r} is for {wanted} classes, the dataset has"

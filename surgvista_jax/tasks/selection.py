@@ -9,17 +9,13 @@ import jax
 import numpy as np
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.triplets import TABLES
 from surgvista_jax.inference.every_clip import Outputs
-from surgvista_jax.metrics.average_precision import average_precisions, mean_over_classes
-from surgvista_jax.metrics.classification import one_vs_rest_average_precisions
-from surgvista_jax.metrics.triplet import mean_average_precision, video_average_precisions
+from surgvista_jax.metrics.selecting import SCORES
 from surgvista_jax.training.checkpoint import restore_params, save_params
 from surgvista_jax.training.checkpoint_files import FOLDER as CHECKPOINTS
 from surgvista_jax.training.checkpoint_files import saved_steps
 from surgvista_jax.training.writers import drop_lines_after
 
-SCORES = ("accuracy", "mean_ap", *(f"triplet_ap_{table}" for table in TABLES))
 FILE = "evaluations.jsonl"
 FOLDER = "best"
 
@@ -28,38 +24,23 @@ def check_score(name: str, label_kind: str, num_classes: int) -> None:
     """Raises UserError for a score that labels of this kind ("single" or "multi") do not have."""
     if name not in SCORES:
         raise UserError(f"config.evaluation.score={name!r}: should be one of {', '.join(SCORES)}")
-    if {"accuracy": "single", "mean_ap": label_kind}.get(name, "multi") != label_kind:
+    if label_kind not in SCORES[name].label_kinds:
         raise UserError(
             f"config.evaluation.score={name!r} does not fit labels of kind {label_kind}"
         )
-    table = TABLES.get(name.removeprefix("triplet_ap_"))
-    if table is not None and len(table.rows) != num_classes:
+    wanted = SCORES[name].num_classes
+    if wanted not in (None, num_classes):
         raise UserError(
-            f"config.evaluation.score={name!r}: is of {len(table.rows)} triplets, the dataset has"
+            f"config.evaluation.score={name!r}: is of {wanted} triplets, the dataset has"
             f" {num_classes} classes"
         )
 
 
 def score(name: str, outputs: Outputs) -> float:
-    """One of SCORES, higher is better, as a fraction; frames of all videos are pooled.
-
-    "accuracy": share of right decisions; "mean_ap": average precision of each class against the
-    rest, mean over the classes that occur; "triplet_ap_TABLE": of triplets, without null triplets,
-    per class and video, mean over videos, then over classes. NaN where a value is not finite.
-    """
-    label, values = outputs.label, outputs.values
-    if not np.isfinite(values).all():
+    """One of SCORES, higher is better, as a fraction; NaN where a value is not finite."""
+    if not np.isfinite(outputs.values).all():
         return float("nan")
-    if name == "accuracy":
-        return float((values.argmax(1) == label).mean())
-    if name == "mean_ap":
-        by_class = one_vs_rest_average_precisions if label.ndim == 1 else average_precisions
-        return float(mean_over_classes(by_class(label, values), "drop"))
-    table = TABLES[name.removeprefix("triplet_ap_")]
-    borders = np.flatnonzero(np.diff(outputs.video_index)) + 1
-    videos = list(zip(np.split(label, borders), np.split(values, borders), strict=True))
-    found = video_average_precisions(videos, table, "ivt", absent="drop", null_classes="drop")
-    return mean_average_precision(found)
+    return SCORES[name].of(outputs.label, outputs.values, outputs.video_index)
 
 
 class Selection:

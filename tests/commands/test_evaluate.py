@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from surgvista_jax.__main__ import main
+from surgvista_jax.facts.instruments import CHOLEC80 as CHOLEC80_TOOLS
 from surgvista_jax.facts.phases import CHOLEC80
 from surgvista_jax.metrics.catalogue import PROTOCOLS
 from surgvista_jax.predictions.npz import write_npz
@@ -143,6 +144,26 @@ def test_seeds_baseline_and_groups_on_the_screen(tmp_path: Path, capsys) -> None
     text = capsys.readouterr().out
     assert "std, seeds" in text and "Bern (internal)" in text and "internal better by" in text
     assert "smallest p that can be reached is 0.0156 one-sided" in text
+
+
+def test_instruments_of_a_dataset_in_another_order(tmp_path: Path, capsys) -> None:
+    """Named columns are scored under their names, by the video names of Cholec80's splits."""
+    generator = np.random.default_rng(0)
+    video, frame = np.repeat(["video41", "video42"], 300), np.tile(np.arange(300), 2)
+    label = (generator.random((600, 7)) < 0.3).astype(np.uint8)
+    label[:, 6] = 0
+    meta = {"classes": list(CHOLEC80_TOOLS[::-1]), "fps": 1, "task": "tool"}
+    score, path = generator.random((600, 7)), tmp_path / "p.npz"
+    write_npz(path, video=video, frame=frame, score=score, label=label, meta=meta)
+    words = [str(path), "--protocol=cholec80-tool", "--samples=5", "--json"]
+    assert main(["evaluate", *words]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["protocol"]["task"] == "tool"
+    table = report["tables"][0]
+    assert table["classes"] == list(CHOLEC80_TOOLS)
+    assert table["columns"]["Frames with it"] == label.sum(0)[::-1].tolist()
+    assert table["columns"]["AP"][0] is None  # Grasper, the last column of the file
+    assert any(note.startswith("In no frame: Grasper") for note in report["notes"])
 
 
 def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path, capsys) -> None:

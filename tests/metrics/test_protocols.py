@@ -17,6 +17,8 @@ def test_digests_are_distinct_and_frozen() -> None:
     assert find("cholec80-relaxed-official").digest == "1544cac79fd17872"
     assert find("cholect50-rdv").digest == "25ee04dacfcf99f8"
     assert find("endoscapes-cvs50").digest == "57a97505d248e9d7"
+    assert find("clips-single").digest == "1740b65b1d5c3f8b"
+    assert find("cholec80-tool").digest == "0d8c4a66235c4996"
 
 
 def test_words_do_not_move_the_digest_and_choices_do() -> None:

@@ -217,7 +217,7 @@ def test_renderings_hold_the_numbers_and_the_page_stands_alone() -> None:
     assert 'name="viewport"' in html and "{'" not in html and "nan" not in html.lower()
 
 
-def test_triplets_criteria_and_clips_are_reported() -> None:
+def test_triplets_criteria_instruments_and_clips_are_reported() -> None:
     generator = np.random.default_rng(0)
     video, frame = np.repeat(["6", "51"], 30), np.tile(np.arange(30), 2)
     label = (generator.random((60, 100)) < 0.03).astype(np.uint8)
@@ -237,6 +237,22 @@ def test_triplets_criteria_and_clips_are_reported() -> None:
     )
     report = build_report(find("endoscapes-cvs50"), system("c", criteria), samples=20)
     assert "C3" in page(report) and report["scores"][0]["key"] == "mean_ap"
+    there = (generator.random((60, 2)) < 0.3).astype(np.uint8)
+    tools = assemble(
+        "i",
+        video,
+        frame,
+        1.0,
+        score=generator.random((60, 2)),
+        label=there,
+        classes=("Hook", "Clipper"),
+    )
+    report = build_report(find("tool-presence"), system("i", tools), samples=20)
+    main = report["scores"][0]
+    assert main["key"] == "mean_ap" and main["low"] <= main["high"]
+    assert report["tables"][0]["columns"]["Frames with it"] == there.sum(0).tolist()
+    for text in (page(report), markdown(report), screen(report)):
+        assert "Clipper" in text and "Frames with it" in text and "mean over videos" in text
     score = generator.dirichlet(np.ones(4), 60)
     clips = assemble(
         "s",

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from surgvista_jax.errors import UserError
+from surgvista_jax.facts.instruments import CHOLEC80
 from surgvista_jax.facts.triplets import CHOLECT50
 from surgvista_jax.metrics import triplet
 from surgvista_jax.metrics.averaging import nanmean
@@ -159,3 +161,48 @@ def test_criteria_scores() -> None:
     assert found["accuracy"] == pytest.approx((decision == truth).mean())
     for name in ("precision", "recall", "f1"):
         assert found[name] == pytest.approx(macro(SCORERS[name], truth, decision))
+
+
+def instruments() -> Predictions:
+    """Seven instruments, of which video 0 lacks the last; scores with ties."""
+    generator = np.random.default_rng(3)
+    truth = (generator.random((VIDEOS * FRAMES, len(CHOLEC80))) < 0.2).astype(np.uint8)
+    truth[:FRAMES, -1] = 0
+    score = np.clip(0.3 * truth + generator.random(truth.shape), 0, 1).round(2)
+    return run(score, truth, classes=CHOLEC80)
+
+
+@pytest.mark.parametrize("protocol", ["cholec80-tool", "tool-presence"])
+def test_instrument_scores(protocol: str) -> None:
+    tools = instruments()
+    truth, score = tools.label, tools.score
+    found = values(tools, protocol)
+    assert found["mean_ap"] == pytest.approx(sk.average_precision_score(truth, score), abs=1e-12)
+    table = evaluate_run(tools, find(protocol)).tables[0]
+    each = sk.average_precision_score(truth, score, average=None)
+    np.testing.assert_allclose(table.columns["AP"], each, rtol=0, atol=1e-12)
+    assert table.classes == CHOLEC80
+    assert table.columns["Frames with it"].tolist() == truth.sum(0).tolist()
+    assert table.columns["Videos"].tolist() == [VIDEOS] * 6 + [VIDEOS - 1]
+    rows = [tools.rows(k) for k in range(VIDEOS)]
+    of_videos = [sk.average_precision_score(truth[r], score[r], average=None) for r in rows[1:]]
+    first = sk.average_precision_score(truth[rows[0], :6], score[rows[0], :6], average=None)
+    of_videos = np.stack([np.append(first, np.nan), *of_videos])
+    assert found["mean_ap_video"] == pytest.approx(np.nanmean(np.nanmean(of_videos, 0)))
+
+
+def test_an_instrument_in_no_frame_does_not_count() -> None:
+    tools = instruments()
+    tools.label[:, 4] = 0
+    held = [0, 1, 2, 3, 5, 6]
+    expected = sk.average_precision_score(tools.label[:, held], tools.score[:, held])
+    assert values(tools, "cholec80-tool")["mean_ap"] == pytest.approx(expected)
+    (note,) = evaluate_run(tools, find("cholec80-tool")).notes
+    assert note == "In no frame: Clipper; without an average precision they do not count."
+
+
+def test_an_instrument_is_there_or_not() -> None:
+    tools = instruments()
+    halves = replace(tools, label=tools.label / 2)
+    with pytest.raises(UserError, match=r"run: label 0\.5; a class is there \(1\) or not \(0\)"):
+        evaluate_run(halves, find("tool-presence"))

@@ -1,8 +1,37 @@
-"""What is said of runs whose score is no number?"""
+"""Which protocols may a run ask for, and what is said of scores that are no number?"""
 
 import json
+from pathlib import Path
 
-from surgvista_jax.tasks.outcome import RESULT, report_seeds
+import pytest
+
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.outcome import RESULT, check_protocol, report_seeds
+
+
+@pytest.mark.parametrize(
+    ("protocol", "task", "kind", "classes", "said"),
+    [
+        ("", "tool", "multi", 3, ""),
+        ("cholec80-tool", "tool", "multi", 7, ""),
+        ("tool-presence", "tool", "multi", 6, ""),
+        ("clips-single", "phase", "single", 4, ""),  # the kind of the labels decides
+        ("surgvista-clips", "cvs", "single", 6, ""),
+        ("cholec80-tool", "tool", "multi", 6, "is for 7 classes, the dataset has 6"),
+        ("cholec80-strict", "tool", "multi", 7, "is for labels of kind single, the dataset's are"),
+        ("cholect50-rdv", "triplet", "multi", 89, "is for 100 classes, the dataset has 89"),
+        ("cholec80-tools", "tool", "multi", 7, "should be one of"),
+    ],
+)
+def test_a_protocol_fits_the_dataset(protocol, task, kind, classes, said):
+    names = tuple(f"c{k}" for k in range(classes))
+    dataset = Dataset(Path("d"), "d", task, names, kind, 1.0, {}, "", "", "", "", ())
+    if not said:
+        return check_protocol(protocol, dataset)
+    with pytest.raises(UserError, match=said) as error:
+        check_protocol(protocol, dataset)
+    assert "\n" not in str(error.value)
 
 
 def test_a_seed_without_a_score_leaves_no_mean(tmp_path):

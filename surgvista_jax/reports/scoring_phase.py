@@ -1,21 +1,22 @@
-"""How are single labels scored: the phases of videos, the classes of clips?"""
+"""How are the phases of videos scored?"""
 
 import numpy as np
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.metrics import averaging, calibration, classification, phase, relaxed
+from surgvista_jax.metrics import averaging, phase, relaxed
 from surgvista_jax.metrics import scores as make
 from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.protocols import PhaseChoices, Protocol, Relaxed
 from surgvista_jax.metrics.scores import Score
 from surgvista_jax.metrics.segments import edit_score, segment_counts, segmental_f1
 from surgvista_jax.predictions.frames import Predictions
+from surgvista_jax.reports.calibration_scores import with_calibration
 from surgvista_jax.reports.evaluation import ClassTable, Evaluation, primary_first, video_rows
 
 OVERLAPS = (10, 25, 50)
 
 
-def evaluate_phases(predictions: Predictions, protocol: Protocol) -> Evaluation:
+def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
     choices = protocol.choices
     rows = video_rows(predictions)
     confusions = phase.confusion_matrices(
@@ -39,7 +40,7 @@ def evaluate_phases(predictions: Predictions, protocol: Protocol) -> Evaluation:
     ]
     scores += _pooled(confusions, choices)
     scores += _segments(predictions, rows)
-    scores, reliability = _with_calibration(scores, predictions, rows)
+    scores, reliability = with_calibration(scores, predictions, rows)
     present = confusions.sum(2) > 0
     undefined = int((present & np.isnan(table["precision"])).sum())
     if undefined:
@@ -139,80 +140,3 @@ def _segments(predictions: Predictions, rows: list[slice]) -> list[Score]:
             make.of_sums(f"f1_at_{percent}", f"F1@{percent}", counts, segmental_f1, section=section)
         )
     return scores
-
-
-def _with_calibration(
-    scores: list[Score], predictions: Predictions, rows: list[slice]
-) -> tuple[list[Score], np.ndarray | None]:
-    if predictions.score is None or not calibration.are_probabilities(predictions.score):
-        return scores, None
-    bins = np.stack(
-        [calibration.reliability_bins(predictions.label[r], predictions.score[r]) for r in rows]
-    )
-    brier = calibration.brier_sums(predictions.label, predictions.score)
-    sums = np.array([[brier[r].sum(), r.stop - r.start] for r in rows])
-    about = {"section": "Calibration, frames pooled", "higher_is_better": False}
-    return [
-        *scores,
-        make.of_sums(
-            "ece", "Expected calibration error", bins, calibration.calibration_error, **about
-        ),
-        make.ratio("brier", "Brier score (0-2)", *sums.T, percent=False, **about),
-    ], bins.sum(0)
-
-
-def evaluate_clips(predictions: Predictions, protocol: Protocol) -> Evaluation:
-    absent, macro_absent = protocol.choices.absent, protocol.choices.macro_absent
-    rows = video_rows(predictions)
-    label, classes = predictions.label, predictions.classes
-    confusions = phase.confusion_matrices(
-        [(label[r], predictions.decision[r]) for r in rows], len(classes)
-    )
-    sizes = np.array([r.stop - r.start for r in rows], np.float64)
-    hits = np.trace(confusions, axis1=1, axis2=2).astype(np.float64)
-    scores = [make.ratio("accuracy", "Accuracy", hits, sizes)]
-    columns = {}
-    if predictions.score is not None:
-        truth = classification.one_hot(label, len(classes))
-        scores.append(
-            make.pooled_average_precision(
-                "mean_ap",
-                "mAP, one against the rest",
-                truth,
-                predictions.score,
-                predictions.video_index,
-                absent=absent,
-            )
-        )
-        columns["AP"] = classification.one_vs_rest_average_precisions(label, predictions.score)
-        for k in (k for k in (3, 5) if k < len(classes)):
-            right = classification.top_k_hits(label, predictions.score, k)
-            found = np.array([right[r].sum() for r in rows], np.float64)
-            scores.append(make.ratio(f"top{k}", f"Top-{k} accuracy", found, sizes))
-    scores.append(
-        make.of_sums(
-            "balanced_accuracy",
-            "Balanced accuracy",
-            confusions,
-            classification.balanced_accuracy,
-            per_video=False,
-        )
-    )
-    for name in phase.MEASURES:
-        scores.append(
-            make.of_sums(
-                name,
-                f"Macro {name if name != 'f1' else 'F1'}",
-                confusions,
-                lambda sums, name=name: classification.macro(sums, macro_absent)[name],
-                per_video=False,
-            )
-        )
-    scores, reliability = _with_calibration(scores, predictions, rows)
-    pooled = confusions.sum(0)
-    table = phase.per_class(pooled, macro_absent)
-    columns |= {name.title(): table[name] for name in phase.MEASURES}
-    columns["Frames"] = pooled.sum(1)
-    per_class = ClassTable("Classes", classes, columns, ("Frames",), "All frames pooled.")
-    scores = primary_first(scores, protocol.primary)
-    return Evaluation(scores, [per_class], confusions, reliability)

@@ -1,0 +1,49 @@
+"""How is it scored which instruments are there?"""
+
+import numpy as np
+
+from surgvista_jax.metrics import classification
+from surgvista_jax.metrics import scores as make
+from surgvista_jax.metrics.average_precision import average_precisions
+from surgvista_jax.metrics.averaging import nanmean
+from surgvista_jax.metrics.protocols import Protocol
+from surgvista_jax.predictions.frames import Predictions
+from surgvista_jax.reports.evaluation import ClassTable, Evaluation, primary_first, video_rows
+
+
+def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
+    absent = protocol.choices.absent
+    rows = video_rows(predictions)
+    score, classes = predictions.score, predictions.classes
+    truth = classification.presence_truth(predictions.label, predictions.source)
+    of_videos = np.stack([average_precisions(truth[r], score[r]) for r in rows])
+    scores = [
+        make.pooled_average_precision(
+            "mean_ap",
+            "mAP, frames pooled",
+            truth,
+            score,
+            predictions.video_index,
+            absent=absent,
+        ),
+        make.videos_then_classes("mean_ap_video", "mAP, mean over videos", of_videos),
+    ]
+    table = ClassTable(
+        "Instruments",
+        classes,
+        {
+            "AP": average_precisions(truth, score),
+            "AP, mean over videos": nanmean(of_videos, axis=0),
+            "Videos": np.sum([truth[r].any(0) for r in rows], axis=0),
+            "Frames with it": truth.sum(0),
+            "Frames": np.full(len(classes), len(truth)),
+        },
+        ("Videos", "Frames with it", "Frames"),
+        "AP over the frames of all videos together; the mean is over the videos that hold it.",
+    )
+    notes = []
+    never = [name for name, there in zip(classes, truth.any(0), strict=True) if not there]
+    if never:
+        rule = {"drop": "do not count", "zero": "count as 0"}[absent]
+        notes.append(f"In no frame: {', '.join(never)}; without an average precision they {rule}.")
+    return Evaluation(primary_first(scores, protocol.primary), [table], notes=notes)
