@@ -1,4 +1,4 @@
-"""Fixed sine position tables of the token grid, in the two forms that checkpoints use."""
+"""Position tables of the token grid: fixed sines in two forms, and tables for another grid."""
 
 import numpy as np
 
@@ -48,3 +48,41 @@ def flat_sine(grid: tuple[int, int, int], width: int) -> np.ndarray:
 
 
 TABLES = {"separable": separable_sine, "flat": flat_sine}
+
+
+def interpolate_positions(
+    table: np.ndarray, old: tuple[int, int], new: tuple[int, int]
+) -> np.ndarray:
+    """A table of positions for another grid of patches, by bicubic interpolation.
+
+    As torch's `interpolate(mode="bicubic", align_corners=False)`: Keys's kernel with a = -0.75,
+    and the outermost values beyond the edge.
+
+    Args:
+        table: [h*w, D].
+        old, new: (h, w) before and after.
+
+    Returns:
+        float32 [h'*w', D]; the table itself where the grid stays.
+    """
+    if old == new:
+        return table
+    rows, columns = (_bicubic(*sizes) for sizes in zip(old, new, strict=True))
+    grid = np.asarray(table, np.float64).reshape(*old, -1)
+    resized = np.einsum("rh,cw,hwd->rcd", rows, columns, grid, optimize=True)
+    return resized.reshape(new[0] * new[1], -1).astype(np.float32)
+
+
+def _bicubic(old: int, new: int) -> np.ndarray:
+    """How much of every old sample is in every new one: [new, old]; each row adds up to 1."""
+    a = -0.75
+    centres = (np.arange(new) + 0.5) * old / new - 0.5
+    first = np.floor(centres).astype(int) - 1
+    weights = np.zeros((new, old))
+    for tap in range(4):
+        x = np.abs(centres - (first + tap))
+        near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+        far = a * (x**3 - 5 * x**2 + 8 * x - 4)
+        place = np.clip(first + tap, 0, old - 1)
+        np.add.at(weights, (np.arange(new), place), np.where(x <= 1, near, far))
+    return weights

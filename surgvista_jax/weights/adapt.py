@@ -6,7 +6,7 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD, token_grid
-from surgvista_jax.models.positions import TABLES
+from surgvista_jax.models.positions import TABLES, interpolate_positions
 from surgvista_jax.models.video_vit import LEARNED, EncoderConfig
 from surgvista_jax.weights.names.entries import square
 from surgvista_jax.weights.names.table import Pixels
@@ -154,41 +154,3 @@ def renormalise_patches(embedding: dict, pixels: Pixels) -> dict:
     bias = embedding["bias"] + (colours * shift).sum((0, 1))
     kernel = (colours * (IMAGENET_STD / deviation)[None, :, None]).reshape(kernel.shape)
     return {"kernel": kernel.astype(np.float32), "bias": bias.astype(np.float32)}
-
-
-def interpolate_positions(
-    table: np.ndarray, old: tuple[int, int], new: tuple[int, int]
-) -> np.ndarray:
-    """A table of positions for another grid of patches, by bicubic interpolation.
-
-    As torch's `interpolate(mode="bicubic", align_corners=False)`: Keys's kernel with a = -0.75,
-    and the outermost values beyond the edge.
-
-    Args:
-        table: [h*w, D].
-        old, new: (h, w) before and after.
-
-    Returns:
-        float32 [h'*w', D]; the table itself where the grid stays.
-    """
-    if old == new:
-        return table
-    rows, columns = (_bicubic(*sizes) for sizes in zip(old, new, strict=True))
-    grid = np.asarray(table, np.float64).reshape(*old, -1)
-    resized = np.einsum("rh,cw,hwd->rcd", rows, columns, grid, optimize=True)
-    return resized.reshape(new[0] * new[1], -1).astype(np.float32)
-
-
-def _bicubic(old: int, new: int) -> np.ndarray:
-    """How much of every old sample is in every new one: [new, old]; each row adds up to 1."""
-    a = -0.75
-    centres = (np.arange(new) + 0.5) * old / new - 0.5
-    first = np.floor(centres).astype(int) - 1
-    weights = np.zeros((new, old))
-    for tap in range(4):
-        x = np.abs(centres - (first + tap))
-        near = (a + 2) * x**3 - (a + 3) * x**2 + 1
-        far = a * (x**3 - 5 * x**2 + 8 * x - 4)
-        place = np.clip(first + tap, 0, old - 1)
-        np.add.at(weights, (np.arange(new), place), np.where(x <= 1, near, far))
-    return weights

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import jax
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.models.positions import interpolate_positions
 from surgvista_jax.tasks.pretraining.task import Pretraining
 from surgvista_jax.training.run import Loaded
-from surgvista_jax.weights.adapt import interpolate_positions
 from surgvista_jax.weights.for_pretraining import load_student, load_teacher
 from surgvista_jax.weights.names.entries import square
 from surgvista_jax.weights.provenance import Source, of_loaded

@@ -8,6 +8,7 @@ import pytest
 
 from surgvista_jax.__main__ import main
 from surgvista_jax.config import build, load_config
+from surgvista_jax.models.positions import interpolate_positions
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import make_pretraining
 from surgvista_jax.tasks.pretraining.train import pretrain
@@ -15,7 +16,6 @@ from surgvista_jax.training import loop, state
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.partition import MeshConfig, make_mesh
 from surgvista_jax.weights import tables
-from surgvista_jax.weights.adapt import interpolate_positions
 from surgvista_jax.weights.files.write import flat
 from tests.support.tiny_run import make_config, make_dataset
 from tests.support.weight_files import random_arrays
