@@ -33,7 +33,7 @@ class Incomplete(UserError):
         self.config = config
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
     """One form of weight files: its names, and what they make up in ours.
 

@@ -39,12 +39,12 @@ class BlockNames:
 
 # VideoMAE and those that grew from it.
 VIDEOMAE = BlockNames(
-    "norm1",
-    "norm2",
-    ("attn.qkv.weight",),
-    "attn.proj",
-    "mlp.fc1",
-    "mlp.fc2",
+    attention_norm="norm1",
+    mlp_norm="norm2",
+    qkv=("attn.qkv.weight",),
+    out="attn.proj",
+    up="mlp.fc1",
+    down="mlp.fc2",
     qv_bias=("attn.q_bias", "attn.v_bias"),
     qkv_bias=("attn.qkv.bias",),
 )

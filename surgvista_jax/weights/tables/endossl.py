@@ -23,15 +23,16 @@ def _entries(config):
 
 
 TABLE = Table(
-    "endossl",
-    "EndoSSL's image ViT (SurgVISTA's teacher)",
-    "teacher",
-    "that of royhirsch/endossl",
-    "https://github.com/royhirsch/endossl; converted by https://github.com/isyangshu/SurgVISTA",
-    ENCODER.infer,
-    _entries,
-    ("module.", "encoder.", "backbone."),
-    (
+    name="endossl",
+    title="EndoSSL's image ViT (SurgVISTA's teacher)",
+    kind="teacher",
+    licence="that of royhirsch/endossl",
+    source="https://github.com/royhirsch/endossl; converted by"
+    " https://github.com/isyangshu/SurgVISTA",
+    infer=ENCODER.infer,
+    entries=_entries,
+    prefixes=("module.", "encoder.", "backbone."),
+    left_out=(
         (r"norm\..*", "the final norm: the student learns from the features before it"),
         (r"(head|fc_norm)\..*", "a classification head"),
     ),

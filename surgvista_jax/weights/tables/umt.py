@@ -17,16 +17,16 @@ ENCODER = EncoderForm(
 
 TABLES = (
     Table(
-        "umt",
-        "UMT's pretraining student",
-        "encoder",
-        LICENCE,
-        SOURCE,
-        ENCODER.infer,
-        ENCODER.entries,
-        ("module.",),
-        (DECODER,),
-        rf"{videomae.POSITIONS}|clip_pos_embed",
+        name="umt",
+        title="UMT's pretraining student",
+        kind="encoder",
+        licence=LICENCE,
+        source=SOURCE,
+        infer=ENCODER.infer,
+        entries=ENCODER.entries,
+        prefixes=("module.",),
+        left_out=(DECODER,),
+        fixed=rf"{videomae.POSITIONS}|clip_pos_embed",
     ),
     dataclasses.replace(
         videomae.FINETUNED_TABLE,

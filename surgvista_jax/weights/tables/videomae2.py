@@ -15,16 +15,16 @@ ENCODER = EncoderForm("blocks.{}.", VIDEOMAE, norm=None)
 
 TABLES = (
     Table(
-        "videomae2",
-        "VideoMAE V2's encoder (distilled, finetuned, or from the hub)",
-        "encoder",
-        LICENCE,
-        SOURCE,
-        ENCODER.infer,
-        ENCODER.entries,
-        ("model.", "module.", "backbone."),
-        (HEAD,),
-        videomae.POSITIONS,
+        name="videomae2",
+        title="VideoMAE V2's encoder (distilled, finetuned, or from the hub)",
+        kind="encoder",
+        licence=LICENCE,
+        source=SOURCE,
+        infer=ENCODER.infer,
+        entries=ENCODER.entries,
+        prefixes=("model.", "module.", "backbone."),
+        left_out=(HEAD,),
+        fixed=videomae.POSITIONS,
     ),
     dataclasses.replace(
         videomae.VIDEOMAE_TABLE,

@@ -20,15 +20,15 @@ DECODER = (r"(decoder_.*|mask_token)", "MAE's decoder of pixels")
 HEAD = (r"(head|head_dist|pre_logits)\..*", "a classification head")
 
 VIT = Table(
-    "vit",
-    "an image ViT in timm's names",
-    "encoder",
-    "that of the file: timm's supervised models are Apache-2.0",
-    "Dosovitskiy et al., ICLR 2021; https://github.com/huggingface/pytorch-image-models",
-    TIMM_FORM.infer,
-    TIMM_FORM.entries,
-    ("module.", "backbone.", "encoder.", "model."),
-    (DECODER, HEAD),
+    name="vit",
+    title="an image ViT in timm's names",
+    kind="encoder",
+    licence="that of the file: timm's supervised models are Apache-2.0",
+    source="Dosovitskiy et al., ICLR 2021; https://github.com/huggingface/pytorch-image-models",
+    infer=TIMM_FORM.infer,
+    entries=TIMM_FORM.entries,
+    prefixes=("module.", "backbone.", "encoder.", "model."),
+    left_out=(DECODER, HEAD),
 )
 
 _INSIDE = "attention.attention"
@@ -37,12 +37,12 @@ HUB_FORM = EncoderForm(
     dataclasses.replace(
         separate(
             BlockNames(
-                "layernorm_before",
-                "layernorm_after",
-                (),
-                "attention.output.dense",
-                "intermediate.dense",
-                "output.dense",
+                attention_norm="layernorm_before",
+                mlp_norm="layernorm_after",
+                qkv=(),
+                out="attention.output.dense",
+                up="intermediate.dense",
+                down="output.dense",
             ),
             f"{_INSIDE}.{{long}}",
         ),
@@ -68,15 +68,15 @@ HUB_SPELLINGS = (
     (r"\.mlp\.fc2\.", ".output.dense."),
 )
 VIT_HUB = Table(
-    "vit_hf",
-    "transformers' ViTModel, ViTMAEModel or a model around one",
-    "encoder",
-    "that of the file",
-    "https://huggingface.co/docs/transformers/model_doc/vit",
-    HUB_FORM.infer,
-    HUB_FORM.entries,
-    ("vit.",),
-    (
+    name="vit_hf",
+    title="transformers' ViTModel, ViTMAEModel or a model around one",
+    kind="encoder",
+    licence="that of the file",
+    source="https://huggingface.co/docs/transformers/model_doc/vit",
+    infer=HUB_FORM.infer,
+    entries=HUB_FORM.entries,
+    prefixes=("vit.",),
+    left_out=(
         (r"decoder\..*", "a decoder of pixels"),
         (r"(pooler|classifier)\..*", "a classification head"),
         (r"embeddings\.mask_token", "used only while pretraining"),
