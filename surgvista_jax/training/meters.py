@@ -7,6 +7,7 @@ from typing import Any
 
 # Of these the last step's value is logged; every other metric is averaged.
 LAST_KEYS = ("learning_rate", "grad_norm")
+_EMPTY = {"sums": {}, "last": {}, "steps": 0, "skipped": 0}
 
 
 class Window:
@@ -18,7 +19,9 @@ class Window:
     """
 
     def __init__(self, state: Mapping[str, Any] | None = None):
-        state = state or {"sums": {}, "last": {}, "steps": 0, "skipped": 0}
+        self._continue_from(state or _EMPTY)
+
+    def _continue_from(self, state: Mapping[str, Any]) -> None:
         self._sums = dict(state["sums"])
         self._last = dict(state["last"])
         self._steps = state["steps"]
@@ -49,7 +52,7 @@ class Window:
         counted = self._steps - self._skipped
         line = {key: total / counted if counted else None for key, total in self._sums.items()}
         line |= self._last | {"skipped_steps": self._skipped}
-        self.__init__()
+        self._continue_from(_EMPTY)
         return line
 
     def __len__(self):
@@ -88,7 +91,7 @@ class Speed:
 
     @contextlib.contextmanager
     def paused(self):
-        """Leaves out what is no training: saving, figures, evaluation."""
+        """Does not count what is not training: saving, figures, evaluation."""
         start = time.perf_counter()
         yield
         if self._started is not None:
