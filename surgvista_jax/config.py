@@ -70,6 +70,23 @@ def run_config(file: Path, argument: str = "") -> ml_collections.ConfigDict:
         raise UserError(f"--config={file}:{argument}: not an argument of it ({about})") from error
 
 
+def variant(base: str, file: str, **changes: Any) -> Callable[..., ml_collections.ConfigDict]:
+    """The `get_config` of a file that is another file's, argument included, with keys changed.
+
+    Args:
+        base: the other file, from the folder of this one.
+        file: this one: `__file__`.
+        changes: keys of the first level and their values.
+    """
+
+    def get_config(argument: str = "") -> ml_collections.ConfigDict:
+        config = run_config((Path(file).parent / base).resolve(), argument)
+        config.update(changes)
+        return config
+
+    return get_config
+
+
 def _fill_defaults(config: ml_collections.ConfigDict, cls: type) -> None:
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):

@@ -8,5 +8,4 @@ from surgvista_jax.config import run_config
 
 
 def get_config() -> ConfigDict:
-    config = run_config(Path(__file__).with_name("recipe.py"), "clips")
-    return config
+    return run_config(Path(__file__).with_name("recipe.py"), "clips")

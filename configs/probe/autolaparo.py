@@ -1,13 +1,5 @@
 """AutoLaparo by a linear probe of frozen features."""
 
-from pathlib import Path
+from surgvista_jax.config import variant
 
-from ml_collections import ConfigDict
-
-from surgvista_jax.config import run_config
-
-
-def get_config() -> ConfigDict:
-    config = run_config(Path(__file__).parents[1] / "finetune" / "autolaparo.py")
-    config.mode = "linear"
-    return config
+get_config = variant("../finetune/autolaparo.py", __file__, mode="linear")
