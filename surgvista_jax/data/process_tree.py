@@ -32,8 +32,8 @@ def used_seconds(pid: int | None = None) -> float:
 
 
 @contextmanager
-def watched_memory(interval: float = 0.5) -> Iterator[list[float | None]]:
-    """Looks at the memory every so many seconds; the one entry of the list is the most held."""
+def watched_memory() -> Iterator[list[float | None]]:
+    """Looks at the memory twice a second; the one entry of the list is the most held, in MiB."""
     peak: list[float | None] = [None]
     ended = threading.Event()
 
@@ -42,7 +42,7 @@ def watched_memory(interval: float = 0.5) -> Iterator[list[float | None]]:
             held = held_mib()
             if held is not None:
                 peak[0] = max(peak[0] or 0.0, held)
-            if ended.wait(interval):
+            if ended.wait(0.5):
                 return
 
     thread = threading.Thread(target=watch, daemon=True)

@@ -32,11 +32,6 @@ def _one(truth: np.ndarray, score: np.ndarray) -> float:
     return float((positives / frames).mean())
 
 
-def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
-    """AP of one class: truth [N] (0 or 1), score [N]."""
-    return _one(np.asarray(truth) != 0, np.asarray(score))
-
-
 def with_absent(values: np.ndarray, absent: str) -> np.ndarray:
     """AP values of any shape, NaN for a class without a positive, by one of ABSENT_RULES."""
     if absent not in ABSENT_RULES:

@@ -20,24 +20,24 @@ def are_probabilities(score: np.ndarray) -> bool:
     return bool(inside and np.abs(score.sum(1) - 1).max() <= 1e-3)
 
 
-def check_probabilities(score: np.ndarray, where: str = "scores") -> None:
+def check_probabilities(score: np.ndarray) -> None:
     if not are_probabilities(score):
-        raise UserError(f"{where}: rows are not probabilities (0..1, sum 1); apply softmax first")
+        raise UserError("scores: rows are not probabilities (0..1, sum 1); apply softmax first")
 
 
-def reliability_bins(label: np.ndarray, score: np.ndarray, num_bins: int = NUM_BINS) -> np.ndarray:
-    """Sums [num_bins, 3]: frames, their confidence, how many are right; by confidence.
+def reliability_bins(label: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Sums [NUM_BINS, 3]: frames, their confidence, how many are right; by confidence.
 
     Confidence is the highest probability; bins have equal width and include their upper edge.
     """
     label, score = check_single(label, score)
     check_probabilities(score)
     confidence = score.max(1)
-    index = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
+    index = np.clip(np.ceil(confidence * NUM_BINS).astype(int) - 1, 0, NUM_BINS - 1)
     right = score.argmax(1) == label
     return np.stack(
         [
-            np.bincount(index, weights=values, minlength=num_bins)
+            np.bincount(index, weights=values, minlength=NUM_BINS)
             for values in (np.ones(len(label)), confidence, right.astype(np.float64))
         ],
         axis=1,
@@ -45,7 +45,7 @@ def reliability_bins(label: np.ndarray, score: np.ndarray, num_bins: int = NUM_B
 
 
 def calibration_error(bins: np.ndarray) -> np.ndarray:
-    """Expected calibration error from sums [..., num_bins, 3]: mean |accuracy - confidence|."""
+    """Expected calibration error from sums [..., NUM_BINS, 3]: mean |accuracy - confidence|."""
     frames, confidence, right = np.moveaxis(bins, -1, 0)
     return divide(np.abs(right - confidence).sum(-1), frames.sum(-1))
 

@@ -14,14 +14,14 @@ from surgvista_jax.metrics.phase import per_class
 from surgvista_jax.metrics.sampling import check_scores
 
 
-def check_single(label: np.ndarray, score: np.ndarray, where: str = "scores") -> tuple:
+def check_single(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns (int64 [N], float64 [N, C]) after checking lengths and class ids."""
-    label, score = np.asarray(label), check_scores(score, where)
+    label, score = np.asarray(label), check_scores(score, "scores")
     if label.shape != score.shape[:1]:
-        raise UserError(f"{where}: {len(score)} rows of scores but labels of shape {label.shape}")
+        raise UserError(f"scores: {len(score)} rows of scores but labels of shape {label.shape}")
     if len(label) and not (0 <= label.min() and label.max() < score.shape[1]):
         raise UserError(
-            f"{where}: labels run from {label.min()} to {label.max()}, but the scores have "
+            f"scores: labels run from {label.min()} to {label.max()}, but the scores have "
             f"{score.shape[1]} classes, 0..{score.shape[1] - 1}"
         )
     return label.astype(np.int64), score

@@ -52,11 +52,6 @@ def accuracies(confusions: np.ndarray) -> np.ndarray:
     return divide(np.trace(confusions, axis1=-2, axis2=-1), confusions.sum((-2, -1)))
 
 
-def pooled_accuracy(confusions: np.ndarray) -> float:
-    """Share of frames recognised over the frames of all videos ("image level")."""
-    return float(accuracies(confusions.sum(0)))
-
-
 def per_class(confusions: np.ndarray, absent: str) -> dict[str, np.ndarray]:
     """Precision, recall, Jaccard and F1 of each class, each [..., C], from [..., C, C] counts.
 

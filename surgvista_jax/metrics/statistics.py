@@ -171,25 +171,6 @@ def interval(value: float, resampled: np.ndarray, level: float = 0.95) -> Interv
     return Interval(float(value), float(low), float(high), level, len(defined))
 
 
-def bootstrap(
-    score: Callable[[np.ndarray], np.ndarray],
-    num_videos: int,
-    *,
-    samples: int = 1000,
-    seed: int = 0,
-    cluster: np.ndarray | None = None,
-    level: float = 0.95,
-) -> Interval:
-    """Cluster bootstrap of a score given as a function of video weights, [B, V] -> [B].
-
-    For a paired difference pass `lambda weights: ours(weights) - theirs(weights)`: both then see
-    the same drawn videos.
-    """
-    value = score(np.ones((1, num_videos)))[0]
-    weights = bootstrap_weights(num_videos, samples, seed, cluster)
-    return interval(value, resample(score, weights), level)
-
-
 def over_seeds(values: np.ndarray) -> tuple[float, float, int]:
     """Mean, standard deviation over N - 1 (NaN for one seed) and number of seeds."""
     values = np.asarray(values, dtype=np.float64)

@@ -95,32 +95,9 @@ def video_average_precisions(
     return with_absent(np.stack(rows)[:, counted], absent)
 
 
-def global_average_precisions(
-    videos: Sequence[tuple[np.ndarray, np.ndarray]],
-    table: TripletTable,
-    name: str,
-    *,
-    absent: str,
-    null_classes: str = "keep",
-) -> np.ndarray:
-    """AP [counted classes] of one component over the frames of all videos together."""
-    together = tuple(np.concatenate(part) for part in zip(*videos, strict=True))
-    values = video_average_precisions(
-        [together], table, name, absent=absent, null_classes=null_classes
-    )
-    return values[0]
-
-
 def mean_average_precision(values: np.ndarray) -> float:
     """Mean over videos, then over classes, of AP [V, C] with NaN where a class is not to count."""
     return float(nanmean(nanmean(values, axis=0)))
-
-
-def top_k_recall(truth: np.ndarray, score: np.ndarray, k: int) -> float:
-    """Share of the true labels that are among their frame's k highest scores: [N, C] each."""
-    truth = np.asarray(truth) != 0
-    hits, total = top_k_counts(truth, score, k)
-    return float(hits.sum() / total.sum()) if total.sum() else float("nan")
 
 
 def top_k_counts(truth: np.ndarray, score: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,9 +3,9 @@
 import numpy as np
 
 
-def _sine(positions: np.ndarray, width: int, base: float = 10000.0) -> np.ndarray:
+def _sine(positions: np.ndarray, width: int) -> np.ndarray:
     """All sines, then all cosines, of geometric frequencies: [n] -> [n, width]."""
-    frequencies = base ** -(np.arange(width // 2, dtype=np.float64) / (width // 2))
+    frequencies = 10000.0 ** -(np.arange(width // 2, dtype=np.float64) / (width // 2))
     angles = positions.reshape(-1, 1) * frequencies
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 

@@ -1,11 +1,11 @@
 """How are the numbers of a report written, the same on screen, in Markdown and in HTML?"""
 
 
-def number(value: float | None, percent: bool = True, digits: int = 2) -> str:
+def number(value: float | None, percent: bool = True) -> str:
     """ "87.31" for 0.8731 in percent, "0.1234" else, a dash for nothing."""
     if value is None:
         return "–"
-    return f"{100 * value:.{digits}f}" if percent else f"{value:.{digits + 2}f}"
+    return f"{100 * value:.2f}" if percent else f"{value:.4f}"
 
 
 def signed(value: float | None, percent: bool = True) -> str:

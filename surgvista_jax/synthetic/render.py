@@ -23,13 +23,11 @@ def render(
     operation: Operation,
     frame_ids: Sequence[int] | np.ndarray,
     size: int | tuple[int, int],
-    instruments: bool = True,
 ) -> np.ndarray:
     """The frames `frame_ids` [T] as uint8 [T, H, W, 3] RGB.
 
     Args:
         size: side of square frames, or (height, width), in pixels; at least 32.
-        instruments: False leaves them and their shadows out, with everything else the same.
 
     Raises:
         UserError: too small a size. IndexError: a frame that the operation does not have.
@@ -40,11 +38,11 @@ def render(
     tissue = paint_tissue(operation.seed, operation.anatomy, height, width)
     frames = np.empty((len(frame_ids), height, width, 3), np.uint8)
     for i, frame in enumerate(frame_ids):
-        frames[i] = _frame(operation, int(frame), tissue, height, width, instruments)
+        frames[i] = _frame(operation, int(frame), tissue, height, width)
     return frames
 
 
-def _frame(operation, frame, tissue, height, width, instruments):
+def _frame(operation, frame, tissue, height, width):
     if not 0 <= frame < operation.num_frames:
         raise IndexError(f"frame {frame}: the operation has {operation.num_frames}")
     scene = operation.scene[frame]
@@ -57,8 +55,7 @@ def _frame(operation, frame, tissue, height, width, instruments):
     )
     radius2, offset = _from_light(scene["light"], height, width)
     picture = _light_tissue(view, offset)
-    if instruments:
-        picture = _draw_tools(operation.tools[frame], scene, picture, tissue.metal, seconds)
+    picture = _draw_tools(operation.tools[frame], scene, picture, tissue.metal, seconds)
     return _lens(picture, scene, tissue, radius2, frame, operation.seed)
 
 

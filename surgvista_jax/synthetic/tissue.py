@@ -54,14 +54,14 @@ class Tissue:
     metal: float  # brightness of the instruments
 
 
-def fractal(rng, shape, cell, octaves=4, gain=0.55) -> np.ndarray:
+def fractal(rng, shape, cell, octaves) -> np.ndarray:
     """Noise in [0, 1] whose largest blobs are `cell` pixels wide; each octave halves them."""
     height, width = shape
     total = np.zeros(shape, np.float32)
     for octave in range(octaves):
         size = max(cell / 2**octave, 1.0)
         grid = rng.random((int(height / size) + 3, int(width / size) + 3), np.float32)
-        total += gain**octave * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+        total += 0.55**octave * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
     low, high = np.quantile(total[::4, ::4], (0.01, 0.99))
     return np.clip((total - low) / (high - low), 0, 1)
 
@@ -73,9 +73,9 @@ def ramp(noise: np.ndarray, *colours) -> np.ndarray:
     return np.stack([np.interp(noise, stops, table[:, c]) for c in range(3)], -1).astype(np.float32)
 
 
-def _curve(a, b, c, count=13):
-    """Points [count, 2] of the quadratic Bezier curve from a over b to c."""
-    t = np.linspace(0, 1, count)[:, None]
+def _curve(a, b, c):
+    """Points [13, 2] of the quadratic Bezier curve from a over b to c."""
+    t = np.linspace(0, 1, 13)[:, None]
     return (1 - t) ** 2 * np.array(a) + 2 * t * (1 - t) * np.array(b) + t**2 * np.array(c)
 
 

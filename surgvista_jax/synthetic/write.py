@@ -49,9 +49,8 @@ def write_videos(
     num_frames: int,
     fps: float,
     size: int | tuple[int, int],
-    prefix: str = "operation",
 ) -> list[Path]:
-    """Writes whole operations `<prefix>_00.mp4`, ... with their labels; the paths of the videos.
+    """Writes whole operations `operation_00.mp4`, ... with their labels; the paths of the videos.
 
     Operation i is planned from seed and i together: another `num_videos` leaves the first the same.
 
@@ -61,7 +60,7 @@ def write_videos(
     return _write(
         Path(folder),
         (
-            plan_operation(_seed_of(seed, i), num_frames, fps, f"{prefix}_{i:02d}")
+            plan_operation(_seed_of(seed, i), num_frames, fps, f"operation_{i:02d}")
             for i in range(num_videos)
         ),
         size,

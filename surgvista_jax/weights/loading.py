@@ -63,7 +63,6 @@ def load(
     spec: str | Path,
     *,
     kinds: Sequence[str] = KINDS,
-    expected: Any = None,
     expect: Expect | None = None,
     heads: GivenHeads = None,
 ) -> Loaded:
@@ -72,18 +71,16 @@ def load(
     Args:
         spec: `[NAME:]PATH`; NAME says which table's names the file has, where several would do.
         kinds: which kinds of content are wanted.
-        expected: the configuration that the content must have. Without it the file decides.
-        expect: the same as a function of what the file says (see `matching.match`).
+        expect: the configuration that the content must have, as a function of what the file says
+            (see `matching.match`). Without it the file decides.
         heads: attention heads of the encoder, or of each part by name, where the file does not say
-            them itself; without them those of `expected` are meant, or those that papers name.
+            them itself; without them those that papers name.
 
     Raises:
         UserError: the file cannot be read; no table fits it, or several that differ; anything is
             missing, unexpected or mis-shaped (with the table of names).
     """
     name, path = split_spec(spec)
-    if expected is not None:
-        expect, heads = (lambda kind, found: expected), heads_rule(heads, expected)
     if path.is_dir():
         return _load_folder(path, kinds, expect)
     with open_file(path) as source:

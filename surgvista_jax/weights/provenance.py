@@ -2,16 +2,14 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from surgvista_jax.data.dataset import Dataset, fingerprint
-from surgvista_jax.errors import UserError
-from surgvista_jax.weights.choosing import GivenHeads, choose, split_spec
 from surgvista_jax.weights.files.read import TORCH, open_file
 from surgvista_jax.weights.loading import Loaded
-from surgvista_jax.weights.names.table import KINDS, Table
+from surgvista_jax.weights.names.table import Table
 from surgvista_jax.weights.runs import Run, find_run
 
 UNKNOWN = "not recorded"
@@ -67,37 +65,13 @@ def of_dataset(dataset: Dataset) -> Source:
     )
 
 
-def of_spec(
-    role: str,
-    spec: str,
-    kinds: Sequence[str] = KINDS,
-    heads: GivenHeads = None,
-    digest: str = "",
-) -> tuple[Source, ...]:
-    """A file or folder of weights, and what it was made from itself.
+def of_loaded(role: str, loaded: Loaded) -> tuple[Source, ...]:
+    """A file or folder of weights that has been read, and what it was made from itself.
 
     Args:
         role: what it was used for, such as "init".
-        spec: `[NAME:]PATH`.
-        kinds, heads: as for `loading.load`.
-        digest: of a folder's parameters, where it is known.
-
-    Raises:
-        UserError: there is no such file, or it cannot be read.
+        loaded: what was read.
     """
-    name, path = split_spec(spec)
-    if path.is_dir():
-        return _of_folder(role, path, digest)
-    with open_file(path) as source:
-        try:
-            table = choose(source, name, kinds, heads=heads).table
-        except UserError:  # whether it fits is for `load` to say
-            table = None
-        return _of_file(role, path, source.digest, table, source.metadata)
-
-
-def of_loaded(role: str, loaded: Loaded) -> tuple[Source, ...]:
-    """The same of a file or folder that has been read."""
     if loaded.match is None:
         return _of_folder(role, loaded.source, loaded.digest)
     return _of_file(role, loaded.source, loaded.digest, loaded.table, loaded.metadata)
@@ -110,12 +84,11 @@ def _of_folder(role: str, path: Path, digest: str) -> tuple[Source, ...]:
 
 
 def _of_file(
-    role: str, path: Path, digest: str, table: Table | None, metadata: Mapping[str, str]
+    role: str, path: Path, digest: str, table: Table, metadata: Mapping[str, str]
 ) -> tuple[Source, ...]:
-    title = f"{table.title} [{table.name}]" if table else "weights"
-    what = f"{role}: {title}, {path.name}"
+    what = f"{role}: {table.title} [{table.name}], {path.name}"
     if SOURCES not in metadata:
-        return (Source(what, table.licence if table else UNKNOWN, digest),)
+        return (Source(what, table.licence, digest),)
     try:
         inner = from_json(json.loads(metadata[SOURCES]))
     except ValueError:

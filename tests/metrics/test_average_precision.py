@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from surgvista_jax.metrics.average_precision import (
-    average_precision,
     average_precisions,
     resampled_average_precision,
 )
+
+
+def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
+    return average_precisions(truth[:, None], score[:, None])[0]
+
 
 # Few distinct scores, so that ties are common.
 rankings = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=50).map(

@@ -42,7 +42,7 @@ def test_scores_stay_in_range_and_ignore_the_order_of_videos(pairs, absent) -> N
         ours, theirs = summarise(values), summarise(back[name])
         assert ours.videos_then_classes == pytest.approx(theirs.videos_then_classes, nan_ok=True)
         assert ours.std_over_videos == pytest.approx(theirs.std_over_videos, nan_ok=True)
-    assert phase.pooled_accuracy(confusions) == pytest.approx(
+    assert phase.accuracies(confusions.sum(0)) == pytest.approx(
         np.mean(np.concatenate([truth == found for truth, found in pairs]))
     )
 
@@ -55,7 +55,7 @@ def test_a_video_cut_in_two_keeps_its_pooled_scores(pair, cut) -> None:
     halves = [(truth[:cut], prediction[:cut]), (truth[cut:], prediction[cut:])]
     parts = phase.confusion_matrices([half for half in halves if len(half[0])], 5)
     np.testing.assert_array_equal(whole.sum(0), parts.sum(0))
-    assert phase.pooled_accuracy(whole) == phase.pooled_accuracy(parts)
+    assert phase.accuracies(whole.sum(0)) == phase.accuracies(parts.sum(0))
 
 
 @settings(deadline=None, max_examples=30)

@@ -10,14 +10,20 @@ from scipy import stats
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.statistics import (
-    bootstrap,
     bootstrap_weights,
     holm,
     interval,
     over_seeds,
+    resample,
     smallest_p,
     wilcoxon,
 )
+
+
+def bootstrap(score, num_videos: int, samples: int, seed: int = 0):
+    """The interval of a score given as a function of video weights, as reports compose it."""
+    value = score(np.ones((1, num_videos)))[0]
+    return interval(value, resample(score, bootstrap_weights(num_videos, samples, seed)))
 
 
 @pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])

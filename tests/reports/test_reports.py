@@ -64,7 +64,7 @@ def test_report_holds_the_scores_of_the_metrics() -> None:
     assert scores["jaccard"]["std_over_classes"] == pytest.approx(jaccard.std_over_classes)
     assert scores["jaccard"]["std_over_videos"] == pytest.approx(jaccard.std_over_videos)
     assert scores["jaccard_video"]["value"] == pytest.approx(jaccard.classes_then_videos)
-    assert scores["accuracy_pooled"]["value"] == phase.pooled_accuracy(confusions)
+    assert scores["accuracy_pooled"]["value"] == phase.accuracies(confusions.sum(0))
     for entry in report["scores"]:
         assert entry["low"] <= entry["value"] <= entry["high"], entry["key"]
     assert report["confusion"]["counts"] == confusions.sum(0).tolist()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +21,8 @@ from surgvista_jax.training.loop import LoopConfig
 from surgvista_jax.training.optim import OptimConfig
 from surgvista_jax.training.partition import MeshConfig
 from surgvista_jax.weights.choosing import choose, known_heads
-from surgvista_jax.weights.files.read import in_memory
+from surgvista_jax.weights.files.read import SourceFile
+from surgvista_jax.weights.files.stored import Stored
 from surgvista_jax.weights.kinds import StudentConfig
 from surgvista_jax.weights.loading import read_matched
 from tests.support.places import GOLDEN
@@ -108,7 +110,11 @@ def _undo_adamw(after: np.ndarray, grad: np.ndarray, settings: dict) -> np.ndarr
 
 def imported(arrays: dict[str, np.ndarray], table: str, config) -> dict:
     """The parameters of our model of that configuration, from arrays under torch's names."""
-    source = in_memory(arrays)
+    stored = {
+        name: Stored(array.shape, array.dtype.name, lambda array=array: array)
+        for name, array in arrays.items()
+    }
+    source = SourceFile(Path("memory"), stored, "")
     heads = known_heads(config)
     match = choose(source, table, expect=lambda kind, found: config, heads=heads)
     match.require()

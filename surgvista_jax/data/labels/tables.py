@@ -90,18 +90,17 @@ def read_frame_table(
     parse: Callable[[str, str], Label],
     *,
     first: int | None = None,
-    combine: Callable[[Label, Label], Label] | None = None,
 ) -> FrameLabels:
     """Reads lines `FRAME LABEL`, separated by a tab, a comma, a semicolon or blanks.
 
-    A first line that does not begin with a number is a header.
+    A first line that does not begin with a number is a header; of two labels of one frame the later
+    counts.
 
     Args:
         path: the file.
         fps: frame numbers a second.
         parse: text of a label and where it stands -> label; raises UserError.
         first: the number of the first frame of a video; None: 1 if the file begins with 1, else 0.
-        combine: what becomes of two labels of one frame; None: the later line counts.
 
     Raises:
         UserError: naming file and line.
@@ -126,12 +125,10 @@ def read_frame_table(
         label = parse(cells[1].strip(), where)
         if number in labels:
             repeated += 1
-            if combine is not None:
-                label = combine(labels[number], label)
         labels[number] = label
     if not labels:
         raise UserError(f"{path}: no label in it; lines `FRAME LABEL` are needed")
-    return _from_zero(labels, fps, first, repeated if combine is None else 0)
+    return _from_zero(labels, fps, first, repeated)
 
 
 def read_one_a_line(path: Path, fps: float, parse: Callable[[str, str], Label]) -> FrameLabels:

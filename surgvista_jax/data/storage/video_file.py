@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surgvista_jax.data.rates import frames_kept, is_rate, kept_index
+from surgvista_jax.data.rates import is_rate, kept_index
 from surgvista_jax.data.storage.decode import Frames
 
 import cv2  # isort: skip  # after `decode`, which silences it
@@ -49,19 +49,6 @@ class VideoFile(Frames):
                 yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if readable else None
         finally:
             capture.release()
-
-
-def count_frames(path: Path, fps: float) -> int:
-    """How many frames a video file has at `fps`, by its header; 0 where it tells nothing."""
-    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    try:
-        native_fps = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
-        frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    finally:
-        capture.release()
-    if not is_rate(native_fps) or not 0 < frames < 1e12:
-        return 0
-    return frames_kept(int(frames), native_fps / min(fps, native_fps))
 
 
 def _go_to(capture: cv2.VideoCapture, wanted: int, following: int) -> bool:

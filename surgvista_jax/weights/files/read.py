@@ -108,15 +108,6 @@ def open_file(path: str | Path) -> Iterator[SourceFile]:
         yield SourceFile(path, arrays, digest(path), nested, metadata, other, passed)
 
 
-def in_memory(arrays: Mapping[str, np.ndarray], path: str = "memory") -> SourceFile:
-    """Arrays at hand, as if a file of that name had held them."""
-    stored = {
-        name: Stored(array.shape, array.dtype.name, lambda array=array: array)
-        for name, array in arrays.items()
-    }
-    return SourceFile(Path(path), stored, "")
-
-
 def digest(path: str | Path) -> str:
     """sha256 of a file's bytes, in hex."""
     with open(path, "rb") as file:

@@ -7,7 +7,7 @@ import pytest
 from surgvista_jax.data.dataset import Video
 from surgvista_jax.data.rates import frames_kept, kept_index
 from surgvista_jax.data.storage.open import open_frames
-from surgvista_jax.data.storage.video_file import VideoFile, count_frames
+from surgvista_jax.data.storage.video_file import VideoFile
 from tests.support import footage
 from tests.support.places import REALDATA
 
@@ -36,13 +36,6 @@ def test_as_many_frames_are_kept_as_lie_in_the_video(keep_every):
     for num_frames in range(1, 200):
         count = frames_kept(num_frames, keep_every)
         assert kept_index(count - 1, keep_every) < num_frames <= kept_index(count, keep_every)
-
-
-def test_frames_are_counted_by_the_header(tmp_path):
-    path = footage.write_video(tmp_path / "v.mp4", 76)
-    assert [count_frames(path, fps) for fps in (1.0, 2.0, 25.0, 50.0)] == [4, 7, 76, 76]
-    path.write_bytes(b"no video")
-    assert count_frames(path, 1.0) == 0
 
 
 def test_colours_are_rgb(tmp_path):
