@@ -1,8 +1,7 @@
 """How does a training loop measure as it goes, with the same result as an evaluation afterwards?
 
 Batches arrive padded (weight 0), in any order, and with frames seen twice where a split did not
-divide evenly. `FrameBuffer` keeps what is needed for every score and merges repeats; the running
-sums keep little and suit a quick look at each evaluation.
+divide evenly. `FrameBuffer` keeps what is needed for every score and merges repeats.
 """
 
 from dataclasses import dataclass
@@ -10,56 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.metrics.averaging import divide
-from surgvista_jax.metrics.phase import confusion_matrix
 from surgvista_jax.metrics.sampling import check_scores
-
-
-class RunningMean:
-    """Weighted mean of a scalar, such as the loss; NaN before the first weight."""
-
-    def __init__(self) -> None:
-        self._sum = self._weight = 0.0
-
-    def update(self, values: np.ndarray, weight: np.ndarray | float = 1.0) -> None:
-        values = np.asarray(values, np.float64)
-        weight = np.broadcast_to(np.asarray(weight, np.float64), values.shape)
-        # A padded row may hold anything, NaN too: it is left out, not multiplied by 0.
-        self._sum += float((values * weight)[weight > 0].sum())
-        self._weight += float(weight.sum())
-
-    def result(self) -> float:
-        return float(divide(self._sum, self._weight))
-
-
-class RunningConfusion:
-    """Confusion counts of each video, int64 [V, C, C]: accuracy, P, R, J and F1 follow from it."""
-
-    def __init__(self, num_videos: int, num_classes: int) -> None:
-        self.counts = np.zeros((num_videos, num_classes, num_classes), np.int64)
-
-    def update(
-        self,
-        label: np.ndarray,
-        prediction: np.ndarray,
-        video_index: np.ndarray,
-        weight: np.ndarray | None = None,
-    ) -> None:
-        """Adds a batch: int [B] each; rows of weight 0 and of label -1 (unlabelled) are skipped."""
-        label, prediction = np.asarray(label), np.asarray(prediction)
-        video_index = np.asarray(video_index)
-        keep = label >= 0
-        if weight is not None:
-            keep &= np.asarray(weight) > 0
-        for video in np.unique(video_index[keep]):
-            rows = keep & (video_index == video)
-            self.counts[video] += confusion_matrix(
-                label[rows], prediction[rows], self.counts.shape[-1], f"video {video}"
-            )
-
-    def merge(self, other: "RunningConfusion") -> None:
-        """Adds the counts of another process."""
-        self.counts += other.counts
 
 
 @dataclass(frozen=True)

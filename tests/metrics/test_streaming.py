@@ -8,12 +8,7 @@ from hypothesis import strategies as st
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics import phase
 from surgvista_jax.metrics.classification import one_vs_rest_average_precisions
-from surgvista_jax.metrics.streaming import (
-    FrameBuffer,
-    RunningConfusion,
-    RunningMean,
-    merge_repeats,
-)
+from surgvista_jax.metrics.streaming import FrameBuffer, merge_repeats
 
 
 @settings(deadline=None, max_examples=40)
@@ -28,7 +23,6 @@ def test_padded_shuffled_repeated_batches_equal_offline(seed: int, batch: int) -
     order = generator.permutation(20)
     rows = np.concatenate([order, order[:3]])
     buffers = [FrameBuffer(), FrameBuffer()]
-    counts = [RunningConfusion(3, 4), RunningConfusion(3, 4)]
     for start in range(0, len(rows), batch):
         part = rows[start : start + batch]
         pad = batch - len(part)
@@ -38,13 +32,7 @@ def test_padded_shuffled_repeated_batches_equal_offline(seed: int, batch: int) -
         padded[weight == 0] = np.nan
         process = (start // batch) % 2
         buffers[process].update(padded, label[part], video[part], frame[part], weight)
-        if start < 20 - batch:  # the whole rows of `order` alone
-            continue
-    for start in range(0, 20, batch):
-        part = order[start : start + batch]
-        counts[start % 2].update(label[part], score[part].argmax(1), video[part])
     buffers[0].merge(buffers[1])
-    counts[0].merge(counts[1])
     frames = buffers[0].result()
     assert frames.repeats == 3
     np.testing.assert_array_equal(frames.frame, frame)
@@ -52,7 +40,6 @@ def test_padded_shuffled_repeated_batches_equal_offline(seed: int, batch: int) -
     offline = phase.confusion_matrices(
         [(label[video == v], score[video == v].argmax(1)) for v in range(3)], 4
     )
-    np.testing.assert_array_equal(counts[0].counts, offline)
     np.testing.assert_array_equal(
         phase.confusion_matrices([(y, s.argmax(1)) for y, s in frames.videos()], 4), offline
     )
@@ -76,20 +63,6 @@ def test_views_of_a_frame_are_averaged() -> None:
 def test_repeats_with_different_labels_are_refused() -> None:
     with pytest.raises(UserError, match="video 0, frame 5: the frame occurs more than once"):
         merge_repeats(np.zeros(2, int), np.array([5, 5]), np.zeros((2, 2)), np.array([0, 1]))
-
-
-def test_unlabelled_and_padded_rows_do_not_count() -> None:
-    running = RunningConfusion(1, 2)
-    running.update(np.array([0, -1, 1]), np.array([0, 0, 1]), np.zeros(3, int), np.array([1, 1, 0]))
-    assert running.counts[0].tolist() == [[1, 0], [0, 0]]
-
-
-def test_running_mean_weighs_and_skips_padding() -> None:
-    mean = RunningMean()
-    assert np.isnan(mean.result())
-    mean.update(np.array([1.0, 3.0, np.nan]), np.array([1, 1, 0]))
-    mean.update(np.array([5.0]))
-    assert mean.result() == 3.0
 
 
 def test_nan_scores_and_empty_buffers_are_refused() -> None:
