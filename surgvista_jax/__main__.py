@@ -12,7 +12,7 @@ import sys
 from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
 
-# What can be typed -> one line of help, or a group of such. The module of `data list` is
+# Command -> its line of help, or a group of commands. The module of `data list` is
 # `commands.data_list`, with `add_arguments(parser)` and `main(arguments)`.
 COMMANDS = {
     "demo": "the five-minute path: videos, clips, a tiny pretrained model, a figure",
@@ -20,9 +20,9 @@ COMMANDS = {
     "finetune": (
         "finetune or probe a backbone on a labelled dataset folder, or train a temporal head"
     ),
-    "predict": "videos -> what a finetuned model says of each moment of them",
+    "predict": "videos -> a finetuned model's prediction for each moment",
     "evaluate": "predictions -> scores by a named protocol, with intervals and a report",
-    "features": "what a backbone says of every frame of a dataset, for temporal heads",
+    "features": "a backbone's features of every frame of a dataset, for temporal heads",
     "data": {
         "list": "the datasets that can be converted, and their facts",
         "convert": "videos or official files -> a dataset folder",
@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"surgvista: {error}", file=sys.stderr)
         return 1
     except RuntimeError as error:
-        # JAX's own type, which is not imported for commands that need no JAX.
+        # JAX's own type: commands that do without JAX do not import it.
         if type(error).__name__ != "JaxRuntimeError" or "RESOURCE_EXHAUSTED" not in str(error):
             raise
         print(

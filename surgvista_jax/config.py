@@ -138,7 +138,7 @@ def _suggest(name: str, known: Sequence[str]) -> str:
 
 def _parse(text: str, old: Any, key: str) -> Any:
     """Reads an override's text as a value of the old value's type."""
-    if isinstance(old, str):  # "none" is a value of some
+    if isinstance(old, str):  # of which some may be "none"
         return text
     if text.lower() == "none":
         return None

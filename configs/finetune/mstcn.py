@@ -25,7 +25,7 @@ RECIPES = {
 
 
 def get_config(dataset: str = "cholec80") -> ConfigDict:
-    """dataset: whose recipe; AutoLaparo's is Cholec80's, unweighted, as no other is known."""
+    """dataset: whose recipe; AutoLaparo's is unknown: Cholec80's without class weights."""
     if dataset not in RECIPES:
         raise UserError(f"--config=…mstcn.py:{dataset}: the recipes are {', '.join(RECIPES)}")
     layers, feature_maps, learning_rate, epochs, class_weights = RECIPES[dataset]

@@ -1,4 +1,4 @@
-"""PmLR50: 5 phases of liver resection; an image model looks back by 4 s a frame."""
+"""PmLR50: 5 phases of liver resection; the frames of an image model are 4 s apart."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """A small model on made-up operations (`surgvista data synthetic`): minutes on a processor.
 
-It shows that the chain is right from labels to a report. 4 frames of 64 pixels, 8-pixel patches and
+It checks the whole chain from labels to a report. 4 frames of 64 pixels, 8-pixel patches and
 the encoder of `configs/pretrain/cpu.py`: `--config.init=RUN` starts from such a run.
 """
 

@@ -1,7 +1,7 @@
 """A student that a laptop's processor can pretrain on a few videos, without a teacher.
 
-64-pixel clips of 8 frames, 8-pixel patches, width 96. It shows that the data, the loss and the
-figure are right; its features are worth little.
+64-pixel clips of 8 frames, 8-pixel patches, width 96. It checks the data, the loss and the figure;
+its features are worth little.
 """
 
 from pathlib import Path

@@ -7,7 +7,7 @@
     E   D and GenSurgery, all of it                      3,552,777
 
 The letters are those that the method's authors used among themselves, less the few videos that
-their released recipe leaves out; how the paper letters its settings is not told.
+their released recipe leaves out; the paper does not say how it letters its settings.
 
 Convert each dataset into a folder of its name below one folder, and name that:
 `--config=configs/pretrain/settings.py:C --config.data.root=DATA`.

@@ -45,13 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", choices=SIZES, default="base", help="of the random ViT (%(default)s)"
     )
     parser.add_argument(
-        "--devices", type=int, metavar="N", help="share out to N simulated devices of the processor"
+        "--devices", type=int, metavar="N", help="shard over N simulated devices of the processor"
     )
     parser.add_argument("--json", action="store_true", help="print as JSON")
     add_heads(parser)
     parser.epilog = (
-        "Memory is what the process grows by at its highest while it loads, libraries apart; files"
-        " that were just written come out of the system's cache."
+        "Memory is the peak growth of the process while it loads, without libraries; files"
+        " that were just written come from the system's cache."
     )
 
 
@@ -101,16 +101,16 @@ def in_own_process(spec: str, heads: dict[str, int], devices: int | None) -> dic
 
 
 def measure(spec: str, heads: dict[str, int], devices: int | None) -> dict[str, Any]:
-    """Loads a file and shares its parameters out to all devices.
+    """Loads a file and shards its parameters over all devices.
 
     Args:
         spec: `[NAME:]PATH`.
-        heads: attention heads by part, where the file does not tell them.
-        devices: how many devices of the processor to simulate; None takes those that are there.
+        heads: attention heads by part, where the file does not say them.
+        devices: how many devices of the processor to simulate; None: those that there are.
 
     Returns:
         `file`; `mib`, its size; `seconds` and `peak_mib` of loading it; `peak_over_size` (None
-        where the system does not tell a process its memory); `devices`; `place_seconds`;
+        where the system does not tell the memory of a process); `devices`; `place_seconds`;
         `largest_share` of all parameters that one device holds.
     """
     if devices is not None:
@@ -170,7 +170,7 @@ def _initial(model: BackboneConfig, variables: dict) -> dict:
     """The model's variables, boxed with the names of their axes; for their shapes alone."""
     encoder, frames, side = model.encoder, 1, 64
     if encoder is not None:
-        # Fixed tables are for any clip, a learned one for its own.
+        # Fixed tables fit any clip, a learned one only its own.
         learned = encoder.positions == LEARNED
         tokens = len(variables["params"]["positions"]) if learned else 4
         frames, side = encoder.tubelet, square(tokens)[0] * encoder.patch
@@ -179,7 +179,7 @@ def _initial(model: BackboneConfig, variables: dict) -> dict:
 
 
 def _memory(field: str) -> int | None:
-    """Bytes in memory now (VmRSS) or at the highest (VmHWM); None where Linux does not tell."""
+    """Bytes in memory now (VmRSS) or at the peak (VmHWM); None where /proc does not say."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

@@ -52,7 +52,7 @@ class Rate:
         clips_per_core_second: clips a second of processor time, which other programs on the
             machine disturb less; all processes and threads together.
         of_floor: clips/s of each core that may be used, as a share of the floor's, of loaders.
-        memory_mib: what all processes hold together at most, shared memory counted once.
+        memory_mib: the most that all processes hold together, shared memory counted once.
     """
 
     name: str
@@ -129,7 +129,7 @@ def bench(
 def with_labels(dataset: Dataset) -> Dataset:
     """The dataset with a label, in memory, for every frame of videos that have none.
 
-    Which label it is costs nothing: so any dataset can be measured.
+    The cost does not depend on the label, so any dataset can be measured.
     """
     label = () if dataset.label_kind == "multi" else 0
     videos = tuple(

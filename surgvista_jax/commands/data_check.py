@@ -14,17 +14,17 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 
 ABOUT = """\
-What is looked at: videos and frames against the published numbers; rates; videos and patients on
+What is checked: videos and frames against the published numbers; rates; videos and patients on
 two sides of a split; operations of the test in pretraining data (by a table of known overlaps);
-label gaps, absent classes, segments too short to be true; frames that cannot be read, stand still,
-or are those of another video too. Errors give exit code 1.
+label gaps, absent classes, implausibly short segments; frames that cannot be read, stand still, or
+occur in another video too. Errors give exit code 1.
 
-A number of frames may differ by one a video without a fault. Cholec80's test half has 98,234
+Frame counts may differ by one a video without an error. Cholec80's test half has 98,234
 seconds if every frame with a number divisible by 25 counts. The ground truth beside the predictions
 of SurgeonAssist-Net has 98,194, one less for each of the 40 videos. Which one is missing is not the
 same everywhere: in 38 videos the last second, so that line k is second k; in video49 and video74
 the first one, so that line k is second k + 1. Read as second k throughout, 12 lines disagree with
-the official labels, one at each change of phase in these two videos; read as told here, none does.
+the official labels, one at each change of phase in these two videos; read as said here, none does.
 """
 # Other frame extraction ends a video a frame earlier or later.
 FRAMES_A_VIDEO = 2
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FOLDER",
-        help="dataset folders that a model was pretrained on: are operations of the test in them?",
+        help="dataset folders that a model was pretrained on: do they hold operations of the test?",
     )
     parser.add_argument(
         "--pretraining-split", default="train", help="the split of these folders (%(default)s)"
@@ -71,7 +71,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def check(dataset: Dataset, pretraining: list[Dataset], look_at_frames: bool = True) -> Report:
-    """Looks at everything that is known to go wrong with such a dataset."""
+    """Checks everything that is known to go wrong with such a dataset."""
     findings = check_counts(dataset)
     findings += check_rates(dataset)
     findings += check_splits(dataset)

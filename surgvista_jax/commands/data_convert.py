@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="videos: any folder of video files and folders of frames; or a dataset that "
         "`surgvista data list` names, from its official files",
     )
-    parser.add_argument("--source", type=Path, required=True, help="folder of what is converted")
+    parser.add_argument("--source", type=Path, required=True, help="folder to convert")
     parser.add_argument("--out", type=Path, required=True, help="dataset folder to be written")
     parser.add_argument("--fps", type=float, help="frames kept a second (mostly 1; see data list)")
     parser.add_argument(
@@ -101,8 +101,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source-fps",
         type=float,
-        help="rate of frame folders (otherwise they are at --fps already) and of video files whose "
-        "header tells none",
+        help="rate of frame folders (otherwise taken to be --fps) and of video files whose "
+        "header has none",
     )
     parser.add_argument(
         "--margins", choices=("cut", "keep"), help="black margins (cut for cholec80, else kept)"

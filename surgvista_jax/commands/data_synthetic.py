@@ -22,7 +22,7 @@ CLASSES = {
     "cvs": CVS_CRITERIA,
 }
 _FRAMES = {"phase": 200, "action": 30, "triplet": 200, "cvs": 200}  # of a video
-# Of the operations, or of the clips of each action: how many are to select on and to test.
+# How many operations, or clips of each action, are for selection and for testing.
 _VALIDATION, _TEST = 0.15, 0.25
 
 
@@ -41,7 +41,7 @@ def write_dataset(
         size: pixels a side.
 
     Raises:
-        UserError: numbers that make no dataset, or a folder that holds something else.
+        UserError: numbers that do not make a dataset, or a folder that holds something else.
     """
     if videos < 4:
         raise UserError(f"--videos {videos}: at least 4 are needed to train, select and test")
@@ -73,7 +73,7 @@ def write_dataset(
 
 
 def _split(number: int, videos: int) -> str:
-    """The last are to test, those before them to select on; whoever adds videos trains on more."""
+    """The last are for testing, those before them for selection; added videos are trained on."""
     test, validation = max(1, round(_TEST * videos)), max(1, round(_VALIDATION * videos))
     if number >= videos - test:
         return "test"

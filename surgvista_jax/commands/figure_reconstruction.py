@@ -32,7 +32,7 @@ from surgvista_jax.training.checkpoint_files import (
 )
 from surgvista_jax.training.rundir import read_config
 
-MOST_CLIPS = 16  # more would make a page that nothing shows
+MOST_CLIPS = 16  # more would make a page that nothing can display
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clips",
         type=int,
         metavar="K",
-        help="how many, evenly spread (default: 2); with --frame, so many masks of that one"
+        help="how many, evenly spread (default: 2); with --frame, that many masks of the one"
         " (default: 1)",
     )
     parser.add_argument(
@@ -137,7 +137,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def find_checkpoint(folder: Path) -> tuple[Path, int]:
     """The run's folder and the step that a run's folder, its checkpoints/ or one of them means."""
-    given = Path(os.path.abspath(folder))  # "." and ".." have names then; links stay
+    given = Path(os.path.abspath(folder))  # resolves "." and "..", but not links
     if given.parent.name == FOLDER and given.name.isdecimal():
         run, step = given.parent.parent, int(given.name)
     else:

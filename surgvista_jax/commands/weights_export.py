@@ -103,12 +103,12 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"left out: {', '.join(left_out)}")
     print(f"{out}: {table.title} ({table.name}), sha256 {digest(out)}")
     if out.suffix in TENSORS_ALONE:
-        print(f"{out.suffix} keeps no classes, clip, heads and sources; .safetensors does")
+        print(f"{out.suffix} cannot hold classes, clip, heads and sources; .safetensors can")
     print(f"{card_path(out)}: its model card")
 
 
 def card_path(out: Path) -> Path:
-    """Where the card of a file lies."""
+    """The path of a file's model card."""
     return out.with_name(f"{out.name}.md")
 
 
@@ -118,7 +118,7 @@ def read_checkpoint(
     """The parameters of a run, a folder or `[NAME:]FILE`, the run, and what it was made from.
 
     Raises:
-        UserError: they cannot be read; heads are given of a folder, which says its own.
+        UserError: they cannot be read; heads are given for a folder, which says its own.
     """
     if Path(checkpoint).is_dir():
         if heads:
@@ -138,7 +138,7 @@ def select(content: Content, table: Table, where: str) -> tuple[Content, tuple[s
     """As much of a model as a table has names for, and the parts that are left out.
 
     Raises:
-        UserError: the table is of models of another kind.
+        UserError: the table is for models of another kind.
     """
     if content.kind == table.kind:
         return content, tuple(content.origin.get("left_out", ()))
@@ -157,7 +157,7 @@ def select(content: Content, table: Table, where: str) -> tuple[Content, tuple[s
 
 
 def check_says_all(content: Content, table: Table) -> None:
-    """Whether whoever reads the file by its names gets the model that was written.
+    """Checks that a program which reads the file by these names gets the model that was written.
 
     Raises:
         UserError: a parameter has no name, or the form of the file means another computation.
@@ -174,8 +174,8 @@ def check_says_all(content: Content, table: Table) -> None:
     made = tables.registry().get(content.origin.get("table"))
     if (made.pixels if made else None) != table.pixels:
         raise UserError(
-            f"--as={table.name}: whoever reads it as {table.title} normalises pixels otherwise than"
-            " this model wants"
+            f"--as={table.name}: a program that reads it as {table.title} normalises pixels in"
+            " another way than this model needs"
         )
     if fault := difference(table.infer(shapes, known), content.config):
         raise UserError(
@@ -186,7 +186,7 @@ def check_says_all(content: Content, table: Table) -> None:
 def write(
     out: Path, content: Content, table: Table, metadata: Mapping[str, str], written: Card
 ) -> None:
-    """Writes the file and its card; what stood there is replaced once both are complete.
+    """Writes the file and its card; what was there is replaced once both are complete.
 
     Raises:
         UserError: they cannot be written; then nothing has changed.
@@ -210,7 +210,7 @@ def replace_all(places: Mapping[Path, Path]) -> None:
         places: file -> where to, in the same file system.
 
     Raises:
-        OSError: one cannot be renamed; what stood at the places stands there again.
+        OSError: one cannot be renamed; what was at the places is there again.
     """
     for place in places.values():
         if place.is_dir():  # a rename would set it aside with all that is in it

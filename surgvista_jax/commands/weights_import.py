@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Writes the folder and prints how the names met."""
+    """Writes the folder and prints how the names matched."""
     spec = named_spec(arguments.file, arguments.table)
     heads = parse_heads(arguments.heads)
     if arguments.out.exists():
@@ -64,7 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def of_size(name: str) -> Expect:
-    """What `loading.load` is to expect: an encoder of a size that papers name."""
+    """What `loading.load` is to expect: an encoder of one of the standard sizes."""
 
     def expect(kind: str, found: Any) -> Any:
         encoder = encoder_of(found)
@@ -82,7 +82,7 @@ def add_heads(parser: argparse.ArgumentParser) -> None:
         "--heads",
         metavar="N",
         help="attention heads of the encoder, or of each part (encoder=2,pixel_decoder=1), where"
-        " width and depth do not tell them",
+        " width and depth do not determine them",
     )
 
 

@@ -19,7 +19,7 @@ from surgvista_jax.weights.names.table import Heads, Table, in_words
 from surgvista_jax.weights.provenance import as_json, of_run
 from surgvista_jax.weights.runs import read_run
 
-_NEAREST = 3  # tables that are told about where none fits
+_NEAREST = 3  # tables that are shown where none fits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def file_facts(path: Path, name: str | None, heads: dict[str, int]) -> dict[str,
     Args:
         path: the file.
         name: the only table to look at, or None.
-        heads: attention heads by part, where they are not told by width and depth.
+        heads: attention heads by part, where width and depth do not determine them.
 
     Raises:
         UserError: the file cannot be read.

@@ -18,14 +18,14 @@ class Video:
     """One line of `videos.jsonl`.
 
     Attributes:
-      video: its id, unique in the dataset.
-      source: where its frames are, relative to the dataset folder or absolute.
-      fps: frames a second in `source`.
-      num_frames: number of frames in `source`.
-      labels: one entry a frame: a class id (label kind "single"), a tuple of class ids ("multi"),
-        or -1 where the frame has no label; None for a dataset without labels.
-      patient: whose operation it is, where known: splits by patient keep it on one side.
-      centre: where it was recorded, where known.
+        video: its id, unique in the dataset.
+        source: where its frames are, relative to the dataset folder or absolute.
+        fps: frames a second in `source`.
+        num_frames: number of frames in `source`.
+        labels: one entry a frame: a class id (label kind "single"), a tuple of class ids ("multi"),
+            or -1 where the frame has no label; None for a dataset without labels.
+        patient: whose operation it is, where known: splits by patient keep it on one side.
+        centre: where it was recorded, where known.
     """
 
     video: str
@@ -62,7 +62,7 @@ class Dataset:
         """The same dataset with the videos of one split only, in the order of that split.
 
         Raises:
-          UserError: there is no split of that name.
+            UserError: there is no split of that name.
         """
         if name not in self.splits:
             known = ", ".join(self.splits) or "none"

@@ -10,7 +10,7 @@ _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 def held_mib(pid: int | None = None) -> float | None:
-    """Resident MiB, pages that processes share counted once; None where it cannot be told."""
+    """Resident MiB, pages that processes share counted once; None where it is unknown."""
     pid = pid or os.getpid()
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -21,7 +21,7 @@ def held_mib(pid: int | None = None) -> float | None:
 
 
 def used_seconds(pid: int | None = None) -> float:
-    """Processor time since the start, of all cores; 0 where it cannot be told."""
+    """Processor time since the start, of all cores; 0 where it is unknown."""
     pid = pid or os.getpid()
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -2,14 +2,14 @@
 
 import math
 
-# Frame rates outside of this are faults of the header (0, not a number, a time base of 90,000).
+# Frame rates outside of this are errors in the header (0, not a number, a time base of 90,000).
 LOWEST_RATE, HIGHEST_RATE = 0.1, 1000.0
 # Headers round rates and times; an instant this near to a frame, in frames, is that frame's.
 ROUNDING = 1e-3
 
 
 def is_rate(fps: float) -> bool:
-    """Whether a header's frame rate can be true."""
+    """Whether a header's frame rate is plausible."""
     return math.isfinite(fps) and LOWEST_RATE <= fps <= HIGHEST_RATE
 
 

@@ -30,7 +30,7 @@ class Crash:
         if self.exit_code == -signal.SIGKILL:
             return "the process that read it was killed; is there too little memory?"
         cause = f"signal {-self.exit_code}" if self.exit_code < 0 else f"exit {self.exit_code}"
-        return f"the process that read it crashed ({cause}); encode it anew or leave it out"
+        return f"the process that read it crashed ({cause}); re-encode it or leave it out"
 
 
 @dataclass
@@ -53,7 +53,7 @@ def run_each(
     num_workers: int,
     on_report: Callable[[int, Any], None] = lambda job, value: None,
 ) -> Iterator[tuple[int, Any]]:
-    """Calls `function(job, report)` for each job, `num_workers` at a time, as they get done.
+    """Calls `function(job, report)` for each job, `num_workers` at a time; yields as they finish.
 
     The workers die with this process, however it dies, and print nothing.
 

@@ -24,7 +24,7 @@ _HIDDEN = 0.55  # grey of what the student does not see
 _COLOURS = colormaps["inferno"].with_extremes(bad="0.82")
 _STATISTICS = {
     "visible": "interpolated from visible neighbours, which uses nothing of a hidden patch",
-    "target": "each hidden patch's own, which tells the prediction two numbers a channel",
+    "target": "each hidden patch's own, which gives the prediction two numbers a channel",
 }
 # Inches.
 _FRAME, _GAP, _LEFT, _RIGHT, _MARGIN = 1.2, 0.04, 1.4, 0.62, 0.12
@@ -41,7 +41,7 @@ class Caption:
         dataset: what it is called.
         step: updates that the student has had.
         mask: the kind of mask, "tube" or "random".
-        ratio: the share that it was asked to hide.
+        ratio: the share of tokens that it was set to hide.
         videos: the video of each of the B clips.
         frame_ids: int [B, T], the frames of each clip, as numbers of its video.
     """
@@ -159,7 +159,7 @@ def _lay_out(
 
 
 class _Page:
-    """A figure whose places are given in inches from the top left corner."""
+    """A figure whose positions are given in inches from the top left corner."""
 
     def __init__(self, width: float, height: float):
         self._width, self._height = width, height
@@ -171,7 +171,7 @@ class _Page:
         self._axes.set_autoscale_on(False)
 
     def write(self, text: str, left: float, middle: float, **style) -> None:
-        # Names of videos are no formulas, whatever dollar signs they hold.
+        # Names of videos are not formulas, whatever dollar signs they hold.
         style = {"size": _TEXT, "color": _DARK, "va": "center", "parse_math": False, **style}
         self._axes.text(left, middle, text, **style)
 

@@ -29,7 +29,7 @@ class BackboneConfig:
 
     Attributes:
         architecture: "vit", or a frame CNN: "resnet50" or "efficientvit_m5".
-        encoder: the ViT's sizes; None for a CNN, whose sizes its name says.
+        encoder: the ViT's sizes; None for a CNN, whose name implies its sizes.
         pixels: what a CNN was trained on: "imagenet", normalised RGB, or "bgr", values in [0, 1]
             with blue first (GSViT). A backbone is given normalised RGB in both cases.
     """

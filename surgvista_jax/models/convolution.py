@@ -62,7 +62,7 @@ class ConvNorm(nn.Module):
         size: side of the kernel, odd.
         dtype: of the activations; parameters and statistics are float32.
         stride, groups: of the convolution; as many groups as channels make it depthwise.
-        scale_init: start of the norm's scale; zeros let a residual branch start as nothing.
+        scale_init: start of the norm's scale; zeros let a residual branch start at zero.
     """
 
     features: int

@@ -67,7 +67,7 @@ class Downsample(nn.Module):
         x = nn.relu(ConvNorm(hidden, 1, self.dtype, name="expand")(x, train))
         conv = ConvNorm(hidden, 3, self.dtype, stride=2, groups=hidden, name="spatial")
         x = nn.relu(conv(x, train))
-        # Squeeze and excitation: each channel is scaled by what the whole map's means ask for.
+        # Squeeze and excitation: each channel is scaled by a function of the whole map's means.
         gate = x.mean(axis=(1, 2), keepdims=True)
         gate = nn.relu(
             convolution(hidden // SQUEEZE_RATIO, 1, self.dtype, "squeeze", bias=True)(gate)

@@ -23,7 +23,7 @@ class HeadConfig:
     """The classifier behind a backbone.
 
     Attributes:
-        pool: what of the tokens is classified: their "mean" or the "class" token. In the mode
+        pool: what is classified: the tokens' "mean" or the "class" token. In the mode
             "attentive" a learned query picks it by cross-attention instead.
         dropout: of the pooled features.
         heads: attention heads of the attentive pool.
@@ -90,7 +90,7 @@ class Head(nn.Module):
     """Class logits from tokens; everything after the pooling is computed in float32.
 
     Attributes:
-        config: see there.
+        config: its settings.
         compute: how the attentive pool is computed.
         attentive: pools by a learned query, whatever `config.pool` says.
         num_classes: C.

@@ -44,8 +44,8 @@ class MaskedAutoencoderConfig:
         if self.positions not in TABLES:
             raise ValueError(f"positions {self.positions!r} is not one of {', '.join(TABLES)}")
         for stack in (self.encoder, self.pixel_decoder, self.feature_decoder):
-            TABLES[self.positions]((1, 1, 1), stack.width)  # refuses widths that it cannot code
-        _ = self.video_encoder  # refuses a tubelet or patch that it cannot have
+            TABLES[self.positions]((1, 1, 1), stack.width)  # refuses widths that it cannot encode
+        _ = self.video_encoder  # refuses an impossible tubelet or patch
 
     @property
     def video_encoder(self) -> EncoderConfig:
@@ -62,7 +62,7 @@ class MaskedAutoencoderConfig:
 
 @dataclasses.dataclass
 class Predictions:
-    """What the decoders say of the hidden tokens, float32.
+    """The decoders' predictions for the hidden tokens, float32.
 
     Attributes:
         pixels: [B*K, M, P] normalised pixels, in the order of `patchify`.

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Mean and deviation of ImageNet's pixels in [0, 1]: what student and teacher are fed with.
+# Mean and deviation of ImageNet's pixels in [0, 1], which normalise student's and teacher's input.
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -12,7 +12,7 @@ IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 def token_grid(
     num_frames: int, height: int, width: int, tubelet: int, patch: int
 ) -> tuple[int, int, int]:
-    """Tokens along (t, h, w). Raises ValueError where they do not come out even."""
+    """Tokens along (t, h, w). Raises ValueError where the video does not divide into tubelets."""
     if num_frames % tubelet or height % patch or width % patch:
         raise ValueError(
             f"{num_frames}x{height}x{width} video does not divide into {tubelet}x{patch}x{patch}"

@@ -11,7 +11,7 @@ def _sine(positions: np.ndarray, width: int) -> np.ndarray:
 
 
 def separable_sine(grid: tuple[int, int, int], width: int) -> np.ndarray:
-    """Time, column and row coded apart, a quarter and three eighths of the width each (MVD).
+    """Time, column and row encoded apart, a quarter and three eighths of the width each (MVD).
 
     Args:
         grid: tokens along (t, h, w).
@@ -32,7 +32,7 @@ def separable_sine(grid: tuple[int, int, int], width: int) -> np.ndarray:
 
 
 def flat_sine(grid: tuple[int, int, int], width: int) -> np.ndarray:
-    """The token's number in (t, h, w) order coded by interleaved sines and cosines (VideoMAE).
+    """The token's number in (t, h, w) order, encoded by interleaved sines and cosines (VideoMAE).
 
     Args:
         grid: tokens along (t, h, w).

@@ -58,7 +58,7 @@ class EncoderConfig:
             raise ValueError("tubelet and patch must be positive")
         if self.class_position and not self.class_token:
             raise ValueError("class_position is the position of a class token: it needs one")
-        if self.positions in TABLES:  # refuses widths that it cannot code
+        if self.positions in TABLES:  # refuses widths that it cannot encode
             TABLES[self.positions]((1, 1, 1), self.transformer.width)
 
     @property

@@ -9,7 +9,7 @@ from surgvista_jax.errors import UserError
 
 
 def _plain(name: str) -> str:
-    """Case, blanks, hyphens and underscores do not tell classes apart."""
+    """Case, blanks, hyphens and underscores are ignored."""
     return re.sub(r"[\s_\-]+", "", name).lower()
 
 
@@ -21,8 +21,8 @@ def class_ids(
     Args:
         names: text [N]; all numbers, or all names.
         classes: in the order of their ids; () if they are not known.
-        first: the number of the first class in this file, 0 or 1. None: seen from the numbers
-            themselves; raises UserError where they could be either.
+        first: the number of the first class in this file, 0 or 1. None: inferred from the
+            numbers; raises UserError where they could be either.
     """
     distinct, inverse = np.unique(names, return_inverse=True)
     if all(re.fullmatch(r"\d+", name) for name in distinct):

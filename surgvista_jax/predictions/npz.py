@@ -47,7 +47,7 @@ def write_npz(
 def read_npz(path: Path, source: str) -> Predictions:
     """Reads a predictions file; every fault is a UserError that names the file and the key."""
     try:
-        # Opened here, because NumPy leaves a torn file open.
+        # Opened here, because NumPy leaves a damaged file open.
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             if not hasattr(file, "files"):
                 raise UserError(f"{source}: a single array; {', '.join(KEYS)} are needed")

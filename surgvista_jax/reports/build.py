@@ -256,7 +256,7 @@ def _notes(system: System, evaluations: list[Evaluation], entries: list[dict]) -
         notes.insert(
             0,
             "SELECTED ON TEST: the parameters were chosen by their score on these very videos, so "
-            "that the scores are too high; compare with publications that did the same alone.",
+            "that the scores are too high; compare only with publications that did the same.",
         )
     notes += evaluations[0].notes
     if len(evaluations) > 1:
@@ -268,6 +268,6 @@ def _notes(system: System, evaluations: list[Evaluation], entries: list[dict]) -
         if not np.isnan(entry["low"]) and not entry["low"] <= entry["value"] <= entry["high"]:
             notes.append(
                 f"{entry['title']} lies outside its interval: drawing videos with replacement "
-                "shifts this score, so the interval tells its spread rather than its place."
+                "shifts this score, so the interval shows its spread rather than its position."
             )
     return list(dict.fromkeys(notes))

@@ -23,7 +23,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def markdown(report: dict) -> str:
-    """The whole report but its pictures."""
+    """The whole report except its pictures."""
     protocol = report["protocol"]
     parts = [
         f"# Evaluation by {protocol['name']}",

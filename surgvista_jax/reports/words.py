@@ -28,7 +28,7 @@ def p_value(value: float | None) -> str:
 
 
 def spread(entry: dict) -> str:
-    """Both standard deviations of a score, as far as it has them."""
+    """The standard deviations that a score has."""
     parts = []
     if entry.get("std_over_videos") is not None:
         parts.append(f"{number(entry['std_over_videos'], entry['percent'])} over videos")

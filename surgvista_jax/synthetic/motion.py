@@ -19,7 +19,7 @@ class Motion:
     along: np.ndarray
     across: np.ndarray
     opening: np.ndarray  # of the jaws, 0 closed to 1 open
-    contact: np.ndarray  # 0 or 1: the tip has hold of the tissue, or works on it
+    contact: np.ndarray  # 0 or 1: the tip holds the tissue, or works on it
 
 
 def smoothstep(x: np.ndarray) -> np.ndarray:

@@ -55,7 +55,8 @@ def write_videos(
     Operation i is planned from seed and i together: another `num_videos` leaves the first the same.
 
     Raises:
-        UserError: an odd size, a rate that is not positive, too few frames, a folder out of reach.
+        UserError: an odd size, a rate that is not positive, too few frames, a folder that cannot be
+            written.
     """
     return _write(
         Path(folder),

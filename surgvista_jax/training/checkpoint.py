@@ -133,7 +133,7 @@ class Checkpoints:
         return True
 
     def wait(self) -> None:
-        """Blocks until the pending save is complete on disk; raises its error, if it had one."""
+        """Blocks until the pending save is complete on disk; raises its error, if any."""
         with self._disk_errors():
             self._manager.wait_until_finished()
         self._saving = None

@@ -77,7 +77,7 @@ class Feed:
             item = self._queue.get()
             self.waited += time.perf_counter() - start
         if isinstance(item, BaseException):
-            self._queue.put(item)  # who asks again is told again
+            self._queue.put(item)  # every further call raises it again
             raise item
         return item
 

@@ -32,7 +32,7 @@ class MeshConfig:
     """Sizes of the mesh axes; at most one of them is -1 and takes the devices that are left.
 
     data: replicas of the parameters, each with its own part of the batch.
-    fsdp: parts of the batch that also share out the parameters' width.
+    fsdp: parts of the batch over which the parameters' width is sharded too.
     model: parts of the heads and of the hidden layers; they see the same clips.
     """
 
@@ -88,7 +88,7 @@ def check_divisible(
     dims: Mapping[str, Mapping[str, int]] | None = None,
     key: str = "config.budget.batch_size",
 ) -> None:
-    """Raises UserError, in words, for a batch or a dimension that the mesh cannot share out evenly.
+    """Raises UserError, in words, for a batch or a dimension that the mesh cannot divide evenly.
 
     dims: logical axis -> what to call it -> size, such as
         {"embed": {"encoder width": 768}, "heads": {"encoder heads": 12}}.

@@ -11,9 +11,9 @@ class Preemption:
     """Asked once a step; a context manager.
 
     One process: SIGTERM and the first Ctrl-C set a flag instead of killing; a second Ctrl-C
-    interrupts as ever. With `jax.distributed` started, its own service takes SIGTERM on any
+    interrupts as usual. With `jax.distributed` started, its own service takes SIGTERM on any
     process, and all processes agree on a step not yet reached. Outside the main thread Python lets
-    no one handle signals, and both kill as ever.
+    no one handle signals, and both kill as usual.
     """
 
     def __init__(self):

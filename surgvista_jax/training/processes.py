@@ -15,7 +15,7 @@ _LAUNCHED = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that say which processes train together."""
-    group = parser.add_argument_group("several processes (Slurm's and Open MPI's are found alone)")
+    group = parser.add_argument_group("several processes (Slurm's and Open MPI's are detected)")
     group.add_argument(
         "--distributed",
         action="store_true",

@@ -33,7 +33,7 @@ class Progress:
         )
 
     def step(self) -> None:
-        """One step more is done."""
+        """Counts a finished step."""
         self._bar.update()
 
     def line(self, step: int, values: Mapping[str, float | None]) -> None:

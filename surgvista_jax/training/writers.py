@@ -100,7 +100,7 @@ class MetricWriter:
         return path
 
     def close(self) -> None:
-        """Ends the files."""
+        """Closes the files."""
         if not self.active:
             return
         self.active = False
@@ -130,7 +130,7 @@ class MetricWriter:
 def drop_lines_after(path: Path, step: int) -> None:
     """Keeps the lines of a .jsonl file whose "step" is at most `step`; all at once or not at all.
 
-    A line that is no JSON, as a kill in mid-write leaves it, goes too.
+    A line that is not JSON, as a kill in mid-write leaves it, is dropped too.
     """
     if not path.exists():
         return

@@ -16,7 +16,7 @@ PATCHES = ("frames", "average", "centre")
 
 @dataclasses.dataclass(frozen=True)
 class AdaptConfig:
-    """What becomes of an image model that is to see clips. Video models keep what they have.
+    """How an image model is changed to take clips; video models stay as they are.
 
     Attributes:
         patches: "frames" embeds the patches of every frame (as published); "average" and "centre"
@@ -56,8 +56,8 @@ def adapt_encoder(
     Args:
         config: what it is.
         params: its parameters (NumPy), which are left as they are; None changes `config` alone.
-        clip: frames, height and width in pixels of what it is to see.
-        adapt: what becomes of an image model.
+        clip: frames, height and width in pixels of the clips.
+        adapt: how an image model is changed.
         keep_class_token: whether the class token, and its position, stay where there are any.
         keep_norm: whether the norm after the last block stays.
 
@@ -110,7 +110,7 @@ def changes(
     if fitted.tubelet != config.tubelet:
         notes.append(f"its patches of images are inflated to {fitted.tubelet} frames")
     if fitted.positions != config.positions:
-        notes.append(f"its learned positions give way to fixed ones ({fitted.positions})")
+        notes.append(f"its learned positions are replaced by fixed ones ({fitted.positions})")
     elif config.positions == LEARNED and len(before["positions"]) != len(after["positions"]):
         old, new = (len(tree["positions"]) for tree in (before, after))
         notes.append(f"its {old} learned positions are interpolated to {new}")
@@ -124,7 +124,7 @@ def changes(
 def inflate_patches(kernel: np.ndarray, tubelet: int, how: str) -> np.ndarray:
     """The kernel of an image's patches [P, D] as one of tubelets [tubelet * P, D].
 
-    A clip that stands still is then embedded as the image was.
+    A clip of one repeated image is then embedded as the image was.
 
     Args:
         kernel: P in (row, column, channel) order.

@@ -30,8 +30,8 @@ POSITIONS = {
 }
 TERMS = (
     "A trained model inherits the terms of the data and of the weights that it was made from. Those"
-    " are as they were stated to the program that trained it; read the originals before you pass"
-    " the file on."
+    " are given as they were stated to the program that trained it; read the originals before you"
+    " pass the file on."
 )
 LIMITS = (
     "**Not a medical device.** For research: it has not been validated for any clinical use, and"
@@ -104,7 +104,7 @@ def read_metrics(path: Path) -> dict:
     missing = {"format", "protocol", "scores", "system", "notes"} - report.keys()
     if missing or report["format"] != FORMAT:
         raise UserError(
-            f"--metrics={path}: is no report.json of `surgvista evaluate` of format {FORMAT}"
+            f"--metrics={path}: is not a report.json of `surgvista evaluate` of format {FORMAT}"
         )
     return report
 

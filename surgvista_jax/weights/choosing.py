@@ -25,7 +25,7 @@ def split_spec(spec: str | Path) -> tuple[str | None, Path]:
     """`[NAME:]PATH` as (name or None, path). A path that exists is taken whole.
 
     Raises:
-        UserError: what stands before the colon is no table.
+        UserError: what stands before the colon is not a table.
     """
     text = str(spec)
     name, colon, rest = text.partition(":")
@@ -41,9 +41,9 @@ def choose(
     expect: Expect | None = None,
     heads: GivenHeads = None,
 ) -> Match:
-    """Meets a file with the table of that name, or with the one that fits.
+    """Matches a file with the table of that name, or with the one that fits.
 
-    Tables that make the same of a file are as good as each other: the first is taken.
+    Of tables that read a file as the same model, the first is taken.
 
     Raises:
         UserError: the table is of another kind; several fit and would make different models, or the
@@ -70,7 +70,7 @@ def choose(
     # Of a damaged file, a table that ignores more must not take what is left.
     missed = [m for m in matches if not m.complete and len(m.names) > most and _rivals(m, fitting)]
     if missed or not fitting:
-        # By names alone: of a model of another size, no array has the shape that is wanted.
+        # By names alone: no array of a model of another size has the wanted shape.
         nearest = max(missed or matches, key=lambda m: len(m.names) + len(m.misshaped))
         fault = nearest.fault
         if fitting:
@@ -81,7 +81,7 @@ def choose(
     if any((f.table.kind, f.config) != (first.table.kind, first.config) for f in fitting):
         each = [f"{f.table.name} ({f.table.title})" for f in fitting]
         raise _several(source, "what the model computes", each)
-    alike = {}  # by what normalises their pixels, which no file tells
+    alike = {}  # by what normalises their pixels, which no file records
     for table in known:
         if first.table.name in (table.name, table.variant_of):
             alike.setdefault(table.pixels, []).append(table.name)
@@ -92,7 +92,7 @@ def choose(
 
 
 def _rivals(missed: Match, fitting: Sequence[Match]) -> bool:
-    """Whether a table that a file just misses speaks against those that fit it.
+    """Whether a table that a file only just misses is evidence against those that fit it.
 
     A classifier without its head, which finetuning starts anew, does not, if the encoder is theirs.
     """
@@ -115,7 +115,7 @@ def known_heads(config: Any) -> dict[str, int]:
 
 
 def written_heads(source: SourceFile) -> dict[str, int]:
-    """What a file that we wrote says of the heads of its parts; {} of any other."""
+    """The heads by part that a file written here records; {} for any other file."""
     try:
         heads = json.loads(source.metadata.get("heads", "{}"))
     except ValueError:
@@ -127,16 +127,16 @@ def written_heads(source: SourceFile) -> dict[str, int]:
 
 
 def file_heads(source: SourceFile, heads: GivenHeads = None) -> Heads:
-    """(width, depth, part) -> heads: as the file says itself, else as given, else by size.
+    """(width, depth, part) -> heads: as the file says, else as given, else by size.
 
     Raises:
-        UserError: the file says otherwise than what is given by name.
+        UserError: the file says other heads than those given by name.
     """
     written, given = written_heads(source), _named(heads)
     for part in written.keys() & given.keys():
         if written[part] != given[part]:
             raise UserError(
-                f"{source.path}: says itself that its {part} has {written[part]} attention heads,"
+                f"{source.path}: says that its {part} has {written[part]} attention heads,"
                 f" not {given[part]}"
             )
     rule = heads_rule(heads)
@@ -165,11 +165,11 @@ def heads_rule(heads: GivenHeads = None, like: Any = None) -> Heads:
         for size in SIZES.values():
             if part == "encoder" and (size["width"], size["depth"]) == (width, depth):
                 return size["heads"]
-        # Not the expected sizes: whoever compares them finds that, and needs a model to compare.
+        # Not the expected sizes: comparing them comes later, and needs a model to compare.
         if stack is not None and width % stack.heads == 0:
             return stack.heads
         raise HeadsUnknown(
-            f"no file tells the attention heads of its {part} of width {width} and depth {depth}:"
+            f"no file says the attention heads of its {part} of width {width} and depth {depth}:"
             " `surgvista weights import --heads=N` makes a folder that does"
         )
 

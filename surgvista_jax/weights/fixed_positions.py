@@ -53,6 +53,6 @@ def _grid(table: np.ndarray) -> tuple[int, int, int] | None:
 
 
 def _first_change(code: np.ndarray) -> int:
-    """How many values there are before the first that is not like them."""
+    """How many values there are before the first that differs."""
     changed = np.flatnonzero(~(np.abs(code - code[0]) < _STEP))
     return int(changed[0]) if len(changed) else len(code)

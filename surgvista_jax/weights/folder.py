@@ -54,14 +54,14 @@ def write(folder: Path, content: Content) -> None:
     """Writes `weights.json` and the arrays (`params/`, Orbax); all of it or nothing.
 
     Raises:
-        UserError: there is something at that place, or it cannot be written.
+        UserError: the folder exists, or it cannot be written.
     """
     if folder.exists():
         raise UserError(f"{folder}: exists already; choose another folder")
     partial = None
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own: nobody's folder is deleted, and two imports do not meet.
+        # A unique name: no one's folder is deleted, and two imports do not collide.
         made = tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent)
         partial = Path(made)
         partial.chmod(0o755)

@@ -24,10 +24,10 @@ from surgvista_jax.weights.loading import Loaded, encoder_notes, encoder_params,
 def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
     """Reads as much of a student as a file holds: all of it, or an encoder fitted to it.
 
-    Sizes of transformers and patches must be the student's. What else an encoder has otherwise is
+    Sizes of transformers and patches must be the student's. Other differences of an encoder are
     fitted, and each change is one of `notes`: patches of images are inflated by averaging over the
     tubelet; a class token is dropped unless the student has one; learned positions, and the other
-    form of fixed ones, give way to the student's; a final norm that there is not starts at ones and
+    form of fixed ones, are replaced by the student's; a missing final norm starts at ones and
     zeros; a bias of the key is dropped, for it adds the same to all scores of a query.
 
     Args:
@@ -36,7 +36,7 @@ def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
 
     Returns:
         `params` with "encoder" and, of a pretraining model, "pixel_decoder" and perhaps
-        "feature_decoder" (`config.feature_width` > 0); `config` is what they are of now.
+        "feature_decoder" (`config.feature_width` > 0); `config` describes them.
 
     Raises:
         UserError: as `load`.
@@ -134,11 +134,10 @@ def _fitted(
     notes = []
     if found.tubelet != wanted.tubelet:
         notes.append(
-            f"its patches of images are inflated to {wanted.tubelet} frames, the average of which"
-            " they see"
+            f"its patches of images are inflated to {wanted.tubelet} frames, which they average"
         )
     if found.positions == LEARNED:
-        notes.append(f"its learned positions give way to fixed ones ({wanted.positions})")
+        notes.append(f"its learned positions are replaced by fixed ones ({wanted.positions})")
     elif found.positions != wanted.positions:
         notes.append(
             f"WARNING: it was trained with {found.positions} positions, and the student has"
@@ -149,7 +148,7 @@ def _fitted(
     if found.transformer.attention_bias != wanted.transformer.attention_bias:
         notes.append("its biases of the keys are dropped, which changes no attention")
     if not found.norm:
-        notes.append("no final norm comes with it: that starts at ones and zeros")
+        notes.append("it has no final norm: that starts at ones and zeros")
     if wanted.class_token:
         params = _with_whole_class_token(params)
     _, params = adapt_encoder(

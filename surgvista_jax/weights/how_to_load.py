@@ -38,7 +38,7 @@ def how_to_load(name: str, table: Table, kind: str, config: Any) -> str:
     told = ""
     if heads := known_heads(config):
         each = ", ".join(f"{part} {n}" for part, n in heads.items() if _holds(config, part))
-        told = f"\n\nAttention heads, which arrays do not tell: {each}."
+        told = f"\n\nAttention heads, which arrays do not show: {each}."
     return (
         f"Here:\n\n```sh\n{said}\n{also}\n```\n\n```python\n{ours}\n```\n\n"
         f"In PyTorch:\n\n```python\n{_read(name)}\n{_into_model(table)}\n```{told}"
@@ -78,7 +78,7 @@ def _holds(config: Any, part: str) -> bool:
 
 
 def _unusual_heads(config: Any) -> dict[str, int]:
-    """The heads that must be given because width and depth do not tell them."""
+    """The heads that must be given because width and depth do not determine them."""
     rule, unusual = heads_rule(), {}
     for part, stack in stacks_of(config).items():
         try:

@@ -18,7 +18,7 @@ class StudentConfig:
     Attributes:
         model: its parts.
         feature_width: F, the width of the features that the feature decoder predicts; 0: the file
-            holds no feature decoder, and what `model` says of one means nothing.
+            holds no feature decoder, and what `model` says of one is ignored.
     """
 
     model: MaskedAutoencoderConfig
@@ -88,7 +88,7 @@ def with_encoder(config: Any, encoder: EncoderConfig) -> Any:
 
 
 def comparable(config: Any) -> Any:
-    """The configuration without what no file tells: drop path and the scales' start value."""
+    """The configuration without what no file records: drop path and the scales' start value."""
     if isinstance(config, TransformerConfig):
         return dataclasses.replace(
             config,

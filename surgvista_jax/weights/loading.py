@@ -36,7 +36,7 @@ class Loaded:
         batch_stats: the same, or None where the model has none.
         source: where it was read from.
         digest: sha256 in hex: of the file; of a folder, of its arrays and their names.
-        match: how the names met; None for a folder.
+        match: how the names matched; None for a folder.
         metadata: what the file says of itself besides.
         notes: what was changed of it for its use, a line each.
     """
@@ -53,7 +53,7 @@ class Loaded:
     notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
-        """One line for the screen: what was read, how names met, the file's digest."""
+        """One line for the screen: what was read, how names matched, the file's digest."""
         if self.match is None:
             return f"{self.source}: our {self.kind}; sha256 {self.digest[:16]}"
         return f"{self.match.summary()}; sha256 {self.digest[:16]}"

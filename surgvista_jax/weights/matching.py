@@ -27,7 +27,7 @@ _FIXED = "fixed sine tables, compared with those that are computed"
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """How the names of a file and those of a table meet.
+    """How the names of a file match those of a table.
 
     Attributes:
         table: the table.
@@ -42,7 +42,7 @@ class Match:
         prefix: what was stripped from the names in the file.
         nested: the keys under which they were found.
         passed: the keys that hold arrays besides, which are left alone.
-        fault: why the configuration cannot be told, or is not the expected one; else "".
+        fault: why the configuration is unknown, or is not the expected one; else "".
         nearest: no table fits the file, and this is the one that comes nearest.
     """
 
@@ -116,14 +116,14 @@ class Match:
 
 
 def match(table: Table, source: SourceFile, expect: Expect | None, heads: Heads) -> Match:
-    """Meets a table with a file.
+    """Matches a table with a file.
 
     Args:
         table: which names to look for.
         source: the file.
         expect: (kind of content, what the file says or None) -> what must come out, of which
-            drop path and the scales' start value are taken, which no file tells; None trusts the
-            file.
+            drop path and the scales' start value are taken, which no file records; None trusts
+            the file.
         heads: (width, depth, part) -> attention heads.
     """
     wrapped = (f"module.{prefix}" for prefix in table.prefixes)  # by torch's parallel training
@@ -195,7 +195,7 @@ def _left_out(table: Table, names: Iterable[str]) -> dict[str, str]:
 
 
 def _inferred(table: Table, shapes: Shapes, heads: Heads) -> tuple[Any, str]:
-    """The configuration that names and shapes speak of, and what stands against it."""
+    """The configuration that names and shapes imply, and what contradicts it."""
     try:
         return table.infer(shapes, heads), ""
     except HeadsUnknown as error:  # everything but them can be compared
@@ -205,8 +205,8 @@ def _inferred(table: Table, shapes: Shapes, heads: Heads) -> tuple[Any, str]:
         return error.config, str(error)
     except UserError as error:
         return None, str(error)
-    except ValueError as error:  # sizes that no model of ours can have
-        return None, f"its sizes make no model ({error})"
+    except ValueError as error:  # sizes that no model here can have
+        return None, f"its sizes do not make a model ({error})"
 
 
 def _canonical(table: Table, name: str) -> str:

@@ -27,7 +27,7 @@ class Source:
     Attributes:
         what: its part and its name, such as "init: MVD's student (mvd), mvd.pth".
         licence: its terms in words.
-        digest: sha256 of a file, or what else tells that it is the same.
+        digest: sha256 of a file, or whatever else identifies it.
     """
 
     what: str

@@ -63,7 +63,7 @@ def find_run(path: Path) -> Run:
             run its best), its `checkpoints` folder, one checkpoint, or an imported folder.
 
     Raises:
-        UserError: there are no parameters, or nothing says of what model they are.
+        UserError: there are no parameters, or nothing says which model they belong to.
     """
     if not path.is_dir():
         raise UserError(f"{path}: there is no such folder")
@@ -78,7 +78,7 @@ def find_run(path: Path) -> Run:
         raise UserError(
             f"{path}: holds a run for each of several seeds; say one: {seeds[0].parent}"
         )
-    raise UserError(f"{path}: neither {DESCRIPTION} nor {CONFIG} says what model this is of")
+    raise UserError(f"{path}: neither {DESCRIPTION} nor {CONFIG} says which model this is")
 
 
 def _of_run(path: Path, root: Path) -> Run:
@@ -145,7 +145,7 @@ def _student(run: Run, tree: dict) -> Content:
 
 def _classifier(run: Run, tree: dict) -> Content:
     if not {"model", "classes"} <= run.about.keys():
-        raise UserError(f"{run.folder}: damaged, its meta does not say of what model it is")
+        raise UserError(f"{run.folder}: damaged, its meta does not say which model it is")
     model = build(BackboneConfig, run.about["model"], f"{run.folder}/meta: model")
     if model.architecture != VIT:
         left_out = {"left_out": sorted(tree.keys() - {"backbone", "batch_stats"})}
@@ -159,7 +159,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: is no JSON ({error})") from None
+        raise UserError(f"{path}: is not JSON ({error})") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: should hold a JSON object")
     return values

@@ -191,7 +191,7 @@ def test_operations_of_the_test_in_pretraining_are_found(tmp_path):
     assert run(*words)[0] == 1
     prostate = dataclasses.replace(test, source_format="prostatd")
     other = dataclasses.replace(pretraining, source_format="psi-ava")
-    assert "ProstaTD takes in videos of PSI-AVA" in found(prostate, other)["leak warning"]
+    assert "ProstaTD includes videos of PSI-AVA" in found(prostate, other)["leak warning"]
     assert "leak error" not in found(test, other)
 
 

@@ -153,7 +153,7 @@ def test_a_slow_video_keeps_its_own_rate_and_is_noted(tmp_path, capfd):
     source, out = tmp_path / "in", tmp_path / "out"
     footage.write_video(source / "slow.avi", 10, fps=2)
     assert convert(source, out) == 0
-    assert "has 2 frames a second only" in problems(capfd)[0]
+    assert "has only 2 frames a second" in problems(capfd)[0]
     [video] = read_dataset(out).videos
     assert (video.fps, video.num_frames, read_dataset(out).fps) == (2.0, 10, 5.0)
 

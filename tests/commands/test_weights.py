@@ -169,7 +169,7 @@ REFUSED = {
     "no report": ("vit", "--as=vit --out=o.npz --metrics=none.json", "no such file"),
     "another report": ("vit", "--as=vit --out=o.npz --metrics=vit/weights.json", "report.json"),
     "no checkpoint": ("nowhere", "--as=vit --out=o.npz", "no such folder or file"),
-    "no folder of ours": (".", "--as=vit --out=o.npz", "says what model this is of"),
+    "no folder of ours": (".", "--as=vit --out=o.npz", "says which model this is"),
     "no folder to write to": ("vit", "--as=vit --out=vit/weights.json/o.npz", "cannot be written"),
 }
 

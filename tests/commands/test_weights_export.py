@@ -90,7 +90,7 @@ def test_an_export_without_metadata_says_so(suffix, tmp_path, capsys):
     out = tmp_path / f"o{suffix}"
     words = [f"vit:{tmp_path / 'x.npz'}", "--heads=2", "--as=vit", f"--out={out}"]
     assert main(["weights", "export", *words]) == 0
-    said = f"{suffix} keeps no classes, clip, heads and sources; .safetensors does"
+    said = f"{suffix} cannot hold classes, clip, heads and sources; .safetensors can"
     assert (said in capsys.readouterr().out.splitlines()) == (suffix in TENSORS_ALONE)
     with open_file(out) as source:
         assert bool(source.metadata) != (suffix in TENSORS_ALONE)

@@ -71,7 +71,7 @@ def test_a_student_without_one_decoder_is_not_taken_for_another_model(part, tmp_
     line, table = _error(tmp_path / "x.npz", arrays)
     decoder = {"img": "feature_decoder", "vid": "pixel_decoder"}[part]
     assert "no table fits; the nearest is SurgVISTA's pretraining student" in line
-    assert f"its {decoder} cannot be told" in line and "what mvd ignores" in line
+    assert f"its {decoder} is unknown" in line and "what mvd ignores" in line
     assert f"decoder_{part}" in line
     loaded = load(f"mvd:{tmp_path / 'x.npz'}", heads=HEADS)
     assert loaded.kind == "encoder" and loaded.match.left_out
@@ -113,7 +113,7 @@ def test_a_table_of_positions_of_no_square_image_is_told(name, tmp_path):
     with pytest.raises(UserError) as caught:
         load(f"{name}:{tmp_path / 'x.npz'}", heads=HEADS)
     line = str(caught.value).partition("\n")[0]
-    assert "pos_embed: " in line and "positions are of no square image" in line
+    assert "pos_embed: " in line and "positions do not form a square" in line
 
 
 @pytest.mark.parametrize("bare", ["norm.weight", "blocks."])

@@ -46,7 +46,7 @@ def test_what_is_given_or_expected_comes_before_the_sizes_of_papers():
     assert found(heads=heads_rule(like=EncoderConfig(EIGHT))) == 8
     assert found(said) == 8
     assert found(said, heads=heads_rule(like=EncoderConfig(BASE))) == 8
-    with pytest.raises(UserError, match="says itself that its encoder has 8 attention heads"):
+    with pytest.raises(UserError, match="says that its encoder has 8 attention heads"):
         found(said, heads=12)
 
 
@@ -98,7 +98,7 @@ def test_an_export_says_its_heads_and_is_read_by_them(suffix, tmp_path, capsys):
         load_student(out, other)
     capsys.readouterr()
     assert main(["weights", "import", str(out), "--heads=4", f"--out={tmp_path / 'again'}"]) == 1
-    assert "says itself that its encoder has 2 attention heads, not 4" in capsys.readouterr().err
+    assert "says that its encoder has 2 attention heads, not 4" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz"])

@@ -136,7 +136,7 @@ def test_pretraining_starts_from_it_and_learns_from_it(patch, finetuned, begin, 
     said = capsys.readouterr().err
     for words in (
         "init: its patches of images are inflated to 2 frames",
-        "init: its learned positions give way to fixed ones (separable)",
+        "init: its learned positions are replaced by fixed ones (separable)",
         "init: its class token is dropped",
         "init: its biases of the keys are dropped",
         "random: pixel_decoder, feature_decoder",

@@ -27,7 +27,7 @@ OFFSETS = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Crop:
-    """A crop in terms that need no frame size: indices into SCALES and into OFFSETS."""
+    """A crop, whatever the size of the frames: indices into SCALES and into OFFSETS."""
 
     width_scale: int
     height_scale: int
@@ -117,8 +117,8 @@ def random_resized_crop(
 ) -> Box:
     """Draws a box of a uniform share of the area and a log-uniform width / height, anywhere.
 
-    Ten draws may miss the frame. After them the box is the largest in the centre whose aspect is
-    allowed. In a frame much wider than the widest crop that is almost always so: at 16:9 and the
+    After ten draws that do not fit into the frame the box is the largest in the centre whose aspect
+    is allowed. In a frame much wider than the widest crop that is almost always so: at 16:9 and the
     recipe's bounds crops hardly vary.
     """
     for _ in range(10):
@@ -136,7 +136,7 @@ def random_resized_crop(
 def augment_clip(
     rng: np.random.Generator, frames: np.ndarray, config: AugmentConfig, out: np.ndarray
 ) -> None:
-    """Writes a training clip into `out`: operations, crop, resize and flip are those of all frames.
+    """Writes a training clip into `out`: operations, crop and flip are the same for all frames.
 
     Args:
         frames: [T, H, W, 3] uint8, contiguous; stays as it is.

@@ -96,7 +96,7 @@ def _check_disjoint(dataset: Dataset, first: str, second: str) -> None:
 def training_and_validation(
     dataset: Dataset, train: str, val: str, share: float, seed: int
 ) -> tuple[Dataset, Dataset, bool]:
-    """The training and the validation videos, which are never those of a test.
+    """The training and the validation videos, which are never test videos.
 
     Where the dataset has no split `val`, a share of the training videos is held out: whole
     patients, where they are known, drawn by the seed alone.

@@ -17,14 +17,14 @@ FILL = 128  # the grey that comes in where a picture is moved away
 # mean of nine pixels and the pixel itself, because OpenCV takes means of nine quickly.
 _SMOOTH_MEAN, _SMOOTH_CENTRE = 9 / 13, 4 / 13
 _LUMA = np.array([0.299, 0.587, 0.114])
-# Pillow cuts interpolated values off, OpenCV rounds them: almost a half less makes the one of the
-# other. At a whole half, integers would be ties, and OpenCV rounds every other tie down.
+# Pillow truncates interpolated values, OpenCV rounds them: subtracting almost a half makes them
+# equal. With a whole half, integers would be ties, and OpenCV rounds every other tie down.
 _CUT_OFF = -0.498
 _LEVELS = np.arange(256)
 
 
 def auto_contrast(source: np.ndarray, target: np.ndarray) -> None:
-    """Stretches each channel of a frame to 0..255; a channel of one value stays. Exact."""
+    """Stretches each channel of a frame to 0..255; a constant channel stays. Exact."""
 
     def table(plane: np.ndarray) -> np.ndarray | None:
         low, high, _, _ = cv2.minMaxLoc(plane)
@@ -168,7 +168,7 @@ def translate_y(source: np.ndarray, target: np.ndarray, share: float) -> None:
 
 
 def _shift_x(source: np.ndarray, target: np.ndarray, shift: float) -> None:
-    """Shows at column x what was at x + shift; both [H, W, 3], rows may lie apart."""
+    """Shows at column x what was at x + shift; both [H, W, 3], rows need not be contiguous."""
     width = source.shape[1]
     kernel, taken, shown, anchor, kept = _shift_plan(shift, width)
     if kept.start < kept.stop:
@@ -221,7 +221,7 @@ def _shift_plan(shift: float, size: int) -> tuple[np.ndarray, slice, slice, int,
 
 
 def _look_up(source: np.ndarray, target: np.ndarray, values: np.ndarray) -> None:
-    """Replaces each level by its value, cut off to an integer and to 0..255."""
+    """Replaces each level by its value, truncated to an integer and clipped to 0..255."""
     cv2.LUT(_tall(source), _clip(values), dst=_tall(target))
 
 

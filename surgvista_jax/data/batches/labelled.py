@@ -82,8 +82,8 @@ def evaluation_batches(
 ) -> BatchLoader:
     """Returns the batches in which every labelled clip of the dataset comes once, to be closed.
 
-    All processes get as many batches. Rows past the last sample have weight 0, black frames, label
-    0, and -1 for `video_index`, `frame` and `index`.
+    All processes get the same number of batches. Rows past the last sample have weight 0, black
+    frames, label 0, and -1 for `video_index`, `frame` and `index`.
 
     Args:
         rows: which rows of the global batch to return, ascending: those of this process's devices.
@@ -128,7 +128,7 @@ class _SampleReader:
         self.samples = samples
         self._clip = clip
         self._videos = [dataclasses.replace(video, labels=None) for video in dataset.videos]
-        # A source that is no such thing fails here, by name.
+        # An invalid source fails here, by name.
         self._frames = [open_frames(*place) for place in dataset.places()]
 
     def read(

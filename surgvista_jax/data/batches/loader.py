@@ -1,8 +1,8 @@
 """Who decodes the batches ahead of time, and how do they stop?
 
 Threads of this process, each a batch; or worker processes, which share the rows of every batch.
-OpenCV decodes outside Python's global lock, so that threads do where the training loop leaves the
-lock alone, and processes where it does not.
+OpenCV decodes outside Python's global lock, so threads suffice where the training loop leaves the
+lock alone; where it does not, processes are needed.
 """
 
 import contextlib
@@ -208,8 +208,8 @@ def _worker_sources(
         flags.FLAGS.mark_as_parsed()
     in_step = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
     process = grain.MultiprocessingOptions(num_workers=1, per_worker_buffer_size=config.buffer)
-    # An iterator for each worker: grain's for many hands whole batches to each, which takes as many
-    # times the memory, and does not end the workers that no batch was taken from.
+    # An iterator for each worker: grain's iterator over several gives each whole batches, which
+    # multiplies the memory, and does not end workers from which no batch was taken.
     workers = min(config.workers, num_rows)
     for number in range(workers):
         rows = slice(num_rows * number // workers, num_rows * (number + 1) // workers)
@@ -233,5 +233,5 @@ def _start_worker(prefix: str, number: int, count: int) -> None:
         remove_shared(prefix, for_good=True)
         os._exit(1)
 
-    # A parent that was killed could tell nobody: without this its workers would wait for ever.
+    # A killed parent cannot tell its workers: without this they would wait for ever.
     threading.Thread(target=follow_parent, daemon=True).start()

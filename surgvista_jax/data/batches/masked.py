@@ -2,7 +2,7 @@
 
 A batch is a function of (seed, step) alone. What is random about a sample is drawn first, by an
 endless grain graph that is indexed by the sample's position in the run; reading and decoding follow
-that plan. So workers, threads, hosts and restarts have nothing to agree on, and nothing of the
+that plan. So workers, threads, hosts and restarts have nothing to agree on, and no state of the
 input is saved.
 """
 
@@ -84,7 +84,7 @@ def fixed_clips(
     video: str | None = None,
     last: int | None = None,
 ) -> Batch:
-    """Returns a batch of clips that no randomness but that of the masks decides, for figures.
+    """Returns a batch of clips for figures, in which nothing but the masks is random.
 
     The clips are spread evenly over all frames of the dataset, or of one `video`, though not so
     early in a video that frames repeat, or they are `count` times the one clip that ends at frame
@@ -161,7 +161,7 @@ class _Planner:
 
 
 class _ClipReader:
-    """Decodes planned clips; it is sent to every worker, so that it holds no labels."""
+    """Decodes planned clips; it is sent to every worker and so holds no labels."""
 
     def __init__(self, dataset: Dataset, clip: ClipConfig):
         self.clips = ClipIndex([video.num_frames for video in dataset.videos])

@@ -2,7 +2,7 @@
 
 The policy is `rand-m7-n4-mstd0.5-inc1` of the recipe: four operations drawn with replacement from
 fifteen, each applied with probability 0.5, at a level out of 10 drawn from a normal distribution
-about 7, and all of a kind that does more at a higher level. Source: Cubuk et al., "RandAugment"
+about 7, all of which do more at a higher level. Source: Cubuk et al., "RandAugment"
 (2020), with the level's spread and the increasing set that image-classification recipes add.
 """
 
@@ -19,11 +19,13 @@ MAX_LEVEL = 10.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RandAugmentConfig:
-    """Attributes:
-    operations: how many are drawn; 0 turns it off.
-    level: mean of the level, out of 10.
-    level_std: its standard deviation; levels are cut off at 0 and 10.
-    probability: of applying each operation that was drawn.
+    """The policy.
+
+    Attributes:
+        operations: how many are drawn; 0 turns it off.
+        level: mean of the level, out of 10.
+        level_std: its standard deviation; levels are clipped to 0 and 10.
+        probability: of applying each operation that was drawn.
     """
 
     operations: int = 4
@@ -100,7 +102,7 @@ def apply_operations(frames: np.ndarray, operations: Sequence[Operation]) -> np.
     Returns:
         Frames of the same shape: `frames` itself where there is nothing to do.
     """
-    # Two arrays in turn: making one anew for each operation costs as much as some operations.
+    # Two arrays in turn: allocating one for each operation costs as much as some operations.
     arrays = [np.empty(frames.shape, np.uint8) for _ in operations[:2]]
     source = frames
     for place, operation in enumerate(operations):

@@ -1,7 +1,7 @@
 """How do the rows that several workers wrote become one batch here, without a copy?
 
 A file in memory for each large array: every worker writes its rows into it, and the process that
-trains maps it and removes its name at once, so that the memory goes with the last use of the array.
+trains maps it and removes its name at once, so that the memory is freed with the array.
 """
 
 import dataclasses
@@ -36,21 +36,21 @@ class SharedArray:
     dtype: np.dtype
 
     def make_rows(self, rows: slice) -> np.ndarray:
-        """Returns rows of the array, not set to anything; the first worker makes the array."""
+        """Returns rows of the array, uninitialised; the first worker makes the array."""
         size = math.prod(self.shape) * self.dtype.itemsize
         row_size = size // self.shape[0]
         with _MAKING:
             file = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
         try:
             os.ftruncate(file, size)
-            # Writing to memory that turns out not to be there would kill the process.
+            # Writing to memory that cannot be provided would kill the process.
             os.posix_fallocate(file, rows.start * row_size, (rows.stop - rows.start) * row_size)
             return self._map(file)[rows]
         finally:
             os.close(file)
 
     def take(self) -> np.ndarray:
-        """Returns the array, once: its memory is given back when nothing uses it any more."""
+        """Returns the array, once: its memory is freed when nothing uses it any more."""
         file = os.open(self.path, os.O_RDWR)
         try:
             os.unlink(self.path)
@@ -117,7 +117,7 @@ class SharedReader:
 
 
 def new_prefix() -> str:
-    """Returns a start of paths in memory that no other loader of this machine uses."""
+    """Returns a prefix of paths in memory that no other loader of this machine uses."""
     folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
     return f"{folder}/surgvista-{os.getpid()}-{uuid.uuid4().hex}-"
 

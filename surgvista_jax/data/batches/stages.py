@@ -61,7 +61,7 @@ def draw_clips(dataset: Dataset, clip: ClipConfig, seed: int) -> list[MeasuredCl
 
 
 def stage_speeds(clips: list[MeasuredClip], config: ClipConfig) -> dict[str, float]:
-    """Clips a second of each stage of pretraining; video files are read and decoded in one."""
+    """Clips a second of each stage of pretraining; reading and decoding a video file are one."""
     times = dict.fromkeys(("read", "decode", "crop and resize", "masks"), 0.0)
     out = np.empty((config.size, config.size, 3), np.uint8)
     grid = token_grid(config)
@@ -119,7 +119,7 @@ def floor_speed(
 
 
 def repeated_speed(run: Callable[[], object], count: int, seconds: float) -> tuple[float, float]:
-    """Runs for so long; returns `count` times the runs a second, and a second of processor time."""
+    """Runs for `seconds`; `count` * runs a second, and the same a second of processor time."""
     start, used, runs = time.perf_counter(), used_seconds(), 0
     while True:
         run()

@@ -22,7 +22,7 @@ from surgvista_jax.errors import UserError
 import cv2  # isort: skip  # after `storage.decode`, which silences it
 
 NAMED = 5  # frames or videos that a finding names
-FROZEN_SHARE = 0.2  # of a video: repeated pictures beyond this are worth a word
+FROZEN_SHARE = 0.2  # of a video: more repeated pictures are reported
 SHARED_SHARE = 0.1  # of a video: beyond this, two videos are the same recording
 _READ_AT_ONCE = 256  # frames that a thread holds in memory
 
@@ -62,7 +62,7 @@ def scan_frames(dataset: Dataset) -> list[Finding]:
     elif seen:
         findings.append(Finding("good", "frames", f"all {seen:,} frames can be read"))
     if frozen:
-        text = f"{len(frozen)} videos repeat the picture before for long: {_name(frozen)}"
+        text = f"{len(frozen)} videos repeat the previous picture for long: {_name(frozen)}"
         findings.append(Finding("warning", "frames", text))
     return findings + _twins(dataset, prints)
 
@@ -87,13 +87,13 @@ def _fingerprints(frames: Frames, frame_ids: list[int]) -> np.ndarray:
 
 
 def _contents(frames: Frames, frame_ids: list[int]) -> Iterator[bytes | None]:
-    """What makes each frame what it is; None for one that cannot be read."""
+    """What identifies each frame; None for one that cannot be read."""
     if not isinstance(frames, EncodedFrames):
         for image in frames.images(frame_ids):
             yield None if image is None else image.tobytes()
         return
     for data in frames.encoded(frame_ids):
-        # An eighth of the size shows as well whether an image can be decoded.
+        # An eighth of the size is enough to see whether an image can be decoded.
         readable = decode_image(data, cv2.IMREAD_REDUCED_GRAYSCALE_8) is not None
         yield data if readable else None
 

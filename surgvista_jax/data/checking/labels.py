@@ -25,7 +25,7 @@ def class_shares(dataset: Dataset) -> dict[str, list[int]]:
 
 
 def check_labels(dataset: Dataset) -> list[Finding]:
-    """Gaps, classes that never occur, and segments too short to be true."""
+    """Gaps, classes that never occur, and implausibly short segments."""
     findings = _gaps(dataset)
     findings += _absent(dataset)
     if dataset.task == "phase":

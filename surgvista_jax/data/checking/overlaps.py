@@ -34,7 +34,7 @@ UNNAMED = (
     (
         {"prostatd"},
         {"psi-ava"},
-        "ProstaTD takes in videos of PSI-AVA",
+        "ProstaTD includes videos of PSI-AVA",
     ),
     (
         {"endoscapes", "endoscapes-count"},
@@ -82,7 +82,7 @@ def check_overlap(dataset: Dataset, pretraining: list[Dataset]) -> list[Finding]
 
 
 def _number_alike(dataset: Dataset, other: Dataset) -> bool:
-    """Whether two videos of one id are the same one.
+    """Whether two videos of one id are the same video.
 
     In a published dataset they are; ids of the user's own videos, such as `1`, mean nothing
     elsewhere.

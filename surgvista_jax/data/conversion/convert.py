@@ -20,15 +20,15 @@ from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
 
-# A rate as near as this to a nominal one is meant by it.
+# A rate as near as this to a nominal one is taken for it.
 NOMINAL = 0.02
-# Labels that last so many times as long as the video are at another rate than they are taken for.
+# Labels that last so many times as long as the video are at another rate than assumed.
 TOO_LONG = 2.0
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A written dataset, and what is to be said about it.
+    """A written dataset, and what the user should know about it.
 
     Attributes:
         dataset: what was written, its videos without their labels.
@@ -56,8 +56,8 @@ def convert(
     mistake in one shows at once and the labels of one video only are in memory.
 
     Args:
-        head: what `dataset.json` will say; its folder is the output, one that was begun with the
-            same settings is gone on with; its splits and videos are not looked at.
+        head: what `dataset.json` will say; its folder is the output, and one that was begun with
+            the same settings is continued; its splits and videos are ignored.
         read: finds the recordings; it is given the ids of videos that are finished already by the
             key of their source.
         source: the folder of the official files.
@@ -105,7 +105,7 @@ def convert(
         except OSError as error:
             raise UserError(
                 f"{out}: {error.strerror} while writing dataset.json and videos.jsonl; all frames "
-                "are in place: mend it and run the same command again"
+                "are in place: solve that and run the same command again"
             ) from None
     return Conversion(
         dataset, extraction.num_extracted, problems, sorted({*notes, *extraction.notes})
@@ -113,7 +113,7 @@ def convert(
 
 
 def _check_labels(reading: Reading) -> list[Remark]:
-    """Reads every label file once; what was normalised in it."""
+    """Reads every label file once; returns what was normalised."""
     notes = []
     for recording in reading.recordings:
         if recording.read_labels is not None:
@@ -142,7 +142,7 @@ def _long_enough(
 ) -> Mapping[str, Video]:
     short = {name for name, video in videos.items() if video.num_frames < reading.min_frames}
     if short == set(videos):
-        raise UserError(f"no video has {reading.min_frames} frames, which it takes to be kept")
+        raise UserError(f"no video has the {reading.min_frames} frames that are needed to be kept")
     for name in sorted(short):
         text = f"left out: {videos[name].num_frames} frames, {reading.min_frames} are needed"
         notes.append(Remark(name, text))
@@ -191,7 +191,7 @@ class _Labels:
             track = self._at_own_rate(recording, track, name)
             labels = track.at(np.arange(video.num_frames) / video.fps)
             seconds = video.num_frames / video.fps
-            # Labels that end early may be all there are; twice too many are of something else.
+            # Labels that end early may be all there are; twice too many belong to something else.
             said = self.problems if TOO_LONG <= track.seconds / seconds < np.inf else self.notes
             said.extend(
                 Remark(name, text) for text in length_notes(track.seconds, seconds, video.fps)

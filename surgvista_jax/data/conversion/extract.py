@@ -19,7 +19,7 @@ MARGIN_SAMPLES = 32  # frames of a video that decide where its margins are
 
 
 class UnreadableVideo(Exception):
-    """No frames can be had from a video; the text says why and what would help."""
+    """No frames can be read from a video; the text says why and what would help."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class ExtractConfig:
     Attributes:
         fps: frames kept a second.
         short_side: pixels to which the shorter side is reduced; smaller frames stay as they are.
-        source_fps: rate of frame folders and of video files whose header tells none; None: frame
-            folders are at the rate that their layout tells or at `fps` already, and such video
-            files are refused.
+        source_fps: rate of frame folders and of video files whose header has none; None: frame
+            folders are at the rate of their layout, else at `fps`, and such video files are
+            refused.
         cut_margins: black margins are cut off, the same for all frames of a video.
     """
 
@@ -127,7 +127,7 @@ def extract(
             top, bottom, left, right = content
             image = image[top:bottom, left:right]
         encoded = _encode(_reduce(image, config.short_side))
-        # Python writes the file because OpenCV neither opens every path nor tells a full disk.
+        # Python writes the file because OpenCV neither opens every path nor reports a full disk.
         (folder / FRAME_NAME.format(kept)).write_bytes(encoded)
         kept += 1
         report(kept)
@@ -145,7 +145,7 @@ def extract(
 
 
 def folder_fps(source: SourceVideo, config: ExtractConfig) -> float:
-    """Rate at which the images of a folder are taken to be."""
+    """The assumed rate of a folder's images."""
     return config.source_fps or source.fps or config.fps
 
 
@@ -165,8 +165,7 @@ class _FileReader:
         self.fps_told = is_rate(header_fps)
         if not self.fps_told and source_fps is None:
             raise UnreadableVideo(
-                f"its header tells a frame rate of {header_fps:g}; give the true one by "
-                "--source-fps"
+                f"its header says a frame rate of {header_fps:g}; give the true one by --source-fps"
             )
         self.fps = header_fps if self.fps_told else source_fps
         promised = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -178,7 +177,7 @@ class _FileReader:
         return f"frame {self.frames_read - 1}"
 
     def samples(self, count: int) -> Iterator[np.ndarray]:
-        """Yields about so many frames from all over the video; the reader is used up."""
+        """Yields about `count` frames from all over the video; the reader is used up."""
         for position in np.linspace(0, (self.frames_promised or 1) - 1, count).astype(int):
             self._capture.set(cv2.CAP_PROP_POS_FRAMES, int(position))
             readable, image = self._capture.read()
@@ -217,7 +216,7 @@ class _FolderReader:
         self.current = ""
 
     def samples(self, count: int) -> Iterator[np.ndarray]:
-        """Yields about so many frames from all over the video."""
+        """Yields about `count` frames from all over the video."""
         for index in sorted(set(np.linspace(0, len(self._files) - 1, count).astype(int))):
             image = read_image(self._files[index], cv2.IMREAD_COLOR)
             if image is not None:

@@ -36,7 +36,7 @@ STATE_FOLDER = ".convert"
 
 @dataclass
 class Extraction:
-    """What an extraction came to.
+    """The result of an extraction.
 
     Attributes:
         videos: id -> manifest entry without labels of every finished video.
@@ -94,8 +94,8 @@ def extract_all(
     """Extracts the videos that the journal lacks.
 
     Raises:
-        UserError: the disk is full; or `config.source_fps` is not what finished videos were taken
-            by.
+        UserError: the disk is full; or `config.source_fps` differs from that of
+            finished videos.
     """
     done = {source.video for source in sources if _is_done(source, out, journal)}
     for source in sources:
@@ -149,7 +149,7 @@ def extract_all(
 
 def _run(job: _Job, report: Callable[[int], None]) -> Extracted | UnreadableVideo | OSError:
     """Extracts one video in a worker; an OSError is the output's fault."""
-    cv2.setNumThreads(0)  # the processes are enough for the cores
+    cv2.setNumThreads(0)  # the processes keep all cores busy
     try:
         job.partial.mkdir(parents=True)
         return extract(job.source, job.partial, job.config, threads=job.threads, report=report)
@@ -180,13 +180,13 @@ def _take_in(
     except OSError as error:
         raise UserError(
             f"{out}: {error.strerror} while writing video {source.video!r}; the "
-            f"{len(journal.finished)} finished videos are kept: mend it and run the same "
+            f"{len(journal.finished)} finished videos are kept: solve that and run the same "
             "command again"
         ) from None
 
 
 def _install(partial: Path, final: Path) -> None:
-    """Moves a whole video to its place, over what is left of an older version."""
+    """Moves a complete video to its place, over what is left of an older version."""
     final.parent.mkdir(parents=True, exist_ok=True)
     if not final.exists():
         os.rename(partial, final)
@@ -238,5 +238,5 @@ def _remark(
         text = f"black margins cut off: {right - left}x{bottom - top} pixels are left"
         extraction.notes.append(Remark(str(source.path), text))
     if extracted.fps < config.fps:
-        text = f"has {extracted.fps:g} frames a second only; all are kept, at that rate"
+        text = f"has only {extracted.fps:g} frames a second; all are kept, at that rate"
         extraction.notes.append(Remark(str(source.path), text))

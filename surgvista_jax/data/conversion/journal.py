@@ -42,7 +42,7 @@ class Journal:
         """Opens the journal, or begins it.
 
         Raises:
-            UserError: the folder was begun with other settings, or another process is at it.
+            UserError: the folder was begun with other settings, or another process uses it.
             OSError: the file cannot be read or written.
         """
         self.finished: dict[str, Finished] = {}

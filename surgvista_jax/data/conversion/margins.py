@@ -7,7 +7,7 @@ import numpy as np
 
 # The rule by which the method's authors prepared Cholec80, applied to several frames together: at
 # 300 pixels height, brighter than 15 of 255 after a median over 19 pixels, the outermost 10 columns
-# not looked at.  They cut every frame for itself, which changes its size from frame to frame.
+# ignored.  They cut every frame on its own, which changes its size from frame to frame.
 _HEIGHT, _THRESHOLD, _MEDIAN, _IGNORED = 300, 15, 19, 10
 
 
@@ -15,8 +15,8 @@ def content_box(images: Iterable[np.ndarray]) -> list[int] | None:
     """Finds top, bottom, left and right of what is not black margin in frames of one video.
 
     Args:
-        images: [H, W, 3] uint8, all of one size.  Dark ones count for nothing; of the others the
-            union, but for outliers, is taken.
+        images: [H, W, 3] uint8, all of one size.  Dark ones are ignored; of the others the union,
+            without outliers, is taken.
 
     Returns:
         The box in pixels; None where there is no margin, or nothing but dark frames.
@@ -55,7 +55,7 @@ def _box(image: np.ndarray) -> tuple[int, int, int, int] | None:
     if not len(rows):
         return None
     left, right = columns[0] + _IGNORED, columns[-1] + 1 + _IGNORED
-    # What reaches the columns not looked at may as well reach the edge.
+    # What reaches the ignored columns may as well reach the edge.
     left = 0 if left == _IGNORED else left
     right = size[0] if right == size[0] - _IGNORED else right
     return int(rows[0]), int(rows[-1]) + 1, int(left), int(right)

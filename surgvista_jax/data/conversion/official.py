@@ -46,7 +46,7 @@ class Recording:
     Attributes:
         source: where its frames are.
         read_labels: reads its label file, each time anew; None for a video without labels.
-        numbered: the labels go by the numbers in the names of its images, not by time.
+        numbered: the labels refer to the numbers in the names of its images, not to times.
     """
 
     source: SourceVideo
@@ -62,8 +62,8 @@ class Reading:
 
     Attributes:
         recordings: its videos.
-        splits: name -> ids; ids that no recording has are those of videos that are not there.
-        notes: what was normalised, and what is lacking.
+        splits: name -> ids; ids that no recording has are those of missing videos.
+        notes: what was normalised, and what is missing.
         problems: what could not be read.
         classes: the classes, where only the files tell them.
         min_frames: videos of fewer frames are left out.
@@ -144,7 +144,7 @@ def gather(
     *,
     fps: float | None = None,
 ) -> tuple[list[SourceVideo], list[Remark]]:
-    """Finds the videos of a dataset; one remark names those that are not there.
+    """Finds the videos of a dataset; one remark names those that are missing.
 
     Args:
         folder: the dataset's official folder.

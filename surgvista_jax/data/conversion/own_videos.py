@@ -40,7 +40,7 @@ from surgvista_jax.facts.tasks import NONE, TASKS
 
 @dataclass(frozen=True)
 class VideoLabels:
-    """What the user says of labels.
+    """What the user says about labels.
 
     Attributes:
         path: the CSV file, or the folder of CSV files; None: there are none.
@@ -70,7 +70,7 @@ class VideoLabels:
 def read_videos(
     source: Path, out: Path, named: Mapping[str, str], labels: VideoLabels | None
 ) -> Reading:
-    """Finds all videos below `source`, not searching `out`, and their labels.
+    """Finds all videos below `source`, without searching `out`, and their labels.
 
     Args:
         named: ids of videos named before, by key.
@@ -152,7 +152,7 @@ class _LabelFiles:
             key = "frame" if "frame" in row.cells else "second"
             number = row.number(key, int)
             if number < 0 or number in frames:
-                raise UserError(f"{row.where}: {key} {number} is below 0 or there twice")
+                raise UserError(f"{row.where}: {key} {number} is below 0 or occurs twice")
             frames[number] = label
             last_row = row
         if intervals:
@@ -231,7 +231,7 @@ def _seconds(row: Row, column: str) -> float:
     """Seconds from `12.5`, `3:07` or `1:03:07`."""
     text = row.cells[column].strip()
     if not re.fullmatch(r"(\d+:)?(\d+:)?\d+(\.\d*)?", text):
-        raise UserError(f"{row.where}: column {column!r}: {text!r} is not seconds nor H:MM:SS")
+        raise UserError(f"{row.where}: column {column!r}: {text!r} is neither seconds nor H:MM:SS")
     total = 0.0
     for part in text.split(":"):
         total = 60 * total + float(part)
@@ -239,5 +239,5 @@ def _seconds(row: Row, column: str) -> float:
 
 
 def _nearest_rate(fps: float) -> float:
-    """A rate told by a time of three decimals: the whole one, where it is that near."""
+    """The rate that a time of three decimals implies: a whole one where it is within 1 %."""
     return float(round(fps)) if abs(fps - round(fps)) < 0.01 * fps else fps

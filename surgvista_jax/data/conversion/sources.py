@@ -21,7 +21,7 @@ class SourceVideo:
 
     Attributes:
         key: its path below the searched folder, "/" between folders.
-        video: its id, the key without the extension where that is clear enough.
+        video: its id, the key without the extension where that is unambiguous.
         path: where it is.
         is_folder: true for a folder of images.
         size: bytes of a file, images of a folder; another size means another video.
@@ -94,15 +94,15 @@ def find_given(paths: Sequence[Path], skip: Path) -> tuple[Path, Search]:
         The folder that holds all of them, below which their keys are paths; and what was found.
 
     Raises:
-        UserError: there is no such file or folder, or it is no video.
+        UserError: there is no such file or folder, or it is not a video.
     """
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
         if path.is_file() and path.suffix.lower() not in VIDEO_SUFFIXES:
             known = " ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))
-            raise UserError(f"{path}: is no video; known are: {known}")
-    whole = [Path(os.path.abspath(path)) for path in paths]  # keys must not climb by `..`
+            raise UserError(f"{path}: is not a video; known are: {known}")
+    whole = [Path(os.path.abspath(path)) for path in paths]  # keys must not begin with `..`
     above = [path if path.is_dir() and len(paths) == 1 else path.parent for path in whole]
     common = Path(os.path.commonpath(above))
     search = Search()
@@ -154,7 +154,7 @@ def name_videos(sources: Iterable[SourceVideo], named: Mapping[str, str]) -> lis
 
 
 def frame_files(folder: Path, prefix: str = "") -> list[Path]:
-    """The images of a frame folder in their order; numbers in names count as numbers."""
+    """The images of a frame folder in their order; numbers in names are compared as numbers."""
     names = [entry.name for entry in os.scandir(folder) if _is_image(entry)]
     names = [name for name in names if name.startswith(prefix)]
     return [folder / name for name in sorted(names, key=lambda name: (_natural(name), name))]
@@ -173,7 +173,7 @@ def _unnamed(folder: Path, path: Path, is_folder: bool, size: int) -> SourceVide
 def _walk(
     folder: Path, skip: str, problems: list[Remark], ancestors: tuple[str, ...] = ()
 ) -> Iterator[tuple[Path, list[os.DirEntry]]]:
-    """Yields every folder with what it holds; follows links, but not around in a circle."""
+    """Yields every folder with what it holds; follows links, but not in cycles."""
     real = os.path.realpath(folder)
     if real == skip or real in ancestors:
         return

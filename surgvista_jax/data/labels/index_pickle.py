@@ -14,7 +14,7 @@ from surgvista_jax.errors import UserError
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Makes dicts, lists, numbers and texts only: any other object would run foreign code."""
+    """Makes dicts, lists, numbers and texts only: any other object could run foreign code."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"it holds a {module}.{name}")
@@ -24,7 +24,7 @@ def read_index(path: Path) -> dict[str, list[dict[str, Any]]]:
     """Reads video id -> a dict for each frame.
 
     Raises:
-        UserError: it is missing, no pickle, holds anything but plain values, or another structure.
+        UserError: it is missing, is not a pickle, or holds other values or another structure.
     """
     try:
         index = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()

@@ -15,7 +15,7 @@ def read_text(path: Path) -> str:
     """The text of a label file, with or without a byte-order mark.
 
     Raises:
-        UserError: it is missing, may not be read or is no text.
+        UserError: it is missing, may not be read or is not text.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -61,7 +61,7 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Row]:
     """The rows of a CSV file with a header, separated by `,`, `;` or tabs.
 
     Raises:
-        UserError: a column is lacking, or a line has another number of cells.
+        UserError: a column is missing, or a line has another number of cells.
     """
     text = read_text(path)
     header_line = text.split("\n", 1)[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-# What a damaged file makes OpenCV and FFmpeg print is told by us, once, with the file's name.  They
+# We report a damaged file once and by name: OpenCV and FFmpeg are kept from printing about it. They
 # read these variables when they start.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -62,7 +62,7 @@ class Frames(ABC):
             unreadable: [T] bool, true where a frame was replaced.
 
         Raises:
-            IndexError: an id is outside the video, which only a wrong caller can cause.
+            IndexError: an id is outside the video, which is a bug of the caller.
         """
         if len(frame_ids) and not 0 <= np.min(frame_ids) <= np.max(frame_ids) < self.num_frames:
             raise IndexError(f"{self}: frame ids {frame_ids} outside 0..{self.num_frames}")
@@ -104,7 +104,7 @@ class EncodedFrames(Frames):
 
 
 def read_bytes(path: str | os.PathLike) -> bytes | None:
-    """Reads a file; None where that is impossible."""
+    """Reads a file; None where that fails."""
     try:
         with open(path, "rb", buffering=0) as file:
             return file.read()
@@ -113,16 +113,16 @@ def read_bytes(path: str | os.PathLike) -> bytes | None:
 
 
 def is_whole(data: bytes | None) -> bool:
-    """Whether bytes can be an image: there are some, and a JPEG has its end."""
+    """Whether bytes can be an image: there are some, and a JPEG is complete."""
     if data is None or len(data) < 4:
         return False
     return not data.startswith(_JPEG_START) or _JPEG_END in data[-_JPEG_TRAILER:]
 
 
 def decode_image(data: bytes | None, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray | None:
-    """Decodes an image to [H, W, 3] uint8; None where it is missing, cut short or no image.
+    """Decodes an image to [H, W, 3] uint8; None where it is missing, truncated or not an image.
 
-    OpenCV 4 fills a JPEG that is cut short with grey, as if it were whole.
+    OpenCV 4 fills a truncated JPEG with grey, as if it were whole.
     """
     if not is_whole(data):
         return None

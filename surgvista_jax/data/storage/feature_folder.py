@@ -52,7 +52,7 @@ class FeatureFolder:
         self.header = header
 
     def path(self, video: Video) -> Path:
-        """Where the rows of a video are. Raises UserError for an id that is no file name."""
+        """Where the rows of a video are. Raises UserError for an id that cannot be a file name."""
         if Path(video.video).name != video.video:
             raise UserError(
                 f"{self.folder}: video id {video.video!r} cannot be a file name; name the video "
@@ -82,7 +82,7 @@ class FeatureFolder:
             )
         if not np.isfinite(features).all():
             raise UserError(
-                f"{video.video}: its features are not finite; does --dtype=float32 mend it, or are"
+                f"{video.video}: its features are not finite; does --dtype=float32 help, or are"
                 " the weights broken?"
             )
         path = self.path(video)
@@ -155,7 +155,7 @@ class FeatureFolder:
 
 
 def create_features(folder: str | os.PathLike, header: FeaturesHeader) -> FeatureFolder:
-    """Makes a features folder, or goes on with one of the very same header.
+    """Makes a features folder, or continues one that has the same header.
 
     Raises:
         UserError: the folder holds other features, or cannot be written.
@@ -185,10 +185,10 @@ def create_features(folder: str | os.PathLike, header: FeaturesHeader) -> Featur
 
 
 def open_features(folder: str | os.PathLike) -> FeatureFolder:
-    """Opens a features folder; its arrays are looked at by `check` and `read`.
+    """Opens a features folder; its arrays are checked by `check` and `read`.
 
     Raises:
-        UserError: there is none, or its header is not one.
+        UserError: there is none, or its header is invalid.
     """
     folder = Path(folder)
     path = folder / HEADER_FILE

@@ -35,8 +35,8 @@ def read_folders(folders: str, split: str | None = None, root: str = "") -> Data
         root: the folder below which relative paths lie.
 
     Raises:
-        UserError: what `read_dataset` and `Dataset.split` raise, or folders that do not go
-            together.
+        UserError: what `read_dataset` and `Dataset.split` raise, or folders that cannot be
+            combined.
     """
     paths = [Path(root, name.strip()) for name in folders.split(SEPARATOR)]
     if len(paths) > 1 and not all(name.strip() for name in folders.split(SEPARATOR)):

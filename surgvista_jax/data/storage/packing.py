@@ -2,10 +2,10 @@
 
     records/frames-00000-of-00012.array_record
     records/index.json                             written last: from then on the records are read
-    records/.pack/frames-00000-of-00012.json       of what a finished shard was made
+    records/.pack/frames-00000-of-00012.json       what a finished shard was made of
 
 Which frames lie in which shard follows from `videos.jsonl` alone, and a JPEG is copied as it is, so
-that packing again gives the same bytes. What was finished is not done again.
+that packing again gives the same bytes. Finished shards are not written again.
 """
 
 import dataclasses
@@ -40,25 +40,25 @@ from surgvista_jax.errors import UserError
 # again and to be many, so that readers on many hosts spread over them. A video is never divided.
 FRAMES_PER_SHARD = 8192
 _STATE = ".pack"
-_JPEG_QUALITY = 95  # of frames that are no images yet: those of video files
+_JPEG_QUALITY = 95  # of frames that are not images yet: those of video files
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A frame whose record is empty, or no whole image."""
+    """A frame whose record is empty, or not a whole image."""
 
     video: str
     frame: int
     missing: bool
 
     def __str__(self) -> str:
-        what = "is missing" if self.missing else "is no whole image"
+        what = "is missing" if self.missing else "is not a whole image"
         return f"video {self.video!r}: frame {self.frame} {what}; it stays unreadable"
 
 
 @dataclass
 class Packing:
-    """What packing came to; `num_packed` shards were written now, the others before."""
+    """The result of packing; `num_packed` shards were written now, the others before."""
 
     shards: tuple[Shard, ...] = ()
     num_packed: int = 0
@@ -85,7 +85,7 @@ class _Job:
 
 
 def plan_shards(videos: tuple[Video, ...], frames_per_shard: int) -> list[tuple[Video, ...]]:
-    """Divides videos, in their order, into shards of about so many frames, and of at least one."""
+    """Divides videos, in their order, into shards of about so many frames, at least one shard."""
     shards: list[list[Video]] = []
     room = 0
     for video in videos:
@@ -146,7 +146,7 @@ def pack(
     except OSError as error:
         raise UserError(
             f"{dataset.folder / RECORDS}: {error.strerror} while packing; finished shards are kept:"
-            " mend it and run the same command again"
+            " solve that and run the same command again"
         ) from None
     finally:
         if lock is not None:
@@ -274,7 +274,7 @@ def _check_sources(job: _Job) -> None:
 
 
 def _lock(folder: Path) -> int:
-    """Makes the folders and keeps other packings out, until the file is closed."""
+    """Makes the folders and locks other packings out until the file is closed."""
     path = folder / RECORDS / _STATE / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -291,7 +291,7 @@ def _lock(folder: Path) -> int:
 
 
 def _prepare(folder: Path, jobs: list[_Job], anew: bool) -> None:
-    """Takes back an index that would not be true while shards are written; clears old leavings."""
+    """Removes an index that would be wrong while shards are written, and old partial files."""
     planned = [(job.name, job.counts) for job in jobs]
     indexed = [(shard.name, shard.videos) for shard in read_index(folder)]
     if anew or planned != indexed:

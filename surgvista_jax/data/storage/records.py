@@ -37,7 +37,7 @@ RECORDS = "records"
 INDEX = "index.json"
 # JPEG does not get smaller by compressing it again.
 _WRITER_OPTIONS = "group_size:1,uncompressed"
-# Random reads: reading ahead would fetch what nobody asks for.
+# Random reads: reading ahead would fetch unused data.
 _READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
 # An open shard takes a file handle and 16 bytes a record; systems allow 1,024 handles or more.
 _OPEN_SHARDS = 256
@@ -68,7 +68,7 @@ class RecordFrames(EncodedFrames):
     def encoded(self, frame_ids: list[int]) -> Iterator[bytes | None]:
         try:
             reader = _reader(str(self.shard))
-        except (OSError, RuntimeError):  # a shard that is missing, cut short or spoilt
+        except (OSError, RuntimeError):  # a shard that is missing, truncated or damaged
             yield from [None] * len(frame_ids)
             return
         records = [self.first + frame_id for frame_id in frame_ids]
@@ -80,7 +80,7 @@ class RecordFrames(EncodedFrames):
 
 
 def write_shard(path: Path, frames: Iterator[bytes | None]) -> tuple[int, str]:
-    """Writes frames to a new file, an empty record for a missing one, down to the disk.
+    """Writes frames to a new file, an empty record for a missing one, and flushes it to disk.
 
     Returns:
         The size of the file in bytes, and its SHA-256 (hex).
@@ -109,7 +109,7 @@ def read_index(folder: Path) -> tuple[Shard, ...]:
     """The shards of a dataset folder; none where it was not packed.
 
     Raises:
-        UserError: the index is no index.
+        UserError: the index is damaged.
     """
     return _index(folder).shards
 
@@ -154,7 +154,7 @@ def find_packed(folder: Path, video: str, num_frames: int) -> RecordFrames | Non
 
 
 def shard_faults(folder: Path) -> list[str]:
-    """A line for every shard that is missing or not of its size; reads none of them."""
+    """A line for every shard that is missing or of another size; reads none of them."""
     faults = []
     for shard in read_index(folder):
         path = Path(folder) / RECORDS / shard.name
@@ -208,7 +208,7 @@ def _parse_index(path: Path, _changed: int, _size: int) -> _Index:
 
 @functools.lru_cache(maxsize=_OPEN_SHARDS)
 def _reader(path: str) -> ArrayRecordReader:
-    """An open shard, shared by the threads of this process; a failure is not remembered."""
+    """An open shard, shared by the threads of this process; a failure is not cached."""
     if not os.path.isfile(path):
         raise FileNotFoundError(path)
     reader = ArrayRecordReader(path, _READER_OPTIONS)

@@ -26,7 +26,7 @@ from surgvista_jax.errors import UserError
 if TYPE_CHECKING:
     from surgvista_jax.data.dataset import Dataset
 
-_FPS = 1.0  # frames a second; TFDS tells none
+_FPS = 1.0  # frames a second; TFDS records none
 _VIDEO_KEYS = ("video", "video_id")
 _FRAME_KEYS = ("frame", "frame_id")
 # How a manifest names a video: `FOLDER#SPLIT[3]` a sequence, `FOLDER#SPLIT[0:90]` and
@@ -62,7 +62,7 @@ class TfdsFrames(EncodedFrames):
 
 
 def is_tfds(folder: Path) -> bool:
-    """Whether a folder is a prepared TFDS dataset (that of a version)."""
+    """Whether a folder is a prepared TFDS dataset (of one version)."""
     folder = Path(folder)
     return (folder / "features.json").is_file() and (folder / "dataset_info.json").is_file()
 
@@ -90,8 +90,8 @@ def read_tfds(folder: Path) -> "Dataset":
     """The folder as a dataset; reads every example once, decodes none.
 
     Raises:
-        UserError: it is no ArrayRecord folder, has no images, or an example cannot be read, or has
-            other labels than one a frame.
+        UserError: it is not an ArrayRecord folder, has no images, or an example cannot be read, or
+            has other labels than one a frame.
     """
     from surgvista_jax.data.dataset import Dataset
     from surgvista_jax.data.storage.manifest import Video  # which itself calls this
@@ -141,7 +141,7 @@ class _LabelFeature:
     classes: tuple[str, ...]
 
     def of(self, values: Any, num_frames: int, where: str) -> tuple[int, ...]:
-        """A label for each frame of an example; TFDS and we have -1 for none."""
+        """A label for each frame of an example; -1 means none, in TFDS as here."""
         labels = tuple(values[self.key].int64_list.value)
         if len(labels) != (num_frames if self.sequence else 1):
             raise UserError(f"{where}: {len(labels)} values of {self.key!r}, {num_frames} frames")
@@ -270,7 +270,7 @@ def _label_feature(folder: Path, image: _ImageFeature) -> _LabelFeature | None:
 
 
 def _described(folder: Path) -> tuple[dict, list[tuple[str, str, bool, dict]]]:
-    """What `features.json` says, and of each image and label in it what `_walk` tells."""
+    """What `features.json` says, and what `_walk` yields of its images and labels."""
     path = Path(folder) / "features.json"
     try:
         features = json.loads(path.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ _SAFETENSORS = {
     "U8": "u1",
     "BOOL": "?",
 }
-# What zipfile, its decompressors and NumPy raise of bytes that make no sense.
+# What zipfile, its decompressors and NumPy raise for damaged bytes.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
     *(ValueError, TypeError, SyntaxError, OverflowError, NotImplementedError, RuntimeError),
@@ -51,7 +51,7 @@ class SourceFile:
         digest: sha256 of the file's bytes, in hex.
         nested: keys that were descended into, such as ("model",).
         metadata: what a safetensors header says besides.
-        other: names of what is no array.
+        other: names of what is not an array.
         passed: keys that hold arrays too and were not descended into, such as ("model_ema",).
     """
 
@@ -115,7 +115,7 @@ def digest(path: str | Path) -> str:
 
 
 def _text(path: Path) -> str:
-    """What a file of text looks like: what a failed download leaves. "" of any other.
+    """What a file of text is, such as a failed download leaves; "" for any other file.
 
     No form of weights begins with text: zip archives and safetensors' lengths have bytes below a
     space in their first eight, and pickles begin with 0x80.
@@ -127,8 +127,8 @@ def _text(path: Path) -> str:
     if start.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer in place of the weights: fetch them with `git lfs pull`"
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "a web page, no weights: what was downloaded is not the file behind the link"
-    return "text, no weights"
+        return "a web page, not weights: what was downloaded is not the file behind the link"
+    return "text, not weights"
 
 
 def _open_safetensors(path: Path) -> tuple[dict, dict]:

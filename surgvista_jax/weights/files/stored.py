@@ -58,8 +58,8 @@ def descend(tree: Mapping[str, Any], path: Path) -> tuple[dict, tuple[str, ...],
             return dict(tree), nested, passed
         if len(inside) > 1:
             raise UserError(
-                f"{path}: holds weights under {' and '.join(inside)}; which of them is meant"
-                " nothing says: save that one alone"
+                f"{path}: holds weights under {' and '.join(inside)}, and nothing says which"
+                " are meant: save those alone"
             )
         passed += tuple(
             key
@@ -71,7 +71,7 @@ def descend(tree: Mapping[str, Any], path: Path) -> tuple[dict, tuple[str, ...],
 
 
 def damaged(path: Path, error: Exception) -> UserError:
-    """What is said of a file whose bytes make no sense."""
+    """The error for a file whose bytes are damaged."""
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return UserError(f"{path}: truncated or damaged, cannot be read ({reason[:200]})")
 

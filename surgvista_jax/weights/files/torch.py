@@ -20,8 +20,8 @@ import numpy as np
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights.files.stored import Stored, damaged
 
-# What torch, pickle and zipfile raise of bytes that make no sense. RuntimeError and ValueError have
-# their own kinds, of unknown compressions and of text that cannot be decoded.
+# What torch, pickle and zipfile raise for damaged bytes; RuntimeError and ValueError include those
+# for unknown compressions and for text that cannot be decoded.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError),
     *(KeyError, IndexError, TypeError, AttributeError, AssertionError, OverflowError, MemoryError),
@@ -97,7 +97,7 @@ def _is_of_this_byte_order(path: Path) -> bool:
 
 
 def _leave_on_disk(address: int, size: int) -> None:
-    """Gives memory back that only mirrors a file; whoever reads it again has it read again."""
+    """Releases memory that only mirrors a file; reading it again reads the file again."""
     advise = getattr(ctypes.CDLL(None), "madvise", None) if os.name == "posix" else None
     first = -(-address // mmap.PAGESIZE) * mmap.PAGESIZE
     length = (address + size) // mmap.PAGESIZE * mmap.PAGESIZE - first
@@ -106,7 +106,7 @@ def _leave_on_disk(address: int, size: int) -> None:
 
 
 def _type_of(tensor: Any) -> str:
-    """What a tensor is that NumPy has no form of: its numbers, and what is unusual about it."""
+    """A tensor that NumPy has no form for: its numbers, and what is unusual about it."""
     words = [str(tensor.dtype), *([] if "strided" in str(tensor.layout) else [str(tensor.layout)])]
     words += ["meta"] if tensor.is_meta else []
     words += ["conjugated"] if tensor.is_conj() else []
@@ -117,4 +117,4 @@ def _type_of(tensor: Any) -> str:
 def _asked_for(error: Exception) -> str:
     """Which function a refused file wanted to call."""
     found = re.search(r"GLOBAL [`']?([\w.]+)", str(error))
-    return found[1].strip(".") if found else "an object that is no tensor"
+    return found[1].strip(".") if found else "an object that is not a tensor"

@@ -16,7 +16,7 @@ from surgvista_jax.weights.names.table import Table
 
 BATCH_STATS = "batch_stats"
 TENSORS_ALONE = (".pth", ".pt", ".bin")  # written by torch, without metadata
-# Fewer than are read: .tar and .pkl say of a file that it is something else than we write.
+# Fewer than are read: .tar and .pkl would promise something else than is written here.
 WRITTEN = (".safetensors", ".npz", *TENSORS_ALONE)
 
 
@@ -39,8 +39,8 @@ def save(
         batch_stats: the statistics of a convolutional network.
 
     Raises:
-        UserError: a parameter is missing, left over or of another shape; their form cannot say
-            what ours does; the path cannot be written.
+        UserError: a parameter is missing, left over or of another shape; their form cannot
+            express ours; the path cannot be written.
     """
     path = Path(path)
     if path.suffix not in WRITTEN:
@@ -93,7 +93,7 @@ def flat(tree: Mapping, prefix: str = "") -> dict[str, Any]:
 def replacing(path: Path) -> Iterator[Path]:
     """A name to write to, beside `path`; renamed to it at the end, removed after an error.
 
-    The file may then be read by whom the user lets read any file, however it was written.
+    The file gets the permissions of any new file of the user's, however it was written.
 
     Raises:
         UserError: the folder cannot be written.
@@ -104,7 +104,7 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.touch()
         mode = partial.stat().st_mode
         yield partial
-        partial.chmod(mode)  # safetensors' files are their owner's alone
+        partial.chmod(mode)  # safetensors lets only the owner read its files
         os.replace(partial, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -107,7 +107,7 @@ def conv2d(height: int, width: int, inputs: int, outputs: int) -> Transform:
 
 
 def zeros(*shape: int) -> Transform:
-    """A parameter that they have not and that adds nothing in ours as long as it is zero.
+    """A parameter that they lack and that has no effect in ours while it is zero.
 
     `to_theirs` raises UserError where it is not zero: their file could not say so.
     """
@@ -198,10 +198,10 @@ def positions(width: int, class_slot: bool) -> Transform:
 
 
 def square(positions: int) -> tuple[int, int]:
-    """(h, w) of a table of so many positions. Raises UserError where they are of no square."""
+    """(h, w) of a table of so many positions. Raises UserError where they do not form a square."""
     side = math.isqrt(positions)
     if side * side != positions or not side:
-        raise UserError(f"{positions} positions are of no square image")
+        raise UserError(f"{positions} positions do not form a square")
     return side, side
 
 

@@ -9,7 +9,7 @@ from surgvista_jax.weights.names.entries import Entry
 
 KINDS = ("student", "encoder", "classifier", "teacher", "cnn")
 
-# (width, depth, part of the model) -> attention heads, which no file tells.
+# (width, depth, part of the model) -> attention heads, which no file records.
 Heads = Callable[[int, int, str], int]
 # Mean and deviation of red, green and blue, in [0, 1].
 Pixels = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -17,15 +17,15 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 class HeadsUnknown(UserError):
-    """The sizes are not among those that papers name, so the heads must be said."""
+    """The sizes are not among those that papers name, so the heads must be given."""
 
 
 class Incomplete(UserError):
-    """Part of the model is not in the file, and the rest tells what it is.
+    """Part of the model is not in the file, and the rest says what it is.
 
     Args:
         text: what is not there.
-        config: the model as far as it can be told.
+        config: the model as far as it is known.
     """
 
     def __init__(self, text: str, config: Any):
@@ -35,7 +35,7 @@ class Incomplete(UserError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """One form of weight files: its names, and what they make up in ours.
+    """One form of weight files: its names, and the parameters of ours that they make up.
 
     Attributes:
         name: what a user calls it: `NAME:PATH`.

@@ -55,11 +55,11 @@ class EncoderForm:
     class_slot: bool = False
 
     def infer(self, shapes: Shapes, heads: Heads) -> EncoderConfig:
-        """The encoder that a file's names and shapes speak of.
+        """The encoder that a file's names and shapes imply.
 
         Raises:
             UserError: there are no blocks.
-            Incomplete: the table of positions is of no square image.
+            Incomplete: the table of positions does not form a square.
         """
         transformer = infer_transformer(shapes, heads, self.blocks, self.names)
         tubelet, patch = self.tubelet, self.patch
@@ -154,11 +154,11 @@ class StudentForm:
     feature_decoder: DecoderForm | None = None
 
     def infer(self, shapes: Shapes, heads: Heads) -> StudentConfig:
-        """The model that a file's names and shapes speak of.
+        """The model that a file's names and shapes imply.
 
         Raises:
             UserError: there are no blocks, or nothing of any decoder.
-            Incomplete: there is something of a decoder, but one of them is not whole.
+            Incomplete: there is part of a decoder, but one of them is not whole.
         """
         encoder = self.encoder.infer(shapes, heads)
         forms = {"pixel_decoder": self.pixel_decoder, "feature_decoder": self.feature_decoder}
@@ -176,8 +176,8 @@ class StudentForm:
             except UserError as error:
                 if not any(form.leaves_traces(shapes) for form in forms.values()):
                     raise
-                absent = f"its {part} cannot be told ({error})"
-        # One that is not there is taken to be like the other, so that its names can be told.
+                absent = f"its {part} is unknown ({error})"
+        # A missing one is assumed to be like the other, so that its names are known.
         pixel = stacks.get("pixel_decoder") or stacks.get("feature_decoder", encoder.transformer)
         model = MaskedAutoencoderConfig(
             encoder.transformer,
@@ -216,7 +216,7 @@ class ClassifierForm:
     head: str = "head"
 
     def infer(self, shapes: Shapes, heads: Heads) -> ClassifierConfig:
-        """The model that a file's names and shapes speak of.
+        """The model that a file's names and shapes imply.
 
         Raises:
             UserError: there are no blocks, or nothing of what stands behind them.

@@ -121,18 +121,18 @@ def entries(names: Names) -> list[Entry]:
 
 
 def infer(names: Names, pixels: str, shapes: Shapes, heads: Heads) -> BackboneConfig:
-    """An M5, told from its smaller siblings by its width and depth.
+    """An M5, distinguished from its smaller siblings by its width and depth.
 
     Raises:
         UserError: the names or sizes are those of another network.
     """
     first, last = f"{names.embedding[-1]}.{names.conv}.weight", names.block(2, model.DEPTHS[2])
     if first not in shapes:
-        raise UserError(f"no EfficientViT-M5: {first} is missing")
+        raise UserError(f"not an EfficientViT-M5: {first} is missing")
     width = shapes[first][0]
     if width != model.WIDTHS[0] or any(name.startswith(f"{last}.") for name in shapes):
         raise UserError(
-            f"no EfficientViT-M5: {first} has {width} channels instead of {model.WIDTHS[0]}, or"
+            f"not an EfficientViT-M5: {first} has {width} channels instead of {model.WIDTHS[0]}, or"
             f" {last} is there, a block too many"
         )
     return BackboneConfig("efficientvit_m5", pixels=pixels)

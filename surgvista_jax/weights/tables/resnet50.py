@@ -34,19 +34,19 @@ def entries(prefix: str = "") -> list[Entry]:
 
 
 def infer(shapes: Shapes, prefix: str = "") -> BackboneConfig:
-    """A ResNet-50, told from other residual networks by its depth.
+    """A ResNet-50, distinguished from other residual networks by its depth.
 
     Raises:
         UserError: the names are those of another network.
     """
     if f"{prefix}conv1.weight" not in shapes or f"{prefix}layer4.0.conv3.weight" not in shapes:
         raise UserError(
-            f"no ResNet-50: {prefix}conv1.weight or {prefix}layer4.0.conv3.weight is missing"
+            f"not a ResNet-50: {prefix}conv1.weight or {prefix}layer4.0.conv3.weight is missing"
         )
     for stage, depth in enumerate(resnet.DEPTHS, start=1):
         if f"{prefix}layer{stage}.{depth}.conv1.weight" in shapes:
             raise UserError(
-                f"no ResNet-50: {prefix}layer{stage}.{depth} is there, so stage {stage} has more"
+                f"not a ResNet-50: {prefix}layer{stage}.{depth} is there, so stage {stage} has more"
                 f" than {depth} blocks (a ResNet-101 or -152?)"
             )
     return BackboneConfig("resnet50")

@@ -119,6 +119,9 @@ def test_listed_videos_are_named_below_the_folder_that_holds_them_all(tmp_path):
     assert find_given([climbing, first], skip=tmp_path)[1].videos[0].path == first
     common, found = find_given([second / "stills"], skip=tmp_path / "out")
     assert [(video.video, video.is_folder) for video in found.videos] == [("stills", True)]
-    for wrong, said in (("nothing.mp4", "no such file"), ("notes.txt", "is no video; known are")):
+    for wrong, said in (
+        ("nothing.mp4", "no such file"),
+        ("notes.txt", "is not a video; known are"),
+    ):
         with pytest.raises(UserError, match=f"{wrong}: {said}"):
             find_given([first, tmp_path / wrong], skip=tmp_path)

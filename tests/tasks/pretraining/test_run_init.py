@@ -209,7 +209,7 @@ MISTAKES = {
     "a student as teacher": ("teacher.weights={student}", "is of kind student"),
     "a wider teacher": ("teacher.transformer.width=32 teacher.weights=teacher.npz", "width 16"),
     "no such teacher": ("teacher.weights=none.pth", "none.pth: there is no such file"),
-    "positions of no square": ("teacher.weights=oblong.npz", "5 positions are of no square image"),
+    "positions of no square": ("teacher.weights=oblong.npz", "5 positions do not form a square"),
 }
 
 
