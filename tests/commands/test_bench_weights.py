@@ -11,8 +11,7 @@ from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.read import digest
 from surgvista_jax.weights.loading import digest_of, load
-from tests.support.weight_files import random_arrays, tiny_config
-from tests.weights.test_tables import write
+from tests.support.weight_files import random_arrays, tiny_config, write
 
 HEADS = {"encoder": 2}
 

@@ -12,8 +12,8 @@ from surgvista_jax.data.batches.crop import AugmentConfig
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.process_tree import held_mib, used_seconds
 from surgvista_jax.data.storage.manifest import read_dataset, write_dataset
-from tests.data.batches.test_masked import LENGTHS, make_dataset
 from tests.support import footage
+from tests.support.masked_batches import LENGTHS, make_dataset
 
 SMALL = ["--num-frames=4", "--stride=2", "--size=32", "--batch-size=4", "--seconds=0.2"]
 

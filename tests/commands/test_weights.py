@@ -13,34 +13,16 @@ from surgvista_jax.weights import folder, tables
 from surgvista_jax.weights.files.read import open_file
 from surgvista_jax.weights.loading import load
 from tests.support.places import ROOT
-from tests.support.weight_files import HEADS, random_arrays, tiny_config
-from tests.weights.test_tables import write
+from tests.support.weight_files import GIVEN, random_arrays, tiny_config, write, write_tiny
+from tests.support.weights_command import refused
 
 TABLES = tables.registry()
-GIVEN = "--heads=" + ",".join(f"{part}={number}" for part, number in HEADS.items())
 ROUND_TRIPS = ("surgvista", "surgvista_finetuned", "videomae_hf", "endossl", "vit", "endovit")
-
-
-def tiny(name: str, path, prefix: str = ""):
-    """Writes a small file under a table's names; returns its arrays."""
-    arrays = random_arrays(TABLES[name].entries(tiny_config(TABLES[name])))
-    write(path, {prefix + key: array for key, array in arrays.items()})
-    return arrays
-
-
-def refused(capsys, *words) -> str:
-    """What a command says that fails: its first line; the rest is the table of names."""
-    assert main(["weights", *map(str, words)]) == 1
-    out, err = capsys.readouterr()
-    assert out == "" and err.startswith("surgvista: ")
-    line, _, table = err.partition("\n")
-    assert not table or "matched" in table
-    return line
 
 
 def test_inspect_says_what_fits_how_it_was_found_and_where_each_name_goes(tmp_path, capsys):
     path = tmp_path / "x.safetensors"
-    arrays = tiny("surgvista", path, prefix="module.")
+    arrays = write_tiny("surgvista", path, prefix="module.")
     assert main(["weights", "inspect", str(path), GIVEN]) == 0
     said = capsys.readouterr().out
     numbers = sum(array.size for array in arrays.values())
@@ -73,7 +55,7 @@ def test_inspect_of_what_nothing_fits_tells_the_nearest(tmp_path, capsys):
 
 
 def test_inspect_shows_unknown_heads_without_hiding_what_fits(tmp_path, capsys):
-    tiny("vit", tmp_path / "x.npz")
+    write_tiny("vit", tmp_path / "x.npz")
     assert main(["weights", "inspect", str(tmp_path / "x.npz"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"vit", "mae", "endovit"} <= {fact["name"] for fact in found["fits"]}
@@ -82,7 +64,7 @@ def test_inspect_shows_unknown_heads_without_hiding_what_fits(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ROUND_TRIPS)
 def test_export_after_import_is_the_file_again_bit_for_bit(name, tmp_path, capsys):
-    arrays = tiny(name, tmp_path / "theirs.npz")
+    arrays = write_tiny(name, tmp_path / "theirs.npz")
     out = tmp_path / "ours"
     words = ["weights", "import", f"{name}:{tmp_path / 'theirs.npz'}", GIVEN, f"--out={out}"]
     assert main(words) == 0
@@ -107,7 +89,7 @@ def test_export_after_import_is_the_file_again_bit_for_bit(name, tmp_path, capsy
 
 def test_a_pth_is_read_and_written(tmp_path, capsys):
     torch = pytest.importorskip("torch")
-    arrays = tiny("surgvista_finetuned", tmp_path / "theirs.pth")
+    arrays = write_tiny("surgvista_finetuned", tmp_path / "theirs.pth")
     spec = f"surgvista_finetuned:{tmp_path / 'theirs.pth'}"
     assert main(["weights", "inspect", spec, GIVEN]) == 0
     assert "found under model" in capsys.readouterr().out
@@ -121,7 +103,7 @@ def test_a_pth_is_read_and_written(tmp_path, capsys):
 
 
 def test_an_encoder_goes_out_alone_and_what_is_left_out_is_said(tmp_path, capsys):
-    arrays = tiny("surgvista", tmp_path / "x.npz")
+    arrays = write_tiny("surgvista", tmp_path / "x.npz")
     assert (
         main(["weights", "import", str(tmp_path / "x.npz"), GIVEN, f"--out={tmp_path / 'f'}"]) == 0
     )
@@ -147,7 +129,7 @@ def test_of_a_finetuned_cnn_the_head_is_said_to_be_left_out():
 def imported(tmp_path, capsys):
     """A folder with a finetuned model whose positions are separable, and one with an image ViT."""
     for name in ("surgvista_finetuned", "vit"):
-        tiny(name, tmp_path / "x.npz")
+        write_tiny(name, tmp_path / "x.npz")
         spec = f"{name}:{tmp_path / 'x.npz'}"
         assert main(["weights", "import", spec, GIVEN, f"--out={tmp_path / name}"]) == 0
     (tmp_path / "x.npz").unlink()
@@ -220,7 +202,7 @@ IMPORTS = {
 def test_a_failed_import_is_one_line_and_writes_nothing(words, said, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").mkdir()
-    arrays = tiny("vit", tmp_path / "x.npz")
+    arrays = write_tiny("vit", tmp_path / "x.npz")
     del arrays["blocks.0.mlp.fc1.bias"]
     write(tmp_path / "missing.npz", arrays)
     before = sorted(tmp_path.rglob("*"))

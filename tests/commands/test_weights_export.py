@@ -12,7 +12,8 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.read import open_file
 from surgvista_jax.weights.files.write import TENSORS_ALONE, save
-from tests.commands.test_weights import GIVEN, refused, tiny
+from tests.support.weight_files import GIVEN, write_tiny
+from tests.support.weights_command import refused
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -44,7 +45,7 @@ def test_of_two_renames_both_or_none_happen(fails, there, tmp_path, monkeypatch)
 
 
 def test_a_folder_at_the_cards_place_is_left_alone_and_nothing_is_written(tmp_path, capsys):
-    tiny("vit", tmp_path / "x.npz")
+    write_tiny("vit", tmp_path / "x.npz")
     (tmp_path / "o.npz.md").mkdir()
     (tmp_path / "o.npz").write_text("before")
     words = [f"vit:{tmp_path / 'x.npz'}", GIVEN, "--as=vit", f"--out={tmp_path / 'o.npz'}"]
@@ -56,7 +57,7 @@ def test_a_folder_at_the_cards_place_is_left_alone_and_nothing_is_written(tmp_pa
 
 
 def test_heads_are_asked_for_of_a_file_and_refused_of_a_folder(tmp_path, capsys):
-    arrays = tiny("vit", tmp_path / "x.npz")
+    arrays = write_tiny("vit", tmp_path / "x.npz")
     out = tmp_path / "o.safetensors"
     words = [f"vit:{tmp_path / 'x.npz'}", "--as=vit", f"--out={out}"]
     assert "attention heads of its encoder" in refused(capsys, "export", *words)
@@ -72,7 +73,7 @@ def test_heads_are_asked_for_of_a_file_and_refused_of_a_folder(tmp_path, capsys)
 
 @pytest.mark.parametrize("suffix", [".tar", ".pkl", ".torch", ".h5", ""])
 def test_a_file_is_only_written_under_a_name_that_says_what_it_is(suffix, tmp_path, capsys):
-    tiny("vit", tmp_path / "x.npz")
+    write_tiny("vit", tmp_path / "x.npz")
     out = tmp_path / f"o{suffix}"
     words = [f"vit:{tmp_path / 'x.npz'}", GIVEN, "--as=vit", f"--out={out}"]
     line = refused(capsys, "export", *words)
@@ -86,7 +87,7 @@ def test_a_file_is_only_written_under_a_name_that_says_what_it_is(suffix, tmp_pa
 def test_an_export_without_metadata_says_so(suffix, tmp_path, capsys):
     if suffix in TENSORS_ALONE:
         pytest.importorskip("torch")
-    tiny("vit", tmp_path / "x.npz")
+    write_tiny("vit", tmp_path / "x.npz")
     out = tmp_path / f"o{suffix}"
     words = [f"vit:{tmp_path / 'x.npz'}", "--heads=2", "--as=vit", f"--out={out}"]
     assert main(["weights", "export", *words]) == 0
@@ -109,7 +110,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_what_a_card_says_fills_a_model_that_has_more_parts(name, suffix, tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
-    arrays = tiny(name, tmp_path / "x.npz")
+    arrays = write_tiny(name, tmp_path / "x.npz")
     monkeypatch.chdir(tmp_path)
     out = f"o{suffix}"
     words = ["export", f"{name}:x.npz", GIVEN.partition(",")[0], f"--as={name}", f"--out={out}"]
@@ -140,7 +141,7 @@ def test_what_a_card_says_fills_a_model_that_has_more_parts(name, suffix, tmp_pa
 
 def test_a_full_disk_is_told_of_an_import(tmp_path, capsys):
     resource = pytest.importorskip("resource")
-    tiny("vit", tmp_path / "x.npz")
+    write_tiny("vit", tmp_path / "x.npz")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))  # less than the arrays need
     try:

@@ -1,17 +1,23 @@
-"""Tiny models under the names of every table, with random numbers."""
+"""Files of weights: tiny models under the names of every table, with random numbers."""
+
+from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 from surgvista_jax.models.video_vit import EncoderConfig
+from surgvista_jax.weights import tables
 from surgvista_jax.weights.kinds import ClassifierConfig, StudentConfig
 from surgvista_jax.weights.names.entries import Entry
 from surgvista_jax.weights.names.table import Table
 
 GRID = (2, 2)  # patches of a learned table of positions
 HEADS = {"encoder": 2, "pixel_decoder": 1, "feature_decoder": 4}
+# The option that says them.
+GIVEN = "--heads=" + ",".join(f"{part}={number}" for part, number in HEADS.items())
 _SEPARABLE = ("surgvista", "surgvista_finetuned", "mvd", "mvd_finetuned")
 _ONE_FRAME = ("umt", "umt_finetuned", "frames_finetuned")
 
@@ -71,4 +77,25 @@ def random_arrays(entries: list[Entry], seed: int = 0) -> dict[str, np.ndarray]:
             table = GRID[0] * GRID[1] + slots.get(name, 0)
             shape = tuple(table if size is None else size for size in shape)
             arrays[name] = rng.standard_normal(shape, np.float32)
+    return arrays
+
+
+def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays in the format that the suffix says; `.pth` under the key "model"."""
+    if path.suffix == ".safetensors":
+        save_file(arrays, path)
+    elif path.suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        import torch
+
+        tree = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        torch.save({"model": tree, "epoch": 3}, path)
+
+
+def write_tiny(name: str, path: Path, prefix: str = "") -> dict[str, np.ndarray]:
+    """Writes a small file under a table's names, `prefix` before each; returns its arrays."""
+    table = tables.find(name)
+    arrays = random_arrays(table.entries(tiny_config(table)))
+    write(path, {prefix + key: array for key, array in arrays.items()})
     return arrays

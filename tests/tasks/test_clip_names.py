@@ -1,7 +1,7 @@
 """Are clips and frames called what a person finds them by in the dataset?"""
 
 from surgvista_jax.tasks.clip_names import clip_names
-from tests.data.batches.test_samples import PAST, UNIFORM, dataset
+from tests.support.labelled_dataset import PAST, UNIFORM, dataset
 
 
 def test_a_clip_is_called_by_its_video_and_last_frame():

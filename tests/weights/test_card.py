@@ -15,8 +15,8 @@ from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.read import digest
 from surgvista_jax.weights.files.write import flat
 from tests.support import finetune_run
+from tests.support.pretrain_start import teacher_file
 from tests.support.tiny_run import make_config, make_dataset
-from tests.tasks.pretraining.test_run_init import teacher_file
 
 
 @pytest.fixture(scope="module")

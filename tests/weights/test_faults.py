@@ -16,8 +16,7 @@ from surgvista_jax.weights.files.read import SourceFile
 from surgvista_jax.weights.files.stored import Stored
 from surgvista_jax.weights.for_pretraining import load_student
 from surgvista_jax.weights.loading import digest_of, load, load_backbone
-from tests.support.weight_files import HEADS, random_arrays, tiny_config
-from tests.weights.test_tables import write
+from tests.support.weight_files import HEADS, random_arrays, tiny_config, write
 
 STUDENT = tables.find("surgvista")
 CONFIG = tiny_config(STUDENT)

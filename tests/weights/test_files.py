@@ -11,8 +11,7 @@ from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.read import METADATA, SUFFIXES, TORCH, open_file
 from surgvista_jax.weights.files.stored import Stored, descend
 from surgvista_jax.weights.loading import load
-from tests.support.weight_files import HEADS, random_arrays, tiny_config
-from tests.weights.test_tables import write
+from tests.support.weight_files import HEADS, random_arrays, tiny_config, write
 
 
 def _level(*names: str) -> dict:

@@ -14,8 +14,7 @@ from surgvista_jax.weights.files.write import flat
 from surgvista_jax.weights.for_pretraining import load_student
 from surgvista_jax.weights.kinds import StudentConfig
 from surgvista_jax.weights.loading import load, load_backbone
-from tests.support.weight_files import HEADS, random_arrays, tiny_config
-from tests.weights.test_tables import write
+from tests.support.weight_files import HEADS, random_arrays, tiny_config, write
 
 STUDENT = tables.find("surgvista")
 CONFIG = tiny_config(STUDENT)

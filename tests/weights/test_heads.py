@@ -19,8 +19,7 @@ from surgvista_jax.weights.files.write import save
 from surgvista_jax.weights.for_pretraining import load_student
 from surgvista_jax.weights.kinds import StudentConfig
 from surgvista_jax.weights.loading import load
-from tests.support.weight_files import HEADS, random_arrays, tiny_config
-from tests.weights.test_tables import write
+from tests.support.weight_files import HEADS, random_arrays, tiny_config, write
 
 BASE = TransformerConfig(**SIZES["base"])
 EIGHT = dataclasses.replace(BASE, heads=8)

@@ -11,8 +11,7 @@ from surgvista_jax.weights.files.stored import Stored
 from surgvista_jax.weights.fixed_positions import positions_fault
 from surgvista_jax.weights.kinds import encoder_of
 from surgvista_jax.weights.loading import load
-from tests.support.weight_files import HEADS, random_arrays, tiny_config
-from tests.weights.test_tables import write
+from tests.support.weight_files import HEADS, random_arrays, tiny_config, write
 
 # Table -> names under which programs save fixed tables, and the width of each.
 STORED = {

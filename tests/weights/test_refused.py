@@ -12,8 +12,7 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.video_vit import SIZES, EncoderConfig
 from surgvista_jax.weights import tables
-from tests.support.weight_files import random_arrays, tiny_config
-from tests.weights.test_tables import write
+from tests.support.weight_files import random_arrays, tiny_config, write
 
 MVD = tables.find("mvd")
 HEADS = "--heads=2"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from surgvista_jax.__main__ import main
-from surgvista_jax.config import load_config
+from surgvista_jax.config import build, load_config
 from surgvista_jax.models.backbones import make_backbone
 from surgvista_jax.models.image_vit import ImageEncoder, TeacherConfig
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
@@ -18,14 +18,15 @@ from surgvista_jax.tasks.finetuning.start import starting_point
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.weights.for_pretraining import load_teacher
 from surgvista_jax.weights.loading import load, load_backbone
-from tests.support import finetune_run
-from tests.tasks.pretraining.test_run_init import assert_same, begin, runs  # noqa: F401  (fixtures)
+from tests.support import finetune_run, pretrain_start, tiny_run
+from tests.support.pretrain_start import assert_same
 
-PATCHES = (8, 16)
+PATCH = 8  # not the default, so that it must have been read
 IMAGE = (
     *("model.encoder.transformer.width=16", "model.encoder.transformer.depth=1"),
     *("model.encoder.transformer.attention_bias=qkv", "model.encoder.tubelet=1"),
     *("model.encoder.positions=learned", "model.encoder.class_token=true"),
+    f"model.encoder.patch={PATCH}",
     *("model.encoder.class_position=true", "model.encoder.norm=true", "head.pool=class"),
     *("adapt.positions=learned", "budget.steps=2", "evaluation.protocol="),
 )
@@ -33,7 +34,7 @@ IMAGE = (
 
 @pytest.fixture(scope="module")
 def finetuned(tmp_path_factory):
-    """Image ViTs, finetuned on clips by their class token, by the size of their patches."""
+    """An image ViT, finetuned on clips by its class token."""
     folder = tmp_path_factory.mktemp("finetuned")
     text = finetune_run.CONFIG.replace('"heads": 2}, ', '"heads": 2, "attention_bias": "qv"}, ')
     data = finetune_run.make_dataset(folder / "data")
@@ -41,56 +42,48 @@ def finetuned(tmp_path_factory):
     sizes = '"tubelet": 2, "patch": 16, "positions": "separable", "class_token": False,'
     sizes += ' "class_position": False, "norm": False'
     config.write_text(text.replace('"norm": False', sizes).replace("FOLDER", repr(str(data))))
-    for patch in PATCHES:
-        words = [*IMAGE, f"model.encoder.patch={patch}"]
-        assert finetune_run.run(config, folder / f"patch{patch}", *words)
+    assert finetune_run.run(config, folder / "run", *IMAGE)
     return folder
 
 
 @pytest.mark.parametrize("inside", ["", "best", "best/checkpoints"])
-@pytest.mark.parametrize("patch", PATCHES)
-def test_the_best_parameters_are_a_backbone(patch, inside, finetuned):
-    run = finetuned / f"patch{patch}"
+def test_the_best_parameters_are_a_backbone(inside, finetuned):
+    run = finetuned / "run"
     chosen = restore_params(run / "best")
     model, variables, loaded = load_backbone(run / inside)
-    assert loaded.kind == "classifier" and model.encoder.patch == patch
+    assert loaded.kind == "classifier" and model.encoder.patch == PATCH
     assert_same(variables["params"], chosen["backbone"])
     encoder = model.encoder
     assert encoder.class_token and encoder.tubelet == 1 and encoder.positions == "learned"
-    make_backbone(model, ComputeConfig(), model.grid(4, 32, 32)).apply(
-        variables, jnp.zeros((1, 4, 32, 32, 3)), False
-    )
-    if patch == 8 and not inside:
+    if not inside:
+        backbone = make_backbone(model, ComputeConfig(), model.grid(4, 32, 32))
+        backbone.apply(variables, jnp.zeros((1, 4, 32, 32, 3)), False)
         with pytest.raises(Exception, match="chose lie in .*best"):
             load(run / "checkpoints")
 
 
-@pytest.mark.parametrize("patch", PATCHES)
-def test_finetuning_starts_from_it(patch, finetuned, capsys):
-    run = finetuned / f"patch{patch}"
-    words = [*IMAGE, f"model.encoder.patch={patch}", f"init={run}"]
+def test_finetuning_starts_from_it(finetuned, capsys):
+    run = finetuned / "run"
+    words = [*IMAGE, f"init={run}"]
     values = load_config(
         str(finetuned / "config.py"), FinetuneConfig, [f"--config.{word}" for word in words]
     )
-    from surgvista_jax.config import build
-
     start = starting_point(build(FinetuneConfig, values))
     assert_same(start.variables["backbone"], restore_params(run / "best")["backbone"])
     assert f"{run}: our classifier" in capsys.readouterr().err
-    assert finetune_run.run(finetuned / "config.py", finetuned / f"again{patch}", *words)
-    found = restore_params(finetuned / f"again{patch}" / "best")["backbone"]["patch_embedding"]
-    assert found["kernel"].shape == (patch**2 * 3, 16)
-    about = finetune_run.meta(finetuned / f"again{patch}")
+    assert finetune_run.run(finetuned / "config.py", finetuned / "again", *words)
+    found = restore_params(finetuned / "again" / "best")["backbone"]["patch_embedding"]
+    assert found["kernel"].shape == (PATCH**2 * 3, 16)
+    about = finetune_run.meta(finetuned / "again")
     assert [source["what"] for source in about["sources"]] == [
         "data: colours (5 videos, 50 frames at 1 a second)",
-        f"init: a finetuning run, patch{patch}",
+        "init: a finetuning run, run",
         "init > data: colours (5 videos, 50 frames at 1 a second)",
     ]
 
 
-@pytest.mark.parametrize("patch", PATCHES)
-def test_features_are_taken_of_it(patch, finetuned):
-    run, out = finetuned / f"patch{patch}", finetuned / f"features{patch}"
+def test_features_are_taken_of_it(finetuned):
+    run, out = finetuned / "run", finetuned / "features"
     words = f"features --init={run} --dataset={finetuned / 'data'} --out={out} --split=test"
     assert main(f"{words} --size=32 --pool=class --batch-size=8 --dtype=float32".split()) == 0
     rows = {path.stem: np.load(path) for path in out.glob("*.npy")}
@@ -98,11 +91,10 @@ def test_features_are_taken_of_it(patch, finetuned):
     assert all(np.isfinite(array).all() and array.std(0).any() for array in rows.values())
 
 
-@pytest.mark.parametrize("patch", PATCHES)
-def test_it_teaches_with_the_tokens_of_its_last_block(patch, finetuned):
-    run = finetuned / f"patch{patch}"
+def test_it_teaches_with_the_tokens_of_its_last_block(finetuned):
+    run = finetuned / "run"
     transformer = TransformerConfig(16, 1, 2, attention_bias="qkv")
-    teacher = TeacherConfig(transformer, str(run), patch)
+    teacher = TeacherConfig(transformer, str(run), PATCH)
     loaded = load_teacher(str(run), teacher)
     assert "its final norm is left out" in loaded.notes
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
@@ -118,12 +110,13 @@ def test_it_teaches_with_the_tokens_of_its_last_block(patch, finetuned):
     np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("patch", PATCHES)
-def test_pretraining_starts_from_it_and_learns_from_it(patch, finetuned, begin, capsys):  # noqa: F811
-    run = finetuned / f"patch{patch}"
-    params, teacher = begin(
+def test_pretraining_starts_from_it_and_learns_from_it(finetuned, tmp_path, monkeypatch, capsys):
+    run = finetuned / "run"
+    config = tiny_run.make_config(tmp_path / "config.py", tiny_run.make_dataset(tmp_path / "data"))
+    params, teacher = pretrain_start.begin(
+        *(config, tmp_path, monkeypatch),
         *(f"init={run}", f"teacher.weights={run}"),
-        *(f"teacher.patch={patch}", f"model.patch={patch}"),
+        *(f"teacher.patch={PATCH}", f"model.patch={PATCH}"),
         *("model.encoder.width=16", "model.encoder.depth=1"),
     )
     chosen = restore_params(run / "best")["backbone"]

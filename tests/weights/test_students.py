@@ -15,8 +15,7 @@ from surgvista_jax.weights import tables
 from surgvista_jax.weights.for_pretraining import load_student
 from surgvista_jax.weights.kinds import encoder_of
 from surgvista_jax.weights.loading import encoder_params, load
-from tests.support.weight_files import GRID, HEADS, random_arrays, tiny_config
-from tests.weights.test_tables import write
+from tests.support.weight_files import GRID, HEADS, random_arrays, tiny_config, write
 
 COMPUTE = ComputeConfig(dtype="float32")
 SIZES = TransformerConfig(32, 3, 2, mlp_ratio=2.0, attention_bias="qv")

@@ -24,25 +24,13 @@ from surgvista_jax.weights.files.write import flat, save, to_theirs
 from surgvista_jax.weights.for_pretraining import load_student, load_teacher
 from surgvista_jax.weights.kinds import comparable, encoder_of
 from surgvista_jax.weights.loading import load, load_backbone
-from tests.support.weight_files import GRID, HEADS, random_arrays, tiny_config
+from tests.support.weight_files import GRID, HEADS, random_arrays, tiny_config, write
 
 TABLES = tables.registry()
 SUFFIXES = (".safetensors", ".npz")
 COMPUTE = ComputeConfig(dtype="float32")
 if importlib.util.find_spec("torch"):
     SUFFIXES += (".pth",)
-
-
-def write(path, arrays: dict[str, np.ndarray]) -> None:
-    if path.suffix == ".safetensors":
-        save_file(arrays, path)
-    elif path.suffix == ".npz":
-        np.savez(path, **arrays)
-    else:
-        import torch
-
-        tree = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        torch.save({"model": tree, "epoch": 3}, path)
 
 
 def tiny(name: str, bias: str = "qv"):

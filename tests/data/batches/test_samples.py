@@ -1,12 +1,8 @@
 """Which clips of a labelled dataset are samples, of which frames, and with what label?"""
 
-import dataclasses
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.masked import describe_clip
 from surgvista_jax.data.batches.samples import (
     every_sample,
@@ -14,29 +10,9 @@ from surgvista_jax.data.batches.samples import (
     members_of_classes,
     sample_frame_ids,
 )
-from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.dataset import Video
 from surgvista_jax.errors import UserError
-
-PAST = ClipConfig(num_frames=4, stride=2)
-UNIFORM = dataclasses.replace(PAST, sampling="uniform")
-
-
-def dataset(*labels, kind="single", classes=("a", "b", "c")) -> Dataset:
-    videos = tuple(
-        Video(f"v{number}", f"v{number}", 1.0, 5 if found is None else len(found), found)
-        for number, found in enumerate(labels)
-    )
-    texts = dict.fromkeys(("name", "procedure", "licence", "citation", "source_format"), "")
-    return Dataset(
-        folder=Path("set"),
-        task="phase",
-        classes=classes,
-        label_kind=kind,
-        fps=1.0,
-        splits={},
-        videos=videos,
-        **texts,
-    )
+from tests.support.labelled_dataset import PAST, UNIFORM, dataset
 
 
 def test_every_labelled_frame_is_a_sample():

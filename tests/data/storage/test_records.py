@@ -18,7 +18,7 @@ from surgvista_jax.data.storage.open import FrameFolder, open_frames
 from surgvista_jax.data.storage.packing import Unreadable, pack, plan_shards
 from surgvista_jax.data.storage.records import RecordFrames, read_index, shard_faults
 from surgvista_jax.errors import UserError
-from tests.data.batches.test_masked import NUM_CLIPS, assert_same, batches, make_dataset
+from tests.support.masked_batches import NUM_CLIPS, assert_same, batches, make_dataset
 
 ALL = np.arange(13)
 

@@ -17,8 +17,8 @@ from surgvista_jax.data.storage import tfds as tfds_folders
 from surgvista_jax.data.storage.manifest import read_dataset, write_dataset
 from surgvista_jax.data.storage.open import open_frames
 from surgvista_jax.errors import UserError
-from tests.data.batches.test_masked import assert_same, batches
 from tests.support import footage
+from tests.support.masked_batches import assert_same, batches
 from tests.support.places import GOLDEN
 from tests.support.tfds_folder import (
     IMAGE,

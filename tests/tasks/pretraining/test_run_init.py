@@ -1,5 +1,6 @@
 """A pretraining run that starts from a file, and one whose teacher does."""
 
+import functools
 import shutil
 
 import jax
@@ -11,15 +12,13 @@ from surgvista_jax.config import build, load_config
 from surgvista_jax.models.positions import interpolate_positions
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import make_pretraining
-from surgvista_jax.tasks.pretraining.train import pretrain
-from surgvista_jax.training import loop, state
+from surgvista_jax.training import state
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.partition import MeshConfig, make_mesh
-from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.write import flat
+from tests.support import pretrain_start
+from tests.support.pretrain_start import assert_same, teacher_file
 from tests.support.tiny_run import make_config, make_dataset
-from tests.support.weight_files import random_arrays
-from tests.weights.test_tables import write
 
 
 @pytest.fixture(scope="module")
@@ -37,29 +36,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture
 def begin(runs, tmp_path, monkeypatch):
-    """The state and the teacher that a run begins with, without running it."""
-
-    def start(*words: str) -> tuple[dict, dict]:
-        seen = {}
-
-        def look(run, hooks):
-            run.batches.close()
-            seen.update(params=run.state.params, teacher=run.frozen)
-
-        monkeypatch.setattr(loop, "run_to_end", look)
-        overrides = [f"--config.{word}" for word in words]
-        config = load_config(str(runs / "config.py"), PretrainConfig, overrides)
-        pretrain(config, tmp_path / f"begun{len(list(tmp_path.iterdir()))}")
-        return seen["params"], seen["teacher"]
-
-    return start
-
-
-def assert_same(found, wanted):
-    found, wanted = flat(found), flat(wanted)
-    assert found.keys() == wanted.keys()
-    for name, array in wanted.items():
-        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    return functools.partial(pretrain_start.begin, runs / "config.py", tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("where", ["student.safetensors", "run", "run/checkpoints/2"])
@@ -102,26 +79,6 @@ def test_a_run_from_a_file_learns_and_goes_on_though_the_file_has_moved(runs, tm
         assert "step 2 was trained with another init" in capsys.readouterr().err
     assert main([*words, f"--config.init={moved}", "--config.loop.stop_after=4"]) == 0
     assert "continuing from step 2" in capsys.readouterr().err
-
-
-def teacher_file(path, begin_sizes=(2, 2)):
-    """A teacher of the tiny configuration's sizes under EndoSSL's names; its table of positions."""
-    task = build(PretrainConfig, {**_config(path.parent), "init": ""}).teacher
-    table = tables.find("endossl")
-    arrays = random_arrays(table.entries(task.encoder))
-    grid = begin_sizes[0] * begin_sizes[1]
-    rng = np.random.default_rng(1)
-    arrays["pos_embed"] = rng.standard_normal((1, grid, 16), np.float32)
-    write(path, arrays)
-    return arrays
-
-
-def _config(folder):
-    from tests.support.tiny_run import CONFIG
-
-    found = {}
-    exec(CONFIG.replace("FOLDER", repr(str(folder))), found)
-    return found["get_config"]()
 
 
 def test_a_teacher_comes_from_a_file(begin, tmp_path, capsys):
