@@ -105,7 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "header has none",
     )
     parser.add_argument(
-        "--margins", choices=("cut", "keep"), help="black margins (cut for cholec80, else kept)"
+        "--margins", choices=("cut", "keep"), help="black margins (cut for Cholec80, else kept)"
     )
     parser.add_argument("--workers", type=int, help="videos read at a time (one for each core)")
     parser.add_argument(

@@ -14,7 +14,9 @@ from surgvista_jax.data.datasets import registry
 # Cholec80, CholecT45/T50 and Cholec80-CVS number the operations of one hospital's collection alike.
 COLLECTIONS = {
     "cholec80": ("Strasbourg cholecystectomy", r"video(\d+)"),
+    "cholec80_tool": ("Strasbourg cholecystectomy", r"video(\d+)"),
     "cholect50": ("Strasbourg cholecystectomy", r"VID(\d+)"),
+    "cholect50_tool": ("Strasbourg cholecystectomy", r"VID(\d+)"),
     "cholect45": ("Strasbourg cholecystectomy", r"VID(\d+)"),
     "cholec80-cvs": ("Strasbourg cholecystectomy", r"video(\d+)(?:_\d+)?"),
     "multibypass140-phases": ("gastric bypass", r"([BS]BP\d+)"),
@@ -24,12 +26,18 @@ COLLECTIONS = {
     "endoscapes": ("Endoscapes", r"(\d+)"),
     "endoscapes-count": ("Endoscapes", r"(\d+)"),
 }
+_CHOLEC80 = {name for name, (place, _) in COLLECTIONS.items() if place.startswith("Strasbourg")}
 # Pairs that are known to share operations, though not which.
 UNNAMED = (
     (
         {"m2cai16"},
-        {"cholec80", "cholect50", "cholect45", "cholec80-cvs"},
+        _CHOLEC80,
         "M2CAI16 and Cholec80 come partly from the same hospital and share operations",
+    ),
+    (
+        {"m2cai16_tool"},
+        {"m2cai16", *_CHOLEC80},
+        "M2CAI16-tool comes from Cholec80's hospital; an overlap is not published",
     ),
     (
         {"prostatd"},
@@ -38,7 +46,7 @@ UNNAMED = (
     ),
     (
         {"endoscapes", "endoscapes-count"},
-        {"cholec80", "cholect50", "cholect45", "cholec80-cvs"},
+        _CHOLEC80,
         "Endoscapes and Cholec80 come from the same hospital; an overlap is not published",
     ),
 )

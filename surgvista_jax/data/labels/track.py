@@ -21,16 +21,18 @@ class FrameLabels:
         by_number: number of a frame, counted from 0 at the start of the video -> its label.
         fps: numbers a second.
         notes: what was normalised on reading.
+        every: only each so-many-th frame was labelled; a moment has the label of the nearest one.
     """
 
     by_number: dict[int, Label]
     fps: float
     notes: tuple[str, ...] = ()
+    every: int = 1
 
     @property
     def seconds(self) -> float:
         """Length of the part of the video that ends with the last label."""
-        return (max(self.by_number, default=-1) + 1) / self.fps
+        return (max(self.by_number, default=-self.every) + self.every) / self.fps
 
     def of(self, numbers: Sequence[int]) -> tuple[Label, ...]:
         """Labels of the frames with these numbers."""
@@ -38,7 +40,8 @@ class FrameLabels:
 
     def at(self, seconds: np.ndarray) -> tuple[Label, ...]:
         """Labels at these moments: of the first frame at or after each, as frames are kept."""
-        return self.of(np.ceil(np.asarray(seconds) * self.fps - ROUNDING).astype(int))
+        numbers = np.ceil(np.asarray(seconds) * self.fps - ROUNDING).astype(int)
+        return self.of((numbers + self.every // 2) // self.every * self.every)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ def leaks(test: Dataset, *pretraining: Dataset) -> list[tuple[str, str]]:
 def test_the_tables_name_datasets_that_there_are():
     named = {*COLLECTIONS, *(name for pair in UNNAMED for side in pair[:2] for name in side)}
     assert named <= set(registry())
+    # Readers of instruments read videos that other readers read too.
+    assert {name for name, official in registry().items() if official.task == "tool"} <= named
 
 
 def test_every_video_of_the_cholecystectomy_sets_has_a_number():
@@ -41,13 +43,16 @@ def test_every_video_of_the_cholecystectomy_sets_has_a_number():
     numbers = {}
     for name, videos in (
         ("cholec80", cholec80.VIDEOS),
+        ("cholec80_tool", cholec80.VIDEOS),
         ("cholect50", cholect50.VIDEOS),
+        ("cholect50_tool", cholect50.VIDEOS),
         ("cholect45", cholect45.VIDEOS),
         ("cholec80-cvs", [f"{video}_3" for video in cholec80.VIDEOS]),
     ):
         numbers[name] = {operation(dataset(name, videos), video) for video in videos}
         assert None not in numbers[name]
-    assert numbers["cholec80"] == numbers["cholec80-cvs"]
+    assert numbers["cholec80"] == numbers["cholec80-cvs"] == numbers["cholec80_tool"]
+    assert numbers["cholect50"] == numbers["cholect50_tool"]
     assert numbers["cholect45"] < numbers["cholect50"]
     # Of the 50, five have numbers that Cholec80 does not reach.
     assert len(numbers["cholect50"] & numbers["cholec80"]) == 45

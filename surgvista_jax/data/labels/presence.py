@@ -1,0 +1,47 @@
+"""Which instruments does a table of zeros and ones say are in the picture?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from surgvista_jax.data.labels.tables import Row, read_rows
+from surgvista_jax.data.labels.track import FrameLabels, Label
+from surgvista_jax.errors import UserError
+
+FRAME = "Frame"
+
+
+def read_presence(path: Path, instruments: Sequence[str], fps: int) -> FrameLabels:
+    """Reads one line a second: the number of a frame, then 0 or 1 for each instrument.
+
+    Args:
+        path: a CSV file whose header names `Frame` and the instruments, in any order.
+        instruments: their names in the order of their ids.
+        fps: frames a second of the video, which is how far the frames of two lines are apart.
+
+    Raises:
+        UserError: naming file and line: other columns, a frame too many, too few or out of order,
+            a cell that is neither 0 nor 1.
+    """
+    columns = (FRAME, *instruments)
+    labels: dict[int, Label] = {}
+    for row in read_rows(path, columns):
+        unknown = [name for name in row.cells if name not in columns]
+        if unknown:
+            raise UserError(f"{path}, line 1: unknown column {unknown[0]!r}; known: {columns}")
+        number, due = row.number(FRAME, int), fps * len(labels)
+        if number != due:
+            raise UserError(
+                f"{row.where}: frame {number}, where {due} is due; a line each {fps} frames is "
+                "needed, from 0"
+            )
+        labels[number] = tuple(k for k, name in enumerate(instruments) if _is_there(row, name))
+    if not labels:
+        raise UserError(f"{path}: no label in it; a line each {fps} frames is needed, from 0")
+    return FrameLabels(labels, fps, every=fps)
+
+
+def _is_there(row: Row, instrument: str) -> bool:
+    text = row.cells[instrument].strip()
+    if text not in ("0", "1"):
+        raise UserError(f"{row.where}: column {instrument!r}: {text!r} is not 0 or 1")
+    return text == "1"
