@@ -12,16 +12,28 @@ from surgvista_jax.data.conversion.convert import Conversion
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.own_videos import VideoLabels
 from surgvista_jax.errors import UserError
-from surgvista_jax.synthetic.operation import ACTIONS, CVS_CRITERIA, PHASES, TRIPLETS
-from surgvista_jax.synthetic.write import write_action_clips, write_videos
+from surgvista_jax.synthetic.operation import (
+    ACTIONS,
+    CVS_CRITERIA,
+    INSTRUMENTS,
+    PHASES,
+    TRIPLETS,
+)
+from surgvista_jax.synthetic.write import (
+    COLUMNS,
+    TOOL_COLUMNS,
+    write_action_clips,
+    write_videos,
+)
 
 CLASSES = {
     "phase": PHASES,
     "action": ACTIONS,
     "triplet": tuple("-".join(triplet) for triplet in TRIPLETS),
     "cvs": CVS_CRITERIA,
+    "tool": INSTRUMENTS,
 }
-_FRAMES = {"phase": 200, "action": 30, "triplet": 200, "cvs": 200}  # of a video
+_FRAMES = {"phase": 200, "action": 30, "triplet": 200, "cvs": 200, "tool": 200}  # of a video
 # How many operations, or clips of each action, are for selection and for testing.
 _VALIDATION, _TEST = 0.15, 0.25
 
@@ -60,7 +72,8 @@ def write_dataset(
         if task == "action":
             write_action_clips(partial, videos, seed, frames, fps, size)
         else:
-            write_videos(partial, videos, seed, frames, fps, size)
+            columns = TOOL_COLUMNS if task == "tool" else COLUMNS
+            write_videos(partial, videos, seed, frames, fps, size, columns=columns)
         names = sorted(path.stem for path in partial.glob("*.mp4"))
         with open(partial / "splits.txt", "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -1,5 +1,6 @@
-"""Where do small surgical-like videos with labels for all four tasks come from?"""
+"""Where do small surgical-like videos with labels for all tasks come from?"""
 
+from surgvista_jax.synthetic.camera import in_view, project
 from surgvista_jax.synthetic.operation import (
     ACTIONS,
     CVS_CRITERIA,
@@ -13,9 +14,10 @@ from surgvista_jax.synthetic.operation import (
     Operation,
 )
 from surgvista_jax.synthetic.plan import plan_action, plan_operation
-from surgvista_jax.synthetic.render import project, render
+from surgvista_jax.synthetic.render import render
 from surgvista_jax.synthetic.write import (
     COLUMNS,
+    TOOL_COLUMNS,
     label_rows,
     write_action_clips,
     write_videos,
@@ -28,11 +30,13 @@ __all__ = [
     "INSTRUMENTS",
     "PHASES",
     "TARGETS",
+    "TOOL_COLUMNS",
     "TRIPLETS",
     "TRIPLET_COMPONENTS",
     "VERBS",
     "Anatomy",
     "Operation",
+    "in_view",
     "label_rows",
     "plan_action",
     "plan_operation",

@@ -1,8 +1,8 @@
 """What is a made-up operation: which labels does a frame carry, and what decides its picture?
 
 A laparoscopic cholecystectomy in small: seven phases in Cholec80's order, instrument-verb-target
-triplets in CholecT50's words, one action a frame, and the three criteria of the critical view of
-safety.
+triplets in CholecT50's words, one action a frame, the three criteria of the critical view of
+safety, and the instruments that are in the picture.
 """
 
 from dataclasses import dataclass
@@ -123,6 +123,7 @@ class Operation:
     action: np.ndarray  # int32 [N], the working hand's verb, else the holding hand's; -1 none
     triplets: np.ndarray  # uint8 [N, len(TRIPLETS)]
     cvs: np.ndarray  # uint8 [N, 3], CVS_CRITERIA met; 0 once the gallbladder leaves its bed
+    instruments: np.ndarray  # uint8 [N, len(INSTRUMENTS)], those whose tips are in the picture
     tools: np.ndarray  # TOOL [N, 2]
     scene: np.ndarray  # SCENE [N]
 

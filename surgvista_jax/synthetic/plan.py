@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.synthetic.camera import in_view
 from surgvista_jax.synthetic.motion import move
 from surgvista_jax.synthetic.operation import (
     ACTIONS,
@@ -178,7 +179,7 @@ def _unfold(rng, video, seed, fps, phase, progress, acts, interruptions):
         np.array((rng.uniform(1.45, 1.7), rng.uniform(0.05, 0.45))),
     )
     for act in sorted(acts, key=lambda act: act.start):
-        _perform(rng, act, anatomy, scene, tools, triplets, ports, seconds, 1 / fps)
+        _perform(rng, act, anatomy, scene, tools, triplets, ports, fps)
     keep_marks(scene, phase)
     let_flow(rng, scene, tools, acts, phase, progress, fps)
     interrupt(rng, scene, num_frames, fps, interruptions)
@@ -188,16 +189,23 @@ def _unfold(rng, video, seed, fps, phase, progress, acts, interruptions):
     action = np.where(verbs[:, WORKING] >= 0, verbs[:, WORKING], verbs[:, HOLDING])
     cvs = achieved * (phase <= CLIPPING)[:, None] * ~hidden[:, None]
     labels = action.astype(np.int32), triplets, cvs.astype(np.uint8)
-    return Operation(video, seed, fps, anatomy, phase, *labels, tools, scene)
+    instruments = _in_picture(tools, scene) * ~hidden[:, None]
+    return Operation(video, seed, fps, anatomy, phase, *labels, instruments, tools, scene)
 
 
-def _perform(rng, act, anatomy, scene, tools, triplets, ports, seconds, frame_seconds):
+def _in_picture(tools, scene):
+    """uint8 [N, len(INSTRUMENTS)]: 1 where the tip of such an instrument is in view."""
+    kinds = np.where(in_view(scene, tools["tip"]), tools["kind"], -1)
+    return (kinds[..., None] == np.arange(len(INSTRUMENTS))).any(1).astype(np.uint8)
+
+
+def _perform(rng, act, anatomy, scene, tools, triplets, ports, fps):
     """Moves one instrument through its act; fills tool, labels, and what it does to the tissue."""
     span = slice(act.start, act.stop)
-    moments = seconds[span] - seconds[act.start]
+    moments = np.arange(act.start, act.stop) / fps - act.start / fps
     earlier = tools["kind"][act.start - 1, act.hand] if act.start else act.instrument
     motion = move(
-        act.motion, moments, moments[-1] + frame_seconds, rng.random(), earlier != act.instrument
+        act.motion, moments, moments[-1] + 1 / fps, rng.random(), earlier != act.instrument
     )
     name = None if act.triplet is None else TARGETS[TRIPLET_COMPONENTS[act.triplet, 2]]
     held_organ = act.hand == HOLDING

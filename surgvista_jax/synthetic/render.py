@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.synthetic.camera import project
 from surgvista_jax.synthetic.instruments import draw_instrument
 from surgvista_jax.synthetic.motion import smoothstep
 from surgvista_jax.synthetic.operation import INSTRUMENTS, VERBS, Operation
@@ -131,14 +132,6 @@ def _move_layer(canvas, tissue, layer, pose, strength=1.0):
     opacity = cv2.warpAffine(layer.opacity, matrix, shape) * strength
     patch = canvas[top:bottom, left:right]
     patch += opacity[..., None] * (paint - patch)
-
-
-def project(scene, points, height: int, width: int) -> np.ndarray:
-    """Pixels (x, y) [..., 2] of scene points [..., 2], seen by the camera of one row of SCENE."""
-    x, y, zoom, roll = (float(value) for value in scene["camera"])
-    turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
-    seen = (np.asarray(points, float) - (x, y)) @ turn.T * (zoom * min(height, width))
-    return seen + (0.5 * width, 0.5 * height)
 
 
 def _sight(scene, seconds, tissue, height, width):

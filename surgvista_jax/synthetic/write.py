@@ -10,10 +10,11 @@ the video's own rate:
   action     a name of ACTIONS; empty where no instrument acts
   triplets   names instrument-verb-target, several triplets joined by `;`; empty for none
   cvs_two_structures, cvs_triangle_cleared, cvs_plate_dissected   0 or 1
+  tools      where asked for: names of INSTRUMENTS in the picture, several joined by `;`
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.synthetic.operation import (
     ACTIONS,
     CVS_CRITERIA,
+    INSTRUMENTS,
     PHASES,
     TRIPLETS,
     Operation,
@@ -39,6 +41,7 @@ COLUMNS = (
     "triplets",
     *(f"cvs_{name}" for name in CVS_CRITERIA),
 )
+TOOL_COLUMNS = (*COLUMNS, "tools")
 _FRAMES_AT_ONCE = 32
 
 
@@ -49,10 +52,14 @@ def write_videos(
     num_frames: int,
     fps: float,
     size: int | tuple[int, int],
+    columns: Sequence[str] = COLUMNS,
 ) -> list[Path]:
     """Writes whole operations `operation_00.mp4`, ... with their labels; the paths of the videos.
 
     Operation i is planned from seed and i together: another `num_videos` leaves the first the same.
+
+    Args:
+        columns: of the label files, some of TOOL_COLUMNS.
 
     Raises:
         UserError: an odd size, a rate that is not positive, too few frames, a folder that cannot be
@@ -65,6 +72,7 @@ def write_videos(
             for i in range(num_videos)
         ),
         size,
+        columns,
     )
 
 
@@ -86,11 +94,12 @@ def write_action_clips(
 
 
 def label_rows(operation: Operation) -> list[dict[str, str | int]]:
-    """The lines of an operation's label file, one dict a frame with the keys COLUMNS."""
+    """The lines of an operation's label file, one dict a frame with the keys TOOL_COLUMNS."""
     rows = []
     for frame in range(operation.num_frames):
         action = operation.action[frame]
         triplets = ("-".join(TRIPLETS[i]) for i in np.flatnonzero(operation.triplets[frame]))
+        tools = (INSTRUMENTS[i] for i in np.flatnonzero(operation.instruments[frame]))
         values = (
             operation.video,
             frame,
@@ -99,8 +108,9 @@ def label_rows(operation: Operation) -> list[dict[str, str | int]]:
             ACTIONS[action] if action >= 0 else "",
             ";".join(triplets),
             *operation.cvs[frame].tolist(),
+            ";".join(tools),
         )
-        rows.append(dict(zip(COLUMNS, values, strict=True)))
+        rows.append(dict(zip(TOOL_COLUMNS, values, strict=True)))
     return rows
 
 
@@ -108,7 +118,9 @@ def _seed_of(*entropy: int) -> int:
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
-def _write(folder: Path, operations: Iterable[Operation], size) -> list[Path]:
+def _write(
+    folder: Path, operations: Iterable[Operation], size, columns: Sequence[str] = COLUMNS
+) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -118,7 +130,7 @@ def _write(folder: Path, operations: Iterable[Operation], size) -> list[Path]:
         path = folder / f"{operation.video}.mp4"
         _write_video(path, operation, size)
         with open(path.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             writer.writerows(label_rows(operation))
         paths.append(path)
