@@ -40,6 +40,7 @@ CHOLEC80_LAST_32 = _part(range(49, 81))  # tested by those who validate on 41 to
 
 # Its test videos numbered on after those of training.
 M2CAI16 = {"train": _part(range(1, 28), 67_578), "test": _part(range(28, 42))}
+M2CAI16_TOOL = {"train": _part(range(1, 11)), "test": _part(range(11, 16), 12_541)}
 
 AUTOLAPARO = {
     "train": _part(range(1, 11), 40_211),

@@ -3,14 +3,20 @@
 from functools import partial
 from pathlib import Path
 
-from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
+from surgvista_jax.data.conversion.official import (
+    Official,
+    Reading,
+    Recording,
+    counts,
+    gather,
+    split_ids,
+)
 from surgvista_jax.data.labels.presence import read_presence
+from surgvista_jax.facts import splits
 from surgvista_jax.facts.instruments import CHOLEC80
 
 LABEL_FPS = 25
-NUM_TRAIN, NUM_VIDEOS = 10, 15
-VIDEOS = tuple(f"tool_video_{number:02d}" for number in range(1, NUM_VIDEOS + 1))
-SPLITS = {"train": VIDEOS[:NUM_TRAIN], "test": VIDEOS[NUM_TRAIN:]}
+SPLITS = split_ids(splits.M2CAI16_TOOL, "tool_video_{:02d}")
 LAYOUT = """\
 SOURCE/
   train_dataset/tool_video_01.mp4 … 10.mp4      (or tool_video_01/*.jpg, one a second)
@@ -24,13 +30,9 @@ SOURCE/
 def read(folder: Path) -> Reading:
     """Reads M2CAI16-tool's official folder."""
     places = {
-        video: (
-            f"{'train' if video in SPLITS['train'] else 'test'}_dataset/{video}",
-            f"videos/{video}",
-            f"frames/{video}",
-            video,
-        )
-        for video in VIDEOS
+        video: (f"{split}_dataset/{video}", f"videos/{video}", f"frames/{video}", video)
+        for split, videos in SPLITS.items()
+        for video in videos
     }
     sources, notes = gather(folder, places)
     recordings = [
@@ -61,5 +63,5 @@ DATASET = Official(
         "challenge at M2CAI 2016, arXiv:1610.08851, 2016; and EndoNet, IEEE TMI 36(1), 2017"
     ),
     label_kind="multi",
-    published={"train": Counts(10), "test": Counts(5, 12_541)},
+    published=counts(splits.M2CAI16_TOOL),
 )

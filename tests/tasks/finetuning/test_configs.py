@@ -25,7 +25,8 @@ CONFIGS = ROOT / "configs"
 OTHERS = {"recipe", "frames", "mstcn", "synthetic"}  # of configs/finetune
 
 # What was published of each: clip and, for image models, frames x stride (of Endoscapes' rated
-# frames 4, which are 20 of its frames), learning rate, epochs, warm-up, clips an update.
+# frames 4, which are 20 of its frames), learning rate, epochs, warm-up, clips an update. Nothing is
+# of instruments: they are held to what is of triplets.
 PHASES = (16, 4, 8, 8, 5e-4, 50, 5, 64)
 CLIPS = (16, None, 8, None, 5e-4, 500, 50, 64)
 TRIPLETS = (16, 4, 8, 8, 5e-4, 20, 5, 64)
@@ -36,10 +37,13 @@ PUBLISHED = {
     "cataracts": PHASES,
     "cholec80": PHASES,
     "cholec80_cvs": CLIPS,
+    "cholec80_tool": TRIPLETS,
     "cholect50": TRIPLETS,
+    "cholect50_tool": TRIPLETS,
     "endoscapes": (8, 20, 8, 20, 5e-5, 20, 2, 32),
     "esd57": PHASES,
     "m2cai16": (16, 4, 8, 8, 1e-4, 50, 5, 64),
+    "m2cai16_tool": TRIPLETS,
     "pmlr50": (16, 4, 8, 4, 5e-4, 50, 5, 64),
     "prostatd": TRIPLETS,
     "surgicalactions160": CLIPS,
@@ -52,6 +56,8 @@ DATASETS = {
     "cholec80_cvs:": "cholec80-cvs",
     "cholect50:challenge": "cholect50",
     "cholect50:rdv": "cholect50",
+    "cholect50_tool:challenge": "cholect50_tool",
+    "cholect50_tool:rdv": "cholect50_tool",
     "endoscapes:": "endoscapes-count",
     "endoscapes:count": "endoscapes-count",
     "endoscapes:criteria": "endoscapes",
@@ -64,13 +70,13 @@ def load(kind: str, spec: str, *words: str):
     return load_config(file, FinetuneConfig, [f"--config.{word}" for word in words])
 
 
-def test_there_are_thirteen_of_each():
+def test_there_are_sixteen_of_each():
     found = {
         kind: {path.stem for path in (CONFIGS / kind).glob("*.py")}
         for kind in ("finetune", "probe")
     }
     assert found == {"finetune": PUBLISHED.keys() | OTHERS, "probe": set(PUBLISHED)}
-    assert len(PUBLISHED) == 13
+    assert len(PUBLISHED) == 16
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -114,7 +120,9 @@ def test_splits_are_those_that_the_reader_writes(spec):
     assert {data.train, data.test} | ({data.val} - {"val"}) <= published.keys()
 
 
-@pytest.mark.parametrize("spec", ["cholec80:author", "cholect50:test", "endoscapes:counts"])
+@pytest.mark.parametrize(
+    "spec", ["cholec80:author", "cholect50:test", "cholect50_tool:test", "endoscapes:counts"]
+)
 def test_a_mistyped_argument_is_refused(spec):
     for kind in ("finetune", "probe"):
         with pytest.raises(UserError, match="not an argument of it"):
@@ -185,7 +193,7 @@ def tiny(kind: str, spec: str, folder: Path):
 # Between them they take every argument; a division changes nothing of what is computed.
 RUNS = [("finetune", f"{name}:") for name in PUBLISHED]
 RUNS += [("finetune", "endoscapes:criteria"), ("finetune", "frames:")]
-OTHER_DIVISIONS = {"cholec80": "authors", "cholect50": "rdv"}
+OTHER_DIVISIONS = {"cholec80": "authors", "cholect50": "rdv", "cholect50_tool": "rdv"}
 RUNS += [("probe", f"{name}:{OTHER_DIVISIONS.get(name, '')}") for name in PUBLISHED]
 
 
