@@ -129,13 +129,17 @@ def test_a_mistyped_argument_is_refused(spec):
             load(kind, spec)
 
 
+# As long as an operation must be for the protocols that ask; its last six frames are labelled.
+NUM_FRAMES = 121
+
+
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
-    """Eight videos of six frames, noise; every dataset takes them for its own."""
+    """Eight videos of noise; every dataset takes them for its own."""
     folder, rng = tmp_path_factory.mktemp("frames"), np.random.default_rng(0)
     for video in range(8):
         (folder / f"video{video}").mkdir()
-        for frame in range(6):
+        for frame in range(NUM_FRAMES):
             noise = rng.integers(0, 255, (48, 48, 3), np.uint8)
             path = folder / f"video{video}" / f"{frame:06d}.jpg"
             path.write_bytes(cv2.imencode(".jpg", noise)[1].tobytes())
@@ -153,9 +157,12 @@ def make_dataset(folder: Path, frames: Path, official, uniform: bool) -> Path:
 
     videos = []
     for number in range(8):
-        labels = (label(),) * 6 if uniform else tuple(label() for _ in range(6))
+        labels = (-1,) * (NUM_FRAMES - 6) + tuple(label() for _ in range(6))
+        if uniform:
+            labels = labels[-1:] * NUM_FRAMES
         source = str(frames / f"video{number}")
-        videos.append(Video(f"video{number}", source, official.extract.fps, 6, labels))
+        rate = official.extract.fps
+        videos.append(Video(f"video{number}", source, rate, NUM_FRAMES, labels))
     ids = [video.video for video in videos]
     of = {"train": tuple(ids[:5]), "val": tuple(ids[5:6]), "test": tuple(ids[6:])}
     names = official.published or ("train", "test")
