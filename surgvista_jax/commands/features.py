@@ -1,56 +1,30 @@
-"""The command `surgvista features`: what a backbone says of every frame of a dataset, by video.
-
-Each frame ends a clip, and the clip's pooled features are the frame's row. A video whose rows are
-there already is not computed again, so that an interrupted run goes on.
-"""
+"""The command `surgvista features`: what a backbone says of every frame of a dataset, by video."""
 
 import argparse
 import dataclasses
-import functools
-import sys
 from pathlib import Path
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
-import numpy as np
-from tqdm import tqdm
 
-from surgvista_jax.config import build
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
-from surgvista_jax.data.dataset import Dataset
-from surgvista_jax.data.storage.feature_folder import FeatureFolder, FeaturesHeader, create_features
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.every_clip import make_apply, over_dataset
-from surgvista_jax.models.backbones import BackboneConfig, as_parts, make_backbone, variables_of
-from surgvista_jax.models.heads import POOLS, pool_tokens
+from surgvista_jax.inference.classifier import Backbone
+from surgvista_jax.inference.features import TrainedBackbone, compute_features, trained_clip
+from surgvista_jax.models.backbones import BackboneConfig
+from surgvista_jax.models.heads import POOLS
 from surgvista_jax.models.layers import ComputeConfig
-from surgvista_jax.models.patches import normalise
 from surgvista_jax.tasks.finetuning.start import (
     RANDOM,
     StartingPoint,
     fit_to_clips,
     read_backbone,
     say,
-    sees_single_frames,
 )
 from surgvista_jax.training import processes
-from surgvista_jax.training.partition import (
-    RULES,
-    MeshConfig,
-    check_divisible,
-    make_mesh,
-)
-from surgvista_jax.training.processes import on_all_processes
-from surgvista_jax.training.state import create_filled
+from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
 from surgvista_jax.weights.adapt import AdaptConfig
-from surgvista_jax.weights.choosing import split_spec
-from surgvista_jax.weights.provenance import facts_at
-
-# Videos whose rows are held in memory at a time, however long the dataset is.
-_FRAMES_AT_ONCE = 20_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,11 +59,13 @@ def main(arguments: argparse.Namespace) -> int:
     model, variables, origin, _ = read_backbone(arguments.init, None)
     clip = trained_clip(arguments.init)
     if clip is None:
-        clip = ClipConfig(num_frames=1, stride=1) if sees_single_frames(model) else ClipConfig()
+        clip = ClipConfig(num_frames=1, stride=1) if model.sees_single_frames else ClipConfig()
     asked = {name: getattr(arguments, name) for name in ("num_frames", "stride", "size")}
     changes = {name: value for name, value in asked.items() if value is not None}
     clip = dataclasses.replace(clip, sampling="past", **changes)
     _check(model, clip, arguments)
+    mesh = make_mesh(MeshConfig(fsdp=arguments.fsdp))
+    check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")
     start = fit_to_clips(
         StartingPoint(model, clip, variables, origin),
         AdaptConfig(),
@@ -100,15 +76,14 @@ def main(arguments: argparse.Namespace) -> int:
     loader = LoaderConfig()
     if arguments.workers is not None:
         loader = dataclasses.replace(loader, workers=arguments.workers)
+    backbone = Backbone(start.model, start.clip, ComputeConfig(dtype=arguments.dtype))
     folder = compute_features(
-        start,
+        TrainedBackbone(backbone, arguments.pool, start.variables, start.origin),
         dataset,
         arguments.out,
-        pool=arguments.pool,
+        mesh=mesh,
         batch_size=arguments.batch_size,
-        fsdp=arguments.fsdp,
         loader=loader,
-        compute=ComputeConfig(dtype=arguments.dtype),
     )
     if jax.process_index() == 0:
         print(
@@ -128,90 +103,3 @@ def _check(model: BackboneConfig, clip: ClipConfig, arguments: argparse.Namespac
     for number, what in ((jax.device_count(), "devices here"), (model.width, "of the width")):
         if number % arguments.fsdp:
             raise UserError(f"--fsdp={arguments.fsdp}: should divide the {number} {what}")
-
-
-def trained_clip(init: str) -> ClipConfig | None:
-    """The clip that a model was trained to see; None where neither file nor folder tells it."""
-    path = split_spec(init)[1]
-    told = facts_at(path).get("clip")
-    return None if told is None else build(ClipConfig, told, f"{path}: clip")
-
-
-def compute_features(
-    start: StartingPoint,
-    dataset: Dataset,
-    out: Path,
-    *,
-    pool: str,
-    batch_size: int,
-    fsdp: int = 1,
-    loader: LoaderConfig,
-    compute: ComputeConfig,
-) -> FeatureFolder:
-    """Writes the rows of every video that the folder lacks; all processes call it.
-
-    Args:
-        start: a backbone with its variables, fitted to its clips.
-        pool: "mean" or "class".
-        fsdp: devices that share out the model's width.
-
-    Raises:
-        UserError: the folder holds other features, or cannot be written; the devices cannot share
-            out a batch.
-    """
-    model, clip = start.model, start.clip
-    mesh = make_mesh(MeshConfig(fsdp=fsdp))
-    check_divisible(mesh, batch_size=batch_size, key="--batch-size")
-    header = FeaturesHeader(
-        dataset=dataset.name,
-        fps=dataset.fps,
-        model=f"{model.architecture}, {pool} of its tokens, {compute.dtype}",
-        weights=start.origin,
-        width=model.width,
-        clip_frames=clip.num_frames,
-        clip_stride=clip.stride,
-        size=clip.size,
-    )
-    folder = (
-        create_features(out, header) if jax.process_index() == 0 else FeatureFolder(out, header)
-    )
-    backbone = make_backbone(model, compute, model.grid(clip.num_frames, clip.size, clip.size))
-
-    def init() -> dict:
-        video = jnp.zeros((1, clip.num_frames, clip.size, clip.size, 3), jnp.float32)
-        return as_parts(backbone.init(jax.random.key(0), video, False))
-
-    def features(variables: dict, video: jax.Array) -> jax.Array:
-        pixels = normalise(video, jnp.dtype(compute.dtype))
-        tokens = backbone.apply(variables_of(variables), pixels, False)
-        return pool_tokens(tokens, pool, model.class_token)
-
-    for video in dataset.videos:
-        folder.path(video)  # an id that is no file name shows before anything is computed
-    # All compute a video's rows, or none: a process that computed alone would wait for the others.
-    held = on_all_processes(np.array([folder.holds(video) for video in dataset.videos]))
-    lacking = [video for video, kept in zip(dataset.videos, held, strict=True) if not kept]
-    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
-        apply = make_apply(features, mesh)
-        variables = create_filled(init, start.variables, mesh)
-        bar = tqdm(
-            total=len(lacking),
-            unit="video",
-            delay=10,
-            disable=jax.process_index() != 0 or not sys.stderr.isatty(),
-        )
-        while lacking:
-            group = [lacking.pop(0)]
-            frames = group[0].num_frames
-            while lacking and frames + lacking[0].num_frames <= _FRAMES_AT_ONCE:
-                group.append(lacking.pop(0))
-                frames += group[-1].num_frames
-            part = dataclasses.replace(dataset, videos=tuple(group))
-            run = functools.partial(over_dataset, apply, variables, part, clip, loader)
-            outputs = run(mesh=mesh, batch_size=batch_size, unlabelled=True)
-            if jax.process_index() == 0:
-                for number, video in enumerate(group):
-                    folder.write(video, outputs.values[outputs.video_index == number])
-            bar.update(len(group))
-        bar.close()
-    return folder

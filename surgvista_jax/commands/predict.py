@@ -1,17 +1,10 @@
 """The command `surgvista predict`: what does a finetuned model say of each moment of videos?"""
 
 import argparse
-import csv
 import dataclasses
-import functools
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-
-import flax.linen as nn
-import jax
-import numpy as np
 
 from surgvista_jax.commands.weights_import import add_heads, parse_heads
 from surgvista_jax.data.batches.loader import LoaderConfig
@@ -23,12 +16,10 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.classifier import CLIP, Meaning, TrainedClassifier, load_classifier
-from surgvista_jax.inference.every_clip import Outputs, make_apply, over_dataset
+from surgvista_jax.inference.predictions import PREDICTIONS, predict, write_predictions
+from surgvista_jax.inference.trained import CLIP, Meaning, load_classifier
 from surgvista_jax.models.layers import ComputeConfig
-from surgvista_jax.tasks.outcome import PREDICTIONS, write_outputs
-from surgvista_jax.training.partition import RULES, MeshConfig, check_divisible, make_mesh
-from surgvista_jax.training.state import create_filled
+from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
 
 # Frames a second that are this much alike (relatively) are the same rate.
 _SAME_RATE = 0.02
@@ -81,9 +72,15 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
     if (arguments.out / PREDICTIONS).exists():  # and tables, which a user may have mended
         raise UserError(f"{arguments.out / PREDICTIONS}: is there already; take another --out")
-    heads = parse_heads(arguments.heads)
-    classifier = load_classifier(arguments.checkpoint, _told(arguments), heads)
-    meaning = classifier.meaning
+    mesh = make_mesh(MeshConfig())
+    check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")
+    trained = load_classifier(
+        arguments.checkpoint,
+        _told(arguments),
+        parse_heads(arguments.heads),
+        ComputeConfig(dtype=arguments.dtype),
+    )
+    meaning = trained.meaning
     dataset, notes, problems = _videos(arguments, meaning)
     print(f"{arguments.checkpoint}: {meaning}", file=sys.stderr)
     for remark in (*notes, *problems):
@@ -94,98 +91,20 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.workers is not None:
         loader = LoaderConfig(workers=arguments.workers)
     outputs = predict(
-        classifier,
+        trained,
         dataset,
         labelled=labelled,
+        mesh=mesh,
         batch_size=arguments.batch_size,
         loader=loader,
-        compute=ComputeConfig(dtype=arguments.dtype),
     )
     try:
-        write(arguments.out, classifier, dataset, outputs, labelled)
+        write_predictions(arguments.out, trained, dataset, outputs, labelled)
     except OSError as error:
         raise UserError(f"{arguments.out}: cannot be written ({error.strerror})") from error
     moments = f"{len(outputs.frame)} {'labelled ' if labelled else ''}clips"
     print(f"{arguments.out / PREDICTIONS}: {moments} of {len(dataset.videos)} videos")
     return 1 if problems else 0
-
-
-def predict(
-    classifier: TrainedClassifier,
-    dataset: Dataset,
-    *,
-    labelled: bool,
-    batch_size: int,
-    loader: LoaderConfig,
-    compute: ComputeConfig,
-) -> Outputs:
-    """Probabilities of every frame of a dataset, as the end of a clip, on all devices.
-
-    Args:
-        labelled: only frames with a label, whose labels are then in the outputs.
-        batch_size: clips at a time over all devices.
-
-    Raises:
-        UserError: frames that cannot be opened; devices that cannot share out a batch.
-    """
-    mesh = make_mesh(MeshConfig())
-    check_divisible(mesh, batch_size=batch_size, key="--batch-size")
-    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
-        params = create_filled(functools.partial(classifier.init, compute), classifier.params, mesh)
-        return over_dataset(
-            make_apply(functools.partial(classifier.probabilities, compute=compute), mesh),
-            params,
-            dataset,
-            classifier.meaning.clip,
-            loader,
-            mesh=mesh,
-            batch_size=batch_size,
-            unlabelled=not labelled,
-            title="prediction",
-        )
-
-
-def write(
-    out: Path, classifier: TrainedClassifier, dataset: Dataset, outputs: Outputs, labelled: bool
-) -> None:
-    """Writes predictions.npz and a CSV file for each video.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    meaning = classifier.meaning
-    out.mkdir(parents=True, exist_ok=True)
-    meta = {
-        "task": meaning.task,
-        "classes": list(meaning.classes),
-        "label_kind": meaning.label_kind,
-        "fps": meaning.fps,
-        "model": classifier.name,
-        "dataset": dataset.name,
-        "split": next(iter(dataset.splits)) if len(dataset.splits) == 1 else "",
-    }
-    write_outputs(out / PREDICTIONS, dataset, outputs, meta, labelled=labelled)
-    for number, video in enumerate(dataset.videos):
-        own = outputs.video_index == number
-        path = Path(os.path.abspath(out / f"{video.video}.csv"))
-        if not path.is_relative_to(os.path.abspath(out)):
-            raise UserError(f"{dataset.folder}: the id {video.video!r} would lie outside {out}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_table(path, outputs.frame[own], outputs.values[own], meaning)
-
-
-def _write_table(path: Path, frames: np.ndarray, scores: np.ndarray, meaning: Meaning) -> None:
-    """One line a moment; `data convert videos --labels` reads the labels once they are mended."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("frame", "second", "label", *meaning.classes))
-        for frame, row in zip(frames, scores, strict=True):
-            held = (
-                [int(row.argmax())] if meaning.label_kind == "single" else np.flatnonzero(row > 0.5)
-            )
-            label = ";".join(meaning.classes[k] for k in held)
-            second = f"{frame / meaning.fps:.3f}"
-            writer.writerow((int(frame), second, label, *(f"{value:.4f}" for value in row)))
 
 
 def _told(arguments: argparse.Namespace) -> dict:

@@ -1,197 +1,142 @@
-"""Which classifier do weights hold, and what do its numbers mean?"""
+"""What turns clips into features and class scores?  One composition of backbone and head for all.
+
+Everything here is a pure function of parameters, which are a dict of parts: {"backbone", "norm"?,
+"head", "pool"?, "components"?}, and "batch_stats" of a CNN.
+"""
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
 
-from surgvista_jax.config import build
 from surgvista_jax.data.batches.clips import ClipConfig
-from surgvista_jax.errors import UserError
-from surgvista_jax.models.backbones import (
-    VIT,
-    BackboneConfig,
-    as_parts,
-    make_backbone,
-    variables_of,
-)
-from surgvista_jax.models.heads import Head, HeadConfig
+from surgvista_jax.models.backbones import BackboneConfig, as_parts, make_backbone, variables_of
+from surgvista_jax.models.heads import Head, HeadConfig, pool_tokens
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.models.patches import normalise
-from surgvista_jax.tasks.finetuning.start import sees_single_frames
-from surgvista_jax.training.checkpoint_files import restore_params
-from surgvista_jax.weights.choosing import GivenHeads, split_spec
-from surgvista_jax.weights.loading import encoder_of, encoder_params, load
-from surgvista_jax.weights.provenance import facts
-from surgvista_jax.weights.runs import Run, find_run
 
-CLIP = ("num_frames", "stride", "size")  # of a clip, what weights from elsewhere may be told
+OF_BACKBONE = ("backbone", "batch_stats")
 
 
 @dataclasses.dataclass(frozen=True)
-class Meaning:
-    """What a classifier was made to see and to say.
+class Backbone:
+    """A backbone and the clips that it sees. Its part of the parameters is `OF_BACKBONE`.
 
     Attributes:
-        classes: names, C of them.
-        label_kind: "single", or "multi" where several classes may hold at once.
-        task: as in `dataset.json`.
-        fps: frames a second of the videos that it was finetuned on.
+        model: what it is made of.
         clip: what it sees.
+        compute: how it is computed.
     """
 
-    classes: tuple[str, ...]
-    label_kind: str
-    task: str
-    fps: float
+    model: BackboneConfig
     clip: ClipConfig
+    compute: ComputeConfig
 
-    def __str__(self) -> str:
+    @property
+    def module(self) -> nn.Module:
+        grid = self.model.grid(self.clip.num_frames, self.clip.size, self.clip.size)
+        return make_backbone(self.model, self.compute, grid)
+
+    def init(self, key: jax.Array) -> dict:
+        """Random parameters, boxed with their logical axes."""
+        return as_parts(self.module.init(key, self._no_clip(), False))
+
+    def abstract_tokens(self) -> jax.ShapeDtypeStruct:
+        """Shape and type of the tokens of one clip."""
+
+        def tokens(key: jax.Array) -> jax.Array:
+            return self.module.init_with_output(key, self._no_clip(), False)[0]
+
+        return jax.eval_shape(tokens, jax.random.key(0))
+
+    def pixels(self, video: jax.Array) -> jax.Array:
+        """uint8 video [B, T, H, W, 3] -> the normalised pixels that `tokens` takes."""
+        return normalise(video, jnp.dtype(self.compute.dtype))
+
+    def tokens(self, params: Mapping, pixels: jax.Array, key: jax.Array | None = None) -> jax.Array:
+        """Tokens [B, N, D] of pixels [B, T, H, W, 3]; with a key it trains (drop path)."""
+        rngs = {} if key is None else {"drop_path": key}
+        return self.module.apply(variables_of(params), pixels, key is not None, rngs=rngs)
+
+    def features(self, params: Mapping, video: jax.Array, pool: str) -> jax.Array:
+        """Pooled tokens ("mean" or "class"), float32 [B, D], of uint8 video [B, T, H, W, 3]."""
+        tokens = self.tokens(params, self.pixels(video))
+        return pool_tokens(tokens, pool, self.model.class_token)
+
+    def _no_clip(self) -> jax.Array:
         clip = self.clip
-        apart = "spread over the video" if clip.sampling == "uniform" else f"{clip.stride} apart"
-        return (
-            f"{len(self.classes)} classes; clips of {clip.num_frames} frames of {clip.size} pixels,"
-            f" {apart}, at {self.fps:g} fps"
-        )
+        return jnp.zeros((1, clip.num_frames, clip.size, clip.size, 3), jnp.float32)
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainedClassifier:
-    """A finetuned model.
+class Classifier:
+    """A backbone and the head behind it.
 
     Attributes:
-        name: what predictions call it.
-        model: its backbone.
-        head: what stands behind the backbone.
-        attentive: whether its head pools by a learned query.
-        params: NumPy trees {"backbone", "norm"?, "head", "pool"?, "batch_stats"?, "components"?}.
-        meaning: see there.
+        backbone: see there.
+        head: what stands behind it.
+        num_classes: C.
+        label_kind: "single", or "multi" where several classes may hold at once.
+        attentive: whether the head pools by a learned query.
+        norm: whether the head begins with a norm, because the backbone ends without one.
+        num_components: further outputs of the head, the classes of the components together.
     """
 
-    name: str
-    model: BackboneConfig
+    backbone: Backbone
     head: HeadConfig
-    attentive: bool
-    params: Mapping[str, Any]
-    meaning: Meaning
+    num_classes: int
+    label_kind: str
+    attentive: bool = False
+    norm: bool = True
+    num_components: int = 0
 
-    def modules(self, compute: ComputeConfig) -> tuple[Any, Head]:
-        """The Flax modules of the backbone and the head."""
-        clip, components = self.meaning.clip, self.params.get("components")
-        head = Head(
+    @property
+    def head_module(self) -> Head:
+        return Head(
             self.head,
-            compute,
-            len(self.meaning.classes),
+            self.backbone.compute,
+            self.num_classes,
             attentive=self.attentive,
-            class_token=self.model.class_token,
-            norm="norm" in self.params,
-            num_components=0 if components is None else len(components["bias"]),
+            class_token=self.backbone.model.class_token,
+            norm=self.norm,
+            num_components=self.num_components,
         )
-        grid = self.model.grid(clip.num_frames, clip.size, clip.size)
-        return make_backbone(self.model, compute, grid), head
 
-    def init(self, compute: ComputeConfig) -> dict:
-        """All parameters, random and boxed with their logical axes."""
-        backbone, head = self.modules(compute)
-        clip, key = self.meaning.clip, jax.random.key(0)
-        video = jnp.zeros((1, clip.num_frames, clip.size, clip.size, 3), jnp.float32)
-        tokens, variables = backbone.init_with_output(key, video, False)
-        return {**as_parts(variables), **head.init(key, tokens, False)["params"]}
+    def init(self, key: jax.Array) -> dict:
+        """Random parameters, boxed with their logical axes."""
+        backbone_key, head_key = jax.random.split(key)
+        tokens = self.backbone.abstract_tokens()
+        head = self.head_module.init(head_key, jnp.zeros(tokens.shape, tokens.dtype), False)
+        return {**self.backbone.init(backbone_key), **head["params"]}
 
-    def probabilities(
-        self, params: Mapping[str, Any], video: jax.Array, compute: ComputeConfig
-    ) -> jax.Array:
-        """uint8 video [B, T, H, W, 3] -> float32 [B, C]."""
-        backbone, head = self.modules(compute)
-        tokens = backbone.apply(
-            variables_of(params), normalise(video, jnp.dtype(compute.dtype)), False
-        )
-        own = {name: params[name] for name in params if name not in ("backbone", "batch_stats")}
-        _, logits, _ = head.apply({"params": own}, tokens, False)
-        single = self.meaning.label_kind == "single"
-        return jax.nn.softmax(logits) if single else jax.nn.sigmoid(logits)
+    def classify(
+        self, params: Mapping, tokens: jax.Array, key: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+        """What the head says of tokens [B, N, D]; with a key it trains (dropout).
 
+        Returns:
+            features [B, D], logits [B, C] and the components' logits or None, all float32.
+        """
+        own = {name: part for name, part in params.items() if name not in OF_BACKBONE}
+        rngs = {} if key is None else {"dropout": key}
+        return self.head_module.apply({"params": own}, tokens, key is not None, rngs=rngs)
 
-def load_classifier(
-    spec: str, told: Mapping[str, Any], heads: GivenHeads = None
-) -> TrainedClassifier:
-    """Reads a finetuning run, an imported folder or a file of a finetuned model.
+    def features(self, params: Mapping, video: jax.Array) -> jax.Array:
+        """What the last linear layer sees, float32 [B, D], of uint8 video [B, T, H, W, 3]."""
+        return self._of_video(params, video)[0]
 
-    Args:
-        spec: `[NAME:]PATH`.
-        told: values of `Meaning` and of its clip, for weights that do not say them: files from
-            elsewhere know no names of classes.
-        heads: as for `loading.load`.
+    def predict(self, params: Mapping, video: jax.Array) -> jax.Array:
+        """Probabilities float32 [B, C] of uint8 video [B, T, H, W, 3]."""
+        return self.probabilities(self._of_video(params, video)[1])
 
-    Raises:
-        UserError: there is no finetuned model; what was told differs from what the weights say.
-    """
-    path = split_spec(spec)[1]
-    if path.is_dir() and (run := find_run(path)).kind == "finetuned":
-        return _of_run(run, path, told)
-    loaded = load(spec, kinds=("classifier",), heads=heads)
-    if not loaded.config.classes:
-        raise UserError(f"{path}: a finetuned model without its head; finetune it first")
-    model = BackboneConfig(VIT, encoder_of(loaded.config))
-    known = find_run(path).about if path.is_dir() else facts(loaded.metadata)
-    return TrainedClassifier(
-        path.name,
-        model,
-        HeadConfig(dropout=0.0),
-        False,
-        {**loaded.params, "backbone": encoder_params(loaded)},
-        _meaning(path, model, loaded.config.classes, known, told),
-    )
+    def probabilities(self, logits: jax.Array | np.ndarray) -> jax.Array:
+        """Softmax, or with several classes a clip each class's own probability: [..., C]."""
+        return jax.nn.softmax(logits) if self.label_kind == "single" else jax.nn.sigmoid(logits)
 
-
-def _of_run(run: Run, path: Path, told: Mapping[str, Any]) -> TrainedClassifier:
-    about = run.about
-    if not {"model", "head", "classes", "clip"} <= about.keys():
-        raise UserError(f"{run.folder}: damaged, its meta does not say of what model it is")
-    where = f"{run.folder}/meta"
-    model = build(BackboneConfig, about["model"], f"{where}: model")
-    return TrainedClassifier(
-        str(path),
-        model,
-        build(HeadConfig, about["head"], f"{where}: head"),
-        about["mode"] == "attentive",
-        restore_params(run.folder),
-        _meaning(path, model, len(about["classes"]), about, told),
-    )
-
-
-def _meaning(
-    path: Path, model: BackboneConfig, count: int, known: Mapping, told: Mapping[str, Any]
-) -> Meaning:
-    """What the weights know of themselves, then what the user tells, then what is usual."""
-    fields = [field.name for field in dataclasses.fields(Meaning)]
-    known = {key: known[key] for key in fields if key in known}
-    # As finetuning takes them: as many tokens of an image model as of a video model.
-    clip = ClipConfig(8, 8) if sees_single_frames(model) else ClipConfig()
-    if "clip" in known:
-        clip = build(ClipConfig, known.pop("clip"), f"{path}: clip")
-        known |= {key: getattr(clip, key) for key in CLIP}
-    if "classes" in known:
-        known["classes"] = tuple(known["classes"])
-    for key in known.keys() & told.keys():
-        if told[key] != known[key]:
-            raise UserError(f"{path}: its own {key} is {known[key]}, which cannot be replaced")
-    usual = {
-        "classes": tuple(map(str, range(count))),
-        "label_kind": "single",
-        "task": "phase",
-        "fps": 1.0,
-        **{key: getattr(clip, key) for key in CLIP},
-    }
-    values = usual | told | known
-    clip = dataclasses.replace(clip, **{key: values.pop(key) for key in CLIP})
-    if len(values["classes"]) != count:
-        raise UserError(f"{path}: has {count} classes, named are {len(values['classes'])}")
-    try:
-        model.grid(clip.num_frames, clip.size, clip.size)
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
-    return Meaning(**values, clip=clip)
+    def _of_video(
+        self, params: Mapping, video: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+        return self.classify(params, self.backbone.tokens(params, self.backbone.pixels(video)))

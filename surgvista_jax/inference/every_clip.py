@@ -1,6 +1,8 @@
 """What does a model say of every clip of a dataset, each once, on any number of devices?"""
 
 import contextlib
+import dataclasses
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -39,80 +41,90 @@ class Outputs(NamedTuple):
     unreadable: np.ndarray | None
 
 
-def make_apply(function: Callable[[Any, jax.Array], jax.Array], mesh: Mesh) -> Callable:
-    """Compiles function(variables, video uint8 [B, T, H, W, 3]) -> [B, X] for `over_dataset`.
+@dataclasses.dataclass(frozen=True)
+class EveryClip:
+    """Runs a function over every clip of any dataset; made once, it is compiled once.
 
-    Kept by the caller, so that it is compiled once for many evaluations.
+    Attributes:
+        function: (variables, video uint8 [B, T, H, W, 3]) -> [B, X], a pure function.
+        clip: what a clip is.
+        loader: how frames are read.
+        mesh: the devices.
+        batch_size: clips at a time over all devices, which must be able to share them out; rows
+            past the last clip are padding, and left out of the result.
     """
 
-    def apply(variables: Any, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        keys = ("video_index", "frame", "label", "weight")
-        values = function(variables, batch["video"]).astype(jax.numpy.float32)
-        unreadable = batch["unreadable"].sum(1, dtype=jax.numpy.int32)
-        kept = {key: batch[key] for key in keys}
-        return {"values": values, "unreadable": unreadable, **kept}
+    function: Callable[[Any, jax.Array], jax.Array]
+    clip: ClipConfig
+    loader: LoaderConfig
+    mesh: Mesh
+    batch_size: int
 
-    return jax.jit(apply, out_shardings=replicated(mesh))
+    @functools.cached_property
+    def _apply(self) -> Callable[[Any, dict[str, jax.Array]], dict[str, jax.Array]]:
+        def apply(variables: Any, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
+            keys = ("video_index", "frame", "label", "weight")
+            values = self.function(variables, batch["video"]).astype(jax.numpy.float32)
+            unreadable = batch["unreadable"].sum(1, dtype=jax.numpy.int32)
+            kept = {key: batch[key] for key in keys}
+            return {"values": values, "unreadable": unreadable, **kept}
 
+        return jax.jit(apply, out_shardings=replicated(self.mesh))
 
-def over_dataset(
-    apply: Callable,
-    variables: Any,
-    dataset: Dataset,
-    clip: ClipConfig,
-    loader: LoaderConfig,
-    *,
-    mesh: Mesh,
-    batch_size: int,
-    unlabelled: bool = False,
-    title: str = "",
-) -> Outputs:
-    """Runs a function from `make_apply` over every labelled clip once; all processes call it.
+    def __call__(
+        self, variables: Any, dataset: Dataset, *, unlabelled: bool = False, title: str = ""
+    ) -> Outputs:
+        """What the function says of every labelled clip, each once.
 
-    Args:
-        variables: global arrays.
-        batch_size: clips at a time over all devices; rows past the last clip are padding, and left
-            out of the result.
-        unlabelled: every frame ends a clip, labelled or not.
-        title: of the progress bar that appears after ten seconds.
+        All processes call it, on the mesh that is set.
 
-    Raises:
-        UserError: what `evaluation_batches` raises.
-    """
-    rows = process_rows(batch_sharding(mesh), batch_size)
-    batches = evaluation_batches(
-        dataset, clip, loader, batch_size=batch_size, rows=rows, unlabelled=unlabelled
-    )
-    parts: list[dict] = []
-    with contextlib.ExitStack() as stack:
-        feed = stack.enter_context(Feed(batches, mesh, host_keys=("index",)))
-        bar = stack.enter_context(
-            tqdm(
-                total=len(batches),
-                desc=title,
-                unit="batch",
-                delay=_SHOWN_AFTER_SECONDS,
-                leave=False,
-                disable=jax.process_index() != 0 or not sys.stderr.isatty(),
-            )
+        Args:
+            variables: global arrays.
+            dataset: what the clips are of.
+            unlabelled: every frame ends a clip, labelled or not.
+            title: of the progress bar that appears after ten seconds.
+
+        Raises:
+            UserError: what `evaluation_batches` raises.
+        """
+        batches = evaluation_batches(
+            dataset,
+            self.clip,
+            self.loader,
+            batch_size=self.batch_size,
+            rows=process_rows(batch_sharding(self.mesh), self.batch_size),
+            unlabelled=unlabelled,
         )
-        pending = None
-        while True:
-            try:
-                batch = feed.take(busy=pending if pending is not None else ())
-            except StopIteration:
-                break
-            computed = apply(variables, batch.arrays)
-            if pending is not None:  # read while the devices work on the next
-                parts.append(jax.device_get(pending))
-            pending = computed
-            bar.update()
-        parts.append(jax.device_get(pending))
-    rows = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    real = rows.pop("weight") > 0
-    outputs = Outputs(**{key: value[real] for key, value in rows.items()})
-    _warn(outputs, dataset, clip)
-    return outputs
+        parts: list[dict] = []
+        with contextlib.ExitStack() as stack:
+            feed = stack.enter_context(Feed(batches, self.mesh, host_keys=("index",)))
+            bar = stack.enter_context(
+                tqdm(
+                    total=len(batches),
+                    desc=title,
+                    unit="batch",
+                    delay=_SHOWN_AFTER_SECONDS,
+                    leave=False,
+                    disable=jax.process_index() != 0 or not sys.stderr.isatty(),
+                )
+            )
+            pending = None
+            while True:
+                try:
+                    batch = feed.take(busy=pending if pending is not None else ())
+                except StopIteration:
+                    break
+                computed = self._apply(variables, batch.arrays)
+                if pending is not None:  # read while the devices work on the next
+                    parts.append(jax.device_get(pending))
+                pending = computed
+                bar.update()
+            parts.append(jax.device_get(pending))
+        rows = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        real = rows.pop("weight") > 0
+        outputs = Outputs(**{key: value[real] for key, value in rows.items()})
+        _warn(outputs, dataset, self.clip)
+        return outputs
 
 
 def _warn(outputs: Outputs, dataset: Dataset, clip: ClipConfig) -> None:

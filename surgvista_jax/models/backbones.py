@@ -63,6 +63,16 @@ class BackboneConfig:
         """Whether the first token is a class token."""
         return self.architecture == VIT and self.encoder.class_token
 
+    @property
+    def sees_single_frames(self) -> bool:
+        """Whether its tokens are single frames', or patches of such."""
+        return self.encoder is None or self.encoder.tubelet == 1
+
+    @property
+    def ends_with_norm(self) -> bool:
+        """Whether its tokens want no further norm: a ViT's own, or those inside a CNN, are last."""
+        return self.encoder is None or self.encoder.norm
+
     def grid(self, num_frames: int, height: int, width: int) -> tuple[int, int, int]:
         """Tokens along (t, h, w), class token not counted; a CNN gives one token a frame.
 

@@ -12,16 +12,15 @@ from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
+from surgvista_jax.inference.predictions import PREDICTIONS, write_outputs
 from surgvista_jax.metrics.catalogue import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
-from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.reports.files import report_files, write_report
 from surgvista_jax.reports.screen import screen
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.selection import score
 from surgvista_jax.tasks.temporal.config import TemporalConfig
 
-PREDICTIONS = "predictions.npz"
 RESULT = "result.json"
 
 
@@ -116,33 +115,6 @@ def _write_predictions(path: Path, division: Division, outputs: Outputs, about: 
     meta = {key: value for key, value in about.items() if key not in sizes}
     meta |= {"model": about["name"], "split": next(iter(division.test.splits))}
     write_outputs(path, division.test, outputs, meta)
-
-
-def write_outputs(
-    path: Path, dataset: Dataset, outputs: Outputs, meta: dict, *, labelled: bool = True
-) -> None:
-    """Writes what a model says of clips in the format that `surgvista evaluate` reads.
-
-    Args:
-        dataset: what the clips are of.
-        labelled: whether the outputs hold labels.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    names = np.array([video.video for video in dataset.videos])
-    label = outputs.label if outputs.label.ndim == 1 else outputs.label.astype(np.uint8)
-    try:
-        write_npz(
-            path,
-            video=names[outputs.video_index],
-            frame=outputs.frame,
-            score=outputs.values,
-            label=label if labelled else None,
-            meta=meta,
-        )
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def report_seeds(folders: Sequence[Path], workdir: Path, protocol: str) -> str:

@@ -14,7 +14,8 @@ from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.video_vit import EncoderConfig
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
-from surgvista_jax.tasks.finetuning.task import Finetuning, Labels
+from surgvista_jax.tasks.finetuning.labels import Labels
+from surgvista_jax.tasks.finetuning.task import Finetuning
 from surgvista_jax.weights.kinds import ClassifierConfig
 from tests.support.finetune_run import make_config
 from tests.support.golden import imported, part

@@ -10,7 +10,7 @@ from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.batches.labelled import finetune_batches
 from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.dataset import Dataset, label_fingerprint
-from surgvista_jax.inference.every_clip import Outputs, make_apply, over_dataset
+from surgvista_jax.inference.every_clip import EveryClip, Outputs
 from surgvista_jax.tasks.choosing import Chooser
 from surgvista_jax.tasks.clip_names import clip_names
 from surgvista_jax.tasks.finetuning.task import Finetuning
@@ -40,27 +40,17 @@ def train_on_clips(
         if the run was stopped before its end.
     """
     config, budget = task.config, task.config.budget
-    apply, whole = make_apply(task.predict, mesh), jax.jit(task.whole)
-
-    def predict(params: dict, dataset: Dataset, title: str) -> Outputs:
-        return over_dataset(
-            apply,
-            params,
-            dataset,
-            task.clip,
-            config.loader,
-            mesh=mesh,
-            batch_size=config.evaluation.batch_size,
-            title=title,
-        )
-
+    whole = jax.jit(task.whole)
+    predict = EveryClip(
+        task.classifier.predict, task.clip, config.loader, mesh, config.evaluation.batch_size
+    )
     selection = division.selection
     chooser = Chooser(
         workdir,
         config.evaluation.score,
         curve=f"{config.select_on}_{config.evaluation.score}",
         selected_on=division.selected_on,
-        predict=selection and (lambda params: predict(params, selection, "validation")),
+        predict=selection and (lambda params: predict(params, selection, title="validation")),
         parameters=lambda state, frozen: whole(state.evaluated, frozen),
         about=about,
     )
@@ -93,7 +83,7 @@ def train_on_clips(
     if division.test is None:
         return chooser.best, None
     params = chooser.restore(abstract_sharded(task.init_params, mesh))
-    return chooser.best, predict(params, division.test, "test")
+    return chooser.best, predict(params, division.test, title="test")
 
 
 def _data(task: Finetuning, dataset: Dataset, clips: int) -> Data:

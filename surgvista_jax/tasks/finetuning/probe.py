@@ -25,8 +25,7 @@ from jax.sharding import Mesh
 from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.every_clip import Outputs, make_apply, over_dataset
-from surgvista_jax.models.patches import normalise
+from surgvista_jax.inference.every_clip import EveryClip, Outputs
 from surgvista_jax.tasks.finetuning.config import ProbeConfig
 from surgvista_jax.tasks.finetuning.task import Finetuning
 from surgvista_jax.tasks.selection import Selection, score
@@ -87,7 +86,9 @@ def train_probe(
             " probe.learning_rates and probe.weight_decays one value each"
         )
     params = create_filled(task.init_params, loaded, mesh)
-    apply = make_apply(functools.partial(_features, task), mesh)
+    every_clip = EveryClip(
+        task.classifier.features, task.clip, config.loader, mesh, config.evaluation.batch_size
+    )
 
     def features(dataset: Dataset, title: str) -> Outputs:
         key = _key(task, dataset, about["init_digest"])
@@ -95,16 +96,7 @@ def train_probe(
         found = _read(path, key)
         # All compute them, or none: a process that computed alone would wait for the others.
         if not on_all_processes(np.array(found is not None)):
-            found = over_dataset(
-                apply,
-                params,
-                dataset,
-                task.clip,
-                config.loader,
-                mesh=mesh,
-                batch_size=config.evaluation.batch_size,
-                title=f"features, {title}",
-            )
+            found = every_clip(params, dataset, title=f"features, {title}")
             if jax.process_index() == 0:
                 _write(path, key, found)
         return found
@@ -153,13 +145,7 @@ def choose(task: Finetuning, epochs: Iterator[Layers], validation: Outputs | Non
 def _probabilities(task: Finetuning, layers: Layers, features: jax.typing.ArrayLike) -> np.ndarray:
     """What all layers say of features [N, D] at once: float32 [S, N, C]."""
     logits = jnp.einsum("nd,sdc->snc", features, layers.kernel, precision=_HIGHEST)
-    return np.asarray(task.probabilities(logits + layers.bias[:, None]))
-
-
-def _features(task: Finetuning, params: dict, video: jax.Array) -> jax.Array:
-    """What the linear layer sees: uint8 [B, T, H, W, 3] -> [B, D]."""
-    pixels = normalise(video, jnp.dtype(task.config.compute.dtype))
-    return task.classify(params, task.tokens(params, pixels))[0]
+    return np.asarray(task.classifier.probabilities(logits + layers.bias[:, None]))
 
 
 def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> Iterator[Layers]:
@@ -186,7 +172,7 @@ def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> I
 
     def loss(layer: dict, inputs: jax.Array, target: jax.Array) -> jax.Array:
         product = jnp.matmul(inputs, layer["kernel"], precision=_HIGHEST)
-        return task.label_loss(product + layer["bias"][None], None, target)[0]
+        return task.labels.loss(product + layer["bias"][None], None, target)[0]
 
     def update(carry: tuple, step: tuple, data: tuple, rate: jax.Array, decay: jax.Array):
         layer, moments = carry

@@ -52,7 +52,7 @@ def starting_point(config: FinetuneConfig) -> StartingPoint:
     model, variables, origin, sources = read_backbone(config.init, config.model)
     clip = config.clip
     inflated = model.encoder is not None and config.adapt.patches != "frames"
-    if sees_single_frames(model) and not inflated and config.image_clip is not None:
+    if model.sees_single_frames and not inflated and config.image_clip is not None:
         clip = config.image_clip
     start = fit_to_clips(
         StartingPoint(model, clip, variables, origin, sources),
@@ -95,11 +95,6 @@ def say(lines: tuple[str, ...]) -> None:
     """Prints what was read or fitted, once for all processes."""
     for line in lines if jax.process_index() == 0 else ():
         print(f"init: {line}", file=sys.stderr)
-
-
-def sees_single_frames(model: BackboneConfig) -> bool:
-    """Whether its tokens are single frames', or patches of such."""
-    return model.encoder is None or model.encoder.tubelet == 1
 
 
 def fit_to_clips(

@@ -9,7 +9,7 @@ import pytest
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.batches.samples import labelled_samples
 from surgvista_jax.data.storage.manifest import read_dataset
-from surgvista_jax.inference.every_clip import Outputs, make_apply, over_dataset
+from surgvista_jax.inference.every_clip import EveryClip, Outputs
 from surgvista_jax.tasks.finetuning import probe
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig, ProbeConfig
 from surgvista_jax.tasks.finetuning.probe import choose, sweep_settings
@@ -158,13 +158,13 @@ def test_the_first_of_the_best_layers_is_chosen(task):
 @pytest.fixture
 def computed(monkeypatch):
     """The titles of the passes over videos that the probe makes."""
-    titles, real = [], probe.over_dataset
+    titles, real = [], EveryClip.__call__
 
-    def counted(*arguments, title, **more):
+    def counted(self, *arguments, title, **more):
         titles.append(title)
-        return real(*arguments, title=title, **more)
+        return real(self, *arguments, title=title, **more)
 
-    monkeypatch.setattr(probe, "over_dataset", counted)
+    monkeypatch.setattr(EveryClip, "__call__", counted)
     return titles
 
 
@@ -182,15 +182,11 @@ def test_features_are_computed_once(task, tmp_path, computed):
     assert result["selection"] == result["test"]
     # The layer that was chosen on features says the same in its model, from pixels.
     mesh = make_mesh(MeshConfig())
-    wanted = over_dataset(
-        make_apply(task.predict, mesh),
-        restore_params(tmp_path / "run" / "best"),
-        read_dataset(folder).split("test"),
-        task.clip,
-        task.config.loader,
-        mesh=mesh,
-        batch_size=16,
+    every_clip = EveryClip(task.classifier.predict, task.clip, task.config.loader, mesh, 16)
+    wanted = every_clip(
+        restore_params(tmp_path / "run" / "best"), read_dataset(folder).split("test"), title=""
     )
+    assert computed.pop() == ""
     found = predictions(tmp_path / "run")["score"]
     np.testing.assert_allclose(found, wanted.values, rtol=1e-4, atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""The finetuning task: golden numbers, what is trained by mode, losses by definition."""
+"""The finetuning task: golden numbers, and what is trained by mode."""
 
 import dataclasses
 import json
@@ -13,11 +13,11 @@ from surgvista_jax.config import build, load_config
 from surgvista_jax.data.batches.samples import labelled_samples
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.triplets import TABLES
 from surgvista_jax.models.patches import normalise
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.finetuning.labels import Labels
 from surgvista_jax.tasks.finetuning.start import starting_point
-from surgvista_jax.tasks.finetuning.task import class_weights, make_finetuning
+from surgvista_jax.tasks.finetuning.task import make_finetuning
 from surgvista_jax.training.optim import OptimConfig, decays, layer_scales, make_optimizer
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.write import flat, to_theirs
@@ -54,8 +54,9 @@ def test_agrees_with_the_reference(name, tmp_path):
 
     def loss(params):
         pixels = normalise(jnp.asarray(arrays["frames_uint8"]), jnp.dtype("float32"))
-        features, logits, _ = task.classify(params, task.tokens(params, pixels))
-        return task.label_loss(logits, None, golden.target)[0], (features, logits)
+        tokens = task.classifier.backbone.tokens(params, pixels)
+        features, logits, _ = task.classifier.classify(params, tokens)
+        return task.labels.loss(logits, None, golden.target)[0], (features, logits)
 
     grad = jax.jit(jax.value_and_grad(loss, has_aux=True))
     (value, (features, logits)), grads = grad(params)
@@ -181,54 +182,16 @@ def test_fresh_adapters_change_nothing_and_trained_ones_do(make):
     )
 
 
-def test_balanced_weights_let_every_class_count_alike():
-    label = np.array([0] * 6 + [2] * 2)
-    weight = class_weights(label, 4)
-    assert weight[1] == weight[3] == 0
-    np.testing.assert_allclose(weight[label].mean(), 1)
-    np.testing.assert_allclose(6 * weight[0], 2 * weight[2])
-    several = np.array([[1, 0], [1, 0], [0, 0], [1, 1]], np.float32)
-    np.testing.assert_allclose(class_weights(several, 2), [1 / 3, 3])
-
-
-def test_losses_are_those_of_their_definitions(make, tmp_path):
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(4, 3)).astype(np.float32)
-    target = rng.dirichlet(np.ones(3), 4).astype(np.float32)
-    task = make("class_weights=balanced")
-    weight = task.labels.weight
-    probability = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    wanted = -(target * weight * np.log(probability)).sum(1).mean()
-    found, _ = task.label_loss(jnp.asarray(logits), None, jnp.asarray(target))
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
-
-    task = make("mix.mixup=0.0", dataset=make_dataset(tmp_path / "multi", "multi"))
-    logits = rng.normal(size=(4, 4)).astype(np.float32)
-    target = rng.integers(0, 2, (4, 4)).astype(np.float32)
-    probability = 1 / (1 + np.exp(-logits))
-    wanted = -(target * np.log(probability) + (1 - target) * np.log(1 - probability)).mean()
-    found, _ = task.label_loss(jnp.asarray(logits), None, jnp.asarray(target))
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
-
-
-def test_component_heads_learn_what_triplets_share(folder, make):
-    labels = dataclasses.replace(make().labels, classes=("",) * 100, kind="multi")
-    config = dataclasses.replace(make().config)
-    head = dataclasses.replace(config.head, components="cholect50")
-    task = dataclasses.replace(make(), config=dataclasses.replace(config, head=head), labels=labels)
-    params = unbox(task.init_params())
+def test_component_heads_stand_beside_the_class_head(make):
+    labels = Labels(("",) * 100, "multi", components="cholect50")
+    params = unbox(dataclasses.replace(make(), labels=labels).init_params())
     assert params["components"]["kernel"].shape == (32, 6 + 10 + 15)
-    tokens = jnp.ones((2, 5, 32))
-    _, logits, components = task.classify(params, tokens)
-    target = jnp.zeros((2, 100)).at[:, 0].set(1)
-    loss, parts = task.label_loss(logits, components, target)
-    np.testing.assert_allclose(loss, sum(parts.values()), rtol=1e-6)
-    # Class 0 is an instrument, a verb and a target: one of each is present.
-    perfect = jnp.full((2, 31), -30.0)
-    for start, member in zip((0, 6, 16), TABLES["cholect50"].rows[0], strict=True):
-        perfect = perfect.at[:, start + member].set(30.0)
-    _, parts = task.label_loss(logits, perfect, target)
-    assert max(float(parts[f"{name}_loss"]) for name in "ivt") < 1e-6
+    assert params["head"]["kernel"].shape == (32, 100)
+
+
+def test_a_frozen_backbone_costs_its_forward_pass_alone(make):
+    (full,), (frozen,) = (make(f"mode={m}").flops_per_clip.items() for m in ("full", "attentive"))
+    assert full == ("mfu", 3 * frozen[1])
 
 
 @pytest.mark.parametrize(

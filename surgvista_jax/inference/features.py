@@ -1,0 +1,143 @@
+"""What does a backbone say of every frame of a dataset, by video?
+
+Each frame ends a clip, and the clip's pooled features are the frame's row. A video whose rows are
+there already is not computed again, so that an interrupted run goes on.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from surgvista_jax.config import build
+from surgvista_jax.data.batches.clips import ClipConfig
+from surgvista_jax.data.batches.loader import LoaderConfig
+from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.storage.feature_folder import FeatureFolder, FeaturesHeader, create_features
+from surgvista_jax.inference.classifier import Backbone
+from surgvista_jax.inference.every_clip import EveryClip
+from surgvista_jax.training.partition import RULES
+from surgvista_jax.training.processes import on_all_processes
+from surgvista_jax.training.state import create_filled
+from surgvista_jax.weights.choosing import split_spec
+from surgvista_jax.weights.provenance import facts_at
+
+# Videos whose rows are held in memory at a time, however long the dataset is.
+_FRAMES_AT_ONCE = 20_000
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedBackbone:
+    """A backbone with its parameters, and what of its tokens is a clip's features.
+
+    Attributes:
+        backbone: fitted to its clips.
+        pool: "mean" or "class".
+        params: NumPy trees, the parts of the backbone's parameters.
+        digest: of the weights that they were read from.
+    """
+
+    backbone: Backbone
+    pool: str
+    params: Mapping[str, Any]
+    digest: str
+
+    def features(self, params: Mapping, video: jax.Array) -> jax.Array:
+        """float32 [B, D] of uint8 video [B, T, H, W, 3]."""
+        return self.backbone.features(params, video, self.pool)
+
+    def header(self, dataset: Dataset) -> FeaturesHeader:
+        """What a folder of its features says of them."""
+        model, clip, compute = self.backbone.model, self.backbone.clip, self.backbone.compute
+        return FeaturesHeader(
+            dataset=dataset.name,
+            fps=dataset.fps,
+            model=f"{model.architecture}, {self.pool} of its tokens, {compute.dtype}",
+            weights=self.digest,
+            width=model.width,
+            clip_frames=clip.num_frames,
+            clip_stride=clip.stride,
+            size=clip.size,
+        )
+
+
+def trained_clip(spec: str) -> ClipConfig | None:
+    """The clip that a model was trained to see; None where neither file nor folder tells it.
+
+    Args:
+        spec: `[NAME:]PATH`.
+    """
+    path = split_spec(spec)[1]
+    told = facts_at(path).get("clip")
+    return None if told is None else build(ClipConfig, told, f"{path}: clip")
+
+
+def compute_features(
+    trained: TrainedBackbone,
+    dataset: Dataset,
+    out: Path,
+    *,
+    mesh: Mesh,
+    batch_size: int,
+    loader: LoaderConfig,
+) -> FeatureFolder:
+    """Writes the rows of every video that the folder lacks; all processes call it.
+
+    Args:
+        trained: whose features.
+        dataset: whose frames; labels do not matter.
+        out: the features folder; what it holds already is kept.
+        mesh: the devices, which must be able to share out the model.
+        batch_size: clips at a time over all devices, which must be able to share them out.
+        loader: how frames are read.
+
+    Raises:
+        UserError: the folder holds other features, or cannot be written.
+    """
+    is_first, header = jax.process_index() == 0, trained.header(dataset)
+    folder = create_features(out, header) if is_first else FeatureFolder(out, header)
+    for video in dataset.videos:
+        folder.path(video)  # an id that is no file name shows before anything is computed
+    # All compute a video's rows, or none: a process that computed alone would wait for the others.
+    held = on_all_processes(np.array([folder.holds(video) for video in dataset.videos]))
+    lacking = [video for video, kept in zip(dataset.videos, held, strict=True) if not kept]
+    every_clip = EveryClip(trained.features, trained.backbone.clip, loader, mesh, batch_size)
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        params = create_filled(
+            lambda: trained.backbone.init(jax.random.key(0)), trained.params, mesh
+        )
+        bar = tqdm(
+            total=len(lacking),
+            unit="video",
+            delay=10,
+            disable=not is_first or not sys.stderr.isatty(),
+        )
+        for group in _groups(lacking):
+            part = dataclasses.replace(dataset, videos=group)
+            outputs = every_clip(params, part, unlabelled=True)
+            if is_first:
+                for number, video in enumerate(group):
+                    folder.write(video, outputs.values[outputs.video_index == number])
+            bar.update(len(group))
+        bar.close()
+    return folder
+
+
+def _groups(videos: Sequence[Video]) -> Iterator[tuple[Video, ...]]:
+    """The videos in their order, as many at a time as `_FRAMES_AT_ONCE` allows, at least one."""
+    group, frames = [], 0
+    for video in videos:
+        if group and frames + video.num_frames > _FRAMES_AT_ONCE:
+            yield tuple(group)
+            group, frames = [], 0
+        group.append(video)
+        frames += video.num_frames
+    if group:
+        yield tuple(group)

@@ -1,0 +1,121 @@
+"""What does a trained classifier say of each moment of videos, and how is it kept?"""
+
+import csv
+import os
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from surgvista_jax.data.batches.loader import LoaderConfig
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.inference.every_clip import EveryClip, Outputs
+from surgvista_jax.inference.trained import Meaning, TrainedClassifier
+from surgvista_jax.predictions.npz import write_npz
+from surgvista_jax.training.partition import RULES
+from surgvista_jax.training.state import create_filled
+
+PREDICTIONS = "predictions.npz"
+
+
+def predict(
+    trained: TrainedClassifier,
+    dataset: Dataset,
+    *,
+    labelled: bool,
+    mesh: Mesh,
+    batch_size: int,
+    loader: LoaderConfig,
+) -> Outputs:
+    """Probabilities of every frame of a dataset, as the end of a clip; all processes call it.
+
+    Args:
+        trained: what predicts.
+        dataset: whose frames.
+        labelled: only frames with a label, whose labels are then in the outputs.
+        mesh: the devices.
+        batch_size: clips at a time over all devices, which must be able to share them out.
+        loader: how frames are read.
+
+    Raises:
+        UserError: frames that cannot be opened.
+    """
+    classifier = trained.classifier
+    every_clip = EveryClip(classifier.predict, classifier.backbone.clip, loader, mesh, batch_size)
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        params = create_filled(lambda: classifier.init(jax.random.key(0)), trained.params, mesh)
+        return every_clip(params, dataset, unlabelled=not labelled, title="prediction")
+
+
+def write_predictions(
+    out: Path, trained: TrainedClassifier, dataset: Dataset, outputs: Outputs, labelled: bool
+) -> None:
+    """Writes predictions.npz and a CSV file for each video.
+
+    Raises:
+        OSError: the folder cannot be written.
+        UserError: the same, or a video's file would lie outside of it.
+    """
+    meaning = trained.meaning
+    out.mkdir(parents=True, exist_ok=True)
+    meta = {
+        "task": meaning.task,
+        "classes": list(meaning.classes),
+        "label_kind": meaning.label_kind,
+        "fps": meaning.fps,
+        "model": trained.name,
+        "dataset": dataset.name,
+        "split": next(iter(dataset.splits)) if len(dataset.splits) == 1 else "",
+    }
+    write_outputs(out / PREDICTIONS, dataset, outputs, meta, labelled=labelled)
+    for number, video in enumerate(dataset.videos):
+        own = outputs.video_index == number
+        path = Path(os.path.abspath(out / f"{video.video}.csv"))
+        if not path.is_relative_to(os.path.abspath(out)):
+            raise UserError(f"{dataset.folder}: the id {video.video!r} would lie outside {out}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_table(path, outputs.frame[own], outputs.values[own], meaning)
+
+
+def write_outputs(
+    path: Path, dataset: Dataset, outputs: Outputs, meta: dict, *, labelled: bool = True
+) -> None:
+    """Writes what a model says of clips in the format that `surgvista evaluate` reads.
+
+    Args:
+        dataset: what the clips are of.
+        labelled: whether the outputs hold labels.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    names = np.array([video.video for video in dataset.videos])
+    label = outputs.label if outputs.label.ndim == 1 else outputs.label.astype(np.uint8)
+    try:
+        write_npz(
+            path,
+            video=names[outputs.video_index],
+            frame=outputs.frame,
+            score=outputs.values,
+            label=label if labelled else None,
+            meta=meta,
+        )
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _write_table(path: Path, frames: np.ndarray, scores: np.ndarray, meaning: Meaning) -> None:
+    """One line a moment; `data convert videos --labels` reads the labels once they are mended."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("frame", "second", "label", *meaning.classes))
+        for frame, row in zip(frames, scores, strict=True):
+            held = (
+                [int(row.argmax())] if meaning.label_kind == "single" else np.flatnonzero(row > 0.5)
+            )
+            label = ";".join(meaning.classes[k] for k in held)
+            second = f"{frame / meaning.fps:.3f}"
+            writer.writerow((int(frame), second, label, *(f"{value:.4f}" for value in row)))

@@ -1,0 +1,164 @@
+"""Which classifier do weights hold, and what do its numbers mean?"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from surgvista_jax.config import build
+from surgvista_jax.data.batches.clips import ClipConfig
+from surgvista_jax.errors import UserError
+from surgvista_jax.inference.classifier import Backbone, Classifier
+from surgvista_jax.models.backbones import VIT, BackboneConfig
+from surgvista_jax.models.heads import HeadConfig
+from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.training.checkpoint_files import restore_params
+from surgvista_jax.weights.choosing import GivenHeads, split_spec
+from surgvista_jax.weights.loading import encoder_of, encoder_params, load
+from surgvista_jax.weights.provenance import facts
+from surgvista_jax.weights.runs import Run, find_run
+
+CLIP = ("num_frames", "stride", "size")  # of a clip, what weights from elsewhere may be told
+
+
+@dataclasses.dataclass(frozen=True)
+class Meaning:
+    """What a classifier was made to see and to say.
+
+    Attributes:
+        classes: names, C of them.
+        label_kind: "single", or "multi" where several classes may hold at once.
+        task: as in `dataset.json`.
+        fps: frames a second of the videos that it was finetuned on.
+        clip: what it sees.
+    """
+
+    classes: tuple[str, ...]
+    label_kind: str
+    task: str
+    fps: float
+    clip: ClipConfig
+
+    def __str__(self) -> str:
+        clip = self.clip
+        apart = "spread over the video" if clip.sampling == "uniform" else f"{clip.stride} apart"
+        return (
+            f"{len(self.classes)} classes; clips of {clip.num_frames} frames of {clip.size} pixels,"
+            f" {apart}, at {self.fps:g} fps"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedClassifier:
+    """A finetuned model.
+
+    Attributes:
+        name: what predictions call it.
+        classifier: what is computed with its parameters.
+        params: NumPy trees, the parts of the classifier's parameters.
+        meaning: see there.
+    """
+
+    name: str
+    classifier: Classifier
+    params: Mapping[str, Any]
+    meaning: Meaning
+
+
+def load_classifier(
+    spec: str,
+    told: Mapping[str, Any],
+    heads: GivenHeads = None,
+    compute: ComputeConfig | None = None,
+) -> TrainedClassifier:
+    """Reads a finetuning run, an imported folder or a file of a finetuned model.
+
+    Args:
+        spec: `[NAME:]PATH`.
+        told: values of `Meaning` and of its clip, for weights that do not say them: files from
+            elsewhere know no names of classes.
+        heads: as for `loading.load`.
+        compute: how it will be computed; None for the default.
+
+    Raises:
+        UserError: there is no finetuned model; what was told differs from what the weights say.
+    """
+    compute = compute or ComputeConfig()
+    path = split_spec(spec)[1]
+    if path.is_dir() and (run := find_run(path)).kind == "finetuned":
+        return _of_run(run, path, told, compute)
+    loaded = load(spec, kinds=("classifier",), heads=heads)
+    if not loaded.config.classes:
+        raise UserError(f"{path}: a finetuned model without its head; finetune it first")
+    model = BackboneConfig(VIT, encoder_of(loaded.config))
+    known = find_run(path).about if path.is_dir() else facts(loaded.metadata)
+    meaning = _meaning(path, model, loaded.config.classes, known, told)
+    params = {**loaded.params, "backbone": encoder_params(loaded)}
+    backbone, head = Backbone(model, meaning.clip, compute), HeadConfig(dropout=0.0)
+    return _composed(path.name, backbone, head, params, meaning)
+
+
+def _of_run(
+    run: Run, path: Path, told: Mapping[str, Any], compute: ComputeConfig
+) -> TrainedClassifier:
+    about = run.about
+    if not {"model", "head", "classes", "clip"} <= about.keys():
+        raise UserError(f"{run.folder}: damaged, its meta does not say of what model it is")
+    where = f"{run.folder}/meta"
+    model = build(BackboneConfig, about["model"], f"{where}: model")
+    head = build(HeadConfig, about["head"], f"{where}: head")
+    params = restore_params(run.folder)
+    meaning = _meaning(path, model, len(about["classes"]), about, told)
+    backbone = Backbone(model, meaning.clip, compute)
+    return _composed(str(path), backbone, head, params, meaning)
+
+
+def _composed(
+    name: str, backbone: Backbone, head: HeadConfig, params: Mapping[str, Any], meaning: Meaning
+) -> TrainedClassifier:
+    """The parameters say what parts the head has."""
+    components = params.get("components")
+    classifier = Classifier(
+        backbone,
+        head,
+        len(meaning.classes),
+        meaning.label_kind,
+        attentive="pool" in params,
+        norm="norm" in params,
+        num_components=0 if components is None else len(components["bias"]),
+    )
+    return TrainedClassifier(name, classifier, params, meaning)
+
+
+def _meaning(
+    path: Path, model: BackboneConfig, count: int, known: Mapping, told: Mapping[str, Any]
+) -> Meaning:
+    """What the weights know of themselves, then what the user tells, then what is usual."""
+    fields = [field.name for field in dataclasses.fields(Meaning)]
+    known = {key: known[key] for key in fields if key in known}
+    # As finetuning takes them: as many tokens of an image model as of a video model.
+    clip = ClipConfig(8, 8) if model.sees_single_frames else ClipConfig()
+    if "clip" in known:
+        clip = build(ClipConfig, known.pop("clip"), f"{path}: clip")
+        known |= {key: getattr(clip, key) for key in CLIP}
+    if "classes" in known:
+        known["classes"] = tuple(known["classes"])
+    for key in known.keys() & told.keys():
+        if told[key] != known[key]:
+            raise UserError(f"{path}: its own {key} is {known[key]}, which cannot be replaced")
+    usual = {
+        "classes": tuple(map(str, range(count))),
+        "label_kind": "single",
+        "task": "phase",
+        "fps": 1.0,
+        **{key: getattr(clip, key) for key in CLIP},
+    }
+    values = usual | told | known
+    clip = dataclasses.replace(clip, **{key: values.pop(key) for key in CLIP})
+    if len(values["classes"]) != count:
+        raise UserError(f"{path}: has {count} classes, named are {len(values['classes'])}")
+    try:
+        model.grid(clip.num_frames, clip.size, clip.size)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    return Meaning(**values, clip=clip)
