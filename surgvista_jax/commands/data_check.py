@@ -11,7 +11,7 @@ from surgvista_jax.data.checking.report import Finding, Report, to_html, to_text
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.datasets import registry
 from surgvista_jax.data.storage.manifest import read_dataset
-from surgvista_jax.errors import UserError
+from surgvista_jax.writing import write_text
 
 ABOUT = """\
 What is checked: videos and frames against the published numbers; rates; videos and patients on
@@ -62,10 +62,7 @@ def main(arguments: argparse.Namespace) -> int:
         others.append(other)
     report = check(dataset, others, look_at_frames=not arguments.no_frames)
     if arguments.html is not None:
-        try:
-            arguments.html.write_text(to_html(report, dataset), encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{arguments.html}: cannot be written: {error.strerror}") from None
+        write_text(arguments.html, to_html(report, dataset))
     print(json.dumps(report.as_dict(), indent=2) if arguments.json else to_text(report))
     return 1 if any(finding.level == "error" for finding in report.findings) else 0
 

@@ -1,7 +1,6 @@
 """The command `surgvista data synthetic`: a labelled dataset of made-up operations."""
 
 import argparse
-import csv
 import json
 import math
 import shutil
@@ -25,6 +24,7 @@ from surgvista_jax.synthetic.write import (
     write_action_clips,
     write_videos,
 )
+from surgvista_jax.writing import write_text, writing_to
 
 CLASSES = {
     "phase": PHASES,
@@ -75,12 +75,11 @@ def write_dataset(
             columns = TOOL_COLUMNS if task == "tool" else COLUMNS
             write_videos(partial, videos, seed, frames, fps, size, columns=columns)
         names = sorted(path.stem for path in partial.glob("*.mp4"))
-        with open(partial / "splits.txt", "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("video", "split"))
-            writer.writerows((name, _split(int(name.rpartition("_")[2]), videos)) for name in names)
-        (partial / told.name).write_text(settings)
-        partial.rename(source)
+        splits = (f"{name},{_split(int(name.rpartition('_')[2]), videos)}\n" for name in names)
+        write_text(partial / "splits.txt", ("video,split\n", *splits))
+        write_text(partial / told.name, settings)
+        with writing_to(source):
+            partial.rename(source)
     labels = VideoLabels(source, task, classes=CLASSES[task], splits=source / "splits.txt")
     return convert_videos(source, out, ExtractConfig(fps, size), labels=labels)
 

@@ -31,6 +31,7 @@ from surgvista_jax.training.checkpoint_files import (
     saved_steps,
 )
 from surgvista_jax.training.rundir import read_config
+from surgvista_jax.writing import replacing
 
 MOST_CLIPS = 16  # more would make a page that nothing can display
 
@@ -150,8 +151,5 @@ def find_checkpoint(folder: Path) -> tuple[Path, int]:
 
 def save_png(path: Path, image: np.ndarray) -> None:
     """Writes uint8 [H, W, 3], and the folders that lead there."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        imsave(path, image, format="png", dpi=DPI)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    with replacing(path) as aside:
+        imsave(aside, image, format="png", dpi=DPI)

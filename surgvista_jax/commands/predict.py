@@ -98,10 +98,7 @@ def main(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         loader=loader,
     )
-    try:
-        write_predictions(arguments.out, trained, dataset, outputs, labelled)
-    except OSError as error:
-        raise UserError(f"{arguments.out}: cannot be written ({error.strerror})") from error
+    write_predictions(arguments.out, trained, dataset, outputs, labelled)
     moments = f"{len(outputs.frame)} {'labelled ' if labelled else ''}clips"
     print(f"{arguments.out / PREDICTIONS}: {moments} of {len(dataset.videos)} videos")
     return 1 if problems else 0

@@ -1,12 +1,8 @@
 """The command `surgvista weights export`: a checkpoint as a file for other programs."""
 
 import argparse
-import contextlib
 import dataclasses
-import errno
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +13,7 @@ from surgvista_jax.weights import tables
 from surgvista_jax.weights.card import Card, card, read_metrics
 from surgvista_jax.weights.choosing import GivenHeads, known_heads, split_spec
 from surgvista_jax.weights.files.read import digest
-from surgvista_jax.weights.files.write import TENSORS_ALONE, WRITTEN, flat, save, to_theirs
+from surgvista_jax.weights.files.write import TENSORS_ALONE, WRITTEN, flat, save_here, to_theirs
 from surgvista_jax.weights.folder import Content
 from surgvista_jax.weights.kinds import INSIDE, encoder_of
 from surgvista_jax.weights.loading import load
@@ -33,6 +29,7 @@ from surgvista_jax.weights.provenance import (
     of_run,
 )
 from surgvista_jax.weights.runs import Run, read_run
+from surgvista_jax.writing import replacing_all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -189,39 +186,9 @@ def write(
     """Writes the file and its card; what was there is replaced once both are complete.
 
     Raises:
-        UserError: they cannot be written; then nothing has changed.
+        CannotWrite: they cannot be written; then nothing has changed.
     """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".export", dir=out.parent) as folder:
-            file = Path(folder) / out.name
-            save(content.params, table, content.config, file, metadata, content.batch_stats)
-            described = card(dataclasses.replace(written, digest=digest(file)))
-            card_path(file).write_text(described, encoding="utf-8")
-            replace_all({file: out, card_path(file): card_path(out)})
-    except OSError as error:
-        raise UserError(f"--out={out}: cannot be written ({error.strerror or error})") from error
-
-
-def replace_all(places: Mapping[Path, Path]) -> None:
-    """Renames files to their places, all of them or, after an error, none.
-
-    Args:
-        places: file -> where to, in the same file system.
-
-    Raises:
-        OSError: one cannot be renamed; what was at the places is there again.
-    """
-    for place in places.values():
-        if place.is_dir():  # a rename would set it aside with all that is in it
-            raise IsADirectoryError(errno.EISDIR, "Is a directory", str(place))
-    with contextlib.ExitStack() as undo:
-        for file, place in places.items():
-            if place.exists():
-                before = file.with_name(f"{file.name}.before")
-                os.replace(place, before)
-                undo.callback(os.replace, before, place)
-            else:
-                undo.callback(place.unlink, missing_ok=True)
-            os.replace(file, place)
-        undo.pop_all()
+    with replacing_all([out, card_path(out)]) as (file, described):
+        save_here(content.params, table, content.config, file, metadata, content.batch_stats)
+        text = card(dataclasses.replace(written, digest=digest(file)))
+        described.write_text(text, encoding="utf-8")

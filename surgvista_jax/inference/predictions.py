@@ -17,6 +17,7 @@ from surgvista_jax.inference.trained import Meaning, TrainedClassifier
 from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.state import create_filled
+from surgvista_jax.writing import replacing
 
 PREDICTIONS = "predictions.npz"
 
@@ -56,11 +57,10 @@ def write_predictions(
     """Writes predictions.npz and a CSV file for each video.
 
     Raises:
-        OSError: the folder cannot be written.
-        UserError: the same, or a video's file would lie outside of it.
+        CannotWrite: one of them cannot be written.
+        UserError: a video's file would lie outside of the folder.
     """
     meaning = trained.meaning
-    out.mkdir(parents=True, exist_ok=True)
     meta = {
         "task": meaning.task,
         "classes": list(meaning.classes),
@@ -76,7 +76,6 @@ def write_predictions(
         path = Path(os.path.abspath(out / f"{video.video}.csv"))
         if not path.is_relative_to(os.path.abspath(out)):
             raise UserError(f"{dataset.folder}: the id {video.video!r} would lie outside {out}")
-        path.parent.mkdir(parents=True, exist_ok=True)
         _write_table(path, outputs.frame[own], outputs.values[own], meaning)
 
 
@@ -90,26 +89,23 @@ def write_outputs(
         labelled: whether the outputs hold labels.
 
     Raises:
-        UserError: the file cannot be written.
+        CannotWrite: the file cannot be written.
     """
     names = np.array([video.video for video in dataset.videos])
     label = outputs.label if outputs.label.ndim == 1 else outputs.label.astype(np.uint8)
-    try:
-        write_npz(
-            path,
-            video=names[outputs.video_index],
-            frame=outputs.frame,
-            score=outputs.values,
-            label=label if labelled else None,
-            meta=meta,
-        )
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    write_npz(
+        path,
+        video=names[outputs.video_index],
+        frame=outputs.frame,
+        score=outputs.values,
+        label=label if labelled else None,
+        meta=meta,
+    )
 
 
 def _write_table(path: Path, frames: np.ndarray, scores: np.ndarray, meaning: Meaning) -> None:
     """One line a moment; `data convert videos --labels` reads the labels once they are mended."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with replacing(path) as aside, open(aside, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("frame", "second", "label", *meaning.classes))
         for frame, row in zip(frames, scores, strict=True):

@@ -15,6 +15,7 @@ import numpy as np
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.sampling import check_scores
 from surgvista_jax.predictions.frames import Predictions, assemble
+from surgvista_jax.writing import replacing
 
 KEYS = ("video", "frame", "score", "label", "meta")
 
@@ -28,7 +29,11 @@ def write_npz(
     label: np.ndarray | None,
     meta: dict,
 ) -> None:
-    """Writes a predictions file; a crash leaves no half-written one behind."""
+    """Writes a predictions file, whole or not at all.
+
+    Raises:
+        CannotWrite: it cannot be written.
+    """
     arrays = {
         "video": np.asarray(video, dtype=np.str_),
         "frame": np.asarray(frame, dtype=np.int64),
@@ -37,11 +42,8 @@ def write_npz(
     }
     if label is not None:
         arrays["label"] = np.asarray(label)
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "wb") as file:
+    with replacing(path) as aside, open(aside, "wb") as file:
         np.savez_compressed(file, **arrays)
-    partial.replace(path)
 
 
 def read_npz(path: Path, source: str) -> Predictions:

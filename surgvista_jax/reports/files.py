@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.catalogue import find
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import System, build_report
 from surgvista_jax.reports.markdown import markdown
 from surgvista_jax.reports.page import page
+from surgvista_jax.writing import write_text
 
 
 def report_files(files: Sequence[str], protocol: str) -> dict:
@@ -27,16 +27,10 @@ def title_of(paths: Sequence[str]) -> str:
 
 
 def write_report(report: dict, folder: Path) -> None:
-    """Writes the three files, each whole or not at all."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in (
-            ("report.html", page(report)),
-            ("report.md", markdown(report)),
-            ("report.json", json.dumps(report, indent=1) + "\n"),
-        ):
-            partial = folder / f".{name}.partial"
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(folder / name)
-    except OSError as error:
-        raise UserError(f"--out {folder}: cannot be written ({error.strerror})") from None
+    """Writes the three files, each whole or not at all; raises CannotWrite."""
+    for name, text in (
+        ("report.html", page(report)),
+        ("report.md", markdown(report)),
+        ("report.json", json.dumps(report, indent=1) + "\n"),
+    ):
+        write_text(folder / name, text)

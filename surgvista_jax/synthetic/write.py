@@ -31,6 +31,7 @@ from surgvista_jax.synthetic.operation import (
 )
 from surgvista_jax.synthetic.plan import plan_action, plan_operation
 from surgvista_jax.synthetic.render import render
+from surgvista_jax.writing import CannotWrite, replacing, writing_to
 
 COLUMNS = (
     "video",
@@ -121,15 +122,14 @@ def _seed_of(*entropy: int) -> int:
 def _write(
     folder: Path, operations: Iterable[Operation], size, columns: Sequence[str] = COLUMNS
 ) -> list[Path]:
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be made into a folder ({error.strerror})") from None
     paths = []
     for operation in operations:
         path = folder / f"{operation.video}.mp4"
         _write_video(path, operation, size)
-        with open(path.with_suffix(".csv"), "w", newline="", encoding="utf-8") as file:
+        labels = path.with_suffix(".csv")
+        with replacing(labels) as aside, open(aside, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             writer.writerows(label_rows(operation))
@@ -144,7 +144,7 @@ def _write_video(path: Path, operation: Operation, size) -> None:
     codec = cv2.VideoWriter_fourcc(*"mp4v")
     video = cv2.VideoWriter(str(path), codec, operation.fps, (width, height))
     if not video.isOpened():
-        raise UserError(f"{path}: cannot be written; should lie in a writable folder")
+        raise CannotWrite(path, "should lie in a writable folder")
     for start in range(0, operation.num_frames, _FRAMES_AT_ONCE):
         stop = min(start + _FRAMES_AT_ONCE, operation.num_frames)
         for frame in render(operation, range(start, stop), (height, width)):

@@ -20,6 +20,7 @@ from surgvista_jax.reports.screen import screen
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.selection import score
 from surgvista_jax.tasks.temporal.config import TemporalConfig
+from surgvista_jax.writing import write_json
 
 RESULT = "result.json"
 
@@ -103,7 +104,7 @@ def write_outcome(
         predictions = workdir / PREDICTIONS
         _write_predictions(predictions, division, outputs, about | {"step": best["step"]})
         said += f" -> {predictions}"
-    _write_json(workdir / RESULT, result)
+    write_json(workdir / RESULT, result)
     print(said)
     if outputs is not None and config.evaluation.protocol:
         print(_report([predictions], config.evaluation.protocol, workdir / "report"))
@@ -131,7 +132,7 @@ def report_seeds(folders: Sequence[Path], workdir: Path, protocol: str) -> str:
             summary[key] = {"mean": _finite(mean), "std": _finite(spread), "values": values}
             listed = ", ".join(map(_in_words, values))
             lines.append(f"{key} {summary['score']} {mean:.4f} ± {spread:.4f} ({listed})")
-    _write_json(workdir / RESULT, summary)
+    write_json(workdir / RESULT, summary)
     if protocol and "test" in results[0]:
         files = [folder / PREDICTIONS for folder in folders]
         lines.append(_report(files, protocol, workdir / "report"))
@@ -150,10 +151,3 @@ def _finite(value: float) -> float | None:
 
 def _in_words(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.4f}"
-
-
-def _write_json(path: Path, values: dict) -> None:
-    try:
-        path.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

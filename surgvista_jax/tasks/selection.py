@@ -15,6 +15,7 @@ from surgvista_jax.training.checkpoint import restore_params, save_params
 from surgvista_jax.training.checkpoint_files import FOLDER as CHECKPOINTS
 from surgvista_jax.training.checkpoint_files import saved_steps
 from surgvista_jax.training.writers import drop_lines_after
+from surgvista_jax.writing import append_line, writing_to
 
 FILE = "evaluations.jsonl"
 FOLDER = "best"
@@ -66,12 +67,10 @@ class Selection:
         kept = (line for line in self._lines if line["step"] in saved)
         self.best: dict | None = max(kept, key=_rank, default=None)
         if jax.process_index() == 0:
-            try:
-                drop_lines_after(self._path, step)
+            drop_lines_after(self._path, step)
+            with writing_to(self.folder):
                 for beyond in (number for number in saved if number > step):
                     shutil.rmtree(self.folder / CHECKPOINTS / str(beyond))
-            except OSError as error:
-                raise UserError(f"{workdir}: cannot be written ({error.strerror})") from error
 
     def has(self, step: int) -> bool:
         """Whether the parameters of this step were evaluated."""
@@ -90,11 +89,7 @@ class Selection:
         self._lines.append(line)
         self.best = line if better else self.best
         if jax.process_index() == 0:
-            try:
-                with self._path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line) + "\n")
-            except OSError as error:
-                raise UserError(f"{self._path}: cannot be written ({error.strerror})") from error
+            append_line(self._path, line)
         return better
 
     def restore(self, abstract: Any) -> Any:

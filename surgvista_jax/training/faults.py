@@ -10,6 +10,7 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.writers import drop_lines_after
+from surgvista_jax.writing import append_line
 
 _SHOWN = 10  # unreadable frames that are named on the terminal; the file has them all
 
@@ -47,7 +48,7 @@ class SkippedSteps:
             return
         self._in_row += 1
         clips = [str(self._describe(int(number))) for number in index] if index is not None else []
-        _append(self._path, {"step": step, "clips": clips})
+        append_line(self._path, {"step": step, "clips": clips})
         self._say(
             f"WARNING: step {step} skipped, loss or gradient not finite"
             f" ({self._in_row} in a row); its clips: {'; '.join(clips) or 'unnamed'}"
@@ -102,7 +103,7 @@ class UnreadableFrames:
             if name in self._names:
                 continue
             self._names.add(name)
-            _append(self._path, {"step": step, "frame": name})
+            append_line(self._path, {"step": step, "frame": name})
             if len(self._names) <= _SHOWN:
                 more = f"; further ones only in {self._path}" if len(self._names) == _SHOWN else ""
                 self._say(f"WARNING: unreadable frame {name}, replaced by a neighbour{more}")
@@ -126,11 +127,3 @@ class UnreadableFrames:
 def _own_name(stem: str) -> str:
     process = f".{jax.process_index()}" if jax.process_count() > 1 else ""
     return f"{stem}{process}.jsonl"
-
-
-def _append(path: Path, line: dict) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import os
 import struct
 import time
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from tensorboardX import summary
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import masked_crc32c
 
-from surgvista_jax.errors import UserError
+from surgvista_jax.writing import write_bytes, write_text, writing_to
 
 METRICS_FILE = "metrics.jsonl"
 FIGURES = "figures"
@@ -40,7 +39,7 @@ class MetricWriter:
         if not active:
             return
         self._metrics_path = self.folder / METRICS_FILE
-        try:
+        with writing_to(self.folder):
             (self.folder / FIGURES).mkdir(parents=True, exist_ok=True)
             drop_lines_after(self._metrics_path, step)
             self._metrics = self._metrics_path.open("a", encoding="utf-8")
@@ -49,8 +48,6 @@ class MetricWriter:
             self._write_event(file_version="brain.Event:2")
             start = SessionLog(status=SessionLog.START)  # hides an earlier start's later points
             self._write_event(step=step + 1, session_log=start)
-        except OSError as error:
-            raise self._cannot_write(error) from error
 
     def scalars(self, step: int, values: Mapping[str, float | int | None]) -> None:
         """One line of metrics.jsonl, and a point in each TensorBoard curve.
@@ -60,11 +57,9 @@ class MetricWriter:
         if not self.active:
             return
         numbers = {name: _finite(value) for name, value in values.items()}
-        try:
+        with writing_to(self._metrics_path):
             self._metrics.write(json.dumps({"step": step, **numbers}, allow_nan=False) + "\n")
             self._metrics.flush()
-        except OSError as error:
-            raise self._cannot_write(error) from error
         self.curve(step, numbers)
 
     def curve(self, step: int, values: Mapping[str, float | int | None]) -> None:
@@ -77,10 +72,8 @@ class MetricWriter:
             if _finite(value) is not None
             for point in summary.scalar(name, value).value
         ]
-        try:
+        with writing_to(self.folder):
             self._write_event(step=step, summary=summary.Summary(value=points))
-        except OSError as error:
-            raise self._cannot_write(error) from error
 
     def image(self, step: int, tag: str, image: np.ndarray) -> Path | None:
         """A picture, uint8 RGB [H, W, 3], under TensorBoard and as figures/<tag>_<step>.png.
@@ -92,11 +85,9 @@ class MetricWriter:
         path = self.folder / FIGURES / f"{tag.replace('/', '_')}_{step:08d}.png"
         _, png = cv2.imencode(".png", image[..., ::-1])
         picture = summary.image(tag, image, dataformats="HWC")
-        try:
-            path.write_bytes(png.tobytes())
+        write_bytes(path, png.tobytes())
+        with writing_to(self.folder):
             self._write_event(step=step, summary=picture)
-        except OSError as error:
-            raise self._cannot_write(error) from error
         return path
 
     def close(self) -> None:
@@ -123,9 +114,6 @@ class MetricWriter:
             self._events.write(part + struct.pack("<I", masked_crc32c(part)))
         self._events.flush()
 
-    def _cannot_write(self, error: OSError) -> UserError:
-        return UserError(f"{self.folder}: metrics cannot be written ({error.strerror})")
-
 
 def drop_lines_after(path: Path, step: int) -> None:
     """Keeps the lines of a .jsonl file whose "step" is at most `step`; all at once or not at all.
@@ -135,9 +123,7 @@ def drop_lines_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _is_upto(line, step)]
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, (line + "\n" for line in kept))
 
 
 def _is_upto(line: str, step: int) -> bool:

@@ -1,7 +1,6 @@
 """How are parameters written into a folder of ours that says what model they are of?"""
 
 import dataclasses
-import json
 import os
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ import orbax.checkpoint as ocp
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.checkpoint_noise import silence
+from surgvista_jax.writing import CannotWrite, write_json
 
 DESCRIPTION = "weights.json"
 
@@ -37,17 +37,10 @@ def describe(folder: Path, kind: str, config: Any, origin: dict | None = None) -
     """Writes `weights.json`, by which a folder of checkpoints says what model they are of.
 
     Raises:
-        UserError: the folder cannot be written.
+        CannotWrite: the folder cannot be written.
     """
     text = {"kind": kind, "config": dataclasses.asdict(config), **(origin or {})}
-    path = folder / DESCRIPTION
-    partial = path.with_suffix(".partial")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    write_json(folder / DESCRIPTION, text)
 
 
 def write(folder: Path, content: Content) -> None:
@@ -75,7 +68,7 @@ def write(folder: Path, content: Content) -> None:
         os.replace(partial, folder)
     except (OSError, ValueError) as error:  # TensorStore's errors, of a full disk, are ValueErrors
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise UserError(f"{folder}: cannot be written ({reason})") from error
+        raise CannotWrite(folder, reason) from error
     finally:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)

@@ -1,47 +1,17 @@
 """An export is a file and its card, both or neither; its card's lines fill a model of PyTorch's."""
 
-import os
 import re
 
 import numpy as np
 import pytest
 
 from surgvista_jax.__main__ import main
-from surgvista_jax.commands.weights_export import replace_all
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.read import open_file
 from surgvista_jax.weights.files.write import TENSORS_ALONE, save
 from tests.support.weight_files import GIVEN, write_tiny
 from tests.support.weights_command import refused
-
-
-@pytest.mark.parametrize("there", [True, False])
-@pytest.mark.parametrize("fails", [1, 2, 3, 4])
-def test_of_two_renames_both_or_none_happen(fails, there, tmp_path, monkeypatch):
-    new, old = tmp_path / "new", tmp_path / "old"
-    for folder in (new, old):
-        folder.mkdir()
-        for name in ("a", "b") if there or folder == new else ():
-            (folder / name).write_text(f"{folder.name} {name}")
-    rename, calls = os.replace, []
-
-    def failing(source, target):
-        calls.append(source)
-        if len(calls) == fails:
-            raise OSError(28, "No space left on device")
-        rename(source, target)
-
-    monkeypatch.setattr(os, "replace", failing)
-    places = {new / "a": old / "a", new / "b": old / "b"}
-    if fails > 2 and not there:  # two renames are all that is to be done
-        replace_all(places)
-        assert [path.read_text() for path in sorted(old.iterdir())] == ["new a", "new b"]
-        return
-    with pytest.raises(OSError, match="No space"):
-        replace_all(places)
-    wanted = ["old a", "old b"] if there else []
-    assert [path.read_text() for path in sorted(old.iterdir())] == wanted
 
 
 def test_a_folder_at_the_cards_place_is_left_alone_and_nothing_is_written(tmp_path, capsys):
@@ -52,8 +22,6 @@ def test_a_folder_at_the_cards_place_is_left_alone_and_nothing_is_written(tmp_pa
     assert "Is a directory" in refused(capsys, "export", *words)
     assert (tmp_path / "o.npz").read_text() == "before" and (tmp_path / "o.npz.md").is_dir()
     assert len(list(tmp_path.iterdir())) == 3
-    with pytest.raises(IsADirectoryError):
-        replace_all({tmp_path / "o.npz": tmp_path / "o.npz.md"})
 
 
 def test_heads_are_asked_for_of_a_file_and_refused_of_a_folder(tmp_path, capsys):

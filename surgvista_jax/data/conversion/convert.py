@@ -19,6 +19,7 @@ from surgvista_jax.data.rates import kept_index
 from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
+from surgvista_jax.writing import CannotWrite
 
 # A rate as near as this to a nominal one is taken for it.
 NOMINAL = 0.02
@@ -102,10 +103,9 @@ def convert(
         labels = _Labels(reading, journal, config, notes, problems)
         try:
             write_dataset(dataset, labels.of(dataset.videos))
-        except OSError as error:
+        except CannotWrite as error:
             raise UserError(
-                f"{out}: {error.strerror} while writing dataset.json and videos.jsonl; all frames "
-                "are in place: solve that and run the same command again"
+                f"{error}; all frames are in place: solve that and run the same command again"
             ) from None
     return Conversion(
         dataset, extraction.num_extracted, problems, sorted({*notes, *extraction.notes})

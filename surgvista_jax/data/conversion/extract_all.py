@@ -30,6 +30,7 @@ from surgvista_jax.data.conversion.sources import Remark, SourceVideo
 from surgvista_jax.data.dataset import Video
 from surgvista_jax.data.storage.open import FRAME_NAME
 from surgvista_jax.errors import UserError
+from surgvista_jax.writing import writing_to
 
 STATE_FOLDER = ".convert"
 
@@ -78,10 +79,8 @@ def open_journal(out: Path, source_format: str, source: Path, config: ExtractCon
     }
     if config.cut_margins:
         settings["cut_margins"] = True
-    try:
+    with writing_to(out):
         return Journal(path, settings)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error.strerror}") from None
 
 
 def extract_all(

@@ -15,6 +15,7 @@ import numpy as np
 
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.errors import UserError
+from surgvista_jax.writing import replacing, write_json
 
 HEADER_FILE = "features.json"
 
@@ -85,16 +86,8 @@ class FeatureFolder:
                 f"{video.video}: its features are not finite; does --dtype=float32 help, or are"
                 " the weights broken?"
             )
-        path = self.path(video)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            with open(partial, "wb") as file:
-                np.save(file, np.ascontiguousarray(features, np.float32), allow_pickle=False)
-            partial.replace(path)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(self.path(video)) as aside:
+            np.save(aside, np.ascontiguousarray(features, np.float32), allow_pickle=False)
 
     def read(self, video: Video) -> np.ndarray:
         """The rows of one video, float32 [num_frames, F], read from disk as they are used.
@@ -174,13 +167,7 @@ def create_features(folder: str | os.PathLike, header: FeaturesHeader) -> Featur
                 f"{path}: other features are here: {'; '.join(differing)}; take another folder"
             )
         return FeatureFolder(folder, header)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(dataclasses.asdict(header), indent=1) + "\n", "utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    write_json(path, dataclasses.asdict(header))
     return FeatureFolder(folder, header)
 
 

@@ -13,6 +13,7 @@ from surgvista_jax.data.storage.records import read_index
 from surgvista_jax.data.storage.tfds import is_tfds, read_tfds, source_folder
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import LABEL_KINDS
+from surgvista_jax.writing import write_text
 
 
 def read_dataset(folder: str | os.PathLike) -> Dataset:
@@ -72,17 +73,19 @@ def write_dataset(dataset: Dataset, videos: Iterable[Video] | None = None) -> No
     Args:
         videos: taken instead of `dataset.videos`, one after the other: labels of many videos need
             not be in memory together.
+
+    Raises:
+        CannotWrite: they cannot be written.
     """
     head = dataclasses.asdict(dataclasses.replace(dataset, videos=()))
     del head["folder"], head["videos"]
-    dataset.folder.mkdir(parents=True, exist_ok=True)
     lines = (
         json.dumps(_without_none(video), ensure_ascii=False) + "\n"
         for video in (dataset.videos if videos is None else videos)
     )
-    _write_whole(dataset.folder / "videos.jsonl", lines)
+    write_text(dataset.folder / "videos.jsonl", lines)
     text = json.dumps(head, ensure_ascii=False, indent=2)
-    _write_whole(dataset.folder / "dataset.json", [text + "\n"])
+    write_text(dataset.folder / "dataset.json", text + "\n")
 
 
 def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video, ...]:
@@ -207,16 +210,3 @@ def _is_names(value: Any) -> bool:
 def _without_none(video: Video) -> dict[str, Any]:
     entry = {field.name: getattr(video, field.name) for field in dataclasses.fields(video)}
     return {key: value for key, value in entry.items() if value is not None}
-
-
-def _write_whole(path: Path, parts: Iterable[str]) -> None:
-    """Replaces a file in one step: whoever reads it sees the old text or the new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

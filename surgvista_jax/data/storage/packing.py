@@ -35,11 +35,13 @@ from surgvista_jax.data.storage.records import (
 )
 from surgvista_jax.data.storage.tfds import source_folder
 from surgvista_jax.errors import UserError
+from surgvista_jax.writing import CannotWrite, clear_asides, replacing, write_json, writing_to
 
 # About 130 MB of frames of 16 KB: large enough for shared file systems, small enough to be made
 # again and to be many, so that readers on many hosts spread over them. A video is never divided.
 FRAMES_PER_SHARD = 8192
 _STATE = ".pack"
+_KEPT = "; finished shards are kept: solve that and run the same command again"
 _JPEG_QUALITY = 95  # of frames that are not images yet: those of video files
 
 
@@ -126,28 +128,27 @@ def pack(
     packing = Packing(num_packed=len(remaining))
     lock = None
     try:
-        lock = _lock(dataset.folder)
-        _prepare(dataset.folder, jobs, anew=bool(remaining))
-        for number, result in _run_all(remaining, num_workers or workers.available_cores()):
-            if isinstance(result, workers.Crash):
-                raise UserError(f"{remaining[number].path}: {result}")
-            if isinstance(result, str):
-                raise OSError(0, result)
-        for job in jobs:
-            state = json.loads(job.state_path.read_text(encoding="utf-8"))
-            packing.shards += (Shard(job.name, state["num_bytes"], state["sha256"], job.counts),)
-            packing.unreadable += [Unreadable(*entry) for entry in state["unreadable"]]
-        if read_index(dataset.folder) != packing.shards:
-            write_index(dataset.folder, packing.shards)
-        kept = {job.path for job in jobs}
-        for path in (dataset.folder / RECORDS).glob("frames-*.array_record"):
-            if path not in kept:  # of an earlier plan
-                path.unlink()
-    except OSError as error:
-        raise UserError(
-            f"{dataset.folder / RECORDS}: {error.strerror} while packing; finished shards are kept:"
-            " solve that and run the same command again"
-        ) from None
+        with writing_to(dataset.folder / RECORDS):
+            lock = _lock(dataset.folder)
+            _prepare(dataset.folder, jobs, anew=bool(remaining))
+            for number, result in _run_all(remaining, num_workers or workers.available_cores()):
+                if isinstance(result, workers.Crash):
+                    raise UserError(f"{remaining[number].path}: {result}")
+                if isinstance(result, str):
+                    raise UserError(f"{result}{_KEPT}")
+            for job in jobs:
+                state = json.loads(job.state_path.read_text(encoding="utf-8"))
+                shard = Shard(job.name, state["num_bytes"], state["sha256"], job.counts)
+                packing.shards += (shard,)
+                packing.unreadable += [Unreadable(*entry) for entry in state["unreadable"]]
+            if read_index(dataset.folder) != packing.shards:
+                write_index(dataset.folder, packing.shards)
+            kept = {job.path for job in jobs}
+            for path in (dataset.folder / RECORDS).glob("frames-*.array_record"):
+                if path not in kept:  # of an earlier plan
+                    path.unlink()
+    except CannotWrite as error:
+        raise UserError(f"{error}{_KEPT}") from None
     finally:
         if lock is not None:
             os.close(lock)
@@ -172,7 +173,6 @@ def _run_all(jobs: list[_Job], num_workers: int) -> Iterator[tuple[int, object]]
 def _run(job: _Job, report: Callable[[int], None]) -> None | str:
     """Writes one shard in a worker; returns what is wrong with the output, if anything."""
     cv2.setNumThreads(0)
-    partial = job.path.with_name(f".{job.path.name}.{os.getpid()}.partial")
     unreadable: list[Unreadable] = []
 
     def frames() -> Iterator[bytes | None]:
@@ -189,8 +189,8 @@ def _run(job: _Job, report: Callable[[int], None]) -> None | str:
     try:
         # Before the frames are read: if they change meanwhile, the shard counts as outdated.
         source = _source_state(job)
-        num_bytes, sha256 = write_shard(partial, frames())
-        os.replace(partial, job.path)
+        with replacing(job.path) as aside:
+            num_bytes, sha256 = write_shard(aside, frames())
         state = {
             "counts": job.counts,
             "source": source,
@@ -198,10 +198,9 @@ def _run(job: _Job, report: Callable[[int], None]) -> None | str:
             "sha256": sha256,
             "unreadable": [dataclasses.astuple(entry) for entry in unreadable],
         }
-        _write_state(job.state_path, state)
-    except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
-        return getattr(error, "strerror", None) or str(error).split(";")[0]
+        write_json(job.state_path, state)
+    except CannotWrite as error:
+        return str(error)
     return None
 
 
@@ -217,12 +216,6 @@ def _encoded(source: Frames) -> Iterator[bytes | None]:
             continue
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         yield cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
-
-
-def _write_state(path: Path, state: dict) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(state, ensure_ascii=False), encoding="utf-8")
-    os.replace(partial, path)
 
 
 def _finished(job: _Job) -> dict | None:
@@ -296,5 +289,4 @@ def _prepare(folder: Path, jobs: list[_Job], anew: bool) -> None:
     indexed = [(shard.name, shard.videos) for shard in read_index(folder)]
     if anew or planned != indexed:
         (folder / RECORDS / INDEX).unlink(missing_ok=True)
-    for path in (folder / RECORDS).glob(".frames-*.partial"):
-        path.unlink()
+    clear_asides(folder / RECORDS)

@@ -32,6 +32,7 @@ from array_record.python.array_record_module import ArrayRecordReader, ArrayReco
 
 from surgvista_jax.data.storage.decode import EncodedFrames
 from surgvista_jax.errors import UserError
+from surgvista_jax.writing import write_text
 
 RECORDS = "records"
 INDEX = "index.json"
@@ -80,22 +81,23 @@ class RecordFrames(EncodedFrames):
 
 
 def write_shard(path: Path, frames: Iterator[bytes | None]) -> tuple[int, str]:
-    """Writes frames to a new file, an empty record for a missing one, and flushes it to disk.
+    """Writes frames to a new file, an empty record for a missing one.
 
     Returns:
         The size of the file in bytes, and its SHA-256 (hex).
 
     Raises:
-        OSError, RuntimeError: it cannot be written.
+        OSError: it cannot be written.
     """
-    writer = ArrayRecordWriter(str(path), _WRITER_OPTIONS)
     try:
-        for data in frames:
-            writer.write(data or b"")
-    finally:
-        writer.close()
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
+        writer = ArrayRecordWriter(str(path), _WRITER_OPTIONS)
+        try:
+            for data in frames:
+                writer.write(data or b"")
+        finally:
+            writer.close()
+    except RuntimeError as error:
+        raise OSError(0, str(error).split(";")[0]) from error
     return path.stat().st_size, checksum(path)
 
 
@@ -115,7 +117,11 @@ def read_index(folder: Path) -> tuple[Shard, ...]:
 
 
 def write_index(folder: Path, shards: tuple[Shard, ...]) -> None:
-    """Writes the index, whole or not at all; from then on the records are read."""
+    """Writes the index, whole or not at all; from then on the records are read.
+
+    Raises:
+        CannotWrite: it cannot be written.
+    """
     lines = [
         json.dumps(
             {
@@ -129,9 +135,7 @@ def write_index(folder: Path, shards: tuple[Shard, ...]) -> None:
         for shard in shards
     ]
     path = Path(folder) / RECORDS / INDEX
-    partial = path.with_name(f".{INDEX}.{os.getpid()}.partial")
-    partial.write_text('{"shards": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_text(path, '{"shards": [\n' + ",\n".join(lines) + "\n]}\n")
 
 
 def find_packed(folder: Path, video: str, num_frames: int) -> RecordFrames | None:

@@ -32,6 +32,7 @@ from surgvista_jax.tasks.selection import Selection, score
 from surgvista_jax.training.partition import replicated
 from surgvista_jax.training.processes import on_all_processes
 from surgvista_jax.training.state import create_filled
+from surgvista_jax.writing import replacing
 
 FEATURES = "features"
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -237,11 +238,5 @@ def _read(path: Path, key: str) -> Outputs | None:
 
 
 def _write(path: Path, key: str, outputs: Outputs) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        with open(partial, "wb") as file:
-            np.savez(file, key=np.array(key), **outputs._asdict())
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    with replacing(path) as aside:
+        np.savez(aside, key=np.array(key), **outputs._asdict())

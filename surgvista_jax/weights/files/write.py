@@ -1,18 +1,19 @@
 """How do parameters of ours become a file under another family's names?  All of it or nothing."""
 
-import contextlib
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights.files.read import METADATA
 from surgvista_jax.weights.names.entries import Entry, fits
 from surgvista_jax.weights.names.table import Table
+from surgvista_jax.writing import replacing
 
 BATCH_STATS = "batch_stats"
 TENSORS_ALONE = (".pth", ".pt", ".bin")  # written by torch, without metadata
@@ -40,16 +41,37 @@ def save(
 
     Raises:
         UserError: a parameter is missing, left over or of another shape; their form cannot
-            express ours; the path cannot be written.
+            express ours.
+        CannotWrite: the path cannot be written.
     """
     path = Path(path)
     if path.suffix not in WRITTEN:
         raise UserError(f"{path}: weights are written as {', '.join(WRITTEN)}")
+    with replacing(path) as aside:
+        save_here(params, table, config, aside, metadata, batch_stats)
+
+
+def save_here(
+    params: Mapping,
+    table: Table,
+    config: Any,
+    path: Path,
+    metadata: Mapping[str, str] | None = None,
+    batch_stats: Mapping | None = None,
+) -> None:
+    """As `save`, straight to `path`: for whoever replaces a file together with others.
+
+    Raises:
+        UserError: as `save`.
+        OSError: the path cannot be written.
+    """
     leaves = flat(params) | {f"{BATCH_STATS}/{k}": v for k, v in flat(batch_stats or {}).items()}
     arrays = to_theirs(leaves, table, config)
     written = {"format": "pt", "table": table.name, **(metadata or {})}
-    with replacing(path) as partial:
-        _write(arrays, written, path.suffix, partial)
+    try:
+        _write(arrays, written, path)
+    except (SafetensorError, RuntimeError) as error:  # safetensors' and PyTorch's, of a full disk
+        raise OSError(0, str(error).splitlines()[0]) from error
 
 
 def to_theirs(leaves: Mapping[str, Any], table: Table, config: Any) -> dict[str, np.ndarray]:
@@ -89,29 +111,6 @@ def flat(tree: Mapping, prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name to write to, beside `path`; renamed to it at the end, removed after an error.
-
-    The file gets the permissions of any new file of the user's, however it was written.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-        mode = partial.stat().st_mode
-        yield partial
-        partial.chmod(mode)  # safetensors lets only the owner read its files
-        os.replace(partial, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _check(leaves: Mapping[str, Any], entries: list[Entry], table: Table) -> None:
     wanted = {
         path: shape for e in entries for path, shape in zip(e.paths, e.our_shapes, strict=True)
@@ -127,18 +126,13 @@ def _check(leaves: Mapping[str, Any], entries: list[Entry], table: Table) -> Non
             raise UserError(f"{path}: is {list(found)}, and {what} wants {list(shape)}")
 
 
-def _write(
-    arrays: dict[str, np.ndarray], metadata: dict[str, str], suffix: str, path: Path
-) -> None:
-    if suffix == ".safetensors":
-        from safetensors.numpy import save_file
-
+def _write(arrays: dict[str, np.ndarray], metadata: dict[str, str], path: Path) -> None:
+    if path.suffix == ".safetensors":
         save_file(arrays, path, metadata=metadata)
-    elif suffix in TENSORS_ALONE:
+    elif path.suffix in TENSORS_ALONE:
         _write_torch(arrays, path)
     else:
-        with open(path, "wb") as file:
-            np.savez(file, **arrays, **{METADATA: np.array(json.dumps(metadata))})
+        np.savez(path, **arrays, **{METADATA: np.array(json.dumps(metadata))})
 
 
 def _write_torch(arrays: dict[str, np.ndarray], path: Path) -> None:
@@ -146,7 +140,7 @@ def _write_torch(arrays: dict[str, np.ndarray], path: Path) -> None:
         import torch
     except ImportError:
         raise UserError(
-            f"{path.name.removesuffix('.partial')}: writing this needs PyTorch: pip install"
+            f"{path.name}: writing this needs PyTorch: pip install"
             " 'surgvista_jax[torch]', or choose .safetensors"
         ) from None
     torch.save({name: torch.from_numpy(array.copy()) for name, array in arrays.items()}, path)

@@ -187,7 +187,7 @@ def test_a_failed_write_leaves_the_old_dataset(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match="videos.jsonl: cannot be written .No space left"):
         write_dataset(dataclasses.replace(written, videos=written.videos[:1]))
     assert read_dataset(tmp_path) == written
     assert not list(tmp_path.glob(".*"))

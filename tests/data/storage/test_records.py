@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import json
+import resource
 import shutil
 
 import cv2
@@ -18,6 +19,7 @@ from surgvista_jax.data.storage.open import FrameFolder, open_frames
 from surgvista_jax.data.storage.packing import Unreadable, pack, plan_shards
 from surgvista_jax.data.storage.records import RecordFrames, read_index, shard_faults
 from surgvista_jax.errors import UserError
+from surgvista_jax.writing import CannotWrite
 from tests.support.masked_batches import NUM_CLIPS, assert_same, batches, make_dataset
 
 ALL = np.arange(13)
@@ -101,7 +103,8 @@ def test_an_interrupted_packing_goes_on_and_ends_the_same(folder, monkeypatch):
     name = "frames-00001-of-00002"
     (folder / f"records/.pack/{name}.json").unlink()
     (folder / f"records/{name}.array_record").unlink()
-    (folder / f"records/.{name}.array_record.1.partial").write_bytes(b"half")
+    (folder / "records/.partial-1").mkdir()
+    (folder / f"records/.partial-1/{name}.array_record").write_bytes(b"half")
     assert isinstance(open_frames(folder, read_dataset(folder).videos[2]), FrameFolder)
     assert packed(folder).num_packed == 1
     assert shards(folder) == first
@@ -112,6 +115,33 @@ def test_an_interrupted_packing_goes_on_and_ends_the_same(folder, monkeypatch):
         "frames-00001-of-00002.array_record",
         "index.json",
     ]
+
+
+def test_a_full_disk_is_one_line_and_keeps_finished_shards(folder):
+    packed(folder)
+    whole, name = shards(folder), "frames-00001-of-00002.array_record"
+    (folder / "records" / name).unlink()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        with pytest.raises(UserError) as caught:
+            packed(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    said = str(caught.value)
+    assert said.startswith(f"{folder / 'records' / name}: cannot be written (")
+    assert "File too large); finished shards are kept: solve that" in said and "\n" not in said
+    assert len(list((folder / "records").iterdir())) == 2  # the other shard, and its state
+    assert packed(folder).num_packed == 1 and shards(folder) == whole
+
+
+def test_a_disk_full_at_the_index_is_one_line(folder, monkeypatch):
+    def full(*unused):
+        raise CannotWrite(folder / "records/index.json", "No space left on device")
+
+    monkeypatch.setattr("surgvista_jax.data.storage.packing.write_index", full)
+    with pytest.raises(UserError, match="index.json: cannot be written .*finished shards are kept"):
+        packed(folder)
 
 
 def test_two_packings_do_not_mix(folder):
