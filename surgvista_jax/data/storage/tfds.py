@@ -18,13 +18,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.decode import EncodedFrames
 from surgvista_jax.errors import UserError
-
-if TYPE_CHECKING:
-    from surgvista_jax.data.dataset import Dataset
 
 _FPS = 1.0  # frames a second; TFDS records none
 _VIDEO_KEYS = ("video", "video_id")
@@ -86,16 +84,13 @@ def find_tfds(folder: Path, source: str, num_frames: int) -> TfdsFrames | None:
     return TfdsFrames(Path(folder) / match["folder"], match["split"], examples, num_frames)
 
 
-def read_tfds(folder: Path) -> "Dataset":
+def read_tfds(folder: Path) -> Dataset:
     """The folder as a dataset; reads every example once, decodes none.
 
     Raises:
         UserError: it is not an ArrayRecord folder, has no images, or an example cannot be read, or
             has other labels than one a frame.
     """
-    from surgvista_jax.data.dataset import Dataset
-    from surgvista_jax.data.storage.manifest import Video  # which itself calls this
-
     folder = Path(folder)
     feature = _image_feature(folder)
     label = _label_feature(folder, feature)
