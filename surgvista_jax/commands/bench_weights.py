@@ -16,7 +16,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from surgvista_jax.commands.weights_import import add_heads, parse_heads
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.backbones import BackboneConfig, make_backbone
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
@@ -27,6 +26,7 @@ from surgvista_jax.weights import tables
 from surgvista_jax.weights.choosing import split_spec
 from surgvista_jax.weights.files.read import TORCH
 from surgvista_jax.weights.files.write import save
+from surgvista_jax.weights.heads_option import add_heads, parse_heads
 from surgvista_jax.weights.loading import load_backbone
 from surgvista_jax.weights.names.entries import square
 

@@ -11,13 +11,11 @@ from surgvista_jax.data import datasets
 from surgvista_jax.data.conversion.convert import Conversion, convert
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.official import Official, Reading
-from surgvista_jax.data.conversion.own_videos import VideoLabels, read_videos
+from surgvista_jax.data.conversion.own_videos import VIDEOS, VideoLabels, convert_videos
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.rates import is_rate
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import TASKS
-
-VIDEOS = "videos"
 
 
 def convert_official(
@@ -52,33 +50,6 @@ def convert_official(
         return reading
 
     return convert(head, read, source, config, num_workers)
-
-
-def convert_videos(
-    source: Path,
-    out: Path,
-    config: ExtractConfig,
-    num_workers: int | None = None,
-    labels: VideoLabels | None = None,
-) -> Conversion:
-    """Makes a dataset of all videos and frame folders below a folder, with or without labels."""
-    head = Dataset(
-        folder=out,
-        name=source.resolve().name,
-        task="none" if labels is None else labels.task,
-        classes=(),
-        label_kind="single" if labels is None else labels.label_kind,
-        fps=config.fps,
-        splits={},
-        procedure="",
-        licence="",
-        citation="",
-        source_format=VIDEOS,
-        videos=(),
-    )
-    return convert(
-        head, lambda named: read_videos(source, out, named, labels), source, config, num_workers
-    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

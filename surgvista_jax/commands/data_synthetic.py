@@ -6,10 +6,9 @@ import math
 import shutil
 from pathlib import Path
 
-from surgvista_jax.commands.data_convert import convert_videos
 from surgvista_jax.data.conversion.convert import Conversion
 from surgvista_jax.data.conversion.extract import ExtractConfig
-from surgvista_jax.data.conversion.own_videos import VideoLabels
+from surgvista_jax.data.conversion.own_videos import VideoLabels, convert_videos
 from surgvista_jax.errors import UserError
 from surgvista_jax.synthetic.operation import (
     ACTIONS,

@@ -5,9 +5,9 @@ import math
 import signal
 from pathlib import Path
 
-from surgvista_jax.commands.data_convert import convert_videos
 from surgvista_jax.config import load_config
 from surgvista_jax.data.conversion.extract import ExtractConfig
+from surgvista_jax.data.conversion.own_videos import convert_videos
 from surgvista_jax.errors import UserError
 from surgvista_jax.synthetic import write_videos
 from surgvista_jax.tasks.pretraining.config import PretrainConfig

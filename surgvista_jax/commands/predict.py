@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from surgvista_jax.commands.weights_import import add_heads, parse_heads
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.convert import convert
 from surgvista_jax.data.conversion.extract import ExtractConfig
@@ -20,6 +19,7 @@ from surgvista_jax.inference.predictions import PREDICTIONS, predict, write_pred
 from surgvista_jax.inference.trained import CLIP, Meaning, load_classifier
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
+from surgvista_jax.weights.heads_option import add_heads, parse_heads
 
 # Frames a second that are this much alike (relatively) are the same rate.
 _SAME_RATE = 0.02

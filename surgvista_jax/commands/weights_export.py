@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from surgvista_jax import __version__
-from surgvista_jax.commands.weights_import import add_heads, parse_heads
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.card import Card, card, read_metrics
@@ -15,6 +14,7 @@ from surgvista_jax.weights.choosing import GivenHeads, known_heads, split_spec
 from surgvista_jax.weights.files.read import digest
 from surgvista_jax.weights.files.write import TENSORS_ALONE, WRITTEN, flat, save_here, to_theirs
 from surgvista_jax.weights.folder import Content
+from surgvista_jax.weights.heads_option import add_heads, parse_heads
 from surgvista_jax.weights.kinds import INSIDE, encoder_of
 from surgvista_jax.weights.loading import load
 from surgvista_jax.weights.matching import difference

@@ -11,6 +11,7 @@ from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.weights import folder, tables
 from surgvista_jax.weights.choosing import split_spec
 from surgvista_jax.weights.files.read import SUFFIXES
+from surgvista_jax.weights.heads_option import add_heads, parse_heads
 from surgvista_jax.weights.kinds import encoder_of, with_encoder
 from surgvista_jax.weights.loading import load
 from surgvista_jax.weights.matching import Expect
@@ -74,32 +75,6 @@ def of_size(name: str) -> Expect:
         return with_encoder(found, dataclasses.replace(encoder, transformer=sizes))
 
     return expect
-
-
-def add_heads(parser: argparse.ArgumentParser) -> None:
-    """Adds `--heads`, which only models of unusual sizes need."""
-    parser.add_argument(
-        "--heads",
-        metavar="N",
-        help="attention heads of the encoder, or of each part (encoder=2,pixel_decoder=1), where"
-        " width and depth do not determine them",
-    )
-
-
-def parse_heads(text: str | None) -> dict[str, int]:
-    """The value of `--heads` by part: "12" or "encoder=12,pixel_decoder=6"."""
-    heads = {}
-    for word in (text or "").split(",") if text else ():
-        part, equals, number = word.rpartition("=")
-        part = part if equals else "encoder"
-        known = ("encoder", "pixel_decoder", "feature_decoder")
-        if part not in known or not number.isdecimal() or int(number) < 1:
-            raise UserError(
-                f"--heads={text}: a number, or PART=N separated by commas, PART being one of"
-                f" {', '.join(known)}"
-            )
-        heads[part] = int(number)
-    return heads
 
 
 def named_spec(file: str, table: str | None) -> str:

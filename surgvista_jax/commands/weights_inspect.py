@@ -7,12 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from surgvista_jax.commands.weights_import import add_heads, parse_heads
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.choosing import file_heads, split_spec
 from surgvista_jax.weights.files.read import SourceFile, open_file
 from surgvista_jax.weights.files.write import flat
+from surgvista_jax.weights.heads_option import add_heads, parse_heads
 from surgvista_jax.weights.kinds import described, encoder_of
 from surgvista_jax.weights.matching import Match, match
 from surgvista_jax.weights.names.table import Heads, Table, in_words

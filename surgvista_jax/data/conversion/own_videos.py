@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from surgvista_jax.data.conversion.convert import Conversion, convert
+from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.official import Reading, Recording, Track
 from surgvista_jax.data.conversion.sources import (
     IMAGE_SUFFIXES,
@@ -25,7 +27,7 @@ from surgvista_jax.data.conversion.sources import (
     find_videos,
     name_videos,
 )
-from surgvista_jax.data.dataset import UNLABELLED
+from surgvista_jax.data.dataset import UNLABELLED, Dataset
 from surgvista_jax.data.labels.tables import Row, read_rows, version
 from surgvista_jax.data.labels.track import (
     FrameLabels,
@@ -36,6 +38,8 @@ from surgvista_jax.data.labels.track import (
 )
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import NONE, TASKS
+
+VIDEOS = "videos"  # the `source_format` of such datasets, and their name in `data convert`
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,33 @@ class VideoLabels:
         """How the columns begin where each class has its own; else ""."""
         usual = "" if self.task == NONE else TASKS[self.task].column
         return usual if self.column is None and usual.endswith("_") else ""
+
+
+def convert_videos(
+    source: Path,
+    out: Path,
+    config: ExtractConfig,
+    num_workers: int | None = None,
+    labels: VideoLabels | None = None,
+) -> Conversion:
+    """Makes a dataset of all videos and frame folders below a folder, with or without labels."""
+    head = Dataset(
+        folder=out,
+        name=source.resolve().name,
+        task="none" if labels is None else labels.task,
+        classes=(),
+        label_kind="single" if labels is None else labels.label_kind,
+        fps=config.fps,
+        splits={},
+        procedure="",
+        licence="",
+        citation="",
+        source_format=VIDEOS,
+        videos=(),
+    )
+    return convert(
+        head, lambda named: read_videos(source, out, named, labels), source, config, num_workers
+    )
 
 
 def read_videos(

@@ -1,0 +1,31 @@
+"""The option `--heads` of every command that reads weights: what does it say?"""
+
+import argparse
+
+from surgvista_jax.errors import UserError
+
+
+def add_heads(parser: argparse._ActionsContainer) -> None:
+    """Adds `--heads`, which only models of unusual sizes need."""
+    parser.add_argument(
+        "--heads",
+        metavar="N",
+        help="attention heads of the encoder, or of each part (encoder=2,pixel_decoder=1), where"
+        " width and depth do not tell them",
+    )
+
+
+def parse_heads(text: str | None) -> dict[str, int]:
+    """The value of `--heads` by part: "12" or "encoder=12,pixel_decoder=6"."""
+    heads = {}
+    for word in (text or "").split(",") if text else ():
+        part, equals, number = word.rpartition("=")
+        part = part if equals else "encoder"
+        known = ("encoder", "pixel_decoder", "feature_decoder")
+        if part not in known or not number.isdecimal() or int(number) < 1:
+            raise UserError(
+                f"--heads={text}: a number, or PART=N separated by commas, PART being one of"
+                f" {', '.join(known)}"
+            )
+        heads[part] = int(number)
+    return heads
