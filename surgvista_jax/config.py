@@ -8,13 +8,16 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import ml_collections
 
 from surgvista_jax.errors import UserError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 def find_config(path: str) -> Path:
@@ -55,7 +58,7 @@ def load_config(
 def run_config(file: Path, argument: str = "") -> ml_collections.ConfigDict:
     """Runs `get_config` of a file; this is also how one configuration starts from another."""
     spec = importlib.util.spec_from_file_location("surgvista_config", file)
-    if spec is None:
+    if spec is None or spec.loader is None:
         raise UserError(f"--config={file}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -91,10 +94,11 @@ def _fill_defaults(config: ml_collections.ConfigDict, cls: type) -> None:
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         if field.name not in config:
-            if dataclasses.is_dataclass(field.default):
-                config[field.name] = ml_collections.ConfigDict(dataclasses.asdict(field.default))
-            elif field.default is not dataclasses.MISSING:
-                config[field.name] = field.default
+            default = field.default
+            if dataclasses.is_dataclass(default) and not isinstance(default, type):
+                config[field.name] = ml_collections.ConfigDict(dataclasses.asdict(default))
+            elif default is not dataclasses.MISSING:
+                config[field.name] = default
         elif isinstance(config[field.name], ml_collections.ConfigDict):
             part = _dataclass_in(hints[field.name])
             if part is not None:
@@ -104,7 +108,11 @@ def _fill_defaults(config: ml_collections.ConfigDict, cls: type) -> None:
 def _dataclass_in(hint: Any) -> type | None:
     """The dataclass of a field that is declared as one, or as one or None."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return next((option for option in options if dataclasses.is_dataclass(option)), None)
+    return next((option for option in options if _is_dataclass(option)), None)
+
+
+def _is_dataclass(option: Any) -> "TypeGuard[type[DataclassInstance]]":
+    return isinstance(option, type) and dataclasses.is_dataclass(option)
 
 
 def _override(config: ml_collections.ConfigDict, word: str) -> None:
@@ -198,7 +206,7 @@ def _convert(value: Any, hint: Any, key: str) -> Any:
     if value is None and type(None) in options:
         return None
     (option,) = (option for option in options if option is not type(None))
-    if dataclasses.is_dataclass(option):
+    if _is_dataclass(option):
         return build(option, value, key)
     if option is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
