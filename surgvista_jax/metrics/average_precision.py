@@ -61,12 +61,17 @@ def resampled_average_precision(
     thresholds = np.unique(np.asarray(score)[truth])
     if not len(thresholds):
         return np.full(len(weights), np.nan)
-    frames, positives = [], []
+    at_or_above: list[np.ndarray] = []
+    hits_at_or_above: list[np.ndarray] = []
     for rows in _rows_of_videos(video, weights.shape[1]):
-        for counts, values in ((frames, score[rows]), (positives, score[rows][truth[rows]])):
+        for counts, values in (
+            (at_or_above, score[rows]),
+            (hits_at_or_above, score[rows][truth[rows]]),
+        ):
             values = np.sort(values)
             counts.append(len(values) - np.searchsorted(values, thresholds, side="left"))
-    frames, positives = np.stack(frames, axis=1), np.stack(positives, axis=1)  # [J, V]
+    frames = np.stack(at_or_above, axis=1)  # [J, V]
+    positives = np.stack(hits_at_or_above, axis=1)  # [J, V]
     columns = np.ascontiguousarray(np.asarray(weights, np.float64).T)  # [V, B]
     total = positives[0] @ columns
     area = np.zeros(len(weights))

@@ -1,6 +1,7 @@
 """Which named protocols are there, and what does each of them decide?"""
 
 import math
+from typing import Any
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts import instruments, splits
@@ -60,12 +61,14 @@ _PHASE_PRIMARY = ("accuracy", "precision", "recall", "jaccard")
 
 # An operation at 25 frames a second that is taken for 1 a second lasts ten hours and more, the
 # other way round a minute or two.
-_OPERATION = {"shortest_seconds": 120.0, "longest_seconds": 6 * 3600.0}
-_ANY = {"fps": None, "shortest_seconds": 0.0, "longest_seconds": math.inf}
+_OPERATION: dict[str, Any] = {"shortest_seconds": 120.0, "longest_seconds": 6 * 3600.0}
+_ANY: dict[str, Any] = {"fps": None, "shortest_seconds": 0.0, "longest_seconds": math.inf}
 
 
-def _phase(name: str, text: str, classes: tuple = (), relaxed: Relaxed | None = None, **more):
-    arguments = {"primary": _PHASE_PRIMARY, "fps": 1.0} | _OPERATION | more
+def _phase(
+    name: str, text: str, classes: tuple = (), relaxed: Relaxed | None = None, **more: Any
+) -> Protocol:
+    arguments: dict[str, Any] = {"primary": _PHASE_PRIMARY, "fps": 1.0} | _OPERATION | more
     return Protocol(
         name=name,
         version=1,
@@ -77,7 +80,9 @@ def _phase(name: str, text: str, classes: tuple = (), relaxed: Relaxed | None = 
     )
 
 
-def _phase_family(dataset: str, classes: tuple[str, ...], splits: tuple[Split, ...]):
+def _phase_family(
+    dataset: str, classes: tuple[str, ...], splits: tuple[Split, ...]
+) -> tuple[Protocol, ...]:
     about = _PER_VIDEO + _BY_NUMBER
     return (
         _phase(

@@ -7,6 +7,7 @@ the same draws. Values are fractions.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from surgvista_jax.metrics.average_precision import mean_over_classes, resampled
 from surgvista_jax.metrics.averaging import divide, nanmean, nanstd
 
 Weighted = Callable[[np.ndarray], np.ndarray]
+Rule = Callable[[np.ndarray], np.ndarray]  # sums over videos [B, ...] -> [B]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Score:
         return found
 
 
-def mean_of_videos(key: str, title: str, values: np.ndarray, **about) -> Score:
+def mean_of_videos(key: str, title: str, values: np.ndarray, **about: Any) -> Score:
     """Mean over videos of one value each, [V]."""
     return Score(
         key,
@@ -60,7 +62,7 @@ def mean_of_videos(key: str, title: str, values: np.ndarray, **about) -> Score:
     )
 
 
-def videos_then_classes(key: str, title: str, values: np.ndarray, **about) -> Score:
+def videos_then_classes(key: str, title: str, values: np.ndarray, **about: Any) -> Score:
     """Mean over videos of each class, then over classes, of [V, C]."""
     return Score(
         key,
@@ -72,7 +74,7 @@ def videos_then_classes(key: str, title: str, values: np.ndarray, **about) -> Sc
     )
 
 
-def classes_then_videos(key: str, title: str, values: np.ndarray, **about) -> Score:
+def classes_then_videos(key: str, title: str, values: np.ndarray, **about: Any) -> Score:
     """Mean over classes of each video, then over videos, of [V, C]."""
     return Score(
         key,
@@ -83,7 +85,7 @@ def classes_then_videos(key: str, title: str, values: np.ndarray, **about) -> Sc
     )
 
 
-def ratio(key: str, title: str, part: np.ndarray, whole: np.ndarray, **about) -> Score:
+def ratio(key: str, title: str, part: np.ndarray, whole: np.ndarray, **about: Any) -> Score:
     """Sum of [V] parts over sum of [V] wholes: frames of all videos pooled."""
     return Score(
         key,
@@ -98,9 +100,9 @@ def of_sums(
     key: str,
     title: str,
     sums: np.ndarray,
-    rule: Callable[[np.ndarray], np.ndarray],
+    rule: Rule,
     per_video: bool = True,
-    **about,
+    **about: Any,
 ) -> Score:
     """`rule` applied to sums over videos: sums [V, ...], rule [B, ...] -> [B]."""
     sums = np.asarray(sums, np.float64)
@@ -121,7 +123,7 @@ def pooled_average_precision(
     video: np.ndarray,
     *,
     absent: str,
-    **about,
+    **about: Any,
 ) -> Score:
     """Mean over classes of AP over all frames: truth, score [N, C], video int [N]."""
 

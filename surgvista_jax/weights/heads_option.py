@@ -11,7 +11,7 @@ def add_heads(parser: argparse._ActionsContainer) -> None:
         "--heads",
         metavar="N",
         help="attention heads of the encoder, or of each part (encoder=2,pixel_decoder=1), where"
-        " width and depth do not tell them",
+        " width and depth do not determine them",
     )
 
 
