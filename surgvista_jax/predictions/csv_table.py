@@ -54,17 +54,15 @@ def read_csv(
             )
     table = {name: [row[k] for row in rows] for k, name in enumerate(header)}
 
-    def column(role: str, required: bool = True) -> list[str] | None:
-        if columns[role] in table:
-            return table[columns[role]]
-        if required:
+    def column(role: str) -> list[str]:
+        if columns[role] not in table:
             raise UserError(
                 f"{source}: no column {columns[role]!r} for {role}; the file has "
                 f"{', '.join(header)}; say --columns {role}=NAME"
             )
-        return None
+        return table[columns[role]]
 
-    seconds = column("second", required=False)
+    seconds = table.get(columns["second"])
     if seconds is not None and columns["frame"] not in table:
         frame = np.rint(_numbers(seconds, source, columns["second"]) * fps).astype(np.int64)
     else:
@@ -82,10 +80,9 @@ def read_csv(
         classes = classes or tuple(called[k] for k in order)
     else:
         decision = class_ids(np.array(column("prediction")), classes, source, first_class)
-    texts = column("label", required=False)
     label = None
-    if texts is not None:
-        texts = np.array(texts)
+    if columns["label"] in table:
+        texts = np.array(table[columns["label"]])
         known = (texts != "") & (texts != "-1")
         label = np.full(len(texts), -1, np.int64)
         if known.any():

@@ -104,10 +104,10 @@ def assemble(
     index = rank[inverse.ravel()]
     # What must agree among repeats travels as "label", what is averaged as "score".
     size = len(index)
-    exact = [
+    agreeing = [
         np.asarray(values).reshape(size, -1) for values in (label, decision) if values is not None
     ]
-    exact = np.concatenate(exact, axis=1) if exact else np.zeros((size, 0))
+    exact = np.concatenate([np.zeros((size, 0), np.int64), *agreeing], axis=1)
     try:
         rows = merge_repeats(
             index, np.asarray(frame), np.zeros((size, 0)) if score is None else score, exact
@@ -119,7 +119,7 @@ def assemble(
     if label is not None:
         truth = rows.label[:, :width] if np.ndim(label) == 2 else rows.label[:, 0]
         truth = truth.astype(np.asarray(label).dtype)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if rows.repeats:
         notes = (f"{source}: {rows.repeats} repeated frames were merged, their scores averaged",)
     return Predictions(
@@ -140,13 +140,13 @@ def at_rate(predictions: Predictions, rate: float | None) -> Predictions:
     """Keeps `rate` frames a second (None: all), after holding the time stamps against fps."""
     if rate is None:
         return predictions
-    kept = []
+    chosen = []
     for number, video in enumerate(predictions.videos):
         rows = predictions.rows(number)
         where = f"{predictions.source}: {video}"
-        chosen = rows_at_rate(predictions.frame[rows], predictions.fps, rate, where)
-        kept.append(chosen + rows.start)
-    kept = np.concatenate(kept)
+        of_video = rows_at_rate(predictions.frame[rows], predictions.fps, rate, where)
+        chosen.append(of_video + rows.start)
+    kept = np.concatenate(chosen)
     if len(kept) == len(predictions.frame):
         return predictions
     note = (
@@ -181,7 +181,7 @@ def join(parts: Sequence[Predictions]) -> Predictions:
     whole = assemble(
         " + ".join(part.source for part in parts),
         np.concatenate([np.array(part.videos)[part.video_index] for part in parts]),
-        together("frame"),
+        np.concatenate([part.frame for part in parts]),
         first.fps,
         score=together("score"),
         decision=together("decision"),

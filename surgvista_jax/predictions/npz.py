@@ -9,6 +9,7 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def write_npz(
     Raises:
         CannotWrite: it cannot be written.
     """
-    arrays = {
+    arrays: dict[str, Any] = {
         "video": np.asarray(video, dtype=np.str_),
         "frame": np.asarray(frame, dtype=np.int64),
         "score": np.asarray(score, dtype=np.float32),

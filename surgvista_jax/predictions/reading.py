@@ -110,7 +110,8 @@ def _reordered(predictions: Predictions, classes: tuple[str, ...]) -> Prediction
     order = column_order(predictions.classes, classes, predictions.source)
     if np.array_equal(order, np.arange(len(order))):
         return predictions
-    label = predictions.label
+    label, score = predictions.label, predictions.score
+    assert score is not None  # decisions alone come without names of classes
     if label is not None and label.ndim == 2:
         label = label[:, order]
     elif label is not None:
@@ -119,7 +120,7 @@ def _reordered(predictions: Predictions, classes: tuple[str, ...]) -> Prediction
     note = f"{predictions.source}: classes were brought into the protocol's order"
     return replace(
         predictions,
-        score=predictions.score[:, order],
+        score=score[:, order],
         label=label,
         classes=tuple(classes),
         notes=(*predictions.notes, note),
@@ -143,6 +144,7 @@ def _labelled(predictions: Predictions) -> Predictions:
 def _fitted(predictions: Predictions, protocol: Protocol, classes: tuple) -> Predictions:
     """Checks classes, shapes and values; fills in decisions and class names."""
     source, label, score = predictions.source, predictions.label, predictions.score
+    assert label is not None
     several = protocol.label_kind == "multi"
     if several and (label.ndim != 2 or score is None or label.shape != score.shape):
         raise UserError(
@@ -156,7 +158,8 @@ def _fitted(predictions: Predictions, protocol: Protocol, classes: tuple) -> Pre
     classes = classes or predictions.classes
     held = score.shape[1] if score is not None else 0
     if not classes:
-        top = max(int(label.max(initial=0)), int(predictions.decision.max())) + 1 if not held else 0
+        known = [values for values in (label, predictions.decision) if values is not None]
+        top = max(int(values.max(initial=0)) for values in known) + 1
         classes = tuple(f"class {k}" for k in range(held or top))
     if held and held != len(classes):
         raise UserError(
@@ -164,7 +167,9 @@ def _fitted(predictions: Predictions, protocol: Protocol, classes: tuple) -> Pre
         )
     decision = predictions.decision
     if not several:
-        decision = decision if decision is not None else score.argmax(1)
+        if decision is None:
+            assert score is not None  # a file holds one or the other
+            decision = score.argmax(1)
         high = max(int(label.max()), int(decision.max()))
         if high >= len(classes) or decision.min() < 0:
             raise UserError(

@@ -21,7 +21,7 @@ _ENDINGS = re.compile(r"[-_](phases?|preds?|predictions?|labels?|gt|ground_?trut
 
 def phase_files(folder: Path, source: str) -> dict[str, Path]:
     """Video name -> file, of every .txt or .txt.gz in a folder."""
-    found = {}
+    found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         name = path.name.removesuffix(".gz")
         if not name.endswith(".txt") or path.name.startswith("."):
@@ -74,7 +74,8 @@ def _read_file(path: Path, source: str) -> tuple[np.ndarray, list[str]]:
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise UserError(f"{source}: not readable as text ({error})") from None
-    frames, labels = [], []
+    frames: list[int] = []
+    labels: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         words = [word for word in re.split(r"[\t ,;]+", line.strip(), maxsplit=1) if word]
         if not words:

@@ -24,6 +24,7 @@ def with_truth(
     _check_durations(predictions, truth, partner)
     rate = rate or min(predictions.fps, truth.fps)
     predictions, truth = at_rate(predictions, rate), at_rate(truth, rate)
+    assert truth.decision is not None  # what a folder of ground truth holds
     keep, labels, left_out = [], [], 0
     for video, name in enumerate(predictions.videos):
         rows, true_rows = predictions.rows(video), truth.rows(partner[video])
@@ -33,7 +34,7 @@ def with_truth(
         found = np.zeros(len(ticks), bool)
         inside = position < len(true_ticks)
         found[inside] = true_ticks[position[inside]] == ticks[inside]
-        absent = np.count_nonzero(~np.isin(true_ticks, ticks)) + np.count_nonzero(~found)
+        absent = int(np.count_nonzero(~np.isin(true_ticks, ticks)) + np.count_nonzero(~found))
         if absent and missing == "error":
             raise UserError(
                 f"{name}: {len(ticks)} predicted frames but {len(true_ticks)} frames of ground "
@@ -67,7 +68,7 @@ def _partners(
             alone.append(name)
     if alone and (missing == "error" or not partner):
         raise UserError(f"{truth.source}: no ground truth for {alone[0]}")
-    notes = ()
+    notes: tuple[str, ...] = ()
     if alone:
         predictions = predictions.take(np.isin(predictions.video_index, list(partner)))
         notes += (f"{_listed(alone)} left out: no ground truth in {truth.source}",)

@@ -6,6 +6,7 @@ Values are fractions unless a score says percent=False; NaN becomes null when wr
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -64,12 +65,11 @@ def build_report(
     shown = [score for score in scores if score.key in protocol.primary]
     comparisons = []
     for base in baselines:
-        theirs = _mean_scores([evaluate_run(run, protocol) for run in base.runs])
-        theirs = {score.key: score for score in theirs}
+        of_base = _mean_scores([evaluate_run(run, protocol) for run in base.runs])
+        theirs = {score.key: score for score in of_base}
         for score in shown:
             if score.key in theirs:
-                other = theirs[score.key]
-                comparisons.append(compare(base.name, score, other, weights, cluster))
+                comparisons.append(compare(base.name, score, theirs[score.key], weights, cluster))
     entries = [_score(score, evaluations, weights, protocol) for score in scores]
     report = {
         "format": FORMAT,
@@ -105,7 +105,7 @@ def build_report(
     return plain(report)
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """The same structure of dict, list, str, int, float, bool and None; NaN and inf are None."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
@@ -183,7 +183,7 @@ def _score(
     }
     if len(evaluations) > 1:
         values = [item.score(score.key).value(ones) for item in evaluations]
-        mean, spread, number = over_seeds(values)
+        mean, spread, number = over_seeds(np.array(values))
         entry["seeds"] = {"mean": mean, "std": spread, "number": number, "values": values}
     return entry
 
@@ -202,9 +202,10 @@ def _tables(evaluations: list[Evaluation]) -> list[dict]:
 
 
 def _confusion(evaluations: list[Evaluation], first: Predictions) -> dict | None:
-    if evaluations[0].confusions is None:
+    of_runs = [item.confusions for item in evaluations if item.confusions is not None]
+    if not of_runs:
         return None
-    counts = sum(item.confusions.sum(0) for item in evaluations)
+    counts = sum(confusions.sum(0) for confusions in of_runs)
     return {"classes": first.classes, "counts": counts, "runs": len(evaluations)}
 
 
@@ -224,8 +225,9 @@ def _videos(first: Predictions, shown: list[Score]) -> list[dict]:
 
 def _timelines(first: Predictions, shown: list[Score], protocol: Protocol) -> dict | None:
     ranked = next((score for score in shown if score.per_video is not None), None)
-    if protocol.task != "phase" or ranked is None:
+    if protocol.task != "phase" or ranked is None or ranked.per_video is None:
         return None
+    assert first.label is not None and first.decision is not None
     order = np.argsort(ranked.per_video, kind="stable")
     worst = order[: min(TIMELINES, (len(order) + 1) // 2)]
     best = order[::-1][: min(TIMELINES, len(order) // 2)]

@@ -36,6 +36,7 @@ def check_same_frames(ours: Predictions, theirs: Predictions) -> None:
     if ours.videos != theirs.videos:
         odd = sorted(set(ours.videos) ^ set(theirs.videos))
         raise UserError(f"{where} differ in videos, the first {odd[0]}; both need the same")
+    assert ours.label is not None and theirs.label is not None
     for number, video in enumerate(ours.videos):
         a, b = ours.rows(number), theirs.rows(number)
         seconds_a, seconds_b = ours.frame[a] / ours.fps, theirs.frame[b] / theirs.fps
@@ -88,13 +89,17 @@ def compare(
 
 def adjusted(comparisons: list[Comparison]) -> list[Comparison]:
     """Holm's adjustment over all tests of a report, one-sided and two-sided apart."""
-    tested = [k for k, item in enumerate(comparisons) if item.one_sided is not None]
+    tested = [
+        (k, item.one_sided.p_value, item.two_sided.p_value)
+        for k, item in enumerate(comparisons)
+        if item.one_sided is not None and item.two_sided is not None
+    ]
     if not tested:
         return comparisons
-    one = holm([comparisons[k].one_sided.p_value for k in tested])
-    two = holm([comparisons[k].two_sided.p_value for k in tested])
+    one = holm(np.array([p_value for _, p_value, _ in tested]))
+    two = holm(np.array([p_value for _, _, p_value in tested]))
     result = list(comparisons)
-    for position, k in enumerate(tested):
+    for position, (k, _, _) in enumerate(tested):
         result[k] = replace(
             result[k], holm_one_sided=float(one[position]), holm_two_sided=float(two[position])
         )

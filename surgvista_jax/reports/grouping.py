@@ -1,6 +1,7 @@
 """How do the scores differ between centres, procedures or patients?"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -39,18 +40,18 @@ def group_report(
         names: the group of each video, [V].
         cluster: int [V], the patient of each video if patients are drawn.
     """
-    names = np.array(names)
-    present = sorted(set(names.tolist()))
+    groups = np.array(names)
+    present = sorted(set(names))
     unknown = [name for name in internal if name not in present]
     if unknown:
         raise UserError(f"--internal {unknown[0]}: no such {kind}; there are {', '.join(present)}")
     items = [
-        _item(name, names == name, scores, samples, seed, cluster)
+        _item(name, groups == name, scores, samples, seed, cluster)
         | {"role": ("internal" if name in internal else "external") if internal else ""}
         for name in present
     ]
-    report = {"kind": kind, "items": items}
-    inside = np.isin(names, internal)
+    report: dict[str, Any] = {"kind": kind, "items": items}
+    inside = np.isin(groups, internal)
     if internal and inside.any() and not inside.all():
         report["roles"] = [
             _item("internal", inside, scores, samples, seed, cluster),

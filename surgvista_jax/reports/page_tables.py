@@ -118,7 +118,7 @@ def comparison_section(report: dict) -> str:
         )
     header = ["Score", "Ours", "Theirs", "p one-sided", "Holm", "p two-sided", "Holm"]
     header += ["Against"] if len(report["baselines"]) > 1 else []
-    rows = []
+    lines = []
     for item in report["comparisons"]:
         row = [escape(item["title"])]
         row += [number(item["ours"], item["percent"]), number(item["theirs"], item["percent"])]
@@ -129,8 +129,8 @@ def comparison_section(report: dict) -> str:
             row.append(f"<b>{adjusted}</b>" if test else "–")
         if len(report["baselines"]) > 1:
             row.append(escape(item["baseline"]))
-        rows.append(row)
-    parts.append(html_table(header, rows))
+        lines.append(row)
+    parts.append(html_table(header, lines))
     parts.append(f'<p class="soft" style="margin-top:8px">{escape(test_words(report))}</p>')
     return "".join(parts)
 

@@ -7,7 +7,7 @@ from surgvista_jax.metrics import averaging, phase, relaxed
 from surgvista_jax.metrics import scores as make
 from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.protocols import PhaseChoices, Protocol, Relaxed
-from surgvista_jax.metrics.scores import Score
+from surgvista_jax.metrics.scores import Rule, Score
 from surgvista_jax.metrics.segments import edit_score, segment_counts, segmental_f1
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.reports.calibration_scores import with_calibration
@@ -18,10 +18,9 @@ OVERLAPS = (10, 25, 50)
 
 def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
     choices = protocol.choices
+    assert isinstance(choices, PhaseChoices)
     rows = video_rows(predictions)
-    confusions = phase.confusion_matrices(
-        [(predictions.label[r], predictions.decision[r]) for r in rows], len(predictions.classes)
-    )
+    confusions = phase.confusion_matrices(_pairs(predictions, rows), len(predictions.classes))
     strict = phase.per_class(confusions, choices.absent)
     strict_accuracy = phase.accuracies(confusions)
     notes = []
@@ -68,11 +67,19 @@ def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
     return Evaluation(scores, [per_phase], confusions, reliability, notes)
 
 
+def _pairs(predictions: Predictions, rows: list[slice]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Label and decision of each video."""
+    label, decision = predictions.label, predictions.decision
+    assert label is not None and decision is not None  # reading sees to it
+    return [(label[r], decision[r]) for r in rows]
+
+
 def _relaxed(
     predictions: Predictions, rows: list[slice], rules: Relaxed
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     found = []
-    for name, r in zip(predictions.videos, rows, strict=True):
+    pairs = _pairs(predictions, rows)
+    for name, r, (label, decision) in zip(predictions.videos, rows, pairs, strict=True):
         seconds = predictions.frame[r] / predictions.fps
         gaps = np.flatnonzero(np.diff(seconds) > 1.5)
         if len(gaps):
@@ -81,8 +88,8 @@ def _relaxed(
                 f"{seconds[gaps[0] + 1]:g} s; relaxed boundaries need every second"
             )
         scores = relaxed.relaxed_scores(
-            predictions.label[r],
-            predictions.decision[r],
+            label,
+            decision,
             fps=1.0,
             dataset=rules.dataset,
             indexing=rules.indexing,
@@ -115,13 +122,17 @@ def _pooled(confusions: np.ndarray, choices: PhaseChoices) -> list[Score]:
     scores = [
         make.ratio("accuracy_pooled", "Accuracy, frames pooled", hits, frames, section=section)
     ]
+
+    def mean_of(name: str) -> Rule:
+        return lambda sums: nanmean(phase.per_class(sums, choices.absent)[name], -1)
+
     for name in phase.MEASURES:
         scores.append(
             make.of_sums(
                 f"{name}_pooled",
                 f"{name.title()}, frames pooled",
                 confusions,
-                lambda sums, name=name: nanmean(phase.per_class(sums, choices.absent)[name], -1),
+                mean_of(name),
                 per_video=False,
                 section=section,
             )
@@ -131,7 +142,7 @@ def _pooled(confusions: np.ndarray, choices: PhaseChoices) -> list[Score]:
 
 def _segments(predictions: Predictions, rows: list[slice]) -> list[Score]:
     section = "Order of phases, segment by segment"
-    pairs = [(predictions.label[r], predictions.decision[r]) for r in rows]
+    pairs = _pairs(predictions, rows)
     edits = np.array([edit_score(*pair) for pair in pairs])
     scores = [make.mean_of_videos("edit", "Edit score", edits, section=section)]
     for percent in OVERLAPS:

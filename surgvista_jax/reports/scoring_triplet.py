@@ -6,14 +6,17 @@ from surgvista_jax.facts.triplets import TABLES
 from surgvista_jax.metrics import scores as make
 from surgvista_jax.metrics import triplet
 from surgvista_jax.metrics.averaging import nanmean
-from surgvista_jax.metrics.protocols import Protocol
+from surgvista_jax.metrics.protocols import Protocol, TripletChoices
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.reports.evaluation import ClassTable, Evaluation, primary_first, video_rows
 
 
 def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
-    choices, table = protocol.choices, TABLES[protocol.choices.table]
+    choices = protocol.choices
+    assert isinstance(choices, TripletChoices)
+    table = TABLES[choices.table]
     rows = video_rows(predictions)
+    assert predictions.label is not None and predictions.score is not None
     truth, score = triplet.check_triplets(
         predictions.label, predictions.score, table, predictions.source
     )

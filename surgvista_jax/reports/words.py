@@ -1,5 +1,7 @@
 """How are the numbers of a report written, the same on screen, in Markdown and in HTML?"""
 
+from collections.abc import Callable
+
 
 def number(value: float | None, percent: bool = True) -> str:
     """ "87.31" for 0.8731 in percent, "0.1234" else, a dash for nothing."""
@@ -14,7 +16,9 @@ def signed(value: float | None, percent: bool = True) -> str:
     return f"{100 * value:+.2f}" if percent else f"{value:+.4f}"
 
 
-def span(entry: dict, percent: bool = True, write=number) -> str:
+def span(
+    entry: dict, percent: bool = True, write: Callable[[float | None, bool], str] = number
+) -> str:
     """The interval of an entry with low and high: "85.1 to 89.0"."""
     if entry["low"] is None:
         return "–"
