@@ -4,8 +4,11 @@ Shapes are polygons in units of the frame's shorter side, with the tip's working
 and the shaft along negative x: flat parts with a colour each, and a shaft of bands like a cylinder.
 """
 
+from collections.abc import Iterable, Iterator
+
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from surgvista_jax.synthetic.operation import INSTRUMENTS
 
@@ -21,30 +24,31 @@ _SHAFTS = {
 }
 _BITS = 4
 
+Part = tuple[ArrayLike, tuple[int, int, int]]  # a polygon [n, 2] and its colour
 
-def _turned(points, degrees, pivot):
+
+def _turned(points: ArrayLike, degrees: float, pivot: np.ndarray) -> np.ndarray:
     angle = np.deg2rad(degrees)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     return (np.array(points) - pivot) @ turn + pivot
 
 
-def _grasper(opening):
+def _grasper(opening: float) -> Iterator[Part]:
     jaw = ((-0.115, 0.002), (-0.10, 0.026), (-0.01, 0.022), (0.008, 0.008), (0.0, 0.001))
     slot = ((-0.085, 0.009), (-0.085, 0.017), (-0.025, 0.016), (-0.025, 0.008))
     pivot, angle = np.array((-0.115, 0.0)), 3 + 21 * opening
     for side in (1, -1):
         for points, colour in ((jaw, _LIGHT), (slot, _DARK)):
-            points = np.array(points) * (1, side)
-            yield _turned(points, -side * angle, pivot), colour
+            yield _turned(np.array(points) * (1, side), -side * angle, pivot), colour
 
 
-def _hook(opening):
+def _hook(opening: float) -> Iterator[Part]:
     yield ((-0.125, -0.030), (-0.125, 0.030), (-0.065, 0.016), (-0.065, -0.016)), (232, 222, 196)
     yield ((-0.07, -0.007), (-0.07, 0.007), (-0.004, 0.007), (-0.004, -0.007)), _STEEL
     yield ((-0.016, -0.007), (0.004, -0.007), (0.008, 0.042), (-0.004, 0.046)), _LIGHT
 
 
-def _clipper(opening):
+def _clipper(opening: float) -> Iterator[Part]:
     gap = 0.006 + 0.022 * opening
     for side in (1, -1):
         jaw = (
@@ -60,7 +64,7 @@ def _clipper(opening):
         yield np.array(clip) * (1, side), (236, 196, 60)
 
 
-def _scissors(opening):
+def _scissors(opening: float) -> Iterator[Part]:
     pivot, angle = np.array((-0.085, 0.0)), 2 + 24 * opening
     blade = ((-0.11, -0.016), (-0.09, 0.022), (-0.03, 0.026), (0.018, 0.004), (-0.06, -0.004))
     for side, colour in ((1, (226, 214, 180)), (-1, (178, 164, 130))):
@@ -68,7 +72,7 @@ def _scissors(opening):
     yield [pivot + 0.014 * np.array((np.cos(a), np.sin(a))) for a in np.arange(8) * 0.8], _DARK
 
 
-def _bipolar(opening):
+def _bipolar(opening: float) -> Iterator[Part]:
     pivot, angle = np.array((-0.105, 0.0)), 2 + 14 * opening
     arm = ((-0.115, 0.004), (-0.10, 0.020), (-0.02, 0.015), (0.004, 0.004), (-0.02, 0.003))
     tip = ((-0.03, 0.002), (-0.03, 0.017), (-0.01, 0.012), (0.006, 0.004), (-0.01, 0.002))
@@ -77,7 +81,7 @@ def _bipolar(opening):
             yield _turned(np.array(points) * (1, side), -side * angle, pivot), colour
 
 
-def _irrigator(opening):
+def _irrigator(opening: float) -> Iterator[Part]:
     for x in (-0.03, -0.06, -0.09):
         for y in (-0.012, 0.014):
             hole = ((x, y), (x - 0.014, y), (x - 0.014, y + 0.009), (x, y + 0.009))
@@ -90,7 +94,16 @@ _TIPS = dict(
 )
 
 
-def draw_instrument(picture, silhouette, kind, tip, port, opening, scale, brightness) -> None:
+def draw_instrument(
+    picture: np.ndarray,
+    silhouette: np.ndarray,
+    kind: int,
+    tip: np.ndarray,
+    port: np.ndarray,
+    opening: float,
+    scale: float,
+    brightness: float,
+) -> None:
     """Draws instrument `kind` (an id of INSTRUMENTS) into `picture` uint8 [H, W, 3], in place.
 
     Args:
@@ -105,11 +118,11 @@ def draw_instrument(picture, silhouette, kind, tip, port, opening, scale, bright
     axis = (tip - port) / max(reach, 1e-6)
     basis = np.stack([axis, (-axis[1], axis[0])]) * scale
 
-    def fill(points, colour):
+    def fill(points: ArrayLike, colour: Iterable[float]) -> None:
         pixels = np.asarray(points) @ basis + tip
         pixels = np.rint(pixels * 2**_BITS).astype(np.int32)
-        colour = tuple(float(min(255, c * brightness)) for c in colour)
-        cv2.fillPoly(picture, [pixels], colour, cv2.LINE_AA, _BITS)
+        lit = tuple(float(min(255, c * brightness)) for c in colour)
+        cv2.fillPoly(picture, [pixels], lit, cv2.LINE_AA, _BITS)
         cv2.fillPoly(silhouette, [pixels], 255, cv2.LINE_AA, _BITS)
 
     half, colour, end = _SHAFTS[name]

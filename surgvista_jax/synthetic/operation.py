@@ -111,6 +111,18 @@ class Anatomy:
         return np.array(self.neck) + 0.30 * (np.array(self.fundus) - self.neck) - (0.05, 0.0)
 
 
+@dataclass(frozen=True)
+class Act:
+    """What one hand does in frames `start` to `stop`; `triplet` is None where that has no name."""
+
+    start: int
+    stop: int
+    hand: int
+    instrument: int
+    triplet: int | None
+    motion: str
+
+
 @dataclass(frozen=True, eq=False)
 class Operation:
     """One planned operation of N frames: its labels, and all that it takes to draw any of them."""

@@ -4,7 +4,7 @@ Everything random is drawn from one seed, and what has a past (pools, smoke, cli
 in the plan, so that any frame can be drawn alone. No pixel is touched: a plan takes milliseconds.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from surgvista_jax.synthetic.operation import (
     TRIPLETS,
     VERBS,
     WORKING,
+    Act,
     Anatomy,
     Operation,
 )
@@ -58,16 +59,6 @@ _SKIPPABLE = (PREPARATION, CLEANING, RETRACTION)
 _HOLDS = (CALOT, CLIPPING, DISSECTION)
 _RETRACT_GALLBLADDER = 1
 MIN_FRAMES = 4 * len(PHASES)
-
-
-@dataclass(frozen=True)
-class _Act:
-    start: int
-    stop: int
-    hand: int
-    instrument: int
-    triplet: int | None
-    motion: str
 
 
 def plan_operation(seed: int, num_frames: int, fps: float, video: str | None = None) -> Operation:
@@ -115,21 +106,21 @@ def plan_action(
     progress = begin + 0.2 * np.arange(num_frames) / num_frames
     hand = HOLDING if p == PREPARATION else WORKING
     instrument = int(TRIPLET_COMPONENTS[triplet, 0])
-    acts = [_Act(0, num_frames, hand, instrument, triplet, motion)]
+    acts = [Act(0, num_frames, hand, instrument, triplet, motion)]
     if p in _HOLDS:
-        acts.append(_Act(0, num_frames, HOLDING, 0, _RETRACT_GALLBLADDER, "hold"))
+        acts.append(Act(0, num_frames, HOLDING, 0, _RETRACT_GALLBLADDER, "hold"))
     video = video or f"{VERBS[action]}_{seed:04d}"
     return _unfold(rng, video, seed, fps, phase, progress, acts, 0.0)
 
 
-def _check(num_frames, fps, least):
+def _check(num_frames: int, fps: float, least: int) -> None:
     if num_frames < least:
         raise UserError(f"num_frames {num_frames}: should be {least} or more")
     if not fps > 0:
         raise UserError(f"fps {fps}: should be above 0")
 
 
-def _phase_acts(rng, phase, start, stop):
+def _phase_acts(rng: np.random.Generator, phase: int, start: int, stop: int) -> list[Act]:
     table = list(_ACTS[phase])
     if phase == CLEANING and rng.random() < 0.5:
         table = table[2:] + table[:2]
@@ -137,19 +128,19 @@ def _phase_acts(rng, phase, start, stop):
     edges = np.rint(start + np.cumsum([0, *shares]) / shares.sum() * (stop - start)).astype(int)
     hand = HOLDING if phase == PREPARATION else WORKING
     acts = [
-        _Act(int(a), int(b), hand, int(TRIPLET_COMPONENTS[triplet, 0]), triplet, motion)
+        Act(int(a), int(b), hand, int(TRIPLET_COMPONENTS[triplet, 0]), triplet, motion)
         for (triplet, motion, _), a, b in zip(table, edges[:-1], edges[1:], strict=True)
         if b > a
     ]
     if phase in _HOLDS:
-        acts.append(_Act(start, stop, HOLDING, 0, _RETRACT_GALLBLADDER, "hold"))
+        acts.append(Act(start, stop, HOLDING, 0, _RETRACT_GALLBLADDER, "hold"))
     if phase == PREPARATION and rng.random() < 0.6:
-        acts.append(_Act(start, stop, WORKING, INSTRUMENTS.index("hook"), None, "hover"))
+        acts.append(Act(start, stop, WORKING, INSTRUMENTS.index("hook"), None, "hover"))
     return acts
 
 
-def _random_anatomy(rng):
-    def near(x, y, spread=0.03):
+def _random_anatomy(rng: np.random.Generator) -> Anatomy:
+    def near(x: float, y: float, spread: float = 0.03) -> tuple[float, float]:
         return (x + rng.uniform(-spread, spread), y + rng.uniform(-spread, spread))
 
     return Anatomy(
@@ -163,7 +154,16 @@ def _random_anatomy(rng):
     )
 
 
-def _unfold(rng, video, seed, fps, phase, progress, acts, interruptions):
+def _unfold(
+    rng: np.random.Generator,
+    video: str,
+    seed: int,
+    fps: float,
+    phase: np.ndarray,
+    progress: np.ndarray,
+    acts: Sequence[Act],
+    interruptions: float,
+) -> Operation:
     num_frames = len(phase)
     seconds = np.arange(num_frames) / fps
     anatomy = _random_anatomy(rng)
@@ -193,13 +193,22 @@ def _unfold(rng, video, seed, fps, phase, progress, acts, interruptions):
     return Operation(video, seed, fps, anatomy, phase, *labels, instruments, tools, scene)
 
 
-def _in_picture(tools, scene):
+def _in_picture(tools: np.ndarray, scene: np.ndarray) -> np.ndarray:
     """uint8 [N, len(INSTRUMENTS)]: 1 where the tip of such an instrument is in view."""
     kinds = np.where(in_view(scene, tools["tip"]), tools["kind"], -1)
     return (kinds[..., None] == np.arange(len(INSTRUMENTS))).any(1).astype(np.uint8)
 
 
-def _perform(rng, act, anatomy, scene, tools, triplets, ports, fps):
+def _perform(
+    rng: np.random.Generator,
+    act: Act,
+    anatomy: Anatomy,
+    scene: np.ndarray,
+    tools: np.ndarray,
+    triplets: np.ndarray,
+    ports: tuple[np.ndarray, np.ndarray],
+    fps: float,
+) -> None:
     """Moves one instrument through its act; fills tool, labels, and what it does to the tissue."""
     span = slice(act.start, act.stop)
     moments = np.arange(act.start, act.stop) / fps - act.start / fps

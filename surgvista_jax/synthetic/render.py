@@ -43,7 +43,7 @@ def render(
     return frames
 
 
-def _frame(operation, frame, tissue, height, width):
+def _frame(operation: Operation, frame: int, tissue: Tissue, height: int, width: int) -> np.ndarray:
     if not 0 <= frame < operation.num_frames:
         raise IndexError(f"frame {frame}: the operation has {operation.num_frames}")
     scene = operation.scene[frame]
@@ -65,7 +65,7 @@ def _blend(canvas: np.ndarray, layer: Layer, opacity: np.ndarray) -> None:
     patch += opacity[..., None] * (layer.paint - patch)
 
 
-def _lay(tissue: Tissue, scene, seconds):
+def _lay(tissue: Tissue, scene: np.void, seconds: float) -> np.ndarray:
     canvas = tissue.ground.copy()
     if scene["raw"] > 0:
         _blend(canvas, tissue.bed, tissue.bed.opacity * min(1.0, 2.0 * float(scene["raw"])))
@@ -92,7 +92,15 @@ def _lay(tissue: Tissue, scene, seconds):
     return canvas
 
 
-def _tube(canvas, tissue, layer, cut, clips, point, direction):
+def _tube(
+    canvas: np.ndarray,
+    tissue: Tissue,
+    layer: Layer,
+    cut: float,
+    clips: int,
+    point: np.ndarray,
+    direction: np.ndarray,
+) -> None:
     opacity = layer.opacity
     direction = direction / np.linalg.norm(direction)
     centre = point * tissue.scale + tissue.origin
@@ -109,7 +117,9 @@ def _tube(canvas, tissue, layer, cut, clips, point, direction):
         cv2.line(canvas, ends[0], ends[1], (228, 222, 196, 12), thick, cv2.LINE_8, 4)
 
 
-def _move_layer(canvas, tissue, layer, pose, strength=1.0):
+def _move_layer(
+    canvas: np.ndarray, tissue: Tissue, layer: Layer, pose: np.ndarray, strength: float = 1.0
+) -> None:
     """Lays a layer moved by pose[:2], turned by pose[2] and scaled by pose[3] about its middle."""
     dx, dy, turn, zoom = (float(value) for value in pose)
     height, width = layer.opacity.shape
@@ -134,7 +144,9 @@ def _move_layer(canvas, tissue, layer, pose, strength=1.0):
     patch += opacity[..., None] * (paint - patch)
 
 
-def _sight(scene, seconds, tissue, height, width):
+def _sight(
+    scene: np.void, seconds: float, tissue: Tissue, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The canvas pixel (x [H, W], y [H, W]) that each pixel of the picture shows."""
     x, y, zoom, roll = (float(value) for value in scene["camera"])
     cos, sin = (np.float32(f(roll) / (zoom * tissue.scale)) for f in (np.cos, np.sin))
@@ -154,7 +166,9 @@ def _sight(scene, seconds, tissue, height, width):
     return px * tissue.scale + tissue.origin[0], py * tissue.scale + tissue.origin[1]
 
 
-def _from_light(light, height, width):
+def _from_light(
+    light: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Squared distance from the light [H, W], and its parts x [1, W] and y [H, 1], in units."""
     unit = min(height, width)
     x = (np.arange(width, dtype=np.float32)[None] - 0.5 * width) / unit + 0.5 - light[0]
@@ -162,10 +176,10 @@ def _from_light(light, height, width):
     return x * x + y * y, (x, y)
 
 
-def _light_tissue(view, offset):
+def _light_tissue(view: np.ndarray, offset: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Shading by the slope of the height map, and highlights where the slope faces the light."""
     unit = np.float32(min(view.shape[:2]))
-    tall = cv2.GaussianBlur(view[..., 3] * (unit / 100), (0, 0), 0.006 * unit)
+    tall = cv2.GaussianBlur(view[..., 3] * (unit / 100), (0, 0), float(0.006 * unit))
     slope_x = cv2.Sobel(tall, -1, 1, 0, scale=0.125)
     slope_y = cv2.Sobel(tall, -1, 0, 1, scale=0.125)
     facing = 1 - 0.5 * (slope_x * offset[0] + slope_y * offset[1] + 0.35 * slope_y)
@@ -177,12 +191,14 @@ def _light_tissue(view, offset):
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _draw_tools(tools, scene, picture, metal, seconds):
+def _draw_tools(
+    tools: np.ndarray, scene: np.void, picture: np.ndarray, metal: float, seconds: float
+) -> np.ndarray:
     present = [tool for tool in tools if tool["kind"] >= 0]
     if not present:
         return picture
-    silhouette = np.zeros(picture.shape[:2], np.uint8)
-    height, width = silhouette.shape
+    height, width = picture.shape[:2]
+    silhouette = np.zeros((height, width), np.uint8)
     zoom = float(scene["camera"][2]) * min(height, width)
     for tool in present:
         tip, port = project(scene, (tool["tip"], tool["port"]), height, width)
@@ -190,14 +206,21 @@ def _draw_tools(tools, scene, picture, metal, seconds):
         draw_instrument(
             picture, silhouette, tool["kind"], tip, port, float(tool["opening"]), zoom, metal
         )
-    move = np.float32([[1, 0, 0.03 * zoom], [0, 1, 0.05 * zoom]])
+    move = np.array([[1, 0, 0.03 * zoom], [0, 1, 0.05 * zoom]], np.float32)
     shade = cv2.warpAffine(silhouette, move, (width, height))
     shade = cv2.GaussianBlur(shade, (0, 0), 0.02 * zoom).astype(np.float32) * (0.5 / 255)
     shade *= 1 - silhouette.astype(np.float32) / 255
     return (picture * (1 - shade)[..., None]).astype(np.uint8)
 
 
-def _effect(picture, tool, tip, port, zoom, seconds):
+def _effect(
+    picture: np.ndarray,
+    tool: np.void,
+    tip: np.ndarray,
+    port: np.ndarray,
+    zoom: float,
+    seconds: float,
+) -> None:
     """What the tip gives off: a jet of water, or the white spot of a coagulating electrode."""
     axis = (tip - port) / np.linalg.norm(tip - port)
     verb = tool["verb"]
@@ -212,11 +235,13 @@ def _effect(picture, tool, tip, port, zoom, seconds):
     elif verb == VERBS.index("coagulate") and tool["contact"] and tool["kind"] in _ENERGY:
         centre = np.rint(tip * 16).astype(int)
         glow = 0.7 + 0.3 * np.sin(23 * seconds)
-        for radius, colour in ((0.05, (198, 170, 140)), (0.03, (250, 240, 214))):
-            cv2.circle(picture, centre, int(radius * glow * zoom * 16), colour, -1, cv2.LINE_AA, 4)
+        for size, colour in ((0.05, (198, 170, 140)), (0.03, (250, 240, 214))):
+            cv2.circle(picture, centre, int(size * glow * zoom * 16), colour, -1, cv2.LINE_AA, 4)
 
 
-def _lens(picture, scene, tissue, radius2, frame, seed):
+def _lens(
+    picture: np.ndarray, scene: np.void, tissue: Tissue, radius2: np.ndarray, frame: int, seed: int
+) -> np.ndarray:
     """Light falling off, smoke, fog, the round aperture and the sensor's noise."""
     height, width = radius2.shape
     unit = min(height, width)
@@ -229,7 +254,7 @@ def _lens(picture, scene, tissue, radius2, frame, seed):
         picture += veil[..., None] * (np.float32(188) - picture)
     if scene["haze"] > 0.01:
         sigma = 0.02 * unit * float(scene["haze"])
-        picture = cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.1))
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.1)), np.float32)
         picture += np.float32(0.25 * scene["haze"]) * (np.float32(170) - picture)
     y = (np.arange(height, dtype=np.float32)[:, None] - 0.5 * height) / unit
     x = (np.arange(width, dtype=np.float32)[None] - 0.5 * width) / unit
@@ -239,12 +264,12 @@ def _lens(picture, scene, tissue, radius2, frame, seed):
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _noise(seed, frame, height, width):
+def _noise(seed: int, frame: int, height: int, width: int) -> np.ndarray:
     rng = np.random.default_rng([seed, 4, frame])
     return rng.standard_normal((height, width, 1), np.float32) * np.float32(2.2)
 
 
-def _outside(tissue, frame, height, width):
+def _outside(tissue: Tissue, frame: int, height: int, width: int) -> np.ndarray:
     """Out of the body: a bright, unfocused drape that slides by behind the trocar's rim."""
     shift = (37 * frame) % width
     picture = np.roll(tissue.outside, shift, 1)

@@ -4,6 +4,8 @@ The camera, the tissue that is cleared, the gallbladder and its bag, clips and c
 and the moments in which nothing can be seen. Each function fills its part of `scene` (SCENE [N]).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from surgvista_jax.synthetic.motion import smoothstep, wave
@@ -17,10 +19,19 @@ from surgvista_jax.synthetic.operation import (
     PREPARATION,
     VERBS,
     WORKING,
+    Act,
+    Anatomy,
 )
 
 
-def move_camera(rng, scene, phase, progress, seconds, fps):
+def move_camera(
+    rng: np.random.Generator,
+    scene: np.ndarray,
+    phase: np.ndarray,
+    progress: np.ndarray,
+    seconds: np.ndarray,
+    fps: float,
+) -> None:
     drift = rng.random(6)
     zoom = np.where(phase == PREPARATION, 0.92 + 0.08 * smoothstep(2 * progress), 1.0)
     zoom = zoom * rng.uniform(0.94, 1.2)
@@ -36,7 +47,9 @@ def move_camera(rng, scene, phase, progress, seconds, fps):
     scene["light"][:, 1] = 0.45 + 0.05 * wave(seconds, 0.13, drift[4])
 
 
-def clear_tissue(rng, scene, phase, progress):
+def clear_tissue(
+    rng: np.random.Generator, scene: np.ndarray, phase: np.ndarray, progress: np.ndarray
+) -> np.ndarray:
     """Fills `reveal`; the criteria [N, 3] that are met while the anatomy is whole."""
     order = rng.permutation(3)
     middles = np.array((0.25, 0.5, 0.72)) + rng.uniform(-0.07, 0.07, 3)
@@ -48,7 +61,13 @@ def clear_tissue(rng, scene, phase, progress):
     return scene["reveal"] > 0.5
 
 
-def move_organ_and_bag(rng, anatomy, scene, phase, progress):
+def move_organ_and_bag(
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    scene: np.ndarray,
+    phase: np.ndarray,
+    progress: np.ndarray,
+) -> None:
     peeled = np.where(phase == DISSECTION, 0.25 + 0.75 * progress, phase > DISSECTION)
     packed = np.where(phase == PACKAGING, smoothstep(progress / 0.5), phase > PACKAGING)
     middle = 0.5 * (np.array(anatomy.neck) + anatomy.fundus)
@@ -67,14 +86,22 @@ def move_organ_and_bag(rng, anatomy, scene, phase, progress):
     scene["raw"] = peeled
 
 
-def keep_marks(scene, phase):
+def keep_marks(scene: np.ndarray, phase: np.ndarray) -> None:
     """Clips stay and a cut stays a cut; after the clipping phase both are there."""
     for mark, least in (("clips", 2.0), ("cut", 1.0)):
         scene[mark] = np.maximum.accumulate(scene[mark], 0)
         scene[mark][phase > CLIPPING] = np.maximum(scene[mark][phase > CLIPPING], least)
 
 
-def let_flow(rng, scene, tools, acts, phase, progress, fps):
+def let_flow(
+    rng: np.random.Generator,
+    scene: np.ndarray,
+    tools: np.ndarray,
+    acts: Sequence[Act],
+    phase: np.ndarray,
+    progress: np.ndarray,
+    fps: float,
+) -> None:
     """Fluid, blood and smoke: what builds up and goes away again."""
     rate = np.zeros(len(phase))
     washed = np.zeros(len(phase))
@@ -100,7 +127,9 @@ def let_flow(rng, scene, tools, acts, phase, progress, fps):
         scene["smoke"][frame] = level
 
 
-def interrupt(rng, scene, num_frames, fps, expected):
+def interrupt(
+    rng: np.random.Generator, scene: np.ndarray, num_frames: int, fps: float, expected: float
+) -> None:
     """Now and then the lens fogs, or the endoscope is taken out to be cleaned."""
     frames = np.arange(num_frames)
     for _ in range(rng.poisson(1.5 * expected)):

@@ -10,10 +10,12 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from surgvista_jax.synthetic.motion import smoothstep
 from surgvista_jax.synthetic.operation import Anatomy
 
+Colour = tuple[int, int, int]  # RGB
 MARGIN = 0.24  # of the canvas beyond the picture, on each side
 
 
@@ -54,7 +56,9 @@ class Tissue:
     metal: float  # brightness of the instruments
 
 
-def fractal(rng, shape, cell, octaves) -> np.ndarray:
+def fractal(
+    rng: np.random.Generator, shape: tuple[int, int], cell: float, octaves: int
+) -> np.ndarray:
     """Noise in [0, 1] whose largest blobs are `cell` pixels wide; each octave halves them."""
     height, width = shape
     total = np.zeros(shape, np.float32)
@@ -66,14 +70,14 @@ def fractal(rng, shape, cell, octaves) -> np.ndarray:
     return np.clip((total - low) / (high - low), 0, 1)
 
 
-def ramp(noise: np.ndarray, *colours) -> np.ndarray:
+def ramp(noise: np.ndarray, *colours: Colour) -> np.ndarray:
     """Colours [h, w, 3] along a scale: the first where the noise is 0, the last where it is 1."""
     stops = np.linspace(0, 1, len(colours))
     table = np.array(colours, np.float32)
     return np.stack([np.interp(noise, stops, table[:, c]) for c in range(3)], -1).astype(np.float32)
 
 
-def _curve(a, b, c):
+def _curve(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> np.ndarray:
     """Points [13, 2] of the quadratic Bezier curve from a over b to c."""
     t = np.linspace(0, 1, 13)[:, None]
     return (1 - t) ** 2 * np.array(a) + 2 * t * (1 - t) * np.array(b) + t**2 * np.array(c)
@@ -82,7 +86,7 @@ def _curve(a, b, c):
 class _Canvas:
     """Coordinates of a canvas, and distances to shapes on it, in scene units."""
 
-    def __init__(self, height, width):
+    def __init__(self, height: int, width: int) -> None:
         self.scale = float(min(height, width))
         pad = round(MARGIN * self.scale)
         self.shape = (height + 2 * pad, width + 2 * pad)
@@ -94,10 +98,10 @@ class _Canvas:
         self.x = (x - self.origin[0]) / self.scale
         self.y = (y - self.origin[1]) / self.scale
 
-    def pixels(self, points):
+    def pixels(self, points: np.ndarray) -> np.ndarray:
         return np.asarray(points) * self.scale + np.array(self.origin)
 
-    def distance(self, points):
+    def distance(self, points: np.ndarray) -> np.ndarray:
         """To the polyline through `points`, in units."""
         nearest = np.full(self.shape, np.inf, np.float32)
         for start, end in zip(points[:-1], points[1:], strict=True):
@@ -107,14 +111,14 @@ class _Canvas:
             nearest = np.minimum(nearest, (dx - share * ax) ** 2 + (dy - share * ay) ** 2)
         return np.sqrt(nearest)
 
-    def inside(self, points, soft):
+    def inside(self, points: np.ndarray, soft: float) -> np.ndarray:
         blank = np.zeros(self.shape, np.uint8)
         cv2.fillPoly(blank, [np.rint(self.pixels(points)).astype(np.int32)], 255)
         sigma = soft * self.scale
         return cv2.GaussianBlur(blank.astype(np.float32) / 255, (0, 0), sigma)
 
 
-def _layer(colour, height, opacity, grain):
+def _layer(colour: np.ndarray, height: np.ndarray, opacity: np.ndarray, grain: np.ndarray) -> Layer:
     rows = np.flatnonzero(opacity.max(1) > 0.01)
     cols = np.flatnonzero(opacity.max(0) > 0.01)
     window = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
@@ -187,7 +191,9 @@ def paint_tissue(seed: int, anatomy: Anatomy, height: int, width: int) -> Tissue
         smoothstep(canvas.inside(triangle, 0.02) * 2.2 - 0.4) * smoothstep(near_tubes / 0.02),
         np.minimum(1, 2.2 * plate),
     )
-    covers = tuple(_layer(cover_colour, fat_height + 4, region, grain) for region in regions)
+    two, triangle_cover, plate_cover = (
+        _layer(cover_colour, fat_height + 4, region, grain) for region in regions
+    )
 
     bag = _bag(canvas, anatomy, fine, coarse, grain)
     drops = fractal(rng, shape, 0.16 * unit, 4)
@@ -213,7 +219,7 @@ def paint_tissue(seed: int, anatomy: Anatomy, height: int, width: int) -> Tissue
         ground=np.dstack([ground, ground_height]).astype(np.float32),
         bed=bed,
         tubes=tubes,
-        covers=covers,
+        covers=(two, triangle_cover, plate_cover),
         organ=organ,
         bag=bag,
         bag_home=tuple(anatomy.point("specimen_bag")),
@@ -226,7 +232,16 @@ def paint_tissue(seed: int, anatomy: Anatomy, height: int, width: int) -> Tissue
     )
 
 
-def _ground(canvas, anatomy, coarse, fine, tint, fat_colour, fat_height, rng):
+def _ground(
+    canvas: _Canvas,
+    anatomy: Anatomy,
+    coarse: np.ndarray,
+    fine: np.ndarray,
+    tint: np.ndarray,
+    fat_colour: np.ndarray,
+    fat_height: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
     """Liver, abdominal wall at one upper corner, a pink bowel and fat below: colour and height."""
     liver = ramp(0.6 * coarse + 0.4 * fine, (62, 20, 22), (98, 38, 38), (132, 60, 56)) * tint[1]
     height = 5.5 * coarse + 0.35 * fine
@@ -247,7 +262,9 @@ def _ground(canvas, anatomy, coarse, fine, tint, fat_colour, fat_height, rng):
     return liver, height + fat * (fat_height + 3 - height * 0.6)
 
 
-def _organ_frame(canvas, fundus, neck, width):
+def _organ_frame(
+    canvas: _Canvas, fundus: np.ndarray, neck: np.ndarray, width: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Along the gallbladder (0 fundus, 1 neck), distance from its axis, and its radius there."""
     axis = neck - fundus
     dx, dy = canvas.x - fundus[0], canvas.y - fundus[1]
@@ -258,13 +275,17 @@ def _organ_frame(canvas, fundus, neck, width):
     return along, across, radius
 
 
-def _tube(canvas, distance, radius, colour, grain):
+def _tube(
+    canvas: _Canvas, distance: np.ndarray, radius: float, colour: np.ndarray, grain: np.ndarray
+) -> Layer:
     dome = np.sqrt(np.clip(1 - (distance / radius) ** 2, 0, 1))
     shape = smoothstep((radius - distance) * canvas.scale / 1.5 + 0.5)
     return _layer(colour * (0.55 + 0.45 * dome)[..., None], 6 + 300 * radius * dome, shape, grain)
 
 
-def _paint_window(ground, height, mask, coarse, fine):
+def _paint_window(
+    ground: np.ndarray, height: np.ndarray, mask: np.ndarray, coarse: np.ndarray, fine: np.ndarray
+) -> None:
     """The cleared triangle: a dark gap with the liver behind it and a few fibres across."""
     fibre = smoothstep(1 - np.abs(coarse - 0.5) * 30)[..., None]
     window = ramp(fine, (34, 8, 10), (72, 22, 24)) + fibre * np.array((90, 60, 50), np.float32)
@@ -272,13 +293,17 @@ def _paint_window(ground, height, mask, coarse, fine):
     height -= 5 * mask
 
 
-def _paint_plate(ground, height, mask, fine):
+def _paint_plate(
+    ground: np.ndarray, height: np.ndarray, mask: np.ndarray, fine: np.ndarray
+) -> None:
     """The dissected cystic plate: a pale, bluish-grey sheet on the liver."""
     ground += mask[..., None] * (ramp(fine, (128, 116, 124), (206, 200, 206)) - ground)
     height += 1.0 * mask
 
 
-def _bag(canvas, anatomy, fine, coarse, grain):
+def _bag(
+    canvas: _Canvas, anatomy: Anatomy, fine: np.ndarray, coarse: np.ndarray, grain: np.ndarray
+) -> Layer:
     """A translucent specimen bag around the scene's bag point, with folds and a blue rim."""
     x, y = anatomy.point("specimen_bag")
     dx, dy = canvas.x - x, canvas.y - y

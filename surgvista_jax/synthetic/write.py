@@ -120,7 +120,10 @@ def _seed_of(*entropy: int) -> int:
 
 
 def _write(
-    folder: Path, operations: Iterable[Operation], size, columns: Sequence[str] = COLUMNS
+    folder: Path,
+    operations: Iterable[Operation],
+    size: int | tuple[int, int],
+    columns: Sequence[str] = COLUMNS,
 ) -> list[Path]:
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -137,11 +140,11 @@ def _write(
     return paths
 
 
-def _write_video(path: Path, operation: Operation, size) -> None:
+def _write_video(path: Path, operation: Operation, size: int | tuple[int, int]) -> None:
     height, width = (size, size) if isinstance(size, int) else size
     if height % 2 or width % 2:
         raise UserError(f"size {size}: should be even, or the video's codec cuts it")
-    codec = cv2.VideoWriter_fourcc(*"mp4v")
+    codec = cv2.VideoWriter.fourcc(*"mp4v")
     video = cv2.VideoWriter(str(path), codec, operation.fps, (width, height))
     if not video.isOpened():
         raise CannotWrite(path, "should lie in a writable folder")
