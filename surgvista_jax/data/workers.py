@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -52,7 +52,7 @@ def run_each(
     jobs: Sequence[Any],
     num_workers: int,
     on_report: Callable[[int, Any], None] = lambda job, value: None,
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any], None, None]:
     """Calls `function(job, report)` for each job, `num_workers` at a time; yields as they finish.
 
     The workers die with this process, however it dies, and print nothing.
@@ -74,15 +74,16 @@ def run_each(
             workers.append(_start(function))
             _give(workers[-1], waiting, jobs)
         while busy := {worker.pipe: worker for worker in workers if worker.job >= 0}:
-            for pipe in wait(list(busy)):
-                worker = busy[pipe]
+            for ready in wait(list(busy)):
+                assert isinstance(ready, Connection)
+                worker = busy[ready]
                 job = worker.job
                 try:
-                    kind, value = pipe.recv()
+                    kind, value = ready.recv()
                 except (EOFError, ConnectionResetError):
                     worker.process.join()
-                    pipe.close()
-                    kind, value = "result", Crash(worker.process.exitcode)
+                    ready.close()
+                    kind, value = "result", Crash(worker.process.exitcode or 0)
                     workers.remove(worker)
                     if waiting:
                         worker = _start(function)
@@ -148,5 +149,7 @@ def _work(function: Callable, pipe: Connection) -> None:
 
 
 def _exit_with_parent() -> None:
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
     os._exit(1)

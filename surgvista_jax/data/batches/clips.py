@@ -24,7 +24,7 @@ class ClipConfig:
     size: int = 224
     sampling: str = "past"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for key in ("num_frames", "stride", "size"):
             value = getattr(self, key)
             if not isinstance(value, int) or value < 1:

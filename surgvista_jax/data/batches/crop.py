@@ -100,7 +100,7 @@ class AugmentConfig:
     max_aspect: float = 4 / 3
     flip: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for key, highest in (("area", 1), ("aspect", math.inf)):
             lower, upper = getattr(self, f"min_{key}"), getattr(self, f"max_{key}")
             if not 0 < lower <= upper <= highest:
@@ -143,7 +143,8 @@ def augment_clip(
         out: [T, size, size, 3] uint8, contiguous; every pixel is written.
     """
     operations = draw_operations(rng, config.randaugment)
-    box = random_resized_crop(rng, *frames.shape[1:3], config)
+    height, width = frames.shape[1:3]
+    box = random_resized_crop(rng, height, width, config)
     flipped = rng.random() < config.flip
     crop_and_resize(apply_operations(frames, operations), box, out)
     if flipped:

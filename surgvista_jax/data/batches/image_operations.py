@@ -187,7 +187,9 @@ def _shift_y(source: np.ndarray, target: np.ndarray, shift: float) -> None:
     target[kept.stop :] = FILL
 
 
-def _filter(source: np.ndarray, kernel: np.ndarray, anchor: tuple[int, int], target: np.ndarray):
+def _filter(
+    source: np.ndarray, kernel: np.ndarray, anchor: tuple[int, int], target: np.ndarray
+) -> None:
     border = cv2.BORDER_REPLICATE
     cv2.filter2D(source, -1, kernel, dst=target, anchor=anchor, delta=_CUT_OFF, borderType=border)
 

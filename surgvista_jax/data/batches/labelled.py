@@ -5,7 +5,7 @@ batch `step` holds the samples step * batch_size, ... of the dataset in its orde
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grain
 import numpy as np
@@ -133,7 +133,7 @@ class _SampleReader:
 
     def read(
         self,
-        numbers: list[int],
+        numbers: Sequence[int],
         resize: Callable[[int, np.ndarray, np.ndarray], None],
         empty: Callable[..., np.ndarray],
     ) -> Batch:

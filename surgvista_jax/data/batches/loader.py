@@ -52,7 +52,7 @@ class LoaderConfig:
     threads: int = 2
     buffer: int = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for key, lowest in (("workers", 0), ("threads", 1), ("buffer", 1)):
             value = getattr(self, key)
             if not isinstance(value, int) or value < lowest:
@@ -106,7 +106,7 @@ class BatchLoader(Iterator[Batch]):
     def __enter__(self) -> "BatchLoader":
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 
@@ -122,8 +122,12 @@ class _Collector(threading.Thread):
         self, read: ReadRows, num_rows: int, steps: grain.MapDataset, config: LoaderConfig
     ):
         super().__init__(daemon=True, name="batch-collector")
-        self.wanted = queue.SimpleQueue()  # True for another batch, False to end
-        self.ready = queue.SimpleQueue()  # batches, or the exception that ended them
+        self.wanted: queue.SimpleQueue[bool] = (
+            queue.SimpleQueue()
+        )  # True for another batch, False to end
+        self.ready: queue.SimpleQueue = (
+            queue.SimpleQueue()
+        )  # batches, or the exception that ended them
         self._ending = False
         self._num_batches = len(steps)
         self._prefix = new_prefix()
@@ -133,7 +137,7 @@ class _Collector(threading.Thread):
             )
         else:
             self._make = functools.partial(_thread_source, read, num_rows, steps, config)
-        self._sources = []
+        self._sources: list[grain.DatasetIterator] = []
 
     def run(self) -> None:
         try:
@@ -228,8 +232,11 @@ def _start_worker(prefix: str, number: int, count: int) -> None:
     """Runs in a worker before its first batch."""
     cv2.setNumThreads(0)
 
+    parent = parent_process()
+    assert parent is not None
+
     def follow_parent() -> None:
-        connection.wait([parent_process().sentinel])
+        connection.wait([parent.sentinel])
         remove_shared(prefix, for_good=True)
         os._exit(1)
 

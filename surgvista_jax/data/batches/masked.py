@@ -8,7 +8,7 @@ input is saved.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grain
 import numpy as np
@@ -98,7 +98,7 @@ def fixed_clips(
     """
     reader, planner = _ClipReader(dataset, clip), _Planner(mask, grid)
     lengths = [entry.num_frames for entry in dataset.videos]
-    numbers = range(len(lengths))
+    numbers: Sequence[int] = range(len(lengths))
     if video is not None:
         names = [entry.video for entry in dataset.videos]
         if video not in names:

@@ -23,7 +23,7 @@ class MaskConfig:
     ratio: float = 0.85
     masks_per_clip: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in MASKS:
             raise UserError(f"mask.kind={self.kind!r}: one of {', '.join(MASKS)} is needed")
         if not isinstance(self.masks_per_clip, int) or self.masks_per_clip < 1:

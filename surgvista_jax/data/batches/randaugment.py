@@ -33,7 +33,7 @@ class RandAugmentConfig:
     level_std: float = 0.5
     probability: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for key, highest in (
             ("operations", 100),
             ("level", MAX_LEVEL),

@@ -13,15 +13,21 @@ import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from surgvista_jax.errors import UserError
 
 Batch = dict[str, np.ndarray]
-# Called with (step, rows, empty): returns these rows of the batch of a step, in arrays whose first
-# axis is the row. It takes its large array from the allocator `empty(shape, dtype)`.
-ReadRows = Callable[[int, slice, Callable[..., np.ndarray]], Batch]
+
+
+class ReadRows(Protocol):
+    """Reads some rows of the batch of a step."""
+
+    def __call__(self, step: int, rows: slice, empty: Callable[..., np.ndarray]) -> Batch:
+        """Returns arrays whose first axis is the row; `empty(shape, dtype)` makes the large one."""
+
 
 # Held while a worker makes a file, and for good once its parent is gone.
 _MAKING = threading.Lock()
@@ -96,7 +102,7 @@ class SharedReader:
     prefix: str
 
     def __call__(self, step: int) -> SharedRows:
-        shared = {}
+        shared: dict[int, SharedArray] = {}
 
         def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
             path = f"{self.prefix}{step}-{len(shared)}"

@@ -1,7 +1,5 @@
 """What is wrong with the labels and the splits of a dataset?"""
 
-from collections import Counter
-
 import numpy as np
 
 from surgvista_jax.data.checking.report import Finding
@@ -87,8 +85,8 @@ def _shared(dataset: Dataset, scheme: str, first: tuple, second: tuple) -> list[
     if videos:
         text = f"{where} share {len(videos)} videos: {', '.join(videos[:8])}"
         return [Finding("error", "splits", text)]
-    patients = [{by_id[v].patient for v in ids} - {None} for ids in (first[1], second[1])]
-    both = sorted(patients[0] & patients[1])
+    ours, theirs = ({by_id[v].patient for v in ids} for ids in (first[1], second[1]))
+    both = sorted(patient for patient in ours & theirs if patient is not None)
     if both:
         text = f"{where} share {len(both)} patients: {', '.join(both[:8])}"
         return [Finding("error", "splits", text)]
@@ -101,7 +99,7 @@ def _gaps(dataset: Dataset) -> list[Finding]:
     if bare:
         text = f"{len(bare)} videos have no labels, such as {bare[0]}"
         findings.append(Finding("warning", "labels", text))
-    longest = Counter()
+    longest: dict[str, float] = {}  # video -> seconds
     for video in dataset.videos:
         if video.labels is None:
             continue
@@ -114,8 +112,8 @@ def _gaps(dataset: Dataset) -> list[Finding]:
     if not unlabelled:
         findings.append(Finding("good", "labels", "every frame has a label"))
     elif dataset.task == "phase" and max(longest.values()) >= LONG_GAP:
-        video, seconds = longest.most_common(1)[0]
-        text = f"{share}; the longest gap lasts {seconds:.0f} s, in {video}"
+        where, seconds = max(longest.items(), key=lambda entry: entry[1])
+        text = f"{share}; the longest gap lasts {seconds:.0f} s, in {where}"
         findings.append(Finding("warning", "labels", text))
     else:
         findings.append(Finding("note", "labels", share))

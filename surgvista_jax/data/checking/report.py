@@ -175,7 +175,7 @@ def _thumbnail(image: np.ndarray) -> str:
     return base64.b64encode(cv2.imencode(".jpg", small)[1].tobytes()).decode()
 
 
-def _label_text(dataset: Dataset, label) -> str:
+def _label_text(dataset: Dataset, label: int | tuple[int, ...]) -> str:
     ids = label if isinstance(label, tuple) else (label,)
     names = [dataset.classes[i] if i >= 0 else "no label" for i in ids]
     return ", ".join(names) or "none of the classes"

@@ -186,6 +186,7 @@ class _Labels:
         track = recording.read_labels()
         name = f"labels of {video.video}"
         if recording.numbered and recording.source.is_folder:
+            assert isinstance(track, FrameLabels)  # of numbered images
             labels = track.of(self._numbers(recording, video))
         else:
             track = self._at_own_rate(recording, track, name)
@@ -219,11 +220,13 @@ class _Labels:
         source = recording.source
         files = frame_files(source.path, source.prefix)
         keep_every = folder_fps(source, self.config) / video.fps
-        numbers = [frame_number(files[kept_index(k, keep_every)]) for k in range(video.num_frames)]
-        if None in numbers:
-            raise UserError(
-                f"{files[numbers.index(None)]}: no number in its name tells which frame"
-            )
+        numbers = []
+        for k in range(video.num_frames):
+            file = files[kept_index(k, keep_every)]
+            number = frame_number(file)
+            if number is None:
+                raise UserError(f"{file}: no number in its name tells which frame")
+            numbers.append(number)
         steps = np.diff(numbers)
         if len(steps) and (uneven := int(np.sum(steps != np.median(steps)))):
             text = (

@@ -103,6 +103,7 @@ def extract(
         UnreadableVideo: there are no frames, or they are not all of one size.
         OSError: a frame cannot be written.
     """
+    reader: _FolderReader | _FileReader
     if source.is_folder:
         reader = _FolderReader(source, folder_fps(source, config))
     else:
@@ -163,11 +164,12 @@ class _FileReader:
             raise UnreadableVideo("not a video that can be opened; is it a video, and whole?")
         header_fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps_told = is_rate(header_fps)
-        if not self.fps_told and source_fps is None:
+        fps = header_fps if self.fps_told else source_fps
+        if fps is None:
             raise UnreadableVideo(
                 f"its header says a frame rate of {header_fps:g}; give the true one by --source-fps"
             )
-        self.fps = header_fps if self.fps_told else source_fps
+        self.fps = fps
         promised = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.frames_promised = int(promised) if 0 < promised < 1e12 else None
         self.frames_read = 0

@@ -28,20 +28,20 @@ def content_box(images: Iterable[np.ndarray]) -> list[int] | None:
         box = _box(image)
         if box is not None:
             boxes.append(box)
-    if not boxes:
+    if shape is None or not boxes:
         return None
     height, width = shape[:2]
     table = np.array(boxes)  # [n, 4]
     top, left = np.quantile(table[:, [0, 2]], 0.1, axis=0, method="lower")
     bottom, right = np.quantile(table[:, [1, 3]], 0.9, axis=0, method="higher")
     scale = height / _HEIGHT
-    box = [
+    content = [
         max(0, int(top * scale)),
         min(height, int(np.ceil(bottom * scale))),
         max(0, int(left * scale)),
         min(width, int(np.ceil(right * scale))),
     ]
-    return None if box == [0, height, 0, width] else box
+    return None if content == [0, height, 0, width] else content
 
 
 def _box(image: np.ndarray) -> tuple[int, int, int, int] | None:

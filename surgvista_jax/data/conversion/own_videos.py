@@ -198,6 +198,7 @@ class _LabelFiles:
 
     def _rows(self, video: str) -> Iterator[Row]:
         path = self.labels.path
+        assert path is not None
         if path.is_dir():
             yield from read_rows(path / f"{video}.csv")
             return

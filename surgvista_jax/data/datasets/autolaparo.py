@@ -13,7 +13,7 @@ from surgvista_jax.data.conversion.official import (
 )
 from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.tables import read_frame_table
-from surgvista_jax.data.labels.track import FrameLabels
+from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts import splits
 from surgvista_jax.facts.phases import AUTOLAPARO as PHASES
@@ -68,7 +68,7 @@ def read_phases(path: Path, first: int) -> FrameLabels:
 
 def _first_phase(paths: list[Path]) -> tuple[int, Remark | None]:
     """The number of the first phase; with a remark where the files do not tell it for sure."""
-    seen: set[int] = set()
+    seen: set[Label] = set()
     for path in paths:
         seen.update(read_frame_table(path, 1, _number).by_number.values())
     if 0 in seen or not seen:

@@ -4,9 +4,10 @@ from functools import partial
 from pathlib import Path
 
 from surgvista_jax.data.conversion.official import Official, Reading, counts, split_ids
+from surgvista_jax.data.dataset import UNLABELLED
 from surgvista_jax.data.datasets.cholect50 import ID, operations
 from surgvista_jax.data.labels.tables import read_frame_table
-from surgvista_jax.data.labels.track import FrameLabels
+from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.splits import CHOLECT45
 from surgvista_jax.facts.triplets import CHOLECT50 as TABLE
@@ -40,15 +41,15 @@ def read(folder: Path) -> Reading:
 def read_triplets(path: Path) -> FrameLabels:
     """Reads either layout of a triplet file."""
     track = read_frame_table(path, 1, parse, first=0)
-    labelled = {frame: label for frame, label in track.by_number.items() if label is not None}
+    labelled = {frame: label for frame, label in track.by_number.items() if label != UNLABELLED}
     notes = track.notes
     if len(labelled) < len(track.by_number):
         notes += (f"{len(track.by_number) - len(labelled)} frames with -1 are unlabelled",)
     return FrameLabels(labelled, 1.0, notes)
 
 
-def parse(text: str, where: str) -> tuple[int, ...] | None:
-    """Triplet ids from `0,1,0,…` (one cell for each triplet) or from `17,94`; None from `-1`."""
+def parse(text: str, where: str) -> Label:
+    """Triplet ids from `0,1,0,…` (one cell for each triplet) or from `17,94`; -1 is unlabelled."""
     num_triplets = len(TABLE.rows)
     try:
         numbers = [int(cell) for cell in text.replace(",", " ").split()]
@@ -59,7 +60,7 @@ def parse(text: str, where: str) -> tuple[int, ...] | None:
             raise UserError(f"{where}: {num_triplets} cells must be 0 or 1")
         return tuple(k for k, on in enumerate(numbers) if on)
     if numbers == [-1]:
-        return None
+        return UNLABELLED
     if not all(0 <= number < num_triplets for number in numbers):
         raise UserError(
             f"{where}: must hold {num_triplets} cells of 0 or 1, or ids from 0 to "

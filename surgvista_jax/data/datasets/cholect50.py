@@ -99,7 +99,7 @@ def read_triplets(path: Path) -> FrameLabels:
             elif any(part >= 0 for part in (vector[1], *vector[7:9])):
                 unfinished += 1
         labels[frame] = tuple(sorted(on))
-    notes = ()
+    notes: tuple[str, ...] = ()
     if unfinished:
         notes = (f"{unfinished} instruments without a triplet are passed over",)
     return FrameLabels(labels, 1.0, notes)

@@ -16,6 +16,7 @@ from surgvista_jax.data.conversion.official import (
 from surgvista_jax.data.conversion.sources import VIDEO_SUFFIXES, Remark, frame_files
 from surgvista_jax.data.labels.names import ClassNames
 from surgvista_jax.data.labels.tables import read_frame_table
+from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts import splits
 from surgvista_jax.facts.phases import M2CAI16 as PHASES
@@ -52,7 +53,7 @@ def read(folder: Path) -> Reading:
     return Reading(recordings, SPLITS, notes)
 
 
-def read_phases(path: Path):
+def read_phases(path: Path) -> FrameLabels:
     """Reads a phase file."""
     return read_frame_table(path, LABEL_FPS, ClassNames(PHASES).id_of, first=0)
 
@@ -72,6 +73,8 @@ def _read_distributed(folder: Path) -> Reading:
         for number, name in enumerate(names, start=first):
             video = f"video_{number:02d}"
             source = find_source(folder, video, (f"{part}/{name}",))
+            if source is None:
+                raise UserError(f"{folder / part}: neither a video nor images called {name}")
             labels = partial(read_phases, _label_file(folder / part, name))
             recordings.append(Recording(source, labels, patient=f"m2cai16-{video}"))
             if name != video:

@@ -1,6 +1,7 @@
 """MultiBypass140: how are its phases and steps laid out?"""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,10 @@ def read(folder: Path, kind: str) -> Reading:
 
     A video that no index file holds has the labels of its JSON file.
     """
-    places, files, splits, notes = {}, {}, {}, []
+    places: dict[str, list[str]] = {}
+    files: dict[str, Path] = {}
+    splits: dict[str, list[str]] = {}
+    notes: list[Remark] = []
     for centre, (prefix, name) in CENTRES.items():
         for number in range(1, 71):
             video = f"{prefix}{number:02d}"
@@ -83,6 +87,7 @@ def read(folder: Path, kind: str) -> Reading:
     for source in sources:
         video = source.video
         centre = "bern" if video.startswith("BBP") else "strasbourg"
+        labels: Callable[[], Track]
         if video in files:
             labels = partial(read_index_labels, files[video], video, kind)
         else:

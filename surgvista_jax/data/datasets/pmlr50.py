@@ -24,7 +24,8 @@ SOURCE/
 
 def read(folder: Path) -> Reading:
     """Reads PmLR50's official folder; the number in an image's name is its `frame_id`."""
-    splits, files = {}, {}
+    splits: dict[str, list[str]] = {}
+    files: dict[str, tuple[Path, str]] = {}
     for split in ("train", "val", "test"):
         path = folder / "labels" / split / f"1fps{split}.pickle"
         names = list(read_index(path))

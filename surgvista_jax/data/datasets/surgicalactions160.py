@@ -1,6 +1,5 @@
 """SurgicalActions160: how are its clips laid out?"""
 
-import re
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def read(folder: Path) -> Reading:
     sources, problems = gather_named(folder, r"\d{1,2}_.*", "01_01.mp4")
     recordings = []
     for source in sources:
-        number = int(re.match(r"\d+", source.video)[0])
+        number = int(source.video.partition("_")[0])
         if not 1 <= number <= len(ACTIONS):
             raise UserError(f"{source.path}: begins with {number}; actions are 1 to {len(ACTIONS)}")
         recordings.append(Recording(source, partial(whole_video, number - 1)))
@@ -49,7 +48,7 @@ def _splits(folder: Path, names: list[str]) -> tuple[dict[str, tuple[str, ...]],
         path = folder / f"{split}.txt"
         if not path.exists():
             continue
-        members = []
+        members: list[str] = []
         for number, line in enumerate(read_text(path).split("\n"), start=1):
             if line.strip() and line.strip() not in names:
                 raise UserError(f"{path}, line {number}: there is no clip {line.strip()!r}")
@@ -60,8 +59,8 @@ def _splits(folder: Path, names: list[str]) -> tuple[dict[str, tuple[str, ...]],
     for action in sorted({name.split("_")[0] for name in names}):
         clips = [name for name in names if name.split("_")[0] == action]
         drawn = cut(seeded_order(clips, 0), {"train": round(0.7 * len(clips)), "test": 0})
-        for split, members in drawn.items():
-            splits[split] = splits.get(split, ()) + members
+        for split, chosen in drawn.items():
+            splits[split] = splits.get(split, ()) + chosen
     text = "the authors drew theirs without a seed; here 7 of 10 clips of each action train"
     return splits, [Remark("splits", text)]
 

@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, overload
 
 from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
+
+Number = TypeVar("Number", int, float)
 
 
 def read_text(path: Path) -> str:
@@ -42,6 +45,12 @@ class Row:
 
     where: str
     cells: dict[str, str]
+
+    @overload
+    def number(self, column: str) -> float: ...
+
+    @overload
+    def number(self, column: str, kind: type[Number]) -> Number: ...
 
     def number(self, column: str, kind: type = float) -> float:
         """The number in a column.

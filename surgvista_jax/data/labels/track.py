@@ -1,7 +1,7 @@
 """What does a video show at a given moment, as its label file tells?"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ class FrameLabels:
         every: only each so-many-th frame was labelled; a moment has the label of the nearest one.
     """
 
-    by_number: dict[int, Label]
+    by_number: Mapping[int, Label]
     fps: float
     notes: tuple[str, ...] = ()
     every: int = 1
@@ -41,7 +41,7 @@ class FrameLabels:
     def at(self, seconds: np.ndarray) -> tuple[Label, ...]:
         """Labels at these moments: of the first frame at or after each, as frames are kept."""
         numbers = np.ceil(np.asarray(seconds) * self.fps - ROUNDING).astype(int)
-        return self.of((numbers + self.every // 2) // self.every * self.every)
+        return self.of(((numbers + self.every // 2) // self.every * self.every).tolist())
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,15 @@ class IntervalLabels:
     def at(self, seconds: np.ndarray) -> tuple[Label, ...]:
         """Labels at these moments, ascending."""
         seconds = np.asarray(seconds, float)
-        labels = [() if self.multi else UNLABELLED for _ in seconds]
-        # Painted in the order in which later ones cover earlier ones.
+        on: list[list[int]] = [[] for _ in seconds]
+        # The last of several is that which counts.
         for interval in sorted(self.intervals, key=lambda i: (i.start, -i.end)):
             first, last = np.searchsorted(seconds, (interval.start, interval.end))
             for k in range(first, last):
-                if self.multi:
-                    labels[k] = tuple(sorted({*labels[k], interval.label}))
-                else:
-                    labels[k] = interval.label
-        return tuple(labels)
+                on[k].append(interval.label)
+        if self.multi:
+            return tuple(tuple(sorted(set(ids))) for ids in on)
+        return tuple(ids[-1] if ids else UNLABELLED for ids in on)
 
 
 def whole_video(label: int) -> IntervalLabels:

@@ -81,13 +81,13 @@ class Frames(ABC):
             for repeat in positions[1:]:
                 out[repeat] = out[positions[0]]
             readable[positions] = True
-        if shape is None:
+        if shape is None or out is None:
             out = np.empty((len(frame_ids), *BLACK_SHAPE), np.uint8) if out is None else out
             out[:] = 0
             return out, ~readable
         known = np.flatnonzero(readable)
-        for position in np.flatnonzero(~readable):
-            earlier = np.searchsorted(known, position) - 1
+        for position in np.flatnonzero(~readable).tolist():
+            earlier = int(np.searchsorted(known, position)) - 1
             out[position] = out[known[max(earlier, 0)]]
         return out, ~readable
 
@@ -124,7 +124,7 @@ def decode_image(data: bytes | None, flags: int = cv2.IMREAD_COLOR_RGB) -> np.nd
 
     OpenCV 4 fills a truncated JPEG with grey, as if it were whole.
     """
-    if not is_whole(data):
+    if data is None or not is_whole(data):
         return None
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)

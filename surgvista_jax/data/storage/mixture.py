@@ -1,7 +1,7 @@
 """How do several dataset folders become one dataset to pretrain on?"""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,5 +96,5 @@ def mix(datasets: Sequence[Dataset]) -> Mixture:
     )
 
 
-def _each_once(texts) -> list[str]:
+def _each_once(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(text for text in texts if text))

@@ -41,10 +41,10 @@ def open_frames(folder: Path, video: Video, *, packed: bool = True) -> Frames:
         UserError: the records are of another version of the video.
     """
     folder = Path(folder)
-    frames = find_packed(folder, video.video, video.num_frames) if packed else None
-    frames = frames or find_tfds(folder, video.source, video.num_frames)
-    if frames is not None:
-        return frames
+    if packed and (records := find_packed(folder, video.video, video.num_frames)):
+        return records
+    if examples := find_tfds(folder, video.source, video.num_frames):
+        return examples
     source = folder / video.source
     if source.is_file():
         return VideoFile(source, video.num_frames, video.fps)

@@ -77,6 +77,7 @@ def find_tfds(folder: Path, source: str, num_frames: int) -> TfdsFrames | None:
     if match is None or not is_tfds(Path(folder) / match["folder"]):
         return None
     numbers = match["examples"]
+    examples: range | tuple[int, ...]
     if ":" in numbers:
         examples = range(*map(int, numbers.split(":")))
     else:
@@ -101,7 +102,7 @@ def read_tfds(folder: Path) -> Dataset:
         raise UserError(f"{folder}: no example in any of its splits")
     task = "none"
     if label is not None:
-        task = "action" if all(len(set(video.labels)) == 1 for video in videos) else "phase"
+        task = "action" if all(len(set(video.labels or ())) == 1 for video in videos) else "phase"
     return Dataset(
         folder=folder,
         name=info.name,
@@ -152,7 +153,8 @@ def _list_split(
     examples = _examples(folder, split)
     video_key = next((key for key in _VIDEO_KEYS if key in feature.siblings), None)
     frame_key = next((key for key in _FRAME_KEYS if key in feature.siblings), None)
-    videos, frames = [], {}
+    videos: list[tuple[str, str, float, int, tuple[int, ...] | None]] = []
+    frames: dict[str | int, list[tuple]] = {}
     for number in range(len(examples)):
         where = f"{folder}: example {number} of {split!r}"
         try:
@@ -170,13 +172,13 @@ def _list_split(
         place = _value(values, frame_key) if frame_key else number
         frames.setdefault(name, []).append((place, number, labels))
     for name, places in frames.items():
-        _, numbers, labels = zip(*sorted(places), strict=True)
+        _, numbers, of_frames = zip(*sorted(places), strict=True)
         named = ",".join(map(str, numbers))
         if len(numbers) > 1 and numbers == tuple(range(numbers[0], numbers[-1] + 1)):
             named = f"{numbers[0]}:{numbers[-1] + 1}"
         source = f".#{split}[{named}]"
-        labels = None if label is None else tuple(each for (each,) in labels)
-        videos.append((f"{split}/{name}", source, _FPS, len(numbers), labels))
+        ids = None if label is None else tuple(each for (each,) in of_frames)
+        videos.append((f"{split}/{name}", source, _FPS, len(numbers), ids))
     return videos
 
 
