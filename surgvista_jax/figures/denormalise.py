@@ -51,7 +51,7 @@ def denormalise(
 
 
 def assemble(
-    hidden: np.ndarray,
+    hidden: np.ndarray | np.float32,
     patches: np.ndarray,
     hidden_ids: np.ndarray,
     grid: tuple[int, int, int],
@@ -102,10 +102,9 @@ def _neighbour_weights(
     """
     t, h, w = grid
     visible, hidden = (np.unravel_index(ids, grid) for ids in (visible_ids, hidden_ids))
-    squared = sum(
-        np.square(np.subtract.outer(there, here), dtype=np.float32)
-        for there, here in zip(hidden, visible, strict=True)
-    )  # [M, V]
+    squared = np.zeros((len(hidden_ids), len(visible_ids)), np.float32)  # [M, V]
+    for there, here in zip(hidden, visible, strict=True):
+        squared += np.square(np.subtract.outer(there, here), dtype=np.float32)
     seen = np.zeros(grid, bool)
     seen.flat[visible_ids] = True
     if (seen == seen[0]).all():

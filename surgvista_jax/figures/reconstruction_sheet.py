@@ -4,6 +4,7 @@ import dataclasses
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -76,10 +77,11 @@ def draw(
         uint8 [height, width, 3].
     """
     video, hidden_ids = batch["video"], batch["hidden_ids"]
-    grid = token_grid(*video.shape[1:4], tubelet, patch)
+    _, num_frames, height, width, _ = video.shape
+    grid = token_grid(num_frames, height, width, tubelet, patch)
     patches = patchify(video, tubelet, patch)
 
-    def filled(hidden):
+    def filled(hidden: np.ndarray | np.float32) -> np.ndarray:
         return assemble(hidden, patches, hidden_ids, grid, tubelet, patch)
 
     hidden = filled(np.float32(1)) != filled(np.float32(0))  # [B, T, H, W, 3]
@@ -128,7 +130,7 @@ def _lay_out(
         + 2 * _MARGIN
     )
     page = _Page(page_width, page_height)
-    label = {"left": _LEFT - 0.1, "ha": "right"}
+    label: dict[str, Any] = {"left": _LEFT - 0.1, "ha": "right"}
     top = _MARGIN
     for clip in range(clips):
         for line in headings[clip]:
@@ -170,7 +172,7 @@ class _Page:
         self._axes.set_axis_off()
         self._axes.set_autoscale_on(False)
 
-    def write(self, text: str, left: float, middle: float, **style) -> None:
+    def write(self, text: str, left: float, middle: float, **style: Any) -> None:
         # Names of videos are not formulas, whatever dollar signs they hold.
         style = {"size": _TEXT, "color": _DARK, "va": "center", "parse_math": False, **style}
         self._axes.text(left, middle, text, **style)
@@ -185,12 +187,8 @@ class _Page:
 
     def show_scale(self, left: float, top: float, width: float, height: float) -> None:
         bottom = self._height - top - height
-        place = np.array([left, bottom, width, height]) / (
-            self._width,
-            self._height,
-            self._width,
-            self._height,
-        )
+        across, up = self._width, self._height
+        place = (left / across, bottom / up, width / across, height / up)
         axes = self._figure.add_axes(place)
         colours = ScalarMappable(Normalize(0, ERROR_SCALE), _COLOURS)
         bar = self._figure.colorbar(colours, cax=axes, extend="max", ticks=[0, 0.1, 0.2, 0.3])
@@ -202,12 +200,12 @@ class _Page:
         return np.array(self._canvas.buffer_rgba())[..., :3]
 
 
-def _wrap(text: str, width: float, **font) -> list[str]:
+def _wrap(text: str, width: float, **style: Any) -> list[str]:
     """Breaks a text into lines of at most `width` inches."""
     renderer = FigureCanvasAgg(Figure(dpi=DPI)).get_renderer()
-    font = FontProperties(**font)
+    font = FontProperties(**style)
 
-    def inches(line):
+    def inches(line: str) -> float:
         return renderer.get_text_width_height_descent(line, font, ismath=False)[0] / DPI
 
     lines, whole = [text], inches(text)

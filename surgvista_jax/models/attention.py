@@ -1,12 +1,14 @@
 """Which attention kernel computes softmax(q k^T / sqrt(d)) v on this backend."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 
 
 def attention_kernel(
     backend: str, dtype: jnp.dtype, length: int, head_width: int, differentiable: bool
-) -> str:
+) -> Literal["cudnn", "xla"]:
     """Chooses "cudnn" (flash attention, linear memory) wherever cuDNN takes the shapes, else "xla".
 
     cuDNN wants half precision, a head width that is a multiple of 8 and at most 128 (256 only from

@@ -38,7 +38,7 @@ class BackboneConfig:
     encoder: EncoderConfig | None = None
     pixels: str = "imagenet"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
             raise ValueError(f"architecture {self.architecture!r} is not one of {known}")
@@ -54,14 +54,14 @@ class BackboneConfig:
     @property
     def width(self) -> int:
         """D, the width of a token."""
-        if self.architecture == VIT:
+        if self.encoder is not None:
             return self.encoder.transformer.width
         return CNNS[self.architecture][1]
 
     @property
     def class_token(self) -> bool:
         """Whether the first token is a class token."""
-        return self.architecture == VIT and self.encoder.class_token
+        return self.encoder is not None and self.encoder.class_token
 
     @property
     def sees_single_frames(self) -> bool:
@@ -78,7 +78,7 @@ class BackboneConfig:
 
         Raises ValueError where the clip does not divide into tubelets.
         """
-        if self.architecture == VIT:
+        if self.encoder is not None:
             return token_grid(num_frames, height, width, self.encoder.tubelet, self.encoder.patch)
         return num_frames, 1, 1
 
@@ -90,7 +90,7 @@ class VitBackbone(nn.Module):
     compute: ComputeConfig
     grid: tuple[int, int, int]
 
-    def setup(self):
+    def setup(self) -> None:
         self.encoder = VideoEncoder(self.config, self.compute, self.grid)
         nn.share_scope(self, self.encoder)
 
@@ -112,7 +112,7 @@ class FrameBackbone(nn.Module):
     config: BackboneConfig
     compute: ComputeConfig
 
-    def setup(self):
+    def setup(self) -> None:
         module, _ = CNNS[self.config.architecture]
         self.cnn = module(jnp.dtype(self.compute.dtype))
         nn.share_scope(self, self.cnn)
@@ -166,6 +166,6 @@ def make_backbone(
         compute: how it is computed; of a CNN it says the dtype alone.
         grid: `config.grid` of the clips.
     """
-    if config.architecture == VIT:
+    if config.encoder is not None:
         return VitBackbone(config.encoder, compute, grid)
     return FrameBackbone(config, compute)

@@ -4,6 +4,8 @@ import jax
 from flax import linen as nn
 from flax.typing import Dtype, Initializer
 
+from surgvista_jax.models.logical_axes import with_axes
+
 
 def batch_norm(
     dtype: Dtype, train: bool, name: str, scale_init: Initializer = nn.initializers.ones
@@ -19,8 +21,8 @@ def batch_norm(
         epsilon=1e-5,
         dtype=dtype,
         use_fast_variance=False,  # E[x^2] - E[x]^2 loses digits where the mean is large
-        scale_init=nn.with_logical_partitioning(scale_init, (None,)),
-        bias_init=nn.with_logical_partitioning(nn.initializers.zeros, (None,)),
+        scale_init=with_axes(scale_init, (None,)),
+        bias_init=with_axes(nn.initializers.zeros, (None,)),
         name=name,
     )
 
@@ -48,8 +50,8 @@ def convolution(
         use_bias=bias,
         dtype=dtype,
         # Kernels are small beside the activations: every device holds them whole.
-        kernel_init=nn.with_logical_partitioning(nn.initializers.he_normal(), (None,) * 4),
-        bias_init=nn.with_logical_partitioning(nn.initializers.zeros, (None,)),
+        kernel_init=with_axes(nn.initializers.he_normal(), (None,) * 4),
+        bias_init=with_axes(nn.initializers.zeros, (None,)),
         name=name,
     )
 

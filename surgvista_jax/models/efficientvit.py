@@ -11,6 +11,7 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from surgvista_jax.models.convolution import ConvNorm, convolution
+from surgvista_jax.models.logical_axes import with_axes
 
 EMBEDDING_WIDTHS = (24, 48, 96, 192)  # four convolutions of stride 2 embed the pixels
 WIDTHS = (192, 288, 384)  # channels of the three stages; the second and third halve the map
@@ -100,10 +101,10 @@ class CascadedAttention(nn.Module):
         """x: [B, h, w, C] of one window, h and w <= window -> the same shape."""
         batch, h, w, width = x.shape
         head_width = width // self.heads
-        init = nn.with_logical_partitioning(nn.initializers.zeros, (None,) * 3)
+        init = with_axes(nn.initializers.zeros, (None,) * 3)
         table = self.param("position_bias", init, (self.heads, self.window, self.window))
         bias = table[(slice(None), *offsets(h, w))]  # [heads, h * w, h * w]
-        outputs = []
+        outputs: list[jax.Array] = []
         for i, part in enumerate(jnp.split(x, self.heads, axis=-1)):
             if i:
                 part = part + outputs[-1]
@@ -117,8 +118,9 @@ class CascadedAttention(nn.Module):
             weights = nn.softmax(logits * KEY_WIDTH**-0.5 + bias[i][None]).astype(self.dtype)
             outputs.append(jnp.einsum("bqk,bkd->bqd", weights, value).reshape(batch, h, w, -1))
         x = nn.relu(jnp.concatenate(outputs, axis=-1))
-        init = nn.initializers.zeros
-        return ConvNorm(width, 1, self.dtype, scale_init=init, name="projection")(x, train)
+        return ConvNorm(width, 1, self.dtype, scale_init=nn.initializers.zeros, name="projection")(
+            x, train
+        )
 
 
 class WindowAttention(nn.Module):

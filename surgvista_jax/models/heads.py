@@ -14,6 +14,7 @@ from surgvista_jax.models.layers import (
     layer_norm,
     token_initializer,
 )
+from surgvista_jax.models.logical_axes import with_axes
 
 POOLS = ("mean", "class")
 
@@ -36,7 +37,7 @@ class HeadConfig:
     heads: int = 12
     components: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.pool not in POOLS:
             raise ValueError(f"pool {self.pool!r} is not one of {', '.join(POOLS)}")
         if not 0 <= self.dropout < 1:
@@ -59,7 +60,7 @@ class AttentivePool(nn.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         dtype = jnp.dtype(self.compute.dtype)
         b, _, width = tokens.shape
-        init = nn.with_logical_partitioning(token_initializer(), (None,))
+        init = with_axes(token_initializer(), (None,))
         query = self.param("query", init, (width,))
 
         def project(x: jax.Array, name: str) -> jax.Array:

@@ -26,7 +26,7 @@ class TeacherConfig:
     weights: str
     patch: int = 16
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.patch < 1:
             raise ValueError("patch must be positive")
 
@@ -53,7 +53,8 @@ class ImageEncoder(nn.Module):
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
         """images: uint8 [B, H, W, 3] -> [B, h*w, D]."""
         patch = self.config.patch
-        grid = token_grid(1, *images.shape[1:3], 1, patch)
+        _, height, width, _ = images.shape
+        grid = token_grid(1, height, width, 1, patch)
         patches = normalise(patchify(images[:, None], 1, patch), jnp.dtype(self.compute.dtype))
         encoder = VideoEncoder(self.config.encoder, self.compute, grid, name="encoder")
         return encoder(patches, None, train)[:, 1:]

@@ -12,6 +12,7 @@ from flax import linen as nn
 from flax.typing import Dtype, Initializer
 
 from surgvista_jax.models.attention import attend
+from surgvista_jax.models.logical_axes import with_axes
 
 REMAT_POLICIES = {
     "none": None,
@@ -43,7 +44,7 @@ class TransformerConfig:
     layer_scale: float = 0.0
     drop_path: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if min(self.width, self.depth, self.heads) < 1 or self.mlp_ratio <= 0:
             raise ValueError("width, depth, heads and mlp_ratio must be positive")
         if self.layer_scale < 0:
@@ -76,7 +77,7 @@ class ComputeConfig:
     unroll: bool = False
     remat: str = "none"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.dtype not in ("bfloat16", "float32"):
             raise ValueError(f"dtype {self.dtype!r} is not bfloat16 or float32")
         if self.remat not in REMAT_POLICIES:
@@ -111,11 +112,11 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel_init = nn.with_logical_partitioning(self.kernel_init, self.axes)
+        kernel_init = with_axes(self.kernel_init, self.axes)
         kernel = self.param("kernel", kernel_init, (x.shape[-1], self.features))
         # A bias that lies along the model width is small and read everywhere: it is not sharded.
         axis = self.axes[1] if self.axes[1] == "mlp" else None
-        bias_init = nn.with_logical_partitioning(nn.initializers.zeros, (axis,))
+        bias_init = with_axes(nn.initializers.zeros, (axis,))
         bias = self.param("bias", bias_init, (self.features,))
         product = jnp.matmul(
             x.astype(self.dtype), kernel.astype(self.dtype), precision=self.precision
@@ -129,8 +130,8 @@ def layer_norm(dtype: Dtype, name: str) -> nn.LayerNorm:
         epsilon=1e-6,
         dtype=dtype,
         use_fast_variance=False,  # E[x^2] - E[x]^2 loses digits where the mean is large
-        scale_init=nn.with_logical_partitioning(nn.initializers.ones, (None,)),
-        bias_init=nn.with_logical_partitioning(nn.initializers.zeros, (None,)),
+        scale_init=with_axes(nn.initializers.ones, (None,)),
+        bias_init=with_axes(nn.initializers.zeros, (None,)),
         name=name,
     )
 
@@ -147,9 +148,7 @@ class Attention(nn.Module):
         head_width = width // heads
         kernel = self.param(
             "qkv_kernel",
-            nn.with_logical_partitioning(
-                xavier_uniform((0,), (1, 2, 3)), ("embed", None, "heads", None)
-            ),
+            with_axes(xavier_uniform((0,), (1, 2, 3)), ("embed", None, "heads", None)),
             (width, 3, heads, head_width),
         )
         qkv = jnp.einsum("bnd,dchk->bnchk", x.astype(self.dtype), kernel.astype(self.dtype))
@@ -159,7 +158,7 @@ class Attention(nn.Module):
             if self.config.attention_bias != "none" and letter in self.config.attention_bias:
                 bias = self.param(
                     f"{letter}_bias",
-                    nn.with_logical_partitioning(nn.initializers.zeros, ("heads", None)),
+                    with_axes(nn.initializers.zeros, ("heads", None)),
                     (heads, head_width),
                 )
                 part = add_trailing(part, bias)
@@ -167,10 +166,10 @@ class Attention(nn.Module):
         x = attend(*parts, differentiable=differentiable)  # [B, N, heads, head_width]
         kernel = self.param(
             "out_kernel",
-            nn.with_logical_partitioning(xavier_uniform((0, 1), (2,)), ("heads", None, "embed")),
+            with_axes(xavier_uniform((0, 1), (2,)), ("heads", None, "embed")),
             (heads, head_width, width),
         )
-        bias_init = nn.with_logical_partitioning(nn.initializers.zeros, (None,))
+        bias_init = with_axes(nn.initializers.zeros, (None,))
         bias = self.param("out_bias", bias_init, (width,))
         x = jnp.einsum("bnhk,hkd->bnd", x, kernel.astype(self.dtype))
         return add_trailing(x, bias)
@@ -198,7 +197,7 @@ class Block(nn.Module):
     def _branch(self, x: jax.Array, name: str, drop_rate: jax.Array, train: bool) -> jax.Array:
         if self.config.layer_scale:
             start = nn.initializers.constant(self.config.layer_scale)
-            init = nn.with_logical_partitioning(start, (None,))
+            init = with_axes(start, (None,))
             scale = self.param(name, init, (self.config.width,)).astype(x.dtype)
             x = x * scale[None, None]
         if train and self.config.drop_path:

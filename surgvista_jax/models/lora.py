@@ -7,6 +7,7 @@ of Large Language Models" (2022).
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +37,7 @@ class LoraConfig:
     alpha: float = 16.0
     kernels: str = "qkv,out"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.rank < 1 or not self.alpha > 0:
             raise ValueError("rank and alpha must be positive")
         unknown = [name for name in self.kernels.split(",") if name not in KERNELS]
@@ -95,7 +96,7 @@ def _replaced(tree: Mapping, path: list[str], change: jax.Array) -> dict:
     return {**tree, first: new}
 
 
-def _at(tree: Mapping, path: str):
+def _at(tree: Any, path: str) -> jax.Array:
     for name in path.split("/"):
         tree = tree[name]
     return tree.unbox(apply_constraint=False) if isinstance(tree, nn.LogicallyPartitioned) else tree

@@ -14,6 +14,7 @@ from surgvista_jax.models.layers import (
     layer_norm,
     token_initializer,
 )
+from surgvista_jax.models.logical_axes import with_axes
 from surgvista_jax.models.patches import gather_tokens, normalise
 from surgvista_jax.models.positions import TABLES
 from surgvista_jax.models.video_vit import EncoderConfig, VideoEncoder
@@ -40,7 +41,7 @@ class MaskedAutoencoderConfig:
     positions: str = "separable"
     class_token: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.positions not in TABLES:
             raise ValueError(f"positions {self.positions!r} is not one of {', '.join(TABLES)}")
         for stack in (self.encoder, self.pixel_decoder, self.feature_decoder):
@@ -94,7 +95,7 @@ class Decoder(nn.Module):
         width = self.config.width
         positions = jnp.asarray(TABLES[self.positions](self.grid, width), dtype)
         visible = Linear(width, ("embed", None), dtype, name="projection")(encoded)
-        init = nn.with_logical_partitioning(token_initializer(), (None,))
+        init = with_axes(token_initializer(), (None,))
         mask_token = self.param("mask_token", init, (width,)).astype(dtype)
         hidden = mask_token[None, None] + positions[hidden_ids]
         x = jnp.concatenate([visible + positions[visible_ids], hidden], axis=1)  # [B, N, width]

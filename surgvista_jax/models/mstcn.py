@@ -38,7 +38,7 @@ class MsTcnConfig:
     dropout: float = 0.5
     kernel_size: int = 3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if min(self.stages, self.layers, self.feature_maps, self.kernel_size) < 1:
             raise ValueError("stages, layers, feature_maps and kernel_size must be positive")
         if not 0 <= self.dropout < 1:

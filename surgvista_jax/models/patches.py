@@ -1,8 +1,12 @@
 """How a video is cut into tubelets and put together again, and what a pixel's value means."""
 
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+Array = TypeVar("Array", jax.Array, np.ndarray)
 
 # Mean and deviation of ImageNet's pixels in [0, 1], which normalise student's and teacher's input.
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -20,7 +24,7 @@ def token_grid(
     return num_frames // tubelet, height // patch, width // patch
 
 
-def patchify(video: jax.Array, tubelet: int, patch: int) -> jax.Array:
+def patchify(video: Array, tubelet: int, patch: int) -> Array:
     """Cuts a video into tubelets: [B, T, H, W, 3] -> [B, N, P].
 
     Tokens in (t, h, w) order; a token's P = tubelet * patch * patch * 3 values in (frame, row,
@@ -33,9 +37,7 @@ def patchify(video: jax.Array, tubelet: int, patch: int) -> jax.Array:
     return x.reshape(b, t * h * w, tubelet * patch * patch * c)
 
 
-def unpatchify(
-    patches: jax.Array, grid: tuple[int, int, int], tubelet: int, patch: int
-) -> jax.Array:
+def unpatchify(patches: Array, grid: tuple[int, int, int], tubelet: int, patch: int) -> Array:
     """The inverse of `patchify`: [B, N, P] -> [B, T, H, W, 3]."""
     b = patches.shape[0]
     t, h, w = grid

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from flax.typing import Dtype
 
 from surgvista_jax.models.layers import (
     ComputeConfig,
@@ -14,6 +15,7 @@ from surgvista_jax.models.layers import (
     layer_norm,
     token_initializer,
 )
+from surgvista_jax.models.logical_axes import with_axes
 from surgvista_jax.models.positions import TABLES
 
 LEARNED = "learned"
@@ -50,7 +52,7 @@ class EncoderConfig:
     class_position: bool = False
     norm: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.positions not in (*TABLES, LEARNED):
             known = ", ".join((*TABLES, LEARNED))
             raise ValueError(f"positions {self.positions!r} is not one of {known}")
@@ -67,7 +69,9 @@ class EncoderConfig:
         return self.tubelet * self.patch**2 * 3
 
 
-def patch_kernel_init(key: jax.Array, shape: tuple[int, int], dtype=jnp.float32) -> jax.Array:
+def patch_kernel_init(
+    key: jax.Array, shape: tuple[int, int], dtype: Dtype = jnp.float32
+) -> jax.Array:
     """Uniform within 1/sqrt(P), as convolutions start in the method's reference: [P, D]."""
     bound = shape[0] ** -0.5
     return jax.random.uniform(key, shape, dtype, -bound, bound)
@@ -124,9 +128,9 @@ class VideoEncoder(nn.Module):
         width = self.config.transformer.width
         if self.config.positions in TABLES:
             return jnp.asarray(TABLES[self.config.positions](self.grid, width))
-        init = nn.with_logical_partitioning(token_initializer(), (None, None))
+        init = with_axes(token_initializer(), (None, None))
         return jnp.tile(self.param("positions", init, (h * w, width)), (t, 1))
 
     def _token(self, name: str) -> jax.Array:
-        init = nn.with_logical_partitioning(token_initializer(), (None,))
+        init = with_axes(token_initializer(), (None,))
         return self.param(name, init, (self.config.transformer.width,))
