@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from jax.experimental import multihost_utils
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.checkpoint_files import (
     FOLDER,
+    Tree,
     check_same,
     first_line,
     leaves_on_disk,
@@ -48,7 +50,7 @@ class CheckpointConfig:
     max_to_keep: int = 3
     keep_every: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.save_every < 1 or self.max_to_keep < 1 or self.keep_every < 0:
             raise ValueError(
                 f"save_every={self.save_every} and max_to_keep={self.max_to_keep} must be at least"
@@ -104,7 +106,14 @@ class Checkpoints:
         return step > 0 and step % self.config.save_every == 0
 
     def save(
-        self, step: int, params, opt_state, meta: dict, *, average=None, force: bool = False
+        self,
+        step: int,
+        params: Tree,
+        opt_state: Tree | None,
+        meta: dict,
+        *,
+        average: Tree | None = None,
+        force: bool = False,
     ) -> bool:
         """Starts saving if `step` is due or `force`, and returns whether it did.
 
@@ -138,7 +147,13 @@ class Checkpoints:
             self._manager.wait_until_finished()
         self._saving = None
 
-    def restore(self, params, opt_state, average=None, step: int | None = None) -> Restored:
+    def restore(
+        self,
+        params: Tree,
+        opt_state: Tree,
+        average: Tree | None = None,
+        step: int | None = None,
+    ) -> Restored:
         """Reads one checkpoint onto the shardings of the abstract trees given.
 
         A damaged newest checkpoint is named on stderr and set aside as `<step>.damaged`, and the
@@ -159,7 +174,7 @@ class Checkpoints:
         trees = {"params": params, "opt_state": opt_state}
         if average is not None:
             trees["average"] = average
-        damaged = {}
+        damaged: dict[int, str] = {}
         for candidate in reversed(steps) if step is None else [step]:
             restored, fault = self._read(candidate, trees)
             if restored is not None:
@@ -178,10 +193,10 @@ class Checkpoints:
         finally:
             self._manager.close()
 
-    def __enter__(self):
+    def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             self.close()
         except UserError as late:
@@ -257,7 +272,7 @@ class Checkpoints:
         return f"last complete checkpoint is step {latest}"
 
     @contextlib.contextmanager
-    def _disk_errors(self):
+    def _disk_errors(self) -> Iterator[None]:
         """Turns a full disk, met by the pending save, into a UserError and frees what it took."""
         try:
             yield
@@ -275,7 +290,7 @@ class Checkpoints:
             ) from error
 
 
-def save_params(folder: str | Path, step: int, params, meta: dict, *, keep: int = 1) -> None:
+def save_params(folder: str | Path, step: int, params: Tree, meta: dict, *, keep: int = 1) -> None:
     """Saves parameters alone below `folder`, complete on return; the newest `keep` steps stay.
 
     All processes call it. Raises UserError when the disk is full.

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
 from surgvista_jax.errors import UserError
+
+Tree = Any  # nested dicts of arrays, or of what stands for them
 
 FOLDER = "checkpoints"
 _SHOWN = 8  # lines of a table of differences
@@ -72,7 +75,9 @@ def first_line(error: Exception) -> str:
     return text if len(text) <= 200 else text[:200] + "…"
 
 
-def restore_params(folder: str | Path, step: int | None = None, abstract=None):
+def restore_params(
+    folder: str | Path, step: int | None = None, abstract: Tree | None = None
+) -> Tree:
     """The parameters of a checkpoint, without reading optimiser state.
 
     Args:
@@ -117,7 +122,7 @@ def _step_folder(folder: Path, step: int | None) -> Path:
     raise none_found(folder, step, [])
 
 
-def _described(tree) -> dict[str, tuple]:
+def _described(tree: Tree) -> dict[str, tuple]:
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): (
             tuple(leaf.shape),

@@ -6,6 +6,8 @@ appears on stderr, up to a thousand lines for one full disk, would bury the one 
 
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
 
 def silence() -> None:
@@ -32,10 +34,10 @@ class _WithoutLateWrites:
     It hands their results to an event loop that the first failure has closed.
     """
 
-    def __init__(self, hook):
+    def __init__(self, hook: Callable[[Any], object]) -> None:
         self._hook = hook
 
-    def __call__(self, unraisable):
+    def __call__(self, unraisable: Any) -> None:
         late = unraisable.exc_type is RuntimeError and "loop is closed" in str(unraisable.exc_value)
         if not late:
             self._hook(unraisable)

@@ -92,10 +92,10 @@ class Feed:
         if not self._thread.is_alive() and hasattr(self._batches, "close"):
             self._batches.close()
 
-    def __enter__(self):
+    def __enter__(self) -> "Feed":
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def _pull(self) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 # Of these the last step's value is logged; every other metric is averaged.
@@ -55,7 +55,7 @@ class Window:
         self._continue_from(_EMPTY)
         return line
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._steps
 
 
@@ -90,7 +90,7 @@ class Speed:
         self._steps += 1
 
     @contextlib.contextmanager
-    def paused(self):
+    def paused(self) -> Iterator[None]:
         """Does not count what is not training: saving, figures, evaluation."""
         start = time.perf_counter()
         yield

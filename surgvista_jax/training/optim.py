@@ -37,7 +37,7 @@ class OptimConfig:
     epsilon: float = 1e-8
     layer_decay: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.reference_batch < 1:
             raise ValueError("reference_batch must be positive")
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):

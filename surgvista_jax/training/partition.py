@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -62,7 +63,8 @@ def mesh_shape(config: MeshConfig, num_devices: int) -> tuple[int, int, int]:
             f"{named}: the sizes multiply to {fixed}, but there are {num_devices} devices here;"
             " make one of them -1 to take the rest"
         )
-    return tuple(sizes)
+    data, fsdp, model = sizes
+    return data, fsdp, model
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -130,7 +132,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def unboxed_shapes(abstract_boxed_tree):
+def unboxed_shapes(abstract_boxed_tree: Any) -> Any:
     """The tree without its boxes. `nn.unbox` would constrain arrays that are shapes only."""
     return jax.tree.map(
         lambda leaf: (
@@ -143,7 +145,7 @@ def unboxed_shapes(abstract_boxed_tree):
     )
 
 
-def state_shardings(abstract_boxed_tree, mesh: Mesh):
+def state_shardings(abstract_boxed_tree: Any, mesh: Mesh) -> Any:
     """Shardings of a tree of `nn.LogicallyPartitioned` boxes (as `jax.eval_shape` gives it).
 
     Leaves without a box are replicated. Raises UserError for a logical axis that RULES lacks and
@@ -195,13 +197,14 @@ def to_global(mesh: Mesh, local_batch: Mapping[str, np.ndarray]) -> dict[str, ja
     sharding = batch_sharding(mesh)
     shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     own_shares = len(process_rows(sharding, shares))
-    arrays = {}
+    arrays: dict[str, jax.Array] = {}
     for name, local in local_batch.items():
         if len(local) % own_shares:
             raise ValueError(f"{name}: {len(local)} rows for {own_shares} shares of the batch")
         shape = (len(local) // own_shares * shares, *local.shape[1:])
         index_map = sharding.addressable_devices_indices_map(shape)
-        blocks = device_blocks(local, process_rows(sharding, shape[0]), list(index_map.values()))
+        indices = [index for index in index_map.values() if index is not None]
+        blocks = device_blocks(local, process_rows(sharding, shape[0]), indices)
         # An explicit device_put, because the transfer guard lets no other transfer through.
         placed = jax.device_put(blocks, list(index_map))
         arrays[name] = jax.make_array_from_single_device_arrays(shape, sharding, placed)

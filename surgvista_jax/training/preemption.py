@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
@@ -16,9 +17,9 @@ class Preemption:
     no one handle signals, and both kill as usual.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.told = False
-        self._previous = {}
+        self._previous: dict[int, Any] = {}  # signal -> its handler
         self._shared = jax.distributed.is_initialized()
 
     def reached(self, step: int) -> bool:
@@ -27,18 +28,18 @@ class Preemption:
             return multihost_utils.reached_preemption_sync_point(step)
         return self.told
 
-    def __enter__(self):
+    def __enter__(self) -> "Preemption":
         if not self._shared and threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(self, *exception: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
 
-    def _handle(self, number, frame):
+    def _handle(self, number: int, frame: object) -> None:
         self.told = True
         if number == signal.SIGINT:
             signal.signal(number, self._previous[number])

@@ -47,10 +47,10 @@ class Progress:
         """A line of its own, above the bar if there is one."""
         tqdm.write(text, file=sys.stderr)
 
-    def __enter__(self):
+    def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(self, *exception: object) -> None:
         self._bar.close()
 
 

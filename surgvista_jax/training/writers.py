@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -100,13 +101,13 @@ class MetricWriter:
             with contextlib.suppress(OSError):
                 file.close()
 
-    def __enter__(self):
+    def __enter__(self) -> "MetricWriter":
         return self
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _write_event(self, **fields) -> None:
+    def _write_event(self, **fields: Any) -> None:
         """One record of a TFRecord file: length, its checksum, the event, its checksum."""
         event = Event(wall_time=time.time(), **fields).SerializeToString()
         length = struct.pack("<Q", len(event))
