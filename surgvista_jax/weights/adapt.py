@@ -32,7 +32,7 @@ class AdaptConfig:
     positions: str = "flat"
     tubelet: int = 2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.patches not in PATCHES:
             raise ValueError(f"patches {self.patches!r} is not one of {', '.join(PATCHES)}")
         if self.positions not in (*TABLES, LEARNED):
@@ -92,8 +92,9 @@ def adapt_encoder(
     if new.norm and not keep_norm:
         new = dataclasses.replace(new, norm=False)
         dropped += ["norm"]
-    for name in dropped if tree is not None else ():
-        tree.pop(name, None)
+    if tree is not None:
+        for name in dropped:
+            tree.pop(name, None)
     return new, tree
 
 

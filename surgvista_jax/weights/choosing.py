@@ -12,7 +12,7 @@ from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.read import SourceFile
 from surgvista_jax.weights.kinds import DECODERS, encoder_of, stacks_of
 from surgvista_jax.weights.matching import Expect, Match, match
-from surgvista_jax.weights.names.table import KINDS, Heads, HeadsUnknown, in_words
+from surgvista_jax.weights.names.table import KINDS, Heads, HeadsUnknown, Pixels, in_words
 
 # Of the encoder; by part; or a rule, such as `heads_rule` makes.
 GivenHeads = int | Mapping[str, int] | Heads | None
@@ -81,7 +81,8 @@ def choose(
     if any((f.table.kind, f.config) != (first.table.kind, first.config) for f in fitting):
         each = [f"{f.table.name} ({f.table.title})" for f in fitting]
         raise _several(source, "what the model computes", each)
-    alike = {}  # by what normalises their pixels, which no file records
+    # By what normalises their pixels, which no file records.
+    alike: dict[Pixels | None, list[str]] = {}
     for table in known:
         if first.table.name in (table.name, table.variant_of):
             alike.setdefault(table.pixels, []).append(table.name)

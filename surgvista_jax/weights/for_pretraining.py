@@ -46,10 +46,12 @@ def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
     def expect(kind: str, found: Any) -> Any:
         if found is None:
             return {"student": StudentConfig(model), "classifier": None}.get(kind, wanted)
-        encoder = _fittable(wanted, encoder_of(found))
+        given = encoder_of(found)
+        assert given is not None  # each of `kinds` has one
+        encoder = _fittable(wanted, given)
         if kind != "student":
             return with_encoder(found, encoder)
-        decoders = {
+        decoders: dict[str, Any] = {
             part: _with_key_bias(getattr(model, part), getattr(found.model, part))
             for part in DECODERS
         }
@@ -61,8 +63,11 @@ def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
 
     kinds = ("student", "encoder", "classifier", "teacher")
     loaded = load(spec, kinds=kinds, expect=expect, heads=heads_rule(like=StudentConfig(model)))
-    encoder, notes = _fitted(encoder_of(loaded.config), encoder_params(loaded), wanted)
-    params, config = {"encoder": encoder}, wanted
+    given = encoder_of(loaded.config)
+    assert given is not None
+    encoder, notes = _fitted(given, encoder_params(loaded), wanted)
+    params = {"encoder": encoder}
+    config: EncoderConfig | StudentConfig = wanted
     if loaded.kind == "student":
         params |= {part: loaded.params[part] for part in DECODERS if part in loaded.params}
         for part in params.keys() - {"encoder"}:
@@ -90,7 +95,7 @@ def load_teacher(spec: str | Path, teacher: TeacherConfig) -> Loaded:
         if found is None:
             return None if kind == "classifier" else wanted
         encoder, changed = encoder_of(found), wanted
-        if encoder.class_token:
+        if encoder is not None and encoder.class_token:
             changed = dataclasses.replace(
                 wanted, class_position=encoder.class_position, norm=encoder.norm
             )
@@ -151,7 +156,7 @@ def _fitted(
         notes.append("it has no final norm: that starts at ones and zeros")
     if wanted.class_token:
         params = _with_whole_class_token(params)
-    _, params = adapt_encoder(
+    _, fitted = adapt_encoder(
         found,
         params,
         clip=(wanted.tubelet, wanted.patch, wanted.patch),
@@ -159,7 +164,8 @@ def _fitted(
         keep_class_token=wanted.class_token,
         keep_norm=True,
     )
-    params = _without_key_bias(params, wanted.transformer)
+    assert fitted is not None
+    params = _without_key_bias(fitted, wanted.transformer)
     if not found.norm:
         width = wanted.transformer.width
         params["norm"] = {

@@ -99,7 +99,7 @@ def comparable(config: Any) -> Any:
     if isinstance(config, StudentConfig) and not config.feature_width:
         model = dataclasses.replace(config.model, feature_decoder=config.model.pixel_decoder)
         config = dataclasses.replace(config, model=model)
-    if not dataclasses.is_dataclass(config):
+    if not dataclasses.is_dataclass(config) or isinstance(config, type):
         return config
     inner = {f.name: comparable(getattr(config, f.name)) for f in dataclasses.fields(config)}
     return dataclasses.replace(config, **inner)

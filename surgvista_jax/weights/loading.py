@@ -121,15 +121,15 @@ def load_backbone(
 
     def expect(kind: str, found: Any) -> Any:
         encoder = None if found is None else encoder_of(found)
-        if expected.architecture != VIT or encoder is None:
+        sizes = None if expected is None else expected.encoder
+        if sizes is None or encoder is None:
             return expected
-        sizes = expected.encoder
         changed = dataclasses.replace(encoder, transformer=sizes.transformer, patch=sizes.patch)
         return with_encoder(found, changed)
 
     rule = expect if expected is not None else None
     heads = heads_rule(heads, expected) if expected is not None else heads
-    kinds = KINDS
+    kinds: Sequence[str] = KINDS
     if expected is not None:
         kinds = [kind for kind in KINDS if (kind == "cnn") == (expected.architecture != VIT)]
     loaded = load(spec, kinds=kinds, expect=rule, heads=heads)
@@ -156,7 +156,7 @@ def encoder_params(loaded: Loaded) -> dict:
 def encoder_notes(loaded: Loaded) -> tuple[str, ...]:
     """What `encoder_params` leaves out and changes, in words."""
     rest = loaded.params.keys() - {INSIDE[loaded.kind]} if loaded.kind in INSIDE else ()
-    notes = ()
+    notes: tuple[str, ...] = ()
     if rest:
         part = INSIDE[loaded.kind]
         notes += (f"of its {loaded.kind} only the {part} is taken, not {', '.join(sorted(rest))}",)
@@ -176,7 +176,8 @@ def digest_of(tree: Mapping) -> str:
 
 def read_matched(source: SourceFile, found: Match) -> tuple[dict, dict | None]:
     """The parameters of a complete match, each array of the file in memory only in its turn."""
-    params, batch_stats = {}, {}
+    params: dict[str, Any] = {}
+    batch_stats: dict[str, Any] = {}
     for entry in found.entries:
         for path, leaf in zip(entry.paths, _leaves(source, found, entry), strict=True):
             if path.startswith(BATCH_STATS):
@@ -192,7 +193,7 @@ def _leaves(source: SourceFile, found: Match, entry: Entry) -> list[np.ndarray]:
         for name in entry.named(layer):
             array, kind = source.take(found.names[name]), ""
             if array.dtype.kind != "f":
-                kind = array.dtype
+                kind = str(array.dtype)
             else:
                 with np.errstate(over="ignore"):  # what is too large is infinite afterwards
                     array = array.astype(np.float32, copy=False)
@@ -231,7 +232,7 @@ def _load_folder(path: Path, kinds: Sequence[str], expect: Expect | None) -> Loa
         if fault := difference(config, expected):
             raise UserError(f"{path}: {fault}")
         config = expected
-    table = tables.registry().get(content.origin.get("table"))
+    table = tables.registry().get(content.origin.get("table", ""))
     digest = digest_of({"params": content.params, "batch_stats": content.batch_stats or {}})
     return Loaded(
         table, content.kind, config, content.params, content.batch_stats, path, digest, None

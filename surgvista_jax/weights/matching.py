@@ -177,7 +177,9 @@ def _match_stripped(
     )
     fixed = [in_file[name] for name, reason in left_out.items() if reason == _FIXED]
     if found.complete and fixed:
-        form = encoder_of(config).positions
+        encoder = encoder_of(config)
+        assert encoder is not None  # whose positions are fixed
+        form = encoder.positions
         faults = (positions_fault(name, source.arrays[name], form) for name in fixed)
         found = dataclasses.replace(found, fault=next(filter(None, faults), ""))
     return found

@@ -10,7 +10,7 @@ import orbax.checkpoint as ocp
 
 from surgvista_jax.config import build
 from surgvista_jax.errors import UserError
-from surgvista_jax.models.backbones import VIT, BackboneConfig
+from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 from surgvista_jax.training.checkpoint_files import FOLDER, none_found, restore_params, saved_steps
 from surgvista_jax.training.rundir import CONFIG, read_config
@@ -126,7 +126,7 @@ def _imported(run: Run, tree: dict) -> Content:
     where = f"{run.folder}: {DESCRIPTION}"
     if kind not in CONFIGS or "config" not in text:
         raise UserError(f"{where}: kind should be one of {', '.join(CONFIGS)}, and have a config")
-    config = build(CONFIGS[kind], text.pop("config"), f"{where}: config")
+    config: Any = build(CONFIGS[kind], text.pop("config"), f"{where}: config")
     if kind == "cnn":
         return Content(kind, config, tree["params"], tree.get("batch_stats"), text)
     return Content(kind, config, tree, origin=text)
@@ -147,7 +147,7 @@ def _classifier(run: Run, tree: dict) -> Content:
     if not {"model", "classes"} <= run.about.keys():
         raise UserError(f"{run.folder}: damaged, its meta does not say which model it is")
     model = build(BackboneConfig, run.about["model"], f"{run.folder}/meta: model")
-    if model.architecture != VIT:
+    if model.encoder is None:
         left_out = {"left_out": sorted(tree.keys() - {"backbone", "batch_stats"})}
         return Content("cnn", model, tree["backbone"], tree["batch_stats"], left_out)
     config = ClassifierConfig(model.encoder, len(run.about["classes"]))

@@ -50,7 +50,8 @@ def descend(tree: Mapping[str, Any], path: Path) -> tuple[dict, tuple[str, ...],
     Raises:
         UserError: several keys of `NESTED` hold weights, and nothing says which are meant.
     """
-    nested, passed = (), ()
+    nested: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
     while True:
         here = sum(isinstance(value, Stored) for value in tree.values())
         inside = [key for key in NESTED if key in tree and _arrays(tree[key]) > here]

@@ -102,7 +102,7 @@ def to_theirs(leaves: Mapping[str, Any], table: Table, config: Any) -> dict[str,
 
 def flat(tree: Mapping, prefix: str = "") -> dict[str, Any]:
     """Nested dicts as one: {"a": {"b": x}} -> {"a/b": x}."""
-    leaves = {}
+    leaves: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
             leaves |= flat(value, f"{prefix}{key}/")
@@ -132,7 +132,8 @@ def _write(arrays: dict[str, np.ndarray], metadata: dict[str, str], path: Path) 
     elif path.suffix in TENSORS_ALONE:
         _write_torch(arrays, path)
     else:
-        np.savez(path, **arrays, **{METADATA: np.array(json.dumps(metadata))})
+        content: dict[str, Any] = {**arrays, METADATA: np.array(json.dumps(metadata))}
+        np.savez(path, **content)
 
 
 def _write_torch(arrays: dict[str, np.ndarray], path: Path) -> None:

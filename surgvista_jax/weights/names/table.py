@@ -73,7 +73,7 @@ class Table:
     variant_of: str = ""
     pixels: Pixels | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind {self.kind!r} of {self.name} is not one of {', '.join(KINDS)}")
 

@@ -64,7 +64,7 @@ def separate(names: BlockNames, template: str) -> BlockNames:
     )
 
 
-def linear_entries(path: str, name: str, inputs: int, outputs: int, layers: int = 0):
+def linear_entries(path: str, name: str, inputs: int, outputs: int, layers: int = 0) -> list[Entry]:
     """Kernel and bias of a linear layer."""
     return [
         Entry(f"{path}/kernel", (f"{name}.weight",), linear(inputs, outputs), layers),

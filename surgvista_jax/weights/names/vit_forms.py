@@ -3,6 +3,7 @@
 import dataclasses
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 from surgvista_jax.models.video_vit import LEARNED, EncoderConfig
 from surgvista_jax.weights.kinds import ClassifierConfig, StudentConfig
@@ -93,9 +94,9 @@ class EncoderForm:
             Entry(f"{path}patch_embedding/bias", (f"{self.patches}.bias",), same(width)),
         ]
         if config.positions == LEARNED:
-            ours = f"{path}positions"
+            ours: tuple[str, ...] = (f"{path}positions",)
             if config.class_position:
-                ours = (f"{path}class_position", ours)
+                ours = (f"{path}class_position", *ours)
             table = positions(width, config.class_position)
             found.append(Entry(ours, (self.position_table,), table))
         if config.class_token:
@@ -130,7 +131,14 @@ class DecoderForm:
             name.startswith(tuple(f"{module}." for module in modules)) for name in shapes
         )
 
-    def entries(self, path: str, config, encoder_width: int, outputs: int, names: BlockNames):
+    def entries(
+        self,
+        path: str,
+        config: TransformerConfig,
+        encoder_width: int,
+        outputs: int,
+        names: BlockNames,
+    ) -> list[Entry]:
         """The correspondence of every parameter of the decoder at `path`."""
         width = config.width
         kernel = linear(encoder_width, width)
@@ -161,8 +169,8 @@ class StudentForm:
             Incomplete: there is part of a decoder, but one of them is not whole.
         """
         encoder = self.encoder.infer(shapes, heads)
-        forms = {"pixel_decoder": self.pixel_decoder, "feature_decoder": self.feature_decoder}
-        forms = {part: form for part, form in forms.items() if form is not None}
+        decoders = {"pixel_decoder": self.pixel_decoder, "feature_decoder": self.feature_decoder}
+        forms = {part: form for part, form in decoders.items() if form is not None}
         stacks, width, absent = {}, 0, ""
         for part, form in forms.items():
             try:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.models import efficientvit as model
@@ -26,11 +27,11 @@ class Names:
     """
 
     conv: str
-    embedding: tuple[str, str, str, str]
-    stages: tuple[str, str, str]
+    embedding: tuple[str, ...]
+    stages: tuple[str, ...]
     blocks: str
     first_block: int
-    downsample: tuple[str, str, str, str, str]
+    downsample: tuple[str, ...]
 
     def block(self, stage: int, i: int) -> str:
         """Block i of a stage, both counted from 0."""
@@ -70,17 +71,17 @@ def entries(names: Names) -> list[Entry]:
     """Every parameter and statistic under the names of a family."""
     found = []
 
-    def pair(path: str, name: str, size: int, inputs: int, outputs: int):
+    def pair(path: str, name: str, size: int, inputs: int, outputs: int) -> None:
         conv, norm = f"{name}.{names.conv}", f"{name}.bn"
         found.extend(conv_norm_entries(path, conv, norm, size, inputs, outputs))
 
-    def conv_mlp(path: str, conv: str, mlp: str, width: int):
+    def conv_mlp(path: str, conv: str, mlp: str, width: int) -> None:
         hidden = width * model.MLP_RATIO
         pair(f"{path}/conv", conv, 3, 1, width)
         pair(f"{path}/mlp/up", f"{mlp}.pw1", 1, width, hidden)
         pair(f"{path}/mlp/down", f"{mlp}.pw2", 1, hidden, width)
 
-    def downsample(stage: int):
+    def downsample(stage: int) -> None:
         path, name = f"stage_{stage}", names.stages[stage]
         before, before_mlp, merge, after, after_mlp = (name + x for x in names.downsample)
         inputs, outputs = model.WIDTHS[stage - 1 : stage + 1]
@@ -95,7 +96,7 @@ def entries(names: Names) -> list[Entry]:
         pair(f"{ours}/reduce", f"{merge}.conv3", 1, hidden, outputs)
         conv_mlp(f"{path}_after", after, after_mlp, outputs)
 
-    def attention(path: str, name: str, stage: int):
+    def attention(path: str, name: str, stage: int) -> None:
         width, heads, window = (x[stage] for x in (model.WIDTHS, model.HEADS, model.WINDOWS))
         head, key = width // heads, model.KEY_WIDTH
         bias = reshaped((heads, window**2), (heads, window, window))
@@ -138,7 +139,7 @@ def infer(names: Names, pixels: str, shapes: Shapes, heads: Heads) -> BackboneCo
     return BackboneConfig("efficientvit_m5", pixels=pixels)
 
 
-def _table(name: str, names: Names, pixels: str = "imagenet", **about) -> Table:
+def _table(name: str, names: Names, pixels: str = "imagenet", **about: Any) -> Table:
     return Table(
         name=name,
         kind="cnn",

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from surgvista_jax.models.video_vit import EncoderConfig
+from surgvista_jax.weights.names.entries import Entry
 from surgvista_jax.weights.names.table import Table
 from surgvista_jax.weights.names.vit_entries import VIDEOMAE, separate
 from surgvista_jax.weights.names.vit_forms import EncoderForm
@@ -18,7 +20,7 @@ ENCODER = EncoderForm(
 )
 
 
-def _entries(config):
+def _entries(config: EncoderConfig) -> list[Entry]:
     return ENCODER.entries(config, "encoder/")
 
 

@@ -1,6 +1,7 @@
 """Image ViTs (supervised, MAE, DINO, EndoViT) under timm's and transformers' names."""
 
 import dataclasses
+from typing import Any
 
 from surgvista_jax.weights.names.table import Pixels, Table
 from surgvista_jax.weights.names.vit_entries import TIMM, BlockNames, separate
@@ -93,7 +94,7 @@ def _named(
     table: Table = VIT,
     pixels: Pixels | None = None,
 ) -> Table:
-    changes = {"name": name, "title": title, "licence": licence, "source": source}
+    changes: dict[str, Any] = {"name": name, "title": title, "licence": licence, "source": source}
     return dataclasses.replace(table, **changes, variant_of=table.name, pixels=pixels)
 
 
