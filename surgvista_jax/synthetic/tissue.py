@@ -8,15 +8,11 @@ maroon liver, yellow fat, a pale gallbladder, a whitish duct and a red artery un
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
-from numpy.typing import ArrayLike
 
+from surgvista_jax.synthetic.canvas import Canvas, curve, fractal, ramp
 from surgvista_jax.synthetic.motion import smoothstep
 from surgvista_jax.synthetic.operation import Anatomy
-
-Colour = tuple[int, int, int]  # RGB
-MARGIN = 0.24  # of the canvas beyond the picture, on each side
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,68 +52,6 @@ class Tissue:
     metal: float  # brightness of the instruments
 
 
-def fractal(
-    rng: np.random.Generator, shape: tuple[int, int], cell: float, octaves: int
-) -> np.ndarray:
-    """Noise in [0, 1] whose largest blobs are `cell` pixels wide; each octave halves them."""
-    height, width = shape
-    total = np.zeros(shape, np.float32)
-    for octave in range(octaves):
-        size = max(cell / 2**octave, 1.0)
-        grid = rng.random((int(height / size) + 3, int(width / size) + 3), np.float32)
-        total += 0.55**octave * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
-    low, high = np.quantile(total[::4, ::4], (0.01, 0.99))
-    return np.clip((total - low) / (high - low), 0, 1)
-
-
-def ramp(noise: np.ndarray, *colours: Colour) -> np.ndarray:
-    """Colours [h, w, 3] along a scale: the first where the noise is 0, the last where it is 1."""
-    stops = np.linspace(0, 1, len(colours))
-    table = np.array(colours, np.float32)
-    return np.stack([np.interp(noise, stops, table[:, c]) for c in range(3)], -1).astype(np.float32)
-
-
-def _curve(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> np.ndarray:
-    """Points [13, 2] of the quadratic Bezier curve from a over b to c."""
-    t = np.linspace(0, 1, 13)[:, None]
-    return (1 - t) ** 2 * np.array(a) + 2 * t * (1 - t) * np.array(b) + t**2 * np.array(c)
-
-
-class _Canvas:
-    """Coordinates of a canvas, and distances to shapes on it, in scene units."""
-
-    def __init__(self, height: int, width: int) -> None:
-        self.scale = float(min(height, width))
-        pad = round(MARGIN * self.scale)
-        self.shape = (height + 2 * pad, width + 2 * pad)
-        self.origin = (
-            pad + 0.5 * (width - self.scale),
-            pad + 0.5 * (height - self.scale),
-        )
-        y, x = np.mgrid[: self.shape[0], : self.shape[1]].astype(np.float32)
-        self.x = (x - self.origin[0]) / self.scale
-        self.y = (y - self.origin[1]) / self.scale
-
-    def pixels(self, points: np.ndarray) -> np.ndarray:
-        return np.asarray(points) * self.scale + np.array(self.origin)
-
-    def distance(self, points: np.ndarray) -> np.ndarray:
-        """To the polyline through `points`, in units."""
-        nearest = np.full(self.shape, np.inf, np.float32)
-        for start, end in zip(points[:-1], points[1:], strict=True):
-            dx, dy = self.x - np.float32(start[0]), self.y - np.float32(start[1])
-            ax, ay = (np.float32(value) for value in end - start)
-            share = np.clip((dx * ax + dy * ay) / (ax * ax + ay * ay), 0, 1)
-            nearest = np.minimum(nearest, (dx - share * ax) ** 2 + (dy - share * ay) ** 2)
-        return np.sqrt(nearest)
-
-    def inside(self, points: np.ndarray, soft: float) -> np.ndarray:
-        blank = np.zeros(self.shape, np.uint8)
-        cv2.fillPoly(blank, [np.rint(self.pixels(points)).astype(np.int32)], 255)
-        sigma = soft * self.scale
-        return cv2.GaussianBlur(blank.astype(np.float32) / 255, (0, 0), sigma)
-
-
 def _layer(colour: np.ndarray, height: np.ndarray, opacity: np.ndarray, grain: np.ndarray) -> Layer:
     rows = np.flatnonzero(opacity.max(1) > 0.01)
     cols = np.flatnonzero(opacity.max(0) > 0.01)
@@ -131,13 +65,13 @@ def _layer(colour: np.ndarray, height: np.ndarray, opacity: np.ndarray, grain: n
 def paint_tissue(seed: int, anatomy: Anatomy, height: int, width: int) -> Tissue:
     """The layers for pictures of height x width pixels; another size has the same shapes."""
     rng = np.random.default_rng([seed, 3])
-    canvas = _Canvas(height, width)
+    canvas = Canvas(height, width)
     unit, shape = canvas.scale, canvas.shape
     fundus, neck = np.array(anatomy.fundus), np.array(anatomy.neck)
     tint = rng.uniform(0.88, 1.12, (3, 3)).astype(np.float32)
-    duct = _curve(neck - (0.0, 0.02), neck + (-0.04, 0.14), anatomy.duct_end)
+    duct = curve(neck - (0.0, 0.02), neck + (-0.04, 0.14), anatomy.duct_end)
     side = neck + 0.28 * (fundus - neck) + (0.05, 0.0)
-    artery = _curve(side, neck + (0.14, 0.06), anatomy.artery_start)
+    artery = curve(side, neck + (0.14, 0.06), anatomy.artery_start)
 
     fine = fractal(rng, shape, 0.05 * unit, 3)
     coarse = fractal(rng, shape, 0.35 * unit, 4)
@@ -233,7 +167,7 @@ def paint_tissue(seed: int, anatomy: Anatomy, height: int, width: int) -> Tissue
 
 
 def _ground(
-    canvas: _Canvas,
+    canvas: Canvas,
     anatomy: Anatomy,
     coarse: np.ndarray,
     fine: np.ndarray,
@@ -263,7 +197,7 @@ def _ground(
 
 
 def _organ_frame(
-    canvas: _Canvas, fundus: np.ndarray, neck: np.ndarray, width: float
+    canvas: Canvas, fundus: np.ndarray, neck: np.ndarray, width: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Along the gallbladder (0 fundus, 1 neck), distance from its axis, and its radius there."""
     axis = neck - fundus
@@ -276,7 +210,7 @@ def _organ_frame(
 
 
 def _tube(
-    canvas: _Canvas, distance: np.ndarray, radius: float, colour: np.ndarray, grain: np.ndarray
+    canvas: Canvas, distance: np.ndarray, radius: float, colour: np.ndarray, grain: np.ndarray
 ) -> Layer:
     dome = np.sqrt(np.clip(1 - (distance / radius) ** 2, 0, 1))
     shape = smoothstep((radius - distance) * canvas.scale / 1.5 + 0.5)
@@ -302,7 +236,7 @@ def _paint_plate(
 
 
 def _bag(
-    canvas: _Canvas, anatomy: Anatomy, fine: np.ndarray, coarse: np.ndarray, grain: np.ndarray
+    canvas: Canvas, anatomy: Anatomy, fine: np.ndarray, coarse: np.ndarray, grain: np.ndarray
 ) -> Layer:
     """A translucent specimen bag around the scene's bag point, with folds and a blue rim."""
     x, y = anatomy.point("specimen_bag")
