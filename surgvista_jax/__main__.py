@@ -10,7 +10,7 @@ import os
 import sys
 
 from surgvista_jax import __version__
-from surgvista_jax.errors import UserError
+from surgvista_jax.errors import ending
 
 # Command -> its line of help, or a group of commands. The module of `data list` is
 # `commands.data_list`, with `add_arguments(parser)` and `main(arguments)`.
@@ -80,25 +80,15 @@ def main(argv: list[str] | None = None) -> int:
             parser.error(f"this command takes no configuration: {overrides[0]}")
         arguments.overrides = overrides
         return arguments.main(arguments) or 0
-    except UserError as error:
-        print(f"surgvista: {error}", file=sys.stderr)
-        return 1
-    except RuntimeError as error:
-        # JAX's own type: commands that do without JAX do not import it.
-        if type(error).__name__ != "JaxRuntimeError" or "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        print(
-            f"surgvista: {str(error).splitlines()[0]}: take a smaller batch or clips,"
-            " budget.accumulate, compute.remat=full, or more devices",
-            file=sys.stderr,
-        )
-        return 1
-    except KeyboardInterrupt:
-        print("surgvista: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (Exception, KeyboardInterrupt) as error:
+        end = ending(error)
+        if end is None:
+            raise
+        print(f"surgvista: {end.words}", file=sys.stderr)
+        return end.code
 
 
 if __name__ == "__main__":

@@ -1,4 +1,11 @@
-"""How a user's mistake is reported: one exception, whose text is one clear line."""
+"""How does a command end that does not succeed: with which exit code, and in which words?"""
+
+import signal
+from typing import NamedTuple
+
+# Of a run that was told to stop: cut short is no success, though nothing is lost. The shell's
+# number for SIGTERM.
+TOLD_TO_STOP = 128 + signal.SIGTERM
 
 
 class UserError(Exception):
@@ -7,3 +14,29 @@ class UserError(Exception):
     The text is one line that names the file, the line or the key, and says what would be right. The
     command line prints it without a traceback and exits with code 1.
     """
+
+
+class Ending(NamedTuple):
+    """How a command ends: the exit code, and the line that says why."""
+
+    code: int
+    words: str
+
+
+def ending(error: BaseException) -> Ending | None:
+    """How an exception ends a command; None for a fault of ours, whose traceback is wanted."""
+    if isinstance(error, UserError):
+        return Ending(1, str(error))
+    if isinstance(error, KeyboardInterrupt):
+        return Ending(128 + signal.SIGINT, "interrupted")
+    if isinstance(error, MemoryError):
+        said = str(error).partition("\n")[0]
+        return Ending(1, f"out of memory ({said})" if said else "out of memory")
+    # By its name: commands that need no JAX do not import it.
+    if type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error):
+        return Ending(
+            1,
+            f"{str(error).splitlines()[0]}: take a smaller batch or clips, budget.accumulate,"
+            " compute.remat=full, or more devices",
+        )
+    return None

@@ -1,6 +1,10 @@
 """What a user meets at the command line: one clear line for each mistake, and nothing lost."""
 
+import os
 import resource
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -8,6 +12,7 @@ import pytest
 
 from surgvista_jax.__main__ import COMMANDS, main
 from surgvista_jax.config import build, load_config
+from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import make_pretraining
@@ -154,13 +159,58 @@ def test_a_full_disk_while_saving_loses_nothing(config, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, restore_params(run), restore_params(whole))
 
 
-def test_too_little_memory_is_one_line(monkeypatch, capsys):
-    def exhaust(arguments):
-        raise jax.errors.JaxRuntimeError(
-            "RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nmore"
-        )
+# What a command raises -> its exit code, and what the one line on the terminal says.
+ENDINGS = {
+    "mistake": (UserError("x: should be y"), 1, "surgvista: x: should be y"),
+    "device memory": (
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nmore"),
+        1,
+        "surgvista: RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.: take a smaller batch or"
+        " clips, budget.accumulate, compute.remat=full, or more devices",
+    ),
+    "memory": (MemoryError("Unable to allocate\nmore"), 1, "surgvista: out of memory (Unable to "),
+    "memory, no words": (MemoryError(), 1, "surgvista: out of memory"),
+    "Ctrl-C": (KeyboardInterrupt(), 130, "surgvista: interrupted"),
+}
 
-    monkeypatch.setattr("surgvista_jax.commands.data_list.main", exhaust)
-    assert main(["data", "list"]) == 1
+
+@pytest.mark.parametrize(("error", "code", "said"), ENDINGS.values(), ids=ENDINGS)
+def test_what_is_no_fault_of_ours_is_one_line(error, code, said, monkeypatch, capsys):
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr("surgvista_jax.commands.data_list.main", fail)
+    assert main(["data", "list"]) == code
     (line,) = capsys.readouterr().err.splitlines()
-    assert "Out of memory allocating 9 bytes" in line and "budget.accumulate" in line
+    assert line.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("of ours"), RuntimeError("RESOURCE_EXHAUSTED"), OSError("which file?")]
+)
+def test_a_fault_of_ours_keeps_its_traceback(error, monkeypatch):
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr("surgvista_jax.commands.data_list.main", fail)
+    with pytest.raises(type(error)):
+        main(["data", "list"])
+
+
+@pytest.mark.parametrize("command", ["pretrain", "finetune"])
+def test_a_run_that_was_told_to_stop_ends_as_the_shell_says_it(command, config, monkeypatch):
+    stopped = {"pretrain": SimpleNamespace(preempted=True), "run": False}
+    name = "pretrain" if command == "pretrain" else "run"
+    monkeypatch.setattr(f"surgvista_jax.commands.{command}.{name}", lambda *_: stopped[name])
+    assert TOLD_TO_STOP == 143
+    assert main([command, f"--config={config}", "--workdir=x"]) == 143
+
+
+def test_a_reader_that_goes_away_is_no_traceback():
+    """As `surgvista evaluate --list | head` does."""
+    words = [sys.executable, "-m", "surgvista_jax", "evaluate", "--list"]
+    read, write = os.pipe()
+    os.close(read)
+    run = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (run.returncode, run.stderr) == (1, "")

@@ -2,13 +2,12 @@
 
 import argparse
 import math
-import signal
 from pathlib import Path
 
 from surgvista_jax.config import load_config
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.own_videos import convert_videos
-from surgvista_jax.errors import UserError
+from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.synthetic import write_videos
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
@@ -68,7 +67,7 @@ def main(arguments: argparse.Namespace) -> int:
     finished = pretrain(config.lock(), run)
     if finished.preempted:
         print(f"stopped at step {finished.step}; the same command goes on from there")
-        return 128 + signal.SIGTERM
+        return TOLD_TO_STOP
     print(
         f"""
 Done. Look at

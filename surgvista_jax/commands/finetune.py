@@ -1,10 +1,10 @@
 """The command `surgvista finetune`: a labelled dataset and a backbone in, a classifier out."""
 
 import argparse
-import signal
 from pathlib import Path
 
 from surgvista_jax.config import load_config
+from surgvista_jax.errors import TOLD_TO_STOP
 from surgvista_jax.tasks.programs import program_of, run
 from surgvista_jax.training import processes
 
@@ -29,5 +29,4 @@ def main(arguments: argparse.Namespace) -> int:
     )
     processes.join(arguments)
     finished = run(config, arguments.workdir) or bool("loop" in config and config.loop.stop_after)
-    # Cut short is no success, though nothing is lost: the shell's number for SIGTERM.
-    return 0 if finished else 128 + signal.SIGTERM
+    return 0 if finished else TOLD_TO_STOP

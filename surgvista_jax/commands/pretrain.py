@@ -1,10 +1,10 @@
 """The command `surgvista pretrain`: a dataset folder in, a pretrained student out."""
 
 import argparse
-import signal
 from pathlib import Path
 
 from surgvista_jax.config import load_config
+from surgvista_jax.errors import TOLD_TO_STOP
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training import processes
@@ -25,5 +25,4 @@ def main(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, PretrainConfig, arguments.overrides)
     processes.join(arguments)
     finished = pretrain(config, arguments.workdir)
-    # Cut short is no success, though nothing is lost: the shell's number for SIGTERM.
-    return 128 + signal.SIGTERM if finished.preempted else 0
+    return TOLD_TO_STOP if finished.preempted else 0
