@@ -1,12 +1,14 @@
 """How a configuration is read: a file's `get_config`, overrides, a dataclass for each part."""
 
 import ast
+import contextlib
 import dataclasses
 import difflib
 import importlib.util
+import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
@@ -198,7 +200,26 @@ def build(cls: type[T], values: Any, key: str = "config") -> T:
     try:
         return cls(**arguments)
     except ValueError as error:
-        raise UserError(f"{key}: {error}") from None
+        raise UserError(_named(key, error, fields)) from None
+
+
+def _named(key: str, error: ValueError, fields: Collection[str]) -> str:
+    """What a dataclass refuses, by the key where it stands; see `checks`."""
+    field = re.match(r"(\w+)[\w.]*=", str(error))
+    return f"{key}{'.' if field and field[1] in fields else ': '}{error}"
+
+
+@contextlib.contextmanager
+def filled_by_options() -> Iterator[None]:
+    """Names the option, as in "--num-frames=0: ...", where a dataclass that is made inside refuses.
+
+    The options must be called as its fields.
+    """
+    try:
+        yield
+    except ValueError as error:
+        field, equals, rest = str(error).partition("=")
+        raise UserError(f"--{field.replace('_', '-')}{equals}{rest}") from None
 
 
 def _convert(value: Any, hint: Any, key: str) -> Any:

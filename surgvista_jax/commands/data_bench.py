@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from surgvista_jax.config import filled_by_options
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.crop import AugmentConfig
 from surgvista_jax.data.batches.labelled import finetune_batches
@@ -205,7 +206,9 @@ def main(arguments: argparse.Namespace) -> None:
     dataset = read_dataset(arguments.folder)
     if arguments.split:
         dataset = dataset.split(arguments.split)
-    clip = ClipConfig(num_frames=arguments.num_frames, stride=arguments.stride, size=arguments.size)
+    sizes = {key: getattr(arguments, key) for key in ("num_frames", "stride", "size")}
+    with filled_by_options():
+        clip = ClipConfig(**sizes)
     rates = bench(
         dataset,
         clip,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jax
 
+from surgvista_jax.config import filled_by_options
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.storage.manifest import read_dataset
@@ -75,7 +76,8 @@ def main(arguments: argparse.Namespace) -> int:
     say(start.notes)
     loader = LoaderConfig()
     if arguments.workers is not None:
-        loader = dataclasses.replace(loader, workers=arguments.workers)
+        with filled_by_options():
+            loader = LoaderConfig(workers=arguments.workers)
     backbone = Backbone(start.model, start.clip, ComputeConfig(dtype=arguments.dtype))
     folder = compute_features(
         TrainedBackbone(backbone, arguments.pool, start.variables, start.origin),

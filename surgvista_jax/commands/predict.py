@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from surgvista_jax.config import filled_by_options
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.convert import convert
 from surgvista_jax.data.conversion.extract import ExtractConfig
@@ -89,7 +90,8 @@ def main(arguments: argparse.Namespace) -> int:
     labelled &= all(video.labels is not None for video in dataset.videos)
     loader = LoaderConfig()
     if arguments.workers is not None:
-        loader = LoaderConfig(workers=arguments.workers)
+        with filled_by_options():
+            loader = LoaderConfig(workers=arguments.workers)
     outputs = predict(
         trained,
         dataset,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from surgvista_jax.checks import check_one_of
 from surgvista_jax.models import efficientvit, resnet
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD, patchify, token_grid
@@ -39,17 +40,14 @@ class BackboneConfig:
     pixels: str = "imagenet"
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            known = ", ".join(ARCHITECTURES)
-            raise ValueError(f"architecture {self.architecture!r} is not one of {known}")
+        check_one_of(self, ARCHITECTURES, "architecture")
         if self.architecture == VIT and self.encoder is None:
-            raise ValueError("architecture 'vit' needs an encoder")
+            raise ValueError(f"architecture={VIT!r}: needs an encoder")
         if self.architecture != VIT and self.encoder is not None:
-            raise ValueError(f"architecture {self.architecture!r} takes no encoder: it is a CNN")
-        if self.pixels not in PIXELS:
-            raise ValueError(f"pixels {self.pixels!r} is not one of {', '.join(PIXELS)}")
+            raise ValueError(f"architecture={self.architecture!r}: takes no encoder, it is a CNN")
+        check_one_of(self, PIXELS, "pixels")
         if self.architecture == VIT and self.pixels != "imagenet":
-            raise ValueError(f"pixels {self.pixels!r} is for CNNs; a ViT takes 'imagenet'")
+            raise ValueError(f"pixels={self.pixels!r}: is for CNNs; a ViT takes 'imagenet'")
 
     @property
     def width(self) -> int:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.models.layers import (
     ComputeConfig,
     Linear,
@@ -38,12 +39,9 @@ class HeadConfig:
     components: str = ""
 
     def __post_init__(self) -> None:
-        if self.pool not in POOLS:
-            raise ValueError(f"pool {self.pool!r} is not one of {', '.join(POOLS)}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout {self.dropout} is not in [0, 1)")
-        if self.heads < 1:
-            raise ValueError("heads must be positive")
+        check_one_of(self, POOLS, "pool")
+        check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "dropout")
+        check_whole(self, 1, "heads")
 
 
 class AttentivePool(nn.Module):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype, Initializer
 
+from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.models.attention import attend
 from surgvista_jax.models.logical_axes import with_axes
 
@@ -45,16 +46,12 @@ class TransformerConfig:
     drop_path: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.width, self.depth, self.heads) < 1 or self.mlp_ratio <= 0:
-            raise ValueError("width, depth, heads and mlp_ratio must be positive")
-        if self.layer_scale < 0:
-            raise ValueError(f"layer_scale {self.layer_scale} is negative")
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not divisible by heads {self.heads}")
-        if self.attention_bias not in ("none", "qv", "qkv"):
-            raise ValueError(f"attention_bias {self.attention_bias!r} is not none, qv or qkv")
-        if not 0 <= self.drop_path < 1:
-            raise ValueError(f"drop_path {self.drop_path} is not in [0, 1)")
+        check_whole(self, 1, "width", "depth", "heads")
+        check(self, "above 0", lambda ratio: ratio > 0, "mlp_ratio")
+        check(self, "0 or more", lambda scale: scale >= 0, "layer_scale")
+        check(self, f"divisible by heads={self.heads}", lambda n: n % self.heads == 0, "width")
+        check_one_of(self, ("none", "qv", "qkv"), "attention_bias")
+        check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "drop_path")
 
     @property
     def mlp_width(self) -> int:
@@ -78,10 +75,8 @@ class ComputeConfig:
     remat: str = "none"
 
     def __post_init__(self) -> None:
-        if self.dtype not in ("bfloat16", "float32"):
-            raise ValueError(f"dtype {self.dtype!r} is not bfloat16 or float32")
-        if self.remat not in REMAT_POLICIES:
-            raise ValueError(f"remat {self.remat!r} is not one of {', '.join(REMAT_POLICIES)}")
+        check_one_of(self, ("bfloat16", "float32"), "dtype")
+        check_one_of(self, REMAT_POLICIES, "remat")
 
 
 def xavier_uniform(in_axes: tuple[int, ...], out_axes: tuple[int, ...]) -> Initializer:

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from surgvista_jax.checks import check, check_whole
+
 # Kernel of a block -> how many of its axes, after the stacked layers, are inputs.
 KERNELS = {
     "qkv": ("attention/qkv_kernel", 1),
@@ -38,11 +40,10 @@ class LoraConfig:
     kernels: str = "qkv,out"
 
     def __post_init__(self) -> None:
-        if self.rank < 1 or not self.alpha > 0:
-            raise ValueError("rank and alpha must be positive")
-        unknown = [name for name in self.kernels.split(",") if name not in KERNELS]
-        if unknown:
-            raise ValueError(f"kernels {unknown[0]!r} is not one of {', '.join(KERNELS)}")
+        check_whole(self, 1, "rank")
+        check(self, "above 0", lambda alpha: alpha > 0, "alpha")
+        rule = f"of {', '.join(KERNELS)}, separated by commas"
+        check(self, rule, lambda names: KERNELS.keys() >= set(names.split(",")), "kernels")
 
     @property
     def chosen(self) -> dict[str, int]:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from surgvista_jax.checks import check_one_of
 from surgvista_jax.models.layers import (
     ComputeConfig,
     Linear,
@@ -16,7 +17,7 @@ from surgvista_jax.models.layers import (
 )
 from surgvista_jax.models.logical_axes import with_axes
 from surgvista_jax.models.patches import gather_tokens, normalise
-from surgvista_jax.models.positions import TABLES
+from surgvista_jax.models.positions import TABLES, check_width
 from surgvista_jax.models.video_vit import EncoderConfig, VideoEncoder
 
 
@@ -42,11 +43,10 @@ class MaskedAutoencoderConfig:
     class_token: bool = False
 
     def __post_init__(self) -> None:
-        if self.positions not in TABLES:
-            raise ValueError(f"positions {self.positions!r} is not one of {', '.join(TABLES)}")
-        for stack in (self.encoder, self.pixel_decoder, self.feature_decoder):
-            TABLES[self.positions]((1, 1, 1), stack.width)  # refuses widths that it cannot encode
-        _ = self.video_encoder  # refuses an impossible tubelet or patch
+        check_one_of(self, TABLES, "positions")
+        for name in ("encoder", "pixel_decoder", "feature_decoder"):
+            check_width(f"{name}.width", getattr(self, name).width, self.positions)
+        _ = self.video_encoder  # refuses a tubelet or patch that it cannot have
 
     @property
     def video_encoder(self) -> EncoderConfig:

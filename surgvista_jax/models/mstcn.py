@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from surgvista_jax.checks import check, check_whole
+
 # Uniform in +-1/sqrt(fan in), as the published models start.
 _INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 # The products are small; at full precision every device gives the same predictions.
@@ -39,12 +41,9 @@ class MsTcnConfig:
     kernel_size: int = 3
 
     def __post_init__(self) -> None:
-        if min(self.stages, self.layers, self.feature_maps, self.kernel_size) < 1:
-            raise ValueError("stages, layers, feature_maps and kernel_size must be positive")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout {self.dropout} is not in [0, 1)")
-        if not self.causal and self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size {self.kernel_size} must be odd unless causal")
+        check_whole(self, 1, "stages", "layers", "feature_maps", "kernel_size")
+        check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "dropout")
+        check(self, "odd unless causal", lambda size: self.causal or size % 2, "kernel_size")
 
 
 class DilatedLayer(nn.Module):

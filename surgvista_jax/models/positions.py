@@ -50,6 +50,14 @@ def flat_sine(grid: tuple[int, int, int], width: int) -> np.ndarray:
 TABLES = {"separable": separable_sine, "flat": flat_sine}
 
 
+def check_width(field: str, width: int, positions: str) -> None:
+    """Raises ValueError, of a configuration's field, for a width that a table cannot code."""
+    try:
+        TABLES[positions]((1, 1, 1), width)
+    except ValueError as error:
+        raise ValueError(f"{field}={width}: {error}") from None
+
+
 def interpolate_positions(
     table: np.ndarray, old: tuple[int, int], new: tuple[int, int]
 ) -> np.ndarray:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype
 
+from surgvista_jax.checks import check_one_of, check_whole
 from surgvista_jax.models.layers import (
     ComputeConfig,
     Linear,
@@ -16,7 +17,7 @@ from surgvista_jax.models.layers import (
     token_initializer,
 )
 from surgvista_jax.models.logical_axes import with_axes
-from surgvista_jax.models.positions import TABLES
+from surgvista_jax.models.positions import TABLES, check_width
 
 LEARNED = "learned"
 
@@ -53,15 +54,12 @@ class EncoderConfig:
     norm: bool = True
 
     def __post_init__(self) -> None:
-        if self.positions not in (*TABLES, LEARNED):
-            known = ", ".join((*TABLES, LEARNED))
-            raise ValueError(f"positions {self.positions!r} is not one of {known}")
-        if self.tubelet < 1 or self.patch < 1:
-            raise ValueError("tubelet and patch must be positive")
+        check_one_of(self, (*TABLES, LEARNED), "positions")
+        check_whole(self, 1, "tubelet", "patch")
         if self.class_position and not self.class_token:
-            raise ValueError("class_position is the position of a class token: it needs one")
-        if self.positions in TABLES:  # refuses widths that it cannot encode
-            TABLES[self.positions]((1, 1, 1), self.transformer.width)
+            raise ValueError("class_position=True: is the position of a class token: it needs one")
+        if self.positions in TABLES:
+            check_width("transformer.width", self.transformer.width, self.positions)
 
     @property
     def patch_values(self) -> int:

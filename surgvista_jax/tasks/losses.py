@@ -5,6 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from surgvista_jax.checks import check_one_of
+
 FEATURE_LOSSES = {
     "l1": lambda error: jnp.abs(error),
     "l2": lambda error: error**2,
@@ -29,10 +31,8 @@ class ObjectiveConfig:
     feature_loss: str = "smooth_l1"
     normalise_features: bool = False
 
-    def __post_init__(self):
-        if self.feature_loss not in FEATURE_LOSSES:
-            names = ", ".join(FEATURE_LOSSES)
-            raise ValueError(f"feature_loss {self.feature_loss!r} is not one of {names}")
+    def __post_init__(self) -> None:
+        check_one_of(self, FEATURE_LOSSES, "feature_loss")
 
 
 def pixel_targets(patches: jax.Array) -> jax.Array:

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from surgvista_jax.checks import check, check_whole
+
 
 @dataclasses.dataclass(frozen=True)
 class BudgetConfig:
@@ -20,12 +22,15 @@ class BudgetConfig:
     steps: int | None = None
     accumulate: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if (self.epochs is None) == (self.steps is None):
-            raise ValueError("give either epochs or steps, and the other as None")
-        length = self.epochs if self.steps is None else self.steps
-        if self.batch_size < 1 or not length > 0:
-            raise ValueError("batch_size and epochs or steps must be positive")
+            raise ValueError(
+                f"epochs={self.epochs} and steps={self.steps}: give either epochs or steps, and the"
+                " other as none"
+            )
+        check_whole(self, 1, "batch_size", "accumulate")
+        given = "epochs" if self.steps is None else "steps"
+        check(self, "above 0", lambda length: length > 0, given)
 
     def steps_per_epoch(self, clips: int) -> int:
         """Updates that make an epoch of `clips` clips."""

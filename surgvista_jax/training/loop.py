@@ -40,7 +40,7 @@ class LoopConfig:
     min_frames: int = 1000
     progress: str = "auto"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.log_every < 1 or self.max_bad_steps < 1 or self.stop_after < 0:
             raise ValueError(
                 f"log_every={self.log_every} and max_bad_steps={self.max_bad_steps} must be at"

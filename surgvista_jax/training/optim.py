@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from surgvista_jax.checks import check, check_whole
+
 
 @dataclasses.dataclass(frozen=True)
 class OptimConfig:
@@ -38,15 +40,11 @@ class OptimConfig:
     layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.reference_batch < 1:
-            raise ValueError("reference_batch must be positive")
-        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            raise ValueError("beta1 and beta2 must lie in [0, 1)")
-        rates = (self.learning_rate, self.final_learning_rate, self.warmup_epochs)
-        if min(*rates, self.weight_decay, self.epsilon) < 0:
-            raise ValueError("rates, warmup_epochs, weight_decay and epsilon must not be negative")
-        if not 0 < self.layer_decay <= 1:
-            raise ValueError(f"layer_decay {self.layer_decay} is not in (0, 1]")
+        check_whole(self, 1, "reference_batch")
+        check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "beta1", "beta2")
+        rates = ("learning_rate", "final_learning_rate", "warmup_epochs")
+        check(self, "0 or more", lambda rate: rate >= 0, *rates, "weight_decay", "epsilon")
+        check(self, "above 0 and at most 1", lambda share: 0 < share <= 1, "layer_decay")
 
 
 def warmup_cosine(

@@ -45,7 +45,7 @@ class MeshConfig:
 def mesh_shape(config: MeshConfig, num_devices: int) -> tuple[int, int, int]:
     """The three axis sizes with -1 filled in. Raises UserError unless they use every device."""
     sizes = [config.data, config.fsdp, config.model]
-    named = ", ".join(f"mesh.{axis}={size}" for axis, size in zip(AXES, sizes, strict=True))
+    named = ", ".join(f"config.mesh.{axis}={size}" for axis, size in zip(AXES, sizes, strict=True))
     if any(size != -1 and size < 1 for size in sizes):
         raise UserError(f"{named}: each size must be a positive number, or -1 for the rest")
     if sizes.count(-1) > 1:
@@ -93,13 +93,14 @@ def check_divisible(
     """Raises UserError, in words, for a batch or a dimension that the mesh cannot divide evenly.
 
     dims: logical axis -> what to call it -> size, such as
-        {"embed": {"encoder width": 768}, "heads": {"encoder heads": 12}}.
+        {"embed": {"encoder width": 768}, "heads": {"config.model.encoder.heads": 12}}.
     key: where the user gives the batch size.
     """
-    if accumulate < 1 or batch_size < 1 or batch_size % accumulate:
+    if batch_size < 1:
+        raise UserError(f"{key}={batch_size}: should be at least 1")
+    if batch_size % accumulate:
         raise UserError(
-            f"{key}={batch_size} cannot be split into accumulate={accumulate} micro-batches: it"
-            " must be a multiple"
+            f"{key}={batch_size}: should be a multiple of config.budget.accumulate={accumulate}"
         )
     shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     micro_batch = batch_size // accumulate
@@ -117,8 +118,7 @@ def check_divisible(
         for name, size in sizes.items():
             if axis is not None and size % mesh.shape[axis]:
                 raise UserError(
-                    f"{name} {size} cannot be split over mesh.{axis}={mesh.shape[axis]}:"
-                    f" choose a mesh.{axis} that divides {size}"
+                    f"config.mesh.{axis}={mesh.shape[axis]}: should divide {name}, which is {size}"
                 )
 
 
@@ -164,7 +164,7 @@ def state_shardings(abstract_boxed_tree: Any, mesh: Mesh) -> Any:
                 name = jax.tree_util.keystr(path, simple=True, separator="/")
                 raise UserError(
                     f"parameter {name} {leaf.shape}: dimension {dim} cannot be split over"
-                    f" mesh.{axis}={mesh.shape[axis]}; choose a mesh.{axis} that divides {size}"
+                    f" config.mesh.{axis}={mesh.shape[axis]}, which should divide {size}"
                 )
     return shardings
 

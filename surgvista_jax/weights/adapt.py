@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from surgvista_jax.checks import check_one_of, check_whole
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD, token_grid
 from surgvista_jax.models.positions import TABLES, interpolate_positions
@@ -33,13 +34,9 @@ class AdaptConfig:
     tubelet: int = 2
 
     def __post_init__(self) -> None:
-        if self.patches not in PATCHES:
-            raise ValueError(f"patches {self.patches!r} is not one of {', '.join(PATCHES)}")
-        if self.positions not in (*TABLES, LEARNED):
-            known = ", ".join((*TABLES, LEARNED))
-            raise ValueError(f"positions {self.positions!r} is not one of {known}")
-        if self.tubelet < 1:
-            raise ValueError("tubelet must be positive")
+        check_one_of(self, PATCHES, "patches")
+        check_one_of(self, (*TABLES, LEARNED), "positions")
+        check_whole(self, 1, "tubelet")
 
 
 def adapt_encoder(
@@ -50,6 +47,7 @@ def adapt_encoder(
     adapt: AdaptConfig,
     keep_class_token: bool,
     keep_norm: bool,
+    clip_key: str = "config.clip",
 ) -> tuple[EncoderConfig, dict | None]:
     """Fits an encoder to clips.
 
@@ -60,6 +58,7 @@ def adapt_encoder(
         adapt: how an image model is changed.
         keep_class_token: whether the class token, and its position, stay where there are any.
         keep_norm: whether the norm after the last block stays.
+        clip_key: where the user says the clip, for messages.
 
     Returns:
         the configuration and the parameters (a new tree; unchanged arrays are shared).
@@ -77,10 +76,13 @@ def adapt_encoder(
             tree["patch_embedding"] = embedding
     try:
         grid = token_grid(*clip, new.tubelet, new.patch)
-        if config.positions == LEARNED:
-            new = dataclasses.replace(new, positions=adapt.positions)
     except ValueError as error:
-        raise UserError(f"config.clip or config.adapt: {error}") from None
+        raise UserError(f"{clip_key}: {error}") from None
+    if config.positions == LEARNED:
+        try:
+            new = dataclasses.replace(new, positions=adapt.positions)
+        except ValueError as error:
+            raise UserError(f"config.adapt.positions={adapt.positions!r}: {error}") from None
     if tree is not None and config.positions == LEARNED:
         table = tree.pop("positions")
         if new.positions == LEARNED:

@@ -121,8 +121,10 @@ def test_mistakes_are_one_line(folder, capsys):
     assert main(["data", "bench", str(folder), "--workers=-1"]) == 1
     assert main(["data", "bench", str(folder), "--split=nothing"]) == 1
     assert main(["data", "bench", str(folder / "nothing")]) == 1
+    assert main(["data", "bench", str(folder), "--num-frames=0"]) == 1
     errors = capsys.readouterr().err.strip().split("\n")
-    assert len(errors) == 3 and "no split 'nothing'" in errors[1]
+    assert len(errors) == 4 and "no split 'nothing'" in errors[1]
+    assert "surgvista: --num-frames=0: should be a whole number of at least 1" == errors[3]
 
 
 def test_the_process_tree_tells_memory_and_processor_time():

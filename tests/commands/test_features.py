@@ -94,6 +94,7 @@ def test_a_temporal_head_trains_on_them(colours, features, tmp_path):
         (["--num-frames=3"], "--num-frames or --size: 3x32x32 video does not divide"),
         (["--size=40"], "--num-frames or --size"),
         (["--batch-size=12"], "--batch-size=12 cannot be shared"),
+        (["--workers=-1"], "--workers=-1: should be a whole number"),
         (["--fsdp=3"], "--fsdp=3: should divide the 8 devices here"),
         (["--stride=0"], "--stride 0: at least 1"),
     ],

@@ -161,6 +161,7 @@ def test_mistakes_are_one_line(trained, tmp_path, capsys):
         ((data, checkpoint, "--fps=2"), "its own fps is 1.0, which cannot be replaced"),
         ((data, checkpoint, "--split=none"), "no split 'none'"),
         ((data, checkpoint, "--batch-size=12"), "--batch-size"),
+        ((data, checkpoint, "--workers=-1"), "--workers=-1: should be a whole number"),
         ((data, f"--checkpoint={text}"), "notes.txt"),
     ):
         assert main(["predict", *map(str, words), out, "--workers=0"]) == 1

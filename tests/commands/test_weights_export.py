@@ -119,3 +119,21 @@ def test_a_full_disk_is_told_of_an_import(tmp_path, capsys):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert f"{tmp_path / 'out'}: cannot be written" in line and "File too large" in line
     assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
+def test_a_full_disk_is_told_of_an_export_and_leaves_what_was_there(suffix, tmp_path, capsys):
+    resource = pytest.importorskip("resource")
+    tiny("vit", tmp_path / "x.npz")
+    out = tmp_path / f"o{suffix}"
+    out.write_text("before")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))  # less than the arrays need
+    try:
+        words = [f"vit:{tmp_path / 'x.npz'}", "--heads=2", "--as=vit", f"--out={out}"]
+        line = refused(capsys, "export", *words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert f"{out}: cannot be written (" in line and "File too large" in line
+    assert out.read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, "x.npz"]

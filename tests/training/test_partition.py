@@ -48,11 +48,26 @@ def test_sizes_that_do_not_use_every_device_are_refused(config, words):
 @pytest.mark.parametrize(
     ("batch_size", "accumulate", "dims", "words"),
     [
-        (8, 3, {}, "config.budget.batch_size=8 cannot be split into accumulate=3"),
+        (
+            8,
+            3,
+            {},
+            "config.budget.batch_size=8: should be a multiple of config.budget.accumulate=3",
+        ),
         (6, 1, {}, "multiple of 4, such as 8"),
         (8, 4, {}, r"8 / accumulate 4 = 2 clips .* multiple of 16"),
-        (8, 2, {"embed": {"decoder width": 33}}, "decoder width 33 .* mesh.fsdp=2"),
-        (8, 2, {"heads": {"encoder heads": 3}}, "encoder heads 3 .* mesh.model=2"),
+        (
+            8,
+            2,
+            {"embed": {"decoder width": 33}},
+            "config.mesh.fsdp=2: should divide decoder width",
+        ),
+        (
+            8,
+            2,
+            {"heads": {"encoder heads": 3}},
+            "config.mesh.model=2: .* heads, which is 3",
+        ),
     ],
 )
 def test_uneven_shares_are_refused_in_words(batch_size, accumulate, dims, words):

@@ -202,8 +202,17 @@ def _new():
 
 
 def test_what_does_not_fit_is_told():
-    with pytest.raises(UserError, match="does not divide"):
+    with pytest.raises(UserError, match="^config.clip: 3x8x8 video does not divide"):
         _adapted("average", "learned", 3)
+    odd = EncoderConfig(TransformerConfig(8, 1, 1), 1, 4, "learned")
+    kept = {"keep_class_token": False, "keep_norm": False}
+    with pytest.raises(UserError, match="^config.adapt.positions='separable': .* divisible by 16"):
+        adapt_encoder(odd, None, clip=(1, 8, 8), adapt=AdaptConfig(positions="separable"), **kept)
+    start = StartingPoint(
+        BackboneConfig("vit", IMAGE), ClipConfig(1, 1, 9), None, "", clip_key="config.image_clip"
+    )
+    with pytest.raises(UserError, match="^config.image_clip: 1x9x9 video does not divide"):
+        fit_to_clips(start, AdaptConfig(), pool="mean", keep_norm=False)
     with pytest.raises(UserError, match="no square"):
         adapt_encoder(
             IMAGE,

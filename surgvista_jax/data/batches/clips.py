@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from surgvista_jax.errors import UserError
+from surgvista_jax.checks import check_one_of, check_whole
 
 SAMPLINGS = ("past", "uniform")
 
@@ -25,12 +25,8 @@ class ClipConfig:
     sampling: str = "past"
 
     def __post_init__(self) -> None:
-        for key in ("num_frames", "stride", "size"):
-            value = getattr(self, key)
-            if not isinstance(value, int) or value < 1:
-                raise UserError(f"clip.{key}={value!r}: an integer of at least 1 is needed")
-        if self.sampling not in SAMPLINGS:
-            raise UserError(f"clip.sampling={self.sampling!r}: one of {', '.join(SAMPLINGS)}")
+        check_whole(self, 1, "num_frames", "stride", "size")
+        check_one_of(self, SAMPLINGS, "sampling")
 
 
 def clip_frame_ids(last: int, num_frames: int, stride: int) -> np.ndarray:

@@ -6,12 +6,12 @@ import math
 import cv2
 import numpy as np
 
+from surgvista_jax.checks import check
 from surgvista_jax.data.batches.randaugment import (
     RandAugmentConfig,
     apply_operations,
     draw_operations,
 )
-from surgvista_jax.errors import UserError
 
 SCALES = (1.0, 0.875, 0.75, 0.66)
 # Width and height are scaled by neighbouring scales at most, so that nothing is much distorted.
@@ -104,12 +104,11 @@ class AugmentConfig:
         for key, highest in (("area", 1), ("aspect", math.inf)):
             lower, upper = getattr(self, f"min_{key}"), getattr(self, f"max_{key}")
             if not 0 < lower <= upper <= highest:
-                raise UserError(
-                    f"augment.min_{key}={lower!r}, max_{key}={upper!r}: bounds above 0 and up to "
-                    f"{highest} are needed, the lower first"
+                raise ValueError(
+                    f"min_{key}={lower!r}, max_{key}={upper!r}: should be bounds above 0 and up to "
+                    f"{highest}, the lower first"
                 )
-        if not 0 <= self.flip <= 1:
-            raise UserError(f"augment.flip={self.flip!r}: a probability is needed")
+        check(self, "from 0 to 1", lambda share: 0 <= share <= 1, "flip")
 
 
 def random_resized_crop(

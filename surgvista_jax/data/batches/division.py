@@ -69,7 +69,9 @@ def divide(dataset: Dataset, splits: SplitConfig, select_on: str) -> Division:
         _check_disjoint(dataset, train, test)
     if select_on == "test":
         if testing is None:
-            raise UserError("config.select_on=test: data.test must name the split to select on")
+            raise UserError(
+                "config.select_on=test: config.data.test must name the split to select on"
+            )
         return Division(dataset.split(train), testing, testing, "test")
     if select_on == "last":
         return Division(dataset.split(train), None, testing, "last")
@@ -89,7 +91,7 @@ def _check_disjoint(dataset: Dataset, first: str, second: str) -> None:
         raise UserError(
             f"{dataset.folder / 'dataset.json'}: splits {first!r} and {second!r} share "
             f"{len(shared)} videos, such as {min(shared)}; training, selection and test need "
-            "videos of their own (data.val= with no name holds out training videos)"
+            "videos of their own (config.data.val= with no name holds out training videos)"
         )
 
 
@@ -118,8 +120,8 @@ def training_and_validation(
         return training, dataset.split(val), False
     if not 0 < share < 1:
         raise UserError(
-            f"{dataset.folder / 'dataset.json'}: no split {val!r}, and data.hold_out={share} holds"
-            " nothing out: name a split to select on, or a share between 0 and 1"
+            f"{dataset.folder / 'dataset.json'}: no split {val!r}, and config.data.hold_out={share}"
+            " holds nothing out: name a split to select on, or a share between 0 and 1"
         )
     groups: dict[str, list[str]] = {}
     for video in training.videos:

@@ -56,7 +56,7 @@ def finetune_batches(
         UserError: if the dataset has no labels, or settings do not fit it.
     """
     if seed < 0:
-        raise UserError(f"seed={seed}: an integer from 0 on is needed")
+        raise UserError(f"config.seed={seed}: an integer from 0 on is needed")
     reader = _SampleReader(dataset, clip, labelled_samples(dataset, clip))
     order_seed, sample_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
     plans = (

@@ -22,6 +22,7 @@ import grain
 import numpy as np
 from absl import flags
 
+from surgvista_jax.checks import check_whole
 from surgvista_jax.data.batches.shared_memory import (
     Batch,
     ReadRows,
@@ -53,10 +54,8 @@ class LoaderConfig:
     buffer: int = 2
 
     def __post_init__(self) -> None:
-        for key, lowest in (("workers", 0), ("threads", 1), ("buffer", 1)):
-            value = getattr(self, key)
-            if not isinstance(value, int) or value < lowest:
-                raise UserError(f"loader.{key}={value!r}: an integer from {lowest} on is needed")
+        check_whole(self, 0, "workers")
+        check_whole(self, 1, "threads", "buffer")
 
 
 class BatchLoader(Iterator[Batch]):
@@ -73,7 +72,10 @@ class BatchLoader(Iterator[Batch]):
         `read` is called in several threads, or pickled and called in the workers.
         """
         if config.workers and not hasattr(os, "posix_fallocate"):
-            raise UserError(f"loader.workers={config.workers}: workers need Linux; set it to 0")
+            raise UserError(
+                f"{config.workers} loader workers need Linux: set config.loader.workers, or"
+                " --workers, to 0"
+            )
         # Batches are decoded side by side already: OpenCV's own threads would only get in the way.
         cv2.setNumThreads(0)
         steps = grain.MapDataset.range(start_step, max(start_step, num_steps))

@@ -58,7 +58,7 @@ def pretrain_batches(
         UserError: if the dataset has no frames, or settings do not fit it or one another.
     """
     if seed < 0:
-        raise UserError(f"seed={seed}: an integer from 0 on is needed")
+        raise UserError(f"config.seed={seed}: an integer from 0 on is needed")
     reader = _ClipReader(dataset, clip)
     order_seed, sample_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
     plans = (

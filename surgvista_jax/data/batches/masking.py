@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from surgvista_jax.checks import check_one_of, check_whole
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.errors import UserError
 
@@ -24,12 +25,8 @@ class MaskConfig:
     masks_per_clip: int = 1
 
     def __post_init__(self) -> None:
-        if self.kind not in MASKS:
-            raise UserError(f"mask.kind={self.kind!r}: one of {', '.join(MASKS)} is needed")
-        if not isinstance(self.masks_per_clip, int) or self.masks_per_clip < 1:
-            raise UserError(
-                f"mask.masks_per_clip={self.masks_per_clip!r}: an integer of at least 1 is needed"
-            )
+        check_one_of(self, MASKS, "kind")
+        check_whole(self, 1, "masks_per_clip")
 
 
 def token_grid(clip: ClipConfig, tubelet: int, patch: int) -> tuple[int, int, int]:
@@ -39,13 +36,15 @@ def token_grid(clip: ClipConfig, tubelet: int, patch: int) -> tuple[int, int, in
         UserError: if frames or pixels do not divide into tokens.
     """
     for key, whole, part_key, part in (
-        ("clip.num_frames", clip.num_frames, "model.tubelet", tubelet),
-        ("clip.size", clip.size, "model.patch", patch),
+        ("config.clip.num_frames", clip.num_frames, "config.model.tubelet", tubelet),
+        ("config.clip.size", clip.size, "config.model.patch", patch),
     ):
         if whole % part:
             below = whole // part * part
             options = f"{below} or {below + part}" if below else str(part)
-            raise UserError(f"{key}={whole} is not divisible by {part_key}={part}: take {options}")
+            raise UserError(
+                f"{key}={whole}: should be divisible by {part_key}={part}: take {options}"
+            )
     side = clip.size // patch
     return clip.num_frames // tubelet, side, side
 
@@ -62,11 +61,13 @@ def hidden_count(kind: str, grid: tuple[int, int, int], ratio: float) -> int:
     if 0 < hidden < tokens:
         return slices * hidden
     if tokens == 1:
-        raise UserError(f"clip.size and model.patch leave 1 token a {part}: 2 or more are needed")
+        raise UserError(
+            f"config.clip.size and config.model.patch leave 1 token a {part}: 2 or more are needed"
+        )
     lowest, highest = math.ceil(1000 / tokens) / 1000, (1000 * (tokens - 1) // tokens) / 1000
     raise UserError(
-        f"mask.ratio={ratio} must hide at least 1 and leave visible at least 1 of the {tokens} "
-        f"tokens of a {part}: take {lowest:.3f} to {highest:.3f}"
+        f"config.mask.ratio={ratio}: should hide at least 1 and leave visible at least 1 of the"
+        f" {tokens} tokens of a {part}: take {lowest:.3f} to {highest:.3f}"
     )
 
 

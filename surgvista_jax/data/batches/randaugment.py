@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from surgvista_jax.checks import check
 from surgvista_jax.data.batches import image_operations as images
-from surgvista_jax.errors import UserError
 
 MAX_LEVEL = 10.0
 
@@ -34,15 +34,12 @@ class RandAugmentConfig:
     probability: float = 0.5
 
     def __post_init__(self) -> None:
-        for key, highest in (
-            ("operations", 100),
-            ("level", MAX_LEVEL),
-            ("level_std", MAX_LEVEL),
-            ("probability", 1),
+        for highest, fields in (
+            (100, ("operations",)),
+            (MAX_LEVEL, ("level", "level_std")),
+            (1, ("probability",)),
         ):
-            value = getattr(self, key)
-            if not 0 <= value <= highest:
-                raise UserError(f"randaugment.{key}={value!r}: from 0 to {highest} is possible")
+            check(self, f"from 0 to {highest}", lambda n, most=highest: 0 <= n <= most, *fields)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -49,8 +49,11 @@ def every_sample(dataset: Dataset, clip: ClipConfig) -> Samples:
     return _samples(dataset, numbers, np.concatenate(frames), np.full(len(numbers), UNLABELLED))
 
 
-def labelled_samples(dataset: Dataset, clip: ClipConfig) -> Samples:
+def labelled_samples(dataset: Dataset, clip: ClipConfig, key: str = "config.clip") -> Samples:
     """Lists the samples: every labelled frame, or with `clip.sampling` "uniform" every video.
+
+    Args:
+        key: where the user says the clip, for messages.
 
     Raises:
         UserError: a video has no labels, nothing is labelled, or a video that is one clip has
@@ -68,7 +71,7 @@ def labelled_samples(dataset: Dataset, clip: ClipConfig) -> Samples:
             if any(label != found[0][1] for _, label in found):
                 raise UserError(
                     f"{dataset.folder / 'videos.jsonl'}: video {video.video!r} has several labels; "
-                    "clip.sampling='uniform' makes one clip of it: take 'past'"
+                    f"{key}.sampling='uniform' makes one clip of it: take 'past'"
                 )
             found = [(video.num_frames - 1, found[0][1])]
         for at, label in found:

@@ -21,7 +21,7 @@ class Share:
     start_step: int
     num_steps: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_rows(self.rows, self.batch_size)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.crop import AugmentConfig
 from surgvista_jax.data.batches.division import SELECT_ON, SplitConfig
@@ -63,9 +64,9 @@ class EvaluationConfig(ScoringConfig):
     every_epochs: float = 1.0
     batch_size: int = 64
 
-    def __post_init__(self):
-        if not self.every_epochs > 0 or self.batch_size < 1:
-            raise ValueError("every_epochs and batch_size must be positive")
+    def __post_init__(self) -> None:
+        check(self, "above 0", lambda epochs: epochs > 0, "every_epochs")
+        check_whole(self, 1, "batch_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,19 +85,24 @@ class ProbeConfig:
     learning_rates: str = "3e-4,1e-3,3e-3,1e-2"
     weight_decays: str = "0,1e-3,1e-1"
 
-    def __post_init__(self):
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError("epochs and batch_size must be positive")
-        for key in ("learning_rates", "weight_decays"):
-            try:
-                values = self.numbers(key)
-            except ValueError:
-                values = (-1.0,)
-            if min(values) < 0:
-                raise ValueError(f"{key}={getattr(self, key)!r}: numbers, separated by commas")
+    def __post_init__(self) -> None:
+        check_whole(self, 1, "epochs", "batch_size")
+        rule = "numbers of 0 or more, separated by commas"
+        check(self, rule, _are_numbers, "learning_rates", "weight_decays")
 
     def numbers(self, key: str) -> tuple[float, ...]:
-        return tuple(float(text) for text in getattr(self, key).split(","))
+        return _numbers(getattr(self, key))
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(number) for number in text.split(","))
+
+
+def _are_numbers(text: str) -> bool:
+    try:
+        return all(number >= 0 for number in _numbers(text))
+    except ValueError:
+        return False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,23 +154,15 @@ class FinetuneConfig:
     seed: int = 0
     seeds: int = 1
 
-    def __post_init__(self):
-        for key, known in (
-            ("mode", MODES),
-            ("class_weights", WEIGHTINGS),
-            ("select_on", SELECT_ON),
-        ):
-            if getattr(self, key) not in known:
-                raise ValueError(f"{key}={getattr(self, key)!r}: one of {', '.join(known)}")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema={self.ema}: from 0 to below 1 is possible")
-        if not 0 <= self.drop_path < 1:
-            raise ValueError(f"drop_path={self.drop_path}: from 0 to below 1 is possible")
+    def __post_init__(self) -> None:
+        check_one_of(self, MODES, "mode")
+        check_one_of(self, WEIGHTINGS, "class_weights")
+        check_one_of(self, SELECT_ON, "select_on")
+        check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "ema", "drop_path")
+        check_whole(self, 1, "seeds")
         mixed = self.mode != "linear" and (self.mix.mixup or self.mix.cutmix)
-        if mixed and self.budget.batch_size // max(self.budget.accumulate, 1) % 2:
+        if mixed and self.budget.batch_size // self.budget.accumulate % 2:
             raise ValueError(
                 f"budget.batch_size={self.budget.batch_size}: mixup and cutmix mix clips in pairs,"
                 f" so that each of the accumulate={self.budget.accumulate} parts must be even"
             )
-        if self.seeds < 1:
-            raise ValueError(f"seeds={self.seeds}: at least 1 is needed")

@@ -12,6 +12,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from surgvista_jax.checks import check
 from surgvista_jax.models.patches import normalise
 
 # Of the erased box: share of the picture's area, and height / width.
@@ -40,13 +41,9 @@ class MixConfig:
     switch: float = 0.5
     smoothing: float = 0.1
 
-    def __post_init__(self):
-        for key in ("erase", "switch", "smoothing"):
-            if not 0 <= getattr(self, key) <= 1:
-                raise ValueError(f"{key}={getattr(self, key)!r}: from 0 to 1 is possible")
-        for key in ("mixup", "cutmix"):
-            if not getattr(self, key) >= 0:
-                raise ValueError(f"{key}={getattr(self, key)!r}: 0 or more is possible")
+    def __post_init__(self) -> None:
+        check(self, "from 0 to 1", lambda share: 0 <= share <= 1, "erase", "switch", "smoothing")
+        check(self, "0 or more", lambda value: value >= 0, "mixup", "cutmix")
 
 
 def augment_batch(

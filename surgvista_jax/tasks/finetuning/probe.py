@@ -84,7 +84,7 @@ def train_probe(
     if division.selection is None and len(settings) > 1:
         raise UserError(
             "config.select_on=last: a sweep needs videos to choose on; give"
-            " probe.learning_rates and probe.weight_decays one value each"
+            " config.probe.learning_rates and config.probe.weight_decays one value each"
         )
     params = create_filled(task.init_params, loaded, mesh)
     every_clip = EveryClip(

@@ -33,6 +33,7 @@ class StartingPoint(NamedTuple):
         origin: a digest of the variables as they were read, or "random".
         sources: what they were made from.
         notes: what `fit_to_clips` changed of them, in words.
+        clip_key: where the user says the clip, for messages.
     """
 
     model: BackboneConfig
@@ -41,6 +42,7 @@ class StartingPoint(NamedTuple):
     origin: str
     sources: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()
+    clip_key: str = "config.clip"
 
 
 def starting_point(config: FinetuneConfig) -> StartingPoint:
@@ -50,12 +52,12 @@ def starting_point(config: FinetuneConfig) -> StartingPoint:
         UserError: nothing is named, the file is not what is expected, or it does not fit the head.
     """
     model, variables, origin, sources = read_backbone(config.init, config.model)
-    clip = config.clip
+    clip, clip_key = config.clip, "config.clip"
     inflated = model.encoder is not None and config.adapt.patches != "frames"
     if model.sees_single_frames and not inflated and config.image_clip is not None:
-        clip = config.image_clip
+        clip, clip_key = config.image_clip, "config.image_clip"
     start = fit_to_clips(
-        StartingPoint(model, clip, variables, origin, sources),
+        StartingPoint(model, clip, variables, origin, sources, clip_key=clip_key),
         config.adapt,
         pool=config.head.pool,
         # A new norm stands behind the mean, as published; probes take features as they are.
@@ -125,6 +127,7 @@ def fit_to_clips(
         adapt=adapt,
         keep_class_token=pool == "class",
         keep_norm=keep_norm,
+        clip_key=start.clip_key,
     )
     model = dataclasses.replace(model, encoder=fitted)
     if params is None:

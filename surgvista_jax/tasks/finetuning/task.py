@@ -123,9 +123,9 @@ class Finetuning:
             return {}
         stack = self.model.encoder.transformer
         return {
-            "embed": {"model.width": stack.width},
-            "heads": {"model.heads": stack.heads},
-            "mlp": {"model's MLP width": stack.mlp_width},
+            "embed": {"the backbone's width": stack.width},
+            "heads": {"the backbone's heads": stack.heads},
+            "mlp": {"the backbone's MLP width": stack.mlp_width},
         }
 
 
@@ -147,7 +147,7 @@ def make_finetuning(
         raise UserError(f"{dataset.folder / 'dataset.json'}: has no classes to be finetuned on")
     table = config.head.components
     if table and table not in TABLES:
-        raise UserError(f"config.head.components={table!r}: one of {', '.join(TABLES)}")
+        raise UserError(f"config.head.components={table!r}: should be one of {', '.join(TABLES)}")
     if table and len(TABLES[table].rows) != len(dataset.classes):
         raise UserError(
             f"config.head.components={table!r}: has {len(TABLES[table].rows)} triplets, the dataset"
@@ -160,10 +160,6 @@ def make_finetuning(
             f"config.head.heads={config.head.heads}: should divide the width of the backbone, which"
             f" is {model.width}"
         )
-    try:
-        model.grid(clip.num_frames, clip.size, clip.size)
-    except ValueError as error:
-        raise UserError(f"config.clip: {error}") from None
     weight = None
     if config.class_weights == "balanced":
         weight = class_weights(label, len(dataset.classes))

@@ -59,9 +59,10 @@ def finetune(
     check_score(config.evaluation.score, train.label_kind, len(train.classes))
     check_protocol(config.evaluation.protocol, train)  # not only after hours of training
     start = starting_point(config)
-    samples = labelled_samples(division.train, start.clip)
+    samples = labelled_samples(division.train, start.clip, start.clip_key)
     for part in filter(None, (division.selection, division.test)):
-        labelled_samples(part, start.clip)  # what it raises is not raised after hours of training
+        # What it raises is not raised after hours of training.
+        labelled_samples(part, start.clip, start.clip_key)
     task = make_finetuning(config, start.model, start.clip, division.train, samples.label)
     mesh = make_mesh(config.mesh)
     check_mesh(mesh, config.budget, task)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from surgvista_jax.checks import check_one_of, check_whole
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.batches.masking import MaskConfig
@@ -46,11 +47,10 @@ class FigureConfig:
     clips: int = 2
     denormalise: str = "visible"
 
-    def __post_init__(self):
-        if self.every < 0 or self.clips < 1:
-            raise ValueError("every must be at least 0 and clips at least 1")
-        if self.denormalise not in ("visible", "target"):
-            raise ValueError(f"denormalise {self.denormalise!r} is not visible or target")
+    def __post_init__(self) -> None:
+        check_whole(self, 0, "every")
+        check_whole(self, 1, "clips")
+        check_one_of(self, ("visible", "target"), "denormalise")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -145,9 +145,11 @@ class Pretraining:
             stacks["model.feature_decoder"] = self.config.model.feature_decoder
             stacks["teacher.transformer"] = self.config.teacher.transformer
         return {
-            "embed": {f"{name}.width": stack.width for name, stack in stacks.items()},
-            "heads": {f"{name}.heads": stack.heads for name, stack in stacks.items()},
-            "mlp": {f"{name}'s MLP width": stack.mlp_width for name, stack in stacks.items()},
+            "embed": {f"config.{name}.width": stack.width for name, stack in stacks.items()},
+            "heads": {f"config.{name}.heads": stack.heads for name, stack in stacks.items()},
+            "mlp": {
+                f"the MLP width of config.{name}": stack.mlp_width for name, stack in stacks.items()
+            },
         }
 
 
@@ -181,6 +183,6 @@ def _check_teacher(config: PretrainConfig) -> None:
         )
     if config.teacher.patch != config.model.patch:
         raise UserError(
-            f"config.teacher.patch={config.teacher.patch} must equal"
+            f"config.teacher.patch={config.teacher.patch}: should equal"
             f" config.model.patch={config.model.patch}: the teacher describes the student's patches"
         )

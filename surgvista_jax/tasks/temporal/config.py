@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.data.batches.division import SELECT_ON, SplitConfig
 from surgvista_jax.models.mstcn import MsTcnConfig
 from surgvista_jax.tasks.finetuning.config import ScoringConfig
@@ -57,18 +58,12 @@ class TemporalConfig:
     seeds: int = 1
     progress: str = "auto"
 
-    def __post_init__(self):
-        for key, choices in (
-            ("mode", ("temporal",)),
-            ("class_weights", CLASS_WEIGHTS),
-            ("select_on", SELECT_ON),
-            ("progress", MODES),
-        ):
-            if getattr(self, key) not in choices:
-                raise ValueError(
-                    f"{key}={getattr(self, key)!r}: should be one of {', '.join(choices)}"
-                )
-        if min(self.epochs, self.pad_to, self.seeds) < 1 or self.seed < 0:
-            raise ValueError("epochs, pad_to and seeds must be at least 1, seed at least 0")
-        if not self.learning_rate > 0 or self.smoothing_weight < 0:
-            raise ValueError("learning_rate must be above 0 and smoothing_weight at least 0")
+    def __post_init__(self) -> None:
+        check_one_of(self, ("temporal",), "mode")
+        check_one_of(self, CLASS_WEIGHTS, "class_weights")
+        check_one_of(self, SELECT_ON, "select_on")
+        check_one_of(self, MODES, "progress")
+        check_whole(self, 1, "epochs", "pad_to", "seeds")
+        check_whole(self, 0, "seed")
+        check(self, "above 0", lambda rate: rate > 0, "learning_rate")
+        check(self, "0 or more", lambda weight: weight >= 0, "smoothing_weight")

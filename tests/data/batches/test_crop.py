@@ -28,7 +28,6 @@ from surgvista_jax.data.batches.randaugment import (
     apply_operations,
     draw_operations,
 )
-from surgvista_jax.errors import UserError
 
 SIDES = st.integers(1, 700)
 CROPS = st.builds(
@@ -216,14 +215,14 @@ def bilinear(image: np.ndarray, size: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"min_area": 0.0}, r"augment.min_area=0.0"),
+        ({"min_area": 0.0}, r"^min_area=0.0"),
         ({"max_area": 1.5}, r"max_area=1.5"),
-        ({"min_aspect": 2.0}, r"augment.min_aspect=2.0, max_aspect=1.3"),
-        ({"flip": 2.0}, r"augment.flip=2.0"),
+        ({"min_aspect": 2.0}, r"^min_aspect=2.0, max_aspect=1.3"),
+        ({"flip": 2.0}, r"^flip=2.0"),
     ],
 )
 def test_augmentation_that_means_nothing_is_refused(values, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ValueError, match=message):
         AugmentConfig(**values)
 
 

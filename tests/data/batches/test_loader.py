@@ -304,5 +304,5 @@ def test_workers_need_neither_jax_nor_flax():
 
 @pytest.mark.parametrize(("key", "value"), [("workers", -1), ("threads", 0), ("buffer", 1.5)])
 def test_a_wrong_loader_setting_is_named(key, value):
-    with pytest.raises(UserError, match=rf"loader\.{key}={value}: an integer from"):
+    with pytest.raises(ValueError, match=rf"^{key}={value}: should be a whole number"):
         LoaderConfig(**{key: value})

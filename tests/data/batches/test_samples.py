@@ -74,10 +74,10 @@ def test_a_clip_ends_at_its_frame_or_is_spread_over_its_video():
         (dataset((0,), None), PAST, "set/videos.jsonl: video 'v1' has no labels"),
         (dataset((-1, -1)), PAST, "set: no labelled frame"),
         (dataset((-1, -1)), UNIFORM, "set: no labelled frame"),
-        (dataset((0, 1)), UNIFORM, "video 'v0' has several labels.*take 'past'"),
+        (dataset((0, 1)), UNIFORM, "'v0' has several labels; config.image_clip.sampling='uniform'"),
     ],
 )
 def test_what_cannot_be_a_sample_is_one_line(data, clip, message):
     with pytest.raises(UserError, match=message) as error:
-        labelled_samples(data, clip)
+        labelled_samples(data, clip, "config.image_clip")
     assert "\n" not in str(error.value)

@@ -121,7 +121,7 @@ def test_without_a_test_split_the_selection_is_all_there_is(config, tmp_path):
         (["init=nowhere.pth"], "nowhere.pth"),
         (["data.train=fold1/train"], "no split 'fold1/train'; it has: train, val, test"),
         (["data.test=train"], "'train' and 'train' share 5 videos"),
-        (["select_on=test", "data.test="], "data.test must name the split"),
+        (["select_on=test", "data.test="], "config.data.test must name the split"),
         (["evaluation.score=f1"], "config.evaluation.score='f1': should be one of accuracy"),
         (["evaluation.protocol=mine"], "config.evaluation.protocol='mine': should be one of"),
         (["evaluation.protocol=prostatd"], "is for labels of kind multi"),
@@ -129,8 +129,12 @@ def test_without_a_test_split_the_selection_is_all_there_is(config, tmp_path):
         (["mode=attentive", "head.heads=5"], "config.head.heads=5: should divide"),
         (["budget.batch_size=12"], "config.budget.batch_size=12 cannot be shared"),
         (["evaluation.batch_size=12"], "config.evaluation.batch_size=12 cannot be shared"),
-        (["budget.batch_size=8", "budget.accumulate=8"], "mix clips in pairs"),
-        (["class_weights=inverse"], "class_weights='inverse': one of none, balanced"),
+        (["budget.batch_size=8", "budget.accumulate=8"], "config.budget.batch_size=8: mixup and"),
+        (["image_clip.num_frames=0"], "config.image_clip.num_frames=0: should be a whole number"),
+        (
+            ["class_weights=inverse"],
+            "config.class_weights='inverse': should be one of none, balanced",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(config, tmp_path, capsys, overrides, said):

@@ -217,9 +217,9 @@ def test_a_random_teacher_is_asked_for_by_name(tube):
     [
         ("mask", {"ratio": 1.0}, "mask.ratio=1.0"),
         ("mask", {"ratio": 0.01}, "mask.ratio=0.01"),
-        ("clip", {"num_frames": 5}, "clip.num_frames=5 is not divisible"),
-        ("clip", {"size": 60}, "clip.size=60 is not divisible"),
-        ("teacher", {"patch": 8}, "teacher.patch=8 must equal"),
+        ("clip", {"num_frames": 5}, "config.clip.num_frames=5: should be divisible"),
+        ("clip", {"size": 60}, "config.clip.size=60: should be divisible"),
+        ("teacher", {"patch": 8}, "config.teacher.patch=8: should equal"),
     ],
 )
 def test_parts_that_do_not_fit_together(tube, part, change, said):

@@ -271,11 +271,11 @@ def test_a_loss_that_stays_infinite_ends_the_run(folder, tmp_path):
         ("select_on=luck", "select_on='luck': should be one of val, test, last"),
         ("mode=full", "mode='full'"),
         ("class_weights=some", "class_weights='some'"),
-        ("model.stages=0", "config.model: stages"),
-        ("epochs=0", "epochs"),
+        ("model.stages=0", "config.model.stages=0: should be"),
+        ("epochs=0", "config.epochs=0: should be"),
         ("evaluation.score=triplet_ap_cholect50", "does not fit labels of kind single"),
         ("evaluation.protocol=cholec80-strict", "is for 7 classes, the dataset has 4"),
-        ("learning_rate=0", "learning_rate must be above 0"),
+        ("learning_rate=0", "config.learning_rate=0.0: should be above 0"),
     ],
 )
 def test_mistakes_are_named(folder, tmp_path, word, message):
