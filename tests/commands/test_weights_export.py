@@ -124,7 +124,7 @@ def test_a_full_disk_is_told_of_an_import(tmp_path, capsys):
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
 def test_a_full_disk_is_told_of_an_export_and_leaves_what_was_there(suffix, tmp_path, capsys):
     resource = pytest.importorskip("resource")
-    tiny("vit", tmp_path / "x.npz")
+    write_tiny("vit", tmp_path / "x.npz")
     out = tmp_path / f"o{suffix}"
     out.write_text("before")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
