@@ -161,10 +161,10 @@ def test_mistakes_are_one_line(trained, tmp_path, capsys):
         ((data, checkpoint, "--fps=2"), "its own fps is 1.0, which cannot be replaced"),
         ((data, checkpoint, "--split=none"), "no split 'none'"),
         ((data, checkpoint, "--batch-size=12"), "--batch-size"),
-        ((data, checkpoint, "--workers=-1"), "--workers=-1: should be a whole number"),
         ((data, f"--checkpoint={text}"), "notes.txt"),
+        ((data, checkpoint, "--workers=-1"), "--workers=-1: should be a whole number"),
     ):
-        assert main(["predict", *map(str, words), out, "--workers=0"]) == 1
+        assert main(["predict", "--workers=0", *map(str, words), out]) == 1
         error = capsys.readouterr().err.strip()
         (told,) = (line for line in error.splitlines() if line.startswith("surgvista: "))
         assert said in told and "Traceback" not in error, error

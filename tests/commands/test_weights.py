@@ -145,7 +145,7 @@ REFUSED = {
         "--as=videomae_finetuned --out=o.npz",
         "positions=flat instead of separable|flat positions, not",
     ),
-    "other pixels": ("vit", "--as=endovit --out=o.npz", "normalises pixels otherwise"),
+    "other pixels": ("vit", "--as=endovit --out=o.npz", "normalises pixels in another way"),
     "no such table": ("vit", "--as=nothing --out=o.npz", "no such table"),
     "another suffix": ("vit", "--as=vit --out=o.h5", "written as .safetensors"),
     "no report": ("vit", "--as=vit --out=o.npz --metrics=none.json", "no such file"),

@@ -96,7 +96,9 @@ def test_parameters_follow_the_table():
 
 def test_a_parameter_that_cannot_be_split_or_has_no_rule_is_named():
     mesh = partition.make_mesh(MeshConfig(2, 2, 2))
-    with pytest.raises(UserError, match=r"block/kernel \(7, 4\): dimension 0 .* mesh.fsdp=2"):
+    with pytest.raises(
+        UserError, match=r"block/kernel \(7, 4\): dimension 0 .* config.mesh.fsdp=2"
+    ):
         partition.state_shardings({"block": {"kernel": boxed((7, 4), "embed", "mlp")}}, mesh)
     with pytest.raises(UserError, match="'emebd' has no rule"):
         partition.state_shardings({"kernel": boxed((8,), "emebd")}, mesh)

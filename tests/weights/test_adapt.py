@@ -213,7 +213,7 @@ def test_what_does_not_fit_is_told():
     )
     with pytest.raises(UserError, match="^config.image_clip: 1x9x9 video does not divide"):
         fit_to_clips(start, AdaptConfig(), pool="mean", keep_norm=False)
-    with pytest.raises(UserError, match="no square"):
+    with pytest.raises(UserError, match="do not form a square"):
         adapt_encoder(
             IMAGE,
             _params(IMAGE, (1, 2, 3)),

@@ -7,6 +7,7 @@ import json
 import lzma
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -37,7 +38,8 @@ _SAFETENSORS = {
 # What zipfile, its decompressors and NumPy raise for damaged bytes.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
-    *(ValueError, TypeError, SyntaxError, OverflowError, NotImplementedError, RuntimeError),
+    *(ValueError, TypeError, SyntaxError, tokenize.TokenError, OverflowError),
+    *(NotImplementedError, RuntimeError),
 )
 
 

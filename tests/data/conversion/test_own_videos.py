@@ -72,11 +72,15 @@ def test_splits_of_ones_own(source, tmp_path):
     ("text", "options", "said"),
     [
         ("video,start,end,label\na,5,4,rest\n", (), "line 2: end 4 s is not after start 5 s"),
-        ("video,start,end,label\na,5,x,rest\n", (), "line 2: column 'end': 'x' is not seconds"),
+        ("video,start,end,label\na,5,x,rest\n", (), "line 2: column 'end': 'x' is neither seconds"),
         ("video,start,end,label\nc,5,6,rest\n", (), "line 2: no video 'c'; the first is 'a'"),
         ("video,start,end,name\na,5,6,rest\n", (), "line 2: no column of labels"),
         ("video,begin,end,label\na,5,6,rest\n", (), "line 2: columns start and end, or second"),
-        ("video,second,label\na,5,rest\na,5,cut\n", (), "line 3: second 5 is below 0 or there twi"),
+        (
+            "video,second,label\na,5,rest\na,5,cut\n",
+            (),
+            "line 3: second 5 is below 0 or occurs tw",
+        ),
         ("video,second,label\na,5,rest\n", ("--classes", "cut"), "line 2: unknown class 'rest'"),
         ("second,label\n5,rest\n", (), "line 1: no column 'video'"),
         ("video,second,label\na,5\n", (), "line 2: 2 cells, the header has 3"),

@@ -49,7 +49,7 @@ def test_gensurgery_drops_what_is_shorter_than_a_minute(tmp_path):
     only = tmp_path / "short"
     footage.write_images(only / "case b", [(32, 32)] * 59)
     code, _, said = run("data", "convert", "gensurgery", "--source", only, "--out", tmp_path / "o")
-    assert code == 1 and "no video has 60 frames" in said
+    assert code == 1 and "no video has the 60 frames" in said
 
 
 def test_an_output_below_the_source_is_no_source(tmp_path):

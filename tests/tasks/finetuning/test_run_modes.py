@@ -130,7 +130,7 @@ def test_without_a_test_split_the_selection_is_all_there_is(config, tmp_path):
         (["budget.batch_size=12"], "config.budget.batch_size=12 cannot be shared"),
         (["evaluation.batch_size=12"], "config.evaluation.batch_size=12 cannot be shared"),
         (["budget.batch_size=8", "budget.accumulate=8"], "config.budget.batch_size=8: mixup and"),
-        (["image_clip.num_frames=0"], "config.image_clip.num_frames=0: should be a whole number"),
+        (["clip.num_frames=0"], "config.clip.num_frames=0: should be a whole number"),
         (
             ["class_weights=inverse"],
             "config.class_weights='inverse': should be one of none, balanced",
