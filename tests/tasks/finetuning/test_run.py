@@ -3,7 +3,6 @@
 import json
 import signal
 import socket
-import time
 
 import numpy as np
 import pytest
@@ -102,7 +101,7 @@ def test_two_processes_evaluate_every_frame_once(config, one_device, tmp_path):
 
 
 def test_whatever_cuts_a_run_off_it_ends_as_if_nothing_had(
-    config, eight_devices, tmp_path, monkeypatch
+    config, eight_devices, tmp_path, monkeypatch, capsys
 ):
     """On purpose, by a signal, by a kill while the best parameters are saved."""
     workdir = tmp_path / "run"
@@ -111,7 +110,9 @@ def test_whatever_cuts_a_run_off_it_ends_as_if_nothing_had(
 
     with monkeypatch.context() as patched:
         patched.setattr(Selection, "add", signalled(4))
-        assert not run(config, workdir)
+        words = ["finetune", f"--config={config}", f"--workdir={workdir}"]
+        assert main(words) == 128 + signal.SIGTERM
+    assert "told to stop" in capsys.readouterr().err
     assert [line["step"] for line in read_evaluations(workdir)] == [2, 4]
 
     with monkeypatch.context() as patched:
@@ -152,21 +153,6 @@ def killed(at):
         raise Killed
 
     return add
-
-
-def test_sigterm_at_the_command_line(config, one_device, tmp_path):
-    workdir = tmp_path / "run"
-    words = ["finetune", f"--config={config}", f"--workdir={workdir}"]
-    process = start(*words)
-    deadline = time.monotonic() + 120
-    while not (workdir / "metrics.jsonl").exists() or not lines(workdir):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    said = finish(process, code=143)
-    assert "told to stop" in said
-    finish(start(*words))
-    assert_bit_for_bit(workdir, one_device)
 
 
 def test_a_run_goes_on_with_its_own_configuration_and_data_alone(

@@ -224,7 +224,8 @@ def test_frames_that_cannot_be_read_are_named_by_video_and_frame(inflated):
 
 def test_one_seed_and_several_do_not_share_a_folder(config, tmp_path):
     single, several = tmp_path / "single", tmp_path / "several"
-    assert run(config, single, "mode=linear", program=programs.run)
+    single.mkdir()
+    (single / "config.json").write_text("{}")
     with pytest.raises(UserError, match="single: holds a run of one seed; take another --workdir"):
         run(config, single, "mode=linear", "seeds=2", program=programs.run)
     (several / "seed0").mkdir(parents=True)

@@ -74,11 +74,3 @@ def test_told_to_stop(words, uninterrupted, tmp_path):
     assert len(stopped) == 1 and 0 < stopped[0] < 30, said
     finish(start(*words, f"--workdir={workdir}"))
     assert_bit_for_bit(workdir, uninterrupted)
-
-
-def test_stopped_on_purpose_without_touching_the_schedule(words, uninterrupted, tmp_path):
-    workdir = tmp_path / "run"
-    finish(start(*words, f"--workdir={workdir}", "--config.loop.stop_after=5"))
-    assert max(lines(workdir)) == 4  # lines come every second step
-    finish(start(*words, f"--workdir={workdir}"))
-    assert_bit_for_bit(workdir, uninterrupted)
