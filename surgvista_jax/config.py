@@ -1,4 +1,4 @@
-"""How a configuration is read: a file's `get_config`, overrides, a dataclass for each part."""
+"""Configurations: a file's `get_config`, overrides, and a dataclass for each part."""
 
 import ast
 import contextlib

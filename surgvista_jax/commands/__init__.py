@@ -1,1 +1,1 @@
-"""What can be typed: one module for each command, which nothing below imports."""
+"""The commands: one module for each that can be typed; nothing below imports them."""

@@ -1,4 +1,4 @@
-"""How fast a configuration trains on this machine: step time, memory, share of the peak.
+"""The command `surgvista bench pretrain`: step time, memory and share of the peak on this machine.
 
 The batch is random and stays on the devices: what is measured is the step, without the loader.
 """

@@ -1,4 +1,4 @@
-"""The command `surgvista bench weights`: how long does loading take, and how much memory?
+"""The command `surgvista bench weights`: the time and the memory that loading takes.
 
 Each file is loaded in a process of its own, so that no peak is that of another file.
 """

@@ -1,4 +1,4 @@
-"""The command `surgvista data bench`: how many clips a second does a dataset folder give, and why?
+"""The command `surgvista data bench`: clips a second of a dataset folder, stage by stage.
 
 Each stage alone on one core, the whole loader by number of workers, and beside them, in the same
 run, the floor: OpenCV's decoding, cropping and resizing of the same frames from memory on one core,

@@ -1,4 +1,4 @@
-"""The command `surgvista data check`: is a dataset folder what it should be?"""
+"""The command `surgvista data check`: whether a dataset folder is what it should be."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""The command `surgvista data convert`: how does foreign data become a dataset folder?"""
+"""The command `surgvista data convert`: foreign data as a dataset folder."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""The command `surgvista data list`: which datasets can be converted, and what are they?"""
+"""The command `surgvista data list`: the datasets that can be converted, and their facts."""
 
 import argparse
 import json

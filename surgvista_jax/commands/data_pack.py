@@ -1,4 +1,4 @@
-"""The command `surgvista data pack`: are the frames of a dataset folder in whole record shards?"""
+"""The command `surgvista data pack`: the frames of a dataset folder in record shards."""
 
 import argparse
 import dataclasses

@@ -1,4 +1,4 @@
-"""The five-minute path: videos, a dataset folder, a tiny pretrained student, a figure."""
+"""The command `surgvista demo`: videos, a dataset folder, a tiny pretrained student, a figure."""
 
 import argparse
 import math

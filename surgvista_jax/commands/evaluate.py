@@ -1,4 +1,4 @@
-"""The evaluation program: predictions in, a report out; needs no accelerator."""
+"""The command `surgvista evaluate`: predictions in, a report out; needs no accelerator."""
 
 import argparse
 import json

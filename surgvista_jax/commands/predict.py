@@ -1,4 +1,4 @@
-"""The command `surgvista predict`: what does a finetuned model say of each moment of videos?"""
+"""The command `surgvista predict`: a finetuned model's prediction for each moment of videos."""
 
 import argparse
 import dataclasses

@@ -1,4 +1,4 @@
-"""The command `surgvista weights import`: how does a file of weights become a folder of ours?"""
+"""The command `surgvista weights import`: a file of weights as a folder of ours."""
 
 import argparse
 import dataclasses

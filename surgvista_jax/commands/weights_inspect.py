@@ -1,4 +1,4 @@
-"""The command `surgvista weights inspect`: what does a file or folder of weights hold?"""
+"""The command `surgvista weights inspect`: what a file or folder of weights holds."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""What is a dataset: videos, labels and splits, and the fingerprints that tell it from others?"""
+"""The types of a dataset: videos, labels, splits, and the fingerprints that identify it."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""What do this process and those below it hold in memory, and use of the processors? (Linux)"""
+"""The memory and processor time of this process and those below it (Linux)."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Which frame of a video is frame k at another rate?"""
+"""Frames at another rate: which frame of a video is frame k there."""
 
 import math
 

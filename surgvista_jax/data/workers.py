@@ -1,4 +1,4 @@
-"""How are many jobs done by several processes when a job may crash its process?
+"""Many jobs in several processes, where a job may crash its process.
 
 A damaged video can bring down the decoder, and the whole process with it.  The pool of the standard
 library is then lost with all that it had still to do; here the job at fault is named and the others

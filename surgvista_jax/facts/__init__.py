@@ -1,1 +1,1 @@
-"""What is on record of the datasets: classes, splits, tables of triplets; NumPy at most."""
+"""The facts of the datasets: classes, splits, tables of triplets; NumPy at most."""

@@ -1,4 +1,4 @@
-"""Which instrument, verb and target does each triplet class stand for (CholecT50, ProstaTD)?
+"""The instrument, verb and target that each triplet class stands for (CholecT50, ProstaTD).
 
 The pairs (iv, it) are numbered in ascending order of their two members, as the official evaluation
 does, so only the three members are written down here.

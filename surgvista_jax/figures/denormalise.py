@@ -1,4 +1,4 @@
-"""How do predicted patches become pictures again, and whose brightness and contrast do they get?
+"""From predicted patches to pictures, and whose brightness and contrast they get.
 
 NumPy throughout: figures are made on the host, beside whatever the devices compute.
 """

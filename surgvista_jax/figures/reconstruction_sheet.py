@@ -1,4 +1,4 @@
-"""How is a rebuilt clip laid out on a page?  Frames side by side, stages below one another."""
+"""The page of a rebuilt clip: frames side by side, stages below one another."""
 
 import dataclasses
 import textwrap

@@ -1,1 +1,1 @@
-"""What a trained model says of video."""
+"""What a trained model predicts for video."""

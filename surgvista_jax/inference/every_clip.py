@@ -1,4 +1,4 @@
-"""What does a model say of every clip of a dataset, each once, on any number of devices?"""
+"""A model's outputs for every clip of a dataset, each once, on any number of devices."""
 
 import contextlib
 import dataclasses

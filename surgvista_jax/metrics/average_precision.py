@@ -1,4 +1,4 @@
-"""What is the average precision of a ranking, once and for thousands of resamples of its videos?
+"""Average precision of a ranking, once and for thousands of resamples of its videos.
 
 AP = sum over thresholds of (recall step x precision), without interpolation, tied scores sharing
 one threshold: scikit-learn's definition. A class without a positive has no ranking to judge: NaN.

@@ -1,4 +1,4 @@
-"""How are values of videos and classes averaged, in which order, and with which spread?
+"""Averages of values of videos and classes: in which order, and with which spread.
 
 Values are [V, C] (videos, classes) with NaN where a class is not to count in a video. Weights are
 [B, V]: how often each video counts. A row of ones gives the plain score, the rows of a bootstrap

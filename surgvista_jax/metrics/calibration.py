@@ -1,4 +1,4 @@
-"""Do the probabilities mean what they say (expected calibration error, Brier score)?
+"""Calibration of probabilities: expected calibration error, Brier score.
 
 For single-label tasks. Everything is a sum over frames, so videos add up: the sums of each video
 give the pooled number, any group's and any resample's.

@@ -1,4 +1,4 @@
-"""Which named protocols are there, and what does each of them decide?"""
+"""The named protocols, and what each of them decides."""
 
 import math
 from typing import Any

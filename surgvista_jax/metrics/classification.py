@@ -1,4 +1,4 @@
-"""How well are single labels, and the criteria of the critical view of safety, recognised?
+"""Scores of single labels, and of the criteria of the critical view of safety.
 
 Single labels: score [N, C] and label int [N]. Criteria: score [N, K] and truth [N, K]. Accuracy,
 precision, recall and F1 of hard labels follow from confusion matrices (metrics.phase); what is here

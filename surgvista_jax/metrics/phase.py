@@ -1,4 +1,4 @@
-"""How well are phases recognised, frame by frame, without relaxed boundaries?
+"""Scores of phases, frame by frame, without relaxed boundaries.
 
 All follows from each video's confusion matrix [C, C] (rows truth, columns prediction). Values are
 fractions (0..1) and NaN where a phase is not to count in a video. What happens to a phase that a

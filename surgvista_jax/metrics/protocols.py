@@ -1,4 +1,4 @@
-"""Which choices make up a named evaluation, and what fingerprint tells it from every other?
+"""The choices that make up a named evaluation, and the fingerprint that identifies it.
 
 A protocol is a frozen bundle of choices. Its digest covers everything that can move a number, not
 the words that describe it; `version` goes up when a protocol's choices change, so that a digest in

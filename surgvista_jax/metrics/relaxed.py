@@ -1,4 +1,4 @@
-"""How well are phases recognised if the ten seconds around each boundary are forgiven?
+"""Scores of phases where the ten seconds around each boundary are forgiven.
 
 The evaluation of the M2CAI 2016 workflow challenge, carried over to Cholec80 and used by most
 papers on these two sets. In each unbroken stretch of a true phase, with t = min(10 s, its length):

@@ -1,4 +1,4 @@
-"""Do labels and time stamps fit together: lengths, class ids, and the rate that was claimed?
+"""Whether labels and time stamps fit together: lengths, class ids, and the claimed rate.
 
 Arrays of one video: truth and prediction int [n] (0-based class ids), seconds float [n]. A fault
 raises a UserError of one line, which names the video when `where` says which it is.

@@ -1,4 +1,4 @@
-"""How does a score follow from the number of times that each video counts?
+"""Scores as functions of the number of times that each video counts.
 
 Every score of a report is a function of video weights [B, V] -> [B]. That one form gives the plain
 score (ones), its bootstrap (drawn counts), a group's score (zeros and ones), and a difference under

@@ -1,4 +1,4 @@
-"""How well does the order of phases agree, segment by segment (edit score, segmental F1)?
+"""Scores of the order of phases, segment by segment: edit score, segmental F1.
 
 For offline recognition, where a sequence torn into many pieces can have a high frame accuracy.
 """

@@ -1,4 +1,4 @@
-"""How sure is a score, or a difference of two, given so many videos and so many seeds?
+"""How sure a score, or a difference of two, is with so many videos and seeds.
 
 Frames of one video are not independent, so videos (or patients) are the unit everywhere: tests pair
 them, the bootstrap draws them with replacement.

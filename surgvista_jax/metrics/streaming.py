@@ -1,4 +1,4 @@
-"""How does a training loop measure as it goes, with the same result as an evaluation afterwards?
+"""Frames collected in a training loop, for the same scores as an evaluation afterwards.
 
 Batches arrive padded (weight 0), in any order, and with frames seen twice where a split did not
 divide evenly. `FrameBuffer` keeps what is needed for every score and merges repeats.

@@ -1,4 +1,4 @@
-"""How well are <instrument, verb, target> triplets and their components ranked?
+"""Scores of <instrument, verb, target> triplets and of their components.
 
 The benchmark's number: average precision of each class in each video, mean over the videos that
 hold the class, then mean over classes. A component's score (and truth) is the maximum over the

@@ -1,4 +1,4 @@
-"""Which attention kernel computes softmax(q k^T / sqrt(d)) v on this backend."""
+"""Self-attention: softmax(q k^T / sqrt(d)) v by the kernel that suits the backend."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What turns a clip into tokens?  One call for video models, image models and frame CNNs alike."""
+"""Backbones: clips into tokens, by one call for video models, image models and frame CNNs."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How much arithmetic a model needs: floating-point operations of its matrix products."""
+"""The arithmetic that a model needs: floating-point operations of its matrix products."""
 
 from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.image_vit import TeacherConfig

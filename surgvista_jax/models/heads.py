@@ -1,4 +1,4 @@
-"""What turns a backbone's tokens into class scores: pooling, norm, dropout and a linear layer."""
+"""From a backbone's tokens to class scores: pooling, norm, dropout and a linear layer."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""How a frozen backbone is finetuned by small factors: low-rank adapters of its kernels.
+"""Low-rank adapters: small factors that finetune the kernels of a frozen backbone.
 
 The factors are multiplied into the kernels at each step: a step computes what full finetuning does,
 and saves the moments and checkpoints of the backbone. Source: Hu et al., "LoRA: Low-Rank Adaptation

@@ -1,4 +1,4 @@
-"""How does a whole video's context refine its frames?  MS-TCN, causal or not.
+"""MS-TCN, causal or not: frames refined by the context of their whole video.
 
 Stages of dilated convolutions over the frames of a video (Farha & Gall, CVPR 2019): the first reads
 the features of a backbone, each further one the class probabilities of the stage before. The causal

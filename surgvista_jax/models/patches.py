@@ -1,4 +1,4 @@
-"""How a video is cut into tubelets and put together again, and what a pixel's value means."""
+"""Tubelets: how a video is cut into them and rebuilt, and what a pixel's value means."""
 
 from typing import TypeVar
 

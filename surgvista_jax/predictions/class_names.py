@@ -1,4 +1,4 @@
-"""Which class does a name or a number in a file mean, and in which order do its columns stand?"""
+"""The class that a name or a number in a file means, and the order of its columns."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How is a CSV file of predictions read, whatever its columns are called?
+"""CSV files of predictions, whatever their columns are called.
 
 `--columns video=case,second=t,label=truth,score=p_` says which column is which:
   video, and frame or second; label (a class id or name; empty = unlabelled); and either

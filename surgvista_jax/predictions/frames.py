@@ -1,4 +1,4 @@
-"""What are predictions, once read: each frame once, in order, at one rate, beside its truth?"""
+"""Predictions in memory: each frame once, in order, at one rate, beside its truth."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which centre, procedure or patient does each video belong to?
+"""The centre, procedure or patient that each video belongs to.
 
 Read from a dataset folder (dataset.json and videos.jsonl) or from a CSV file with the columns video
 and centre, procedure or patient.

@@ -1,4 +1,4 @@
-"""How are `predictions.npz` files written and read?
+"""`predictions.npz` files, written and read.
 
 Arrays: `video` [N] str, `frame` [N] int64 at the labelled rate, `score` [N, C], `label` [N] or
 [N, C] (absent where unknown), and `meta`, a JSON text with task, classes, fps, model, dataset and

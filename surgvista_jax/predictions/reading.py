@@ -1,4 +1,4 @@
-"""From paths on the command line to predictions that a protocol can score?
+"""From paths on the command line to predictions that a protocol can score.
 
 Files over disjoint videos are the folds of one run and are joined; files over the same videos are
 repeated runs (seeds).

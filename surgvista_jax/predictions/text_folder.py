@@ -1,4 +1,4 @@
-"""How is the field's text layout read: a folder with one file of phases for each video?
+"""The field's text layout: a folder with one file of phases for each video.
 
 Each line is `Frame<TAB>Phase` (or separated by blanks or a comma), with or without a header, or the
 phase alone, one line a frame. Phases are names (case, blanks and underscores do not matter) or

@@ -1,4 +1,4 @@
-"""Which labels do predicted frames get from a folder of ground truth?"""
+"""The labels of predicted frames from a folder of ground truth."""
 
 from dataclasses import replace
 

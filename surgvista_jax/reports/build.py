@@ -1,4 +1,4 @@
-"""What goes into a report: one dictionary from which every rendering is made?
+"""The contents of a report: one dictionary from which every rendering is made.
 
 Values are fractions unless a score says percent=False; NaN becomes null when written as JSON.
 """

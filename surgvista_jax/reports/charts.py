@@ -1,4 +1,4 @@
-"""Which pictures does a report hold, as SVG that needs no script and fits any width?
+"""The pictures of a report, as SVG that needs no script and fits any width.
 
 Horizontal positions are percentages of the picture's width, so that text keeps its size on a phone.
 """

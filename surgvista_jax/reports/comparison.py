@@ -1,4 +1,4 @@
-"""Is a model better than a baseline, as far as these videos can tell?"""
+"""A model against a baseline: whether it is better, as far as these videos can show."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""What is the outcome of evaluating one run: its scores, its tables, its counts?"""
+"""The outcome of evaluating one run: its scores, its tables, its counts."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""How do the scores differ between centres, procedures or patients?"""
+"""Differences of scores between centres, procedures or patients."""
 
 from collections.abc import Sequence
 from typing import Any

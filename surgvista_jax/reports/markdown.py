@@ -1,4 +1,4 @@
-"""What does a report look like as Markdown, for a repository or a paper's appendix?"""
+"""A report as Markdown, for a repository or a paper's appendix."""
 
 from surgvista_jax.reports.words import (
     files_words,

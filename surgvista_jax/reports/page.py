@@ -1,4 +1,4 @@
-"""What does a report look like in a browser: one file, no network, from phone to desktop?"""
+"""A report in a browser: one file, no network, from phone to desktop."""
 
 from html import escape
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""How are a report's tables and intervals set in HTML?"""
+"""A report's tables and intervals in HTML."""
 
 import re
 from collections.abc import Callable, Sequence

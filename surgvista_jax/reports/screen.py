@@ -1,4 +1,4 @@
-"""What does a report look like on a terminal?"""
+"""A report on a terminal."""
 
 from surgvista_jax.reports.words import (
     interval_words,

@@ -1,4 +1,4 @@
-"""How are the numbers of a report written, the same on screen, in Markdown and in HTML?"""
+"""The numbers of a report in words, the same on screen, in Markdown and in HTML."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What does each laparoscopic instrument look like?
+"""The look of each laparoscopic instrument.
 
 Shapes are polygons in units of the frame's shorter side, with the tip's working point at the origin
 and the shaft along negative x: flat parts with a colour each, and a shaft of bands like a cylinder.

@@ -1,4 +1,4 @@
-"""How does the tip of an instrument move while it does something?
+"""The motion of an instrument's tip while it does something.
 
 Each motion is a function of time alone, so that two motions of one instrument can be told apart
 only by watching several frames. Offsets are in units of the frame's shorter side: `along` the shaft

@@ -1,4 +1,4 @@
-"""What is a made-up operation: which labels does a frame carry, and what decides its picture?
+"""A made-up operation: the labels of each frame, and all that decides its picture.
 
 A laparoscopic cholecystectomy in small: seven phases in Cholec80's order, instrument-verb-target
 triplets in CholecT50's words, one action a frame, the three criteria of the critical view of

@@ -1,4 +1,4 @@
-"""How does an operation unfold: which phases and acts, when, and what do they change in the scene?
+"""The plan of an operation: phases and acts, when, and what they change in the scene.
 
 Everything random is drawn from one seed, and what has a past (pools, smoke, clips) is accumulated
 in the plan, so that any frame can be drawn alone. No pixel is touched: a plan takes milliseconds.

@@ -1,4 +1,4 @@
-"""How is one frame of an operation drawn?
+"""The drawing of one frame of an operation.
 
 Tissue layers are laid over each other, seen through a moving, breathing camera, lit from the
 endoscope with wet highlights, then instruments, smoke, lens and sensor are added. A frame depends

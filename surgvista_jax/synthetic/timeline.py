@@ -1,4 +1,4 @@
-"""What changes in an operation's scene besides its instruments?
+"""What changes in an operation's scene besides its instruments.
 
 The camera, the tissue that is cleared, the gallbladder and its bag, clips and cuts, fluids, smoke,
 and the moments in which nothing can be seen. Each function fills its part of `scene` (SCENE [N]).

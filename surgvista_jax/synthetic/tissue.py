@@ -1,4 +1,4 @@
-"""What does the inside of one operation's abdomen look like, before light, camera and instruments?
+"""The inside of one operation's abdomen, before light, camera and instruments.
 
 Layers of colour and height (RGB 0 to 255; height in hundredths of the frame's shorter side) on a
 canvas larger than the picture, painted once an operation and size. Colours follow laparoscopy:

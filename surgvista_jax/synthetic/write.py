@@ -1,4 +1,4 @@
-"""How is a folder of made-up surgical videos with their labels written?
+"""A folder of made-up surgical videos with their labels.
 
 Beside every `<video>.mp4` (codec mp4v) lies `<video>.csv` with a header and one line a frame, at
 the video's own rate:

@@ -1,4 +1,4 @@
-"""What does a run call the clips and frames of its data in messages?"""
+"""The names of a run's clips and frames in its messages."""
 
 from surgvista_jax.data.batches.clips import ClipConfig, ClipIndex
 from surgvista_jax.data.batches.samples import sample_frame_ids

@@ -1,4 +1,4 @@
-"""What is predicted and what an error costs: pixel, feature and label losses as pure functions."""
+"""Targets and losses of pixels, features and labels, as pure functions."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What does a finished run leave: predictions, a result in numbers, a report?"""
+"""What a finished run leaves: predictions, a result in numbers, a report."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which parameters of a finetuning run are kept: those with the best score on the chosen videos."""
+"""The parameters of a finetuning run that are kept: the best on the chosen videos."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What of a run survives: whole checkpoints, kept by rule, restored onto any mesh."""
+"""Checkpoints: complete ones, kept by rule, restored onto any mesh."""
 
 import contextlib
 import dataclasses

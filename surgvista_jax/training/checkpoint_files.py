@@ -1,4 +1,4 @@
-"""What lies in a checkpoint folder, whether it is what is asked for, and its parameters alone."""
+"""A checkpoint folder: what it holds, whether that is what is wanted, and its parameters alone."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How host batches become arrays on the devices, ahead of the step that needs them."""
+"""From host batches to arrays on the devices, ahead of the step that needs them."""
 
 import contextlib
 import queue

@@ -1,4 +1,4 @@
-"""How a run goes from step to step: save, look, train, log, and leave nothing behind half done."""
+"""The way of a run from step to step: save, look, train, log, and leave nothing half done."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""What one line of metrics says: means over the steps since the last line, and their speed."""
+"""One line of metrics: means over the steps since the last line, and their speed."""
 
 import contextlib
 import time

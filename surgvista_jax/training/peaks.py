@@ -1,4 +1,4 @@
-"""How many bf16 operations a second a device could do at best."""
+"""The bf16 operations a second that a device could do at best."""
 
 import re
 

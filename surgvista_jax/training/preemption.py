@@ -1,4 +1,4 @@
-"""Whether the run was told to stop (SIGTERM, Ctrl-C), and at which step all processes do."""
+"""Preemption: whether to stop (SIGTERM, Ctrl-C), and at which step all processes do."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""How several processes become one run: `jax.distributed`, before any device is asked for."""
+"""Several processes as one run: `jax.distributed`, before any device is asked for."""
 
 import argparse
 import os

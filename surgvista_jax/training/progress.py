@@ -1,4 +1,4 @@
-"""What a person at the terminal sees of a run: a bar, or a line for every line of metrics."""
+"""A run on the terminal: a bar, or a line for every line of metrics."""
 
 import sys
 from collections.abc import Mapping

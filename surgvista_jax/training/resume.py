@@ -1,4 +1,4 @@
-"""Does a run go on from its newest checkpoint, and is that of the same data?"""
+"""Whether a run goes on from its newest checkpoint, which must be of the same data."""
 
 from typing import Any
 

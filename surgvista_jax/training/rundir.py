@@ -1,4 +1,4 @@
-"""Whose run a folder holds: `config.json`, written once and compared at every later start."""
+"""The owner of a run's folder: `config.json`, written once and compared at every later start."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What training carries from step to step, and how it is made on a mesh, shard by shard."""
+"""The state that training carries from step to step, made on a mesh, shard by shard."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,1 +1,1 @@
-"""How parameters come in from other models' files and go out to them."""
+"""Parameters from other models' files, and into them."""

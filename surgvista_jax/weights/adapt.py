@@ -1,4 +1,4 @@
-"""How does an encoder fit other clips than it was trained on: video, other sizes?"""
+"""An encoder fitted to other clips than it was trained on: video, other sizes."""
 
 import dataclasses
 

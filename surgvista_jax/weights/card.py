@@ -1,4 +1,4 @@
-"""What does whoever is handed a file of weights have to know?  A model card in Markdown."""
+"""The model card of a file of weights, in Markdown: what its user has to know."""
 
 import dataclasses
 import textwrap

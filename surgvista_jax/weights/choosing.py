@@ -1,4 +1,4 @@
-"""Which table fits a file, and what only the user can say about it?"""
+"""The table that fits a file, and what only the user can say about it."""
 
 import dataclasses
 import json

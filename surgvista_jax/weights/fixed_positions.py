@@ -1,4 +1,4 @@
-"""Is a table of positions that a file holds the fixed one that we compute?"""
+"""Whether a table of positions in a file is the fixed one that we compute."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How are parameters written into a folder of ours that says what model they are of?"""
+"""Parameters in a folder of ours that says which model they belong to."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""What of a file or folder does pretraining take: as the student's start, as the teacher?"""
+"""What pretraining takes of a file or folder: the student's start, or the teacher."""
 
 import dataclasses
 from pathlib import Path

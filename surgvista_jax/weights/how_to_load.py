@@ -1,4 +1,4 @@
-"""How is an exported file loaded, here and in PyTorch?  The lines that its card shows."""
+"""The lines of a card that load its file, here and in PyTorch."""
 
 import json
 from pathlib import Path

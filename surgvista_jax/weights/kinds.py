@@ -1,4 +1,4 @@
-"""What may a weight file hold?  The configuration of each kind of content."""
+"""The kinds of content that a weight file may hold, and the configuration of each."""
 
 import dataclasses
 from typing import Any

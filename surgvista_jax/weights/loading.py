@@ -1,4 +1,4 @@
-"""How does a file become the parameters of one of our models?  `[NAME:]PATH` in, arrays out."""
+"""From a file to the parameters of one of our models: `[NAME:]PATH` in, arrays out."""
 
 import dataclasses
 import hashlib

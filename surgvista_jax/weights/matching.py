@@ -1,4 +1,4 @@
-"""Does a file hold what a table asks for?  Decided on names and shapes, before a weight is read."""
+"""The match of a file with a table, decided on names and shapes before a weight is read."""
 
 import dataclasses
 import re

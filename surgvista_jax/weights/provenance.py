@@ -1,4 +1,4 @@
-"""Where do parameters come from: which data and which other files, under which licences?"""
+"""Where parameters come from: which data and which other files, under which licences."""
 
 import dataclasses
 import json

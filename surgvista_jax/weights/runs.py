@@ -1,4 +1,4 @@
-"""What did a run leave behind: which parameters, of which model, by which configuration?"""
+"""What a run left behind: its parameters, their model, its configuration."""
 
 import dataclasses
 import hashlib

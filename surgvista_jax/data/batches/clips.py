@@ -1,4 +1,4 @@
-"""Which frames make a clip, and which clips make a dataset?"""
+"""Clips: the frames that make one, and the clips that make a dataset."""
 
 import dataclasses
 from collections.abc import Sequence

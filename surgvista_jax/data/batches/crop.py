@@ -1,4 +1,4 @@
-"""Which part of the picture does a training clip show, and how does it get its size?"""
+"""Crops: the part of the picture that a training clip shows, resized."""
 
 import dataclasses
 import math

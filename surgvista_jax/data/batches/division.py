@@ -1,4 +1,4 @@
-"""Which videos are trained on, which choose the best parameters, which are only tested?"""
+"""The division of a dataset: videos to train on, to choose the best parameters by, to test on."""
 
 import dataclasses
 

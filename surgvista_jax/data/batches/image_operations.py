@@ -1,4 +1,4 @@
-"""What does each operation of RandAugment do to the pixels of a clip?
+"""The operations of RandAugment on the pixels of a clip.
 
 Every operation has the same strength for all frames; what it measures (AutoContrast, Equalize,
 Contrast), it measures in each frame. The results are those of the Pillow operations that define

@@ -1,4 +1,4 @@
-"""How does a labelled dataset become batches for finetuning and evaluation, on any machine?
+"""Batches of labelled clips for finetuning and evaluation, the same ones on any machine.
 
 As in pretraining a batch is a function of (seed, step) alone. For evaluation there is no seed:
 batch `step` holds the samples step * batch_size, ... of the dataset in its order, each once.

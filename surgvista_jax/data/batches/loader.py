@@ -1,4 +1,4 @@
-"""Who decodes the batches ahead of time, and how do they stop?
+"""The loader: threads or processes that decode batches ahead of time, and how they stop.
 
 Threads of this process, each a batch; or worker processes, which share the rows of every batch.
 OpenCV decodes outside Python's global lock, so threads suffice where the training loop leaves the

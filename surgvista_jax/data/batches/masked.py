@@ -1,4 +1,4 @@
-"""How does a dataset become batches of masked clips, the same ones on any machine?
+"""Batches of masked clips of a dataset, the same ones on any machine.
 
 A batch is a function of (seed, step) alone. What is random about a sample is drawn first, by an
 endless grain graph that is indexed by the sample's position in the run; reading and decoding follow

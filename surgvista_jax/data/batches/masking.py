@@ -1,4 +1,4 @@
-"""Which tokens of a clip does the student see, and which must it rebuild?"""
+"""Masks: the tokens of a clip that the student sees, and those that it must rebuild."""
 
 import dataclasses
 import math

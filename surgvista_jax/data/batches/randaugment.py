@@ -1,4 +1,4 @@
-"""Which operations does RandAugment apply to a clip, and how strongly?
+"""RandAugment: the operations that are applied to a clip, and how strongly.
 
 The policy is `rand-m7-n4-mstd0.5-inc1` of the recipe: four operations drawn with replacement from
 fifteen, each applied with probability 0.5, at a level out of 10 drawn from a normal distribution

@@ -1,4 +1,4 @@
-"""Which clips of a dataset have a label, and what is it?"""
+"""Samples: the clips of a dataset that have a label, and what it is."""
 
 import dataclasses
 

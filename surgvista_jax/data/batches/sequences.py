@@ -1,4 +1,4 @@
-"""How do the features and labels of a whole video become one padded sequence?"""
+"""The features and labels of a whole video as one padded sequence."""
 
 import dataclasses
 

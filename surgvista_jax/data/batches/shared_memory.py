@@ -1,4 +1,4 @@
-"""How do the rows that several workers wrote become one batch here, without a copy?
+"""Rows that several workers wrote, as one batch in this process, without a copy.
 
 A file in memory for each large array: every worker writes its rows into it, and the process that
 trains maps it and removes its name at once, so that the memory is freed with the array.

@@ -1,4 +1,4 @@
-"""What `data bench` measures: how many clips a second gives each stage alone, and the floor?
+"""What `data bench` measures: clips a second of each stage alone, and of the floor.
 
 Everything here runs on one core. The floor is OpenCV's decoding, cropping and resizing of the same
 frames from memory, with nothing around it.

@@ -1,1 +1,1 @@
-"""Whether a dataset folder is what it should be."""
+"""Checks of a dataset folder, and their report."""

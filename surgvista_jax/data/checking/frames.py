@@ -1,4 +1,4 @@
-"""Which frames of a dataset cannot be read, stand still, or are those of another video too?"""
+"""The frames of a dataset that cannot be read, stand still, or occur in another video too."""
 
 import hashlib
 import os

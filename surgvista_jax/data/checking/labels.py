@@ -1,4 +1,4 @@
-"""What is wrong with the labels and the splits of a dataset?"""
+"""What is wrong with the labels and the splits of a dataset."""
 
 import numpy as np
 

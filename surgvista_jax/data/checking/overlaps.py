@@ -1,4 +1,4 @@
-"""Which operations are in several datasets?
+"""Operations that are in several datasets.
 
 A table of what is published about it.  Where the datasets number the operations alike, an overlap
 is named by video; elsewhere only that it exists.

@@ -1,4 +1,4 @@
-"""How is the report of a check written: as text, as JSON, as a page with pictures?"""
+"""The report of a check: as text, as JSON, as a page with pictures."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""How do the videos and labels that a reader found become a dataset folder?"""
+"""From the videos and labels that a reader found to a dataset folder."""
 
 import dataclasses
 import sys

@@ -1,4 +1,4 @@
-"""How does one video become a folder of JPEG frames at the wanted rate?"""
+"""From one video to a folder of JPEG frames at the wanted rate."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""How do many videos become frame folders of one dataset, going on from where it was stopped?
+"""From many videos to the frame folders of one dataset, resuming where it was stopped.
 
     OUT/frames/<video id>/000000.jpg    finished videos
     OUT/.convert/journal.jsonl          which these are

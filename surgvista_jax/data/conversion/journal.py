@@ -1,4 +1,4 @@
-"""Which videos of an output folder are finished, and by which settings?
+"""The journal of a conversion: the finished videos of an output folder, and their settings.
 
 The journal is a file of JSON lines: the settings, then a line for each finished video.  A line is
 written only when the video's frames are in place, so that a conversion that was killed at any

@@ -1,4 +1,4 @@
-"""Where in the frames of a video does the endoscope's picture lie, without its black margins?"""
+"""Where the endoscope's picture lies in the frames of a video, without its black margins."""
 
 from collections.abc import Iterable
 

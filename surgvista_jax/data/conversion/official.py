@@ -1,4 +1,4 @@
-"""What does a dataset's reader know of it: its facts, its files, its splits?"""
+"""What a dataset's reader knows of it: its facts, its files, its splits."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A folder of one's own videos: which are they, and what do its CSV files say of them?
+"""A folder of one's own videos, and what its CSV files say of them.
 
 Label files are CSV with a header.  In a folder, the file `<video id>.csv` is that video's.  One
 file for all videos has a column `video`; it is held in memory, which suits intervals.  Each line is

@@ -1,4 +1,4 @@
-"""Which videos lie below a folder, and what is each of them called?"""
+"""The videos that lie below a folder, and their ids."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Which datasets can be read?  Each module of this package is one; the registry fills itself.
+"""The datasets that can be read. Each module of this package is one; the registry fills itself.
 
 A module defines `DATASET`, or `DATASETS` where the same files make several datasets.
 """

@@ -1,4 +1,4 @@
-"""AutoLaparo: how are its phases laid out?"""
+"""AutoLaparo: the layout of its phases."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""BernBypass70 and StrasBypass70: which of their videos are used for pretraining?"""
+"""BernBypass70 and StrasBypass70: the videos that are used for pretraining."""
 
 from functools import partial
 from pathlib import Path

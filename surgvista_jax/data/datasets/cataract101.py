@@ -1,4 +1,4 @@
-"""Cataract-101: how are its phases laid out?"""
+"""Cataract-101: the layout of its phases."""
 
 from functools import cache, partial
 from pathlib import Path

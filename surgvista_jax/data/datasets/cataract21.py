@@ -1,4 +1,4 @@
-"""Cataract-21: how are its phases laid out?"""
+"""Cataract-21: the layout of its phases."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""CATARACTS 2020: how are its steps laid out?"""
+"""CATARACTS 2020: the layout of its steps."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Cholec80: how are its phases laid out?"""
+"""Cholec80: the layout of its phases."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Cholec80-CVS: how are its scores of the critical view of safety laid out?"""
+"""Cholec80-CVS: the layout of its scores of the critical view of safety."""
 
 import re
 from functools import partial

@@ -1,4 +1,4 @@
-"""CholecT45: how are its triplets laid out as text?"""
+"""CholecT45: the layout of its triplets as text."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""CholecT50: how are its triplets laid out?"""
+"""CholecT50: the layout of its triplets."""
 
 import json
 from collections.abc import Callable

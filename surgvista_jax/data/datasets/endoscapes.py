@@ -1,4 +1,4 @@
-"""Endoscapes: how is its critical view of safety laid out?"""
+"""Endoscapes: the layout of its critical view of safety."""
 
 import re
 from functools import lru_cache, partial

@@ -1,4 +1,4 @@
-"""ESD57: how are its phases laid out?"""
+"""ESD57: the layout of its phases."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""GenSurgery: how does any tree of surgical videos become pretraining data?"""
+"""GenSurgery: pretraining data from any tree of surgical videos."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""HeiChole: which of its videos are used for pretraining?"""
+"""HeiChole: the videos that are used for pretraining."""
 
 from pathlib import Path
 

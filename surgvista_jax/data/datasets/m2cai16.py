@@ -1,4 +1,4 @@
-"""M2CAI16-workflow: how are its phases laid out?"""
+"""M2CAI16-workflow: the layout of its phases."""
 
 import re
 from functools import partial

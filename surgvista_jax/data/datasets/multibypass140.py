@@ -1,4 +1,4 @@
-"""MultiBypass140: how are its phases and steps laid out?"""
+"""MultiBypass140: the layout of its phases and steps."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""OphNet 2024: how are its phases laid out?"""
+"""OphNet 2024: the layout of its phases."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""PitVis: which of its videos are used for pretraining?"""
+"""PitVis: the videos that are used for pretraining."""
 
 from pathlib import Path
 

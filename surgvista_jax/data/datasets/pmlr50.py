@@ -1,4 +1,4 @@
-"""PmLR50: how are its phases laid out?"""
+"""PmLR50: the layout of its phases."""
 
 from functools import partial
 from pathlib import Path

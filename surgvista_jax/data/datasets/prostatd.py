@@ -1,4 +1,4 @@
-"""ProstaTD (the paper's Prostate21): how are its triplets laid out?"""
+"""ProstaTD (the paper's Prostate21): the layout of its triplets."""
 
 import json
 from functools import partial

@@ -1,4 +1,4 @@
-"""PSI-AVA: which of its videos are used for pretraining?"""
+"""PSI-AVA: the videos that are used for pretraining."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""SurgicalActions160: how are its clips laid out?"""
+"""SurgicalActions160: the layout of its clips."""
 
 from functools import partial
 from pathlib import Path

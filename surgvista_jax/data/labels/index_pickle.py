@@ -1,4 +1,4 @@
-"""How is an index file in Python's pickle format read without running anything that is in it?"""
+"""Index files in Python's pickle format, read without running anything that is in them."""
 
 import functools
 import io

@@ -1,4 +1,4 @@
-"""Which class does a name in a label file mean, however it is spelled?"""
+"""The class that a name in a label file means, however it is spelled."""
 
 import difflib
 import re

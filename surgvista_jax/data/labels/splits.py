@@ -1,4 +1,4 @@
-"""How are splits made that a dataset's authors drew without telling how?"""
+"""Splits in place of those that a dataset's authors drew without saying how."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

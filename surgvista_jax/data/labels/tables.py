@@ -1,4 +1,4 @@
-"""How are text tables of label files read, with every fault named by file and line?"""
+"""Text tables of label files, with every fault named by file and line."""
 
 import csv
 import io

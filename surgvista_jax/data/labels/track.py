@@ -1,4 +1,4 @@
-"""What does a video show at a given moment, as its label file tells?"""
+"""What a video shows at a given moment, by its label file."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How do encoded frames become the pixels of a clip, also where some of them cannot be read?"""
+"""From encoded frames to the pixels of a clip, also where some of them cannot be read."""
 
 import os
 from abc import ABC, abstractmethod

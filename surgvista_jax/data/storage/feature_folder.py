@@ -1,4 +1,4 @@
-"""What is a features folder?  Writes, checks and reads what a backbone says of every frame.
+"""Features folders: writes, checks and reads a backbone's features of every frame.
 
 FOLDER/features.json says whose features they are; FOLDER/<video>.npy, float32 [num_frames, F], has
 a row for each frame of the dataset's entry of that video, labelled or not, because a temporal model

@@ -1,4 +1,4 @@
-"""What does a dataset folder hold?  Reads, checks and writes `dataset.json` and `videos.jsonl`."""
+"""Dataset folders: reads, checks and writes `dataset.json` and `videos.jsonl`."""
 
 import dataclasses
 import json

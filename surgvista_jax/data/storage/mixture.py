@@ -1,4 +1,4 @@
-"""How do several dataset folders become one dataset to pretrain on?"""
+"""Several dataset folders as one dataset to pretrain on."""
 
 import os
 from collections.abc import Iterable, Sequence

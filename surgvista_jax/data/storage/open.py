@@ -1,4 +1,4 @@
-"""Where are a video's frames?  The one place that decides what they are read from."""
+"""Where a video's frames are: the one place that decides what they are read from."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How do the frames of a dataset folder become record shards, going on from where it was stopped?
+"""From the frames of a dataset folder to record shards, resuming where it was stopped.
 
     records/frames-00000-of-00012.array_record
     records/index.json                             written last: from then on the records are read

@@ -1,4 +1,4 @@
-"""Where in the record shards of a dataset folder is a frame?
+"""Record shards: where in those of a dataset folder a frame is.
 
     records/frames-00000-of-00012.array_record    one record a frame, a JPEG as it was in the folder
     records/index.json                            which videos each shard holds, and its checksum

@@ -1,4 +1,4 @@
-"""How does a prepared TFDS folder serve as a dataset folder, without TensorFlow?
+"""Prepared TFDS folders as dataset folders, without TensorFlow.
 
 TensorFlow Datasets keeps its examples in ArrayRecord files beside `dataset_info.json` and
 `features.json`. A feature that is a sequence of images (`Video` among them) makes each example a

@@ -1,4 +1,4 @@
-"""How are single frames read straight from a video file, without extracting them first?
+"""Single frames read straight from a video file, without extracting them first.
 
 Meant for files with short groups of pictures (a key frame every second or so): each jump decodes
 from a key frame on. Frame files and records are quicker and cost more disk.

@@ -1,4 +1,4 @@
-"""What decides a finetuning run: its configuration, part by part."""
+"""The configuration of a finetuning run, part by part."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What is done to whole batches on the devices: normalisation, erasing, mixup, cutmix, targets?
+"""Whole batches on the devices: normalisation, erasing, mixup, cutmix, targets.
 
 Pure functions of arrays and a key, for use inside jit. They stand outside `data`, whose workers
 never import JAX, and outside `models`, because nothing here belongs to a model. RandAugment, crop

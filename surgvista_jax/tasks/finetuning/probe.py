@@ -1,4 +1,4 @@
-"""How well do a backbone's frozen features tell the classes apart, by a linear layer alone?
+"""The linear probe: how well a linear layer on frozen features tells the classes apart.
 
 Features are computed once, without augmentation, and kept on disk. Then linear layers with every
 learning rate and weight decay of the sweep train side by side, and the videos of selection choose

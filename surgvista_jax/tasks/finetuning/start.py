@@ -1,4 +1,4 @@
-"""With which backbone does a run start, fitted to the clips that it sees?"""
+"""The backbone that a run starts with, fitted to the clips that it sees."""
 
 import dataclasses
 import sys

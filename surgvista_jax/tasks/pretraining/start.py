@@ -1,4 +1,4 @@
-"""Which parameters does a pretraining run start with, and which has its teacher?"""
+"""The parameters that a pretraining run starts with, and its teacher's."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""What do wrong and restless phase predictions cost over a whole video?"""
+"""Losses of wrong and of restless phase predictions over a whole video."""
 
 import jax
 import jax.numpy as jnp

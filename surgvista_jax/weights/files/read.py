@@ -1,4 +1,4 @@
-"""What lies in a file of weights?  Names, shapes and types at once, numbers when asked for."""
+"""Files of weights, opened: names, shapes and types at once, numbers when asked for."""
 
 import contextlib
 import dataclasses

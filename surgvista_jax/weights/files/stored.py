@@ -1,4 +1,4 @@
-"""What is one array of a file, and under which key of a file do the arrays lie?"""
+"""One array of a file, and the key of a file under which its arrays lie."""
 
 import dataclasses
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What lies in a file of PyTorch's?  Nothing in it is executed, and tensors stay on the disk."""
+"""Files of PyTorch's, opened: nothing in them is executed, and tensors stay on the disk."""
 
 import argparse
 import ctypes

@@ -1,4 +1,4 @@
-"""How do parameters of ours become a file under another family's names?  All of it or nothing."""
+"""Parameters of ours as a file under another family's names: all of it or nothing."""
 
 import json
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""How the arrays of a file correspond to parameters of ours, whatever the family."""
+"""The correspondence of a file's arrays with parameters of ours, whatever the family."""

@@ -1,4 +1,4 @@
-"""Which names does a convolution with batch norm have in PyTorch's files?"""
+"""The names of a convolution with batch norm in PyTorch's files."""
 
 from surgvista_jax.weights.names.entries import Entry, conv2d, same
 

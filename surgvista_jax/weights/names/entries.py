@@ -1,4 +1,4 @@
-"""How does one parameter of ours correspond to the arrays of a file of another framework?"""
+"""The correspondence of one parameter of ours with the arrays of another framework's file."""
 
 import dataclasses
 import math

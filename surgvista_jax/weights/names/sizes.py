@@ -1,4 +1,4 @@
-"""Which model do the names and shapes of a file speak of?"""
+"""The sizes of the model that the names and shapes of a file imply."""
 
 import math
 import re

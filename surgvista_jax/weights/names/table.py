@@ -1,4 +1,4 @@
-"""What says how the names of a family of weight files stand for a model of ours?"""
+"""The table of a family: how the names in its weight files stand for a model of ours."""
 
 import dataclasses
 from collections.abc import Callable, Mapping

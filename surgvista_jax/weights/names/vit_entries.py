@@ -1,4 +1,4 @@
-"""Which names does a ViT have in the files of each family?"""
+"""The names of a ViT in the files of each family."""
 
 import dataclasses
 

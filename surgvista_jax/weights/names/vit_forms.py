@@ -1,4 +1,4 @@
-"""Which entries make up a whole ViT, a pretraining model or a classifier, in a family's names?"""
+"""The entries of a whole ViT, pretraining model or classifier in a family's names."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Which families of weight files can be read?  Each module here is one; the registry fills itself.
+"""The families of weight files. Each module here is one; the registry fills itself.
 
 A module defines `TABLE`, or `TABLES` where a family has several forms.
 """
