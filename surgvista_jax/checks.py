@@ -1,4 +1,4 @@
-"""How does a configuration's dataclass refuse a value?
+"""How a configuration refuses a value: by an error that begins with the field.
 
 By a ValueError whose text begins with the field, as in "width=0: should be at least 1". So whoever
 filled the field can say where: `config.build` puts the key of the dataclass in front, a command the

@@ -1,4 +1,4 @@
-"""How does a command end that does not succeed: with which exit code, and in which words?"""
+"""The ends of a command that does not succeed: exit codes and words."""
 
 import signal
 from typing import NamedTuple

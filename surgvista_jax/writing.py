@@ -1,4 +1,4 @@
-"""How is a file written whole, or not at all?
+"""Writing a file whole, or not at all.
 
 A new file is written aside, in a folder of its own beside its place, forced to the disk, and then
 renamed to its place. Whoever reads there, also after a crash or on a full disk, finds the old file

@@ -1,4 +1,4 @@
-"""Which phases have operations that are both read and scored here, in the spelling of the files?"""
+"""Names of phases that are both read and scored here, in the spelling of the files."""
 
 CHOLEC80 = (
     "Preparation",

@@ -1,4 +1,4 @@
-"""How are datasets divided in publications, and how many frames do the parts have?
+"""Published divisions of datasets, and how many frames the parts have.
 
 Videos go by their official numbers. Names are those of the splits in dataset.json: a scheme may
 stand in front, as in `rdv/test`.

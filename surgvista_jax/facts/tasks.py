@@ -1,4 +1,4 @@
-"""Which tasks are there, how are they labelled, and how are they scored?
+"""The table of tasks: how each is labelled, selected and scored.
 
 A task of one's own is an entry here, a module `surgvista_jax.reports.scoring_NAME` that scores it,
 and its protocols in `surgvista_jax.metrics.catalogue`.

@@ -1,4 +1,4 @@
-"""What turns clips into features and class scores?  One composition of backbone and head for all.
+"""Backbone and head as one function from clips to features and class scores.
 
 Everything here is a pure function of parameters, which are a dict of parts: {"backbone", "norm"?,
 "head", "pool"?, "components"?}, and "batch_stats" of a CNN.

@@ -1,4 +1,4 @@
-"""What does a backbone say of every frame of a dataset, by video?
+"""Features of every frame of a dataset by a trained backbone, written by video.
 
 Each frame ends a clip, and the clip's pooled features are the frame's row. A video whose rows are
 there already is not computed again, so that an interrupted run goes on.

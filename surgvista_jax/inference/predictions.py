@@ -1,4 +1,4 @@
-"""What does a trained classifier say of each moment of videos, and how is it kept?"""
+"""Predictions of a trained classifier for each moment of videos, and their files."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""Which classifier do weights hold, and what do its numbers mean?"""
+"""The classifier that weights hold, and what its numbers mean."""
 
 import dataclasses
 from collections.abc import Mapping

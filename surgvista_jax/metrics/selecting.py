@@ -1,4 +1,4 @@
-"""Which one number says how good parameters are while a model is trained?"""
+"""The scores that select parameters while a model is trained."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How does a parameter tell which names its axes carry, by which devices share it?"""
+"""Names of the axes of parameters, by which devices share them out."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""How far may a model's probabilities be trusted, as scores of a report?"""
+"""Calibration of a model's probabilities, as scores of a report."""
 
 import numpy as np
 

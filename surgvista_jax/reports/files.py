@@ -1,4 +1,4 @@
-"""How do files of predictions become the three files of a report?"""
+"""From files of predictions to the three files of a report."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What does a protocol make of one run's predictions?
+"""Scoring of one run's predictions by a protocol.
 
 Each task of `facts.tasks` has a module `scoring_NAME` here, whose `evaluate` scores its protocols.
 """

@@ -1,4 +1,4 @@
-"""How are single labels scored where all clips count alike, whatever video they are of?"""
+"""Scores of actions: single labels where all clips count alike."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How are the criteria of the critical view of safety scored?"""
+"""Scores of the criteria of the critical view of safety."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How are the phases of videos scored?"""
+"""Scores of the phases of videos."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How is it scored which instruments are there?"""
+"""Scores of the presence of instruments."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How are action triplets and their components scored?"""
+"""Scores of action triplets and their components."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Where do small surgical-like videos with labels for all tasks come from?"""
+"""Made-up surgery: small videos with labels for all tasks."""
 
 from surgvista_jax.synthetic.camera import in_view, project
 from surgvista_jax.synthetic.operation import (

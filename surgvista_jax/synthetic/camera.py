@@ -1,4 +1,4 @@
-"""Where in the picture is a point of the scene?"""
+"""Where in the picture a point of the scene is."""
 
 import numpy as np
 

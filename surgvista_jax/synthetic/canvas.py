@@ -1,4 +1,4 @@
-"""What is tissue painted with: noise, scales of colour, curves, and distances on a canvas?"""
+"""What tissue is painted with: noise, scales of colour, curves, and distances on a canvas."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""How does a run choose its best parameters while it trains: by their score on some videos?"""
+"""Choice of the best parameters while a run trains, by their score on some videos."""
 
 import dataclasses
 import sys

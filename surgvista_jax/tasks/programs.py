@@ -1,4 +1,4 @@
-"""Which program does a configuration of `finetune` ask for, and how is it run for several seeds?"""
+"""The programs behind `finetune`, and their runs for several seeds."""
 
 import functools
 import sys

@@ -1,4 +1,4 @@
-"""How is a task trained in a run folder?  The one skeleton of every run."""
+"""The one skeleton of every run: a task is trained, or goes on, in a run folder."""
 
 import dataclasses
 import sys

@@ -1,4 +1,4 @@
-"""The option `--heads` of every command that reads weights: what does it say?"""
+"""The option `--heads` of every command that reads weights."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Which rows of which batches does a process read?"""
+"""A process's share of a run's batches: which rows of which."""
 
 import dataclasses
 

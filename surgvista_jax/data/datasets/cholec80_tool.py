@@ -1,4 +1,4 @@
-"""Cholec80: how is the presence of its instruments laid out?"""
+"""Cholec80, for the presence of instruments."""
 
 from dataclasses import replace
 from functools import partial

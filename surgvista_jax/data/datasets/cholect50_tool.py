@@ -1,4 +1,4 @@
-"""CholecT50: which instruments do its triplets say are at work?"""
+"""CholecT50, for the instruments of its triplets."""
 
 from dataclasses import replace
 from functools import partial

@@ -1,4 +1,4 @@
-"""M2CAI16-tool: how is the presence of its instruments laid out?"""
+"""M2CAI16-tool: the presence of instruments."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which instruments does a table of zeros and ones say are in the picture?"""
+"""Tables of zeros and ones that say which instruments are in the picture."""
 
 from collections.abc import Sequence
 from pathlib import Path

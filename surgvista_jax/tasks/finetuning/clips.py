@@ -1,4 +1,4 @@
-"""How does gradient descent on augmented clips finetune a task, and choose its best parameters?"""
+"""Finetuning by gradient descent on augmented clips, and the choice of the best parameters."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What are the labels of clips, and how far from them is what a model says?"""
+"""Labels of clips, and the loss of what a model says of them."""
 
 import dataclasses
 

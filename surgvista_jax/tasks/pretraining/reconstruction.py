@@ -1,4 +1,4 @@
-"""How do clips become the figure of what a student rebuilds of them, in training and afterwards?
+"""The figure of what a student rebuilds of clips, in training and afterwards.
 
 The figure of training and that of the command are made by the same three functions: clips that
 no crop is drawn for (`figure_batch`), what the student says of them (`predict_pixels`, to be jitted
