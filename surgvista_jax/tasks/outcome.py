@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -17,12 +17,27 @@ from surgvista_jax.metrics.catalogue import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
 from surgvista_jax.reports.files import report_files, write_report
 from surgvista_jax.reports.screen import screen
-from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.scoring import ScoringConfig
 from surgvista_jax.tasks.selection import score
-from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.writing import write_json
 
 RESULT = "result.json"
+
+
+class LabelledRun(Protocol):
+    """What is told of the configuration of a run on labels, whatever it trains."""
+
+    @property
+    def mode(self) -> str: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def select_on(self) -> str: ...
+
+    @property
+    def evaluation(self) -> ScoringConfig: ...
 
 
 def check_protocol(name: str, dataset: Dataset) -> None:
@@ -47,9 +62,7 @@ def check_protocol(name: str, dataset: Dataset) -> None:
         )
 
 
-def description(
-    config: FinetuneConfig | TemporalConfig, dataset: Dataset, *, name: str, **parts: Any
-) -> dict:
+def description(config: LabelledRun, dataset: Dataset, *, name: str, **parts: Any) -> dict:
     """What a trained model is, as JSON values: it is saved with the model and its predictions.
 
     Args:
@@ -74,7 +87,7 @@ def description(
 
 def write_outcome(
     workdir: Path,
-    config: FinetuneConfig | TemporalConfig,
+    config: LabelledRun,
     division: Division,
     best: dict,
     outputs: Outputs | None,

@@ -12,6 +12,7 @@ from surgvista_jax.models.heads import HeadConfig
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.models.lora import LoraConfig
 from surgvista_jax.tasks.finetuning.mixing import MixConfig
+from surgvista_jax.tasks.scoring import ScoringConfig
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.loop import LoopConfig
@@ -35,20 +36,6 @@ class LabelledDataConfig(SplitConfig):
 
     folder: str
     balanced: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class ScoringConfig:
-    """How predictions are scored.
-
-    Attributes:
-        score: what decides which parameters are the best (see `selection.SCORES`).
-        protocol: how the test predictions are reported (`surgvista evaluate --list`); "" for no
-            report beside the predictions.
-    """
-
-    score: str = "accuracy"
-    protocol: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ import dataclasses
 from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.data.batches.division import SELECT_ON, SplitConfig
 from surgvista_jax.models.mstcn import MsTcnConfig
-from surgvista_jax.tasks.finetuning.config import ScoringConfig
+from surgvista_jax.tasks.scoring import ScoringConfig
 from surgvista_jax.training.progress import MODES
 
 CLASS_WEIGHTS = ("none", "median_frequency")
