@@ -139,7 +139,7 @@ _PRESENCE = (
 )
 
 
-def _presence(name: str, text: str, classes: tuple[str, ...] = (), **more) -> Protocol:
+def _presence(name: str, text: str, classes: tuple[str, ...] = (), **more: Any) -> Protocol:
     return Protocol(
         name=name,
         version=1,

@@ -1,5 +1,7 @@
 """Calibration of a model's probabilities, as scores of a report."""
 
+from typing import Any
+
 import numpy as np
 
 from surgvista_jax.metrics import calibration
@@ -19,14 +21,14 @@ def with_calibration(
     Returns:
         All scores, and the sums [bins, 3] of the reliability diagram or None.
     """
-    if predictions.score is None or not calibration.are_probabilities(predictions.score):
+    label, score = predictions.label, predictions.score
+    if score is None or not calibration.are_probabilities(score):
         return scores, None
-    bins = np.stack(
-        [calibration.reliability_bins(predictions.label[r], predictions.score[r]) for r in rows]
-    )
-    brier = calibration.brier_sums(predictions.label, predictions.score)
+    assert label is not None  # reading sees to it
+    bins = np.stack([calibration.reliability_bins(label[r], score[r]) for r in rows])
+    brier = calibration.brier_sums(label, score)
     sums = np.array([[brier[r].sum(), r.stop - r.start] for r in rows])
-    about = {"section": "Calibration, frames pooled", "higher_is_better": False}
+    about: dict[str, Any] = {"section": "Calibration, frames pooled", "higher_is_better": False}
     return [
         *scores,
         make.of_sums(

@@ -6,15 +6,20 @@ from surgvista_jax.metrics import classification
 from surgvista_jax.metrics import scores as make
 from surgvista_jax.metrics.average_precision import average_precisions
 from surgvista_jax.metrics.averaging import nanmean
-from surgvista_jax.metrics.protocols import Protocol
+from surgvista_jax.metrics.protocols import CriteriaChoices, Protocol
+from surgvista_jax.metrics.scores import Rule
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.reports.evaluation import ClassTable, Evaluation, primary_first, video_rows
 
 
 def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
-    threshold = protocol.choices.threshold
+    choices = protocol.choices
+    assert isinstance(choices, CriteriaChoices)
+    threshold = choices.threshold
     rows = video_rows(predictions)
-    truth, score = classification.criteria_truth(predictions.label), predictions.score
+    label, score = predictions.label, predictions.score
+    assert label is not None and score is not None  # reading sees to it
+    truth = classification.criteria_truth(label)
     of_videos = np.stack([average_precisions(truth[r], score[r]) for r in rows])
     found = score >= threshold
     counts = np.stack([classification.criteria_counts(truth[r], found[r]) for r in rows])
@@ -36,7 +41,7 @@ def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
                 name,
                 f"{name.title()} at {threshold:g}",
                 counts,
-                lambda c, name=name: nanmean(classification.criteria_rates(c)[name], axis=-1),
+                _mean_of(name),
                 per_video=name == "accuracy",
             )
         )
@@ -49,3 +54,8 @@ def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
     names = predictions.classes
     table = ClassTable("Criteria", names, columns, ("True frames", "Frames"), "All frames pooled.")
     return Evaluation(primary_first(scores, protocol.primary), [table])
+
+
+def _mean_of(name: str) -> Rule:
+    """The mean over criteria of one of their rates."""
+    return lambda sums: nanmean(classification.criteria_rates(sums)[name], axis=-1)

@@ -6,16 +6,19 @@ from surgvista_jax.metrics import classification
 from surgvista_jax.metrics import scores as make
 from surgvista_jax.metrics.average_precision import average_precisions
 from surgvista_jax.metrics.averaging import nanmean
-from surgvista_jax.metrics.protocols import Protocol
+from surgvista_jax.metrics.protocols import PresenceChoices, Protocol
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.reports.evaluation import ClassTable, Evaluation, primary_first, video_rows
 
 
 def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
-    absent = protocol.choices.absent
+    choices = protocol.choices
+    assert isinstance(choices, PresenceChoices)
+    absent = choices.absent
     rows = video_rows(predictions)
-    score, classes = predictions.score, predictions.classes
-    truth = classification.presence_truth(predictions.label, predictions.source)
+    label, score, classes = predictions.label, predictions.score, predictions.classes
+    assert label is not None and score is not None  # reading sees to it
+    truth = classification.presence_truth(label, predictions.source)
     of_videos = np.stack([average_precisions(truth[r], score[r]) for r in rows])
     scores = [
         make.pooled_average_precision(
@@ -42,7 +45,7 @@ def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
         "AP over the frames of all videos together; the mean is over the videos that hold it.",
     )
     notes = []
-    never = [name for name, there in zip(classes, truth.any(0), strict=True) if not there]
+    never = [classes[k] for k in np.flatnonzero(~truth.any(0))]
     if never:
         rule = {"drop": "do not count", "zero": "count as 0"}[absent]
         notes.append(f"In no frame: {', '.join(never)}; without an average precision they {rule}.")

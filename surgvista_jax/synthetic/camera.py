@@ -1,9 +1,10 @@
 """Where in the picture a point of the scene is."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def project(scene, points, height: int, width: int) -> np.ndarray:
+def project(scene: np.void, points: ArrayLike, height: int, width: int) -> np.ndarray:
     """Pixels (x, y) [..., 2] of scene points [..., 2], seen by the camera of one row of SCENE."""
     x, y, zoom, roll = (float(value) for value in scene["camera"])
     turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
@@ -11,7 +12,7 @@ def project(scene, points, height: int, width: int) -> np.ndarray:
     return seen + (0.5 * width, 0.5 * height)
 
 
-def in_view(scene, points) -> np.ndarray:
+def in_view(scene: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Whether scene points [N, ..., 2] lie within the circle that pictures of all shapes show.
 
     Args:

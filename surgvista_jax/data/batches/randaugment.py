@@ -34,12 +34,10 @@ class RandAugmentConfig:
     probability: float = 0.5
 
     def __post_init__(self) -> None:
-        for highest, fields in (
-            (100, ("operations",)),
-            (MAX_LEVEL, ("level", "level_std")),
-            (1, ("probability",)),
-        ):
-            check(self, f"from 0 to {highest}", lambda n, most=highest: 0 <= n <= most, *fields)
+        check(self, "from 0 to 100", lambda number: 0 <= number <= 100, "operations")
+        rule = f"from 0 to {MAX_LEVEL}"
+        check(self, rule, lambda level: 0 <= level <= MAX_LEVEL, "level", "level_std")
+        check(self, "from 0 to 1", lambda chance: 0 <= chance <= 1, "probability")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

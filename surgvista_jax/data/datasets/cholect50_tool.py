@@ -6,7 +6,7 @@ from pathlib import Path
 
 from surgvista_jax.data.conversion.official import Reading
 from surgvista_jax.data.datasets import cholect50
-from surgvista_jax.data.labels.track import FrameLabels
+from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.facts.triplets import CHOLECT50
 
 INSTRUMENTS = CHOLECT50.component_ids("i")  # int [triplets]
@@ -30,13 +30,11 @@ def read(folder: Path) -> Reading:
 def read_instruments(path: Path) -> FrameLabels:
     """Reads the instruments of each frame's triplets; those that do nothing have one as well."""
     track = cholect50.read_triplets(path)
-    return replace(
-        track,
-        by_number={
-            frame: tuple(sorted({int(INSTRUMENTS[triplet]) for triplet in triplets}))
-            for frame, triplets in track.by_number.items()
-        },
-    )
+    by_number: dict[int, Label] = {}
+    for frame, triplets in track.by_number.items():
+        assert isinstance(triplets, tuple)  # a frame shows any number of them
+        by_number[frame] = tuple(sorted({int(INSTRUMENTS[triplet]) for triplet in triplets}))
+    return replace(track, by_number=by_number)
 
 
 DATASET = replace(
