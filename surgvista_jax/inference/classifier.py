@@ -6,6 +6,7 @@ Everything here is a pure function of parameters, which are a dict of parts: {"b
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +60,8 @@ class Backbone:
     def tokens(self, params: Mapping, pixels: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """Tokens [B, N, D] of pixels [B, T, H, W, 3]; with a key it trains (drop path)."""
         rngs = {} if key is None else {"drop_path": key}
-        return self.module.apply(variables_of(params), pixels, key is not None, rngs=rngs)
+        found: Any = self.module.apply(variables_of(params), pixels, key is not None, rngs=rngs)
+        return found
 
     def features(self, params: Mapping, video: jax.Array, pool: str) -> jax.Array:
         """Pooled tokens ("mean" or "class"), float32 [B, D], of uint8 video [B, T, H, W, 3]."""
@@ -122,7 +124,8 @@ class Classifier:
         """
         own = {name: part for name, part in params.items() if name not in OF_BACKBONE}
         rngs = {} if key is None else {"dropout": key}
-        return self.head_module.apply({"params": own}, tokens, key is not None, rngs=rngs)
+        found: Any = self.head_module.apply({"params": own}, tokens, key is not None, rngs=rngs)
+        return found
 
     def features(self, params: Mapping, video: jax.Array) -> jax.Array:
         """What the last linear layer sees, float32 [B, D], of uint8 video [B, T, H, W, 3]."""

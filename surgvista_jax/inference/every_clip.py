@@ -129,6 +129,7 @@ class EveryClip:
 
 def _warn(outputs: Outputs, dataset: Dataset, clip: ClipConfig) -> None:
     """Says which videos lack frames: what is said of their clips is worth less."""
+    assert outputs.unreadable is not None  # they were just counted
     replaced = int(outputs.unreadable.sum())
     if not replaced or jax.process_index() != 0:
         return

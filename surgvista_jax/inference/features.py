@@ -132,7 +132,8 @@ def compute_features(
 
 def _groups(videos: Sequence[Video]) -> Iterator[tuple[Video, ...]]:
     """The videos in their order, as many at a time as `_FRAMES_AT_ONCE` allows, at least one."""
-    group, frames = [], 0
+    group: list[Video] = []
+    frames = 0
     for video in videos:
         if group and frames + video.num_frames > _FRAMES_AT_ONCE:
             yield tuple(group)

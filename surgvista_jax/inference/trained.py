@@ -153,7 +153,7 @@ def _meaning(
         "fps": 1.0,
         **{key: getattr(clip, key) for key in CLIP},
     }
-    values = usual | told | known
+    values = {**usual, **told, **known}
     clip = dataclasses.replace(clip, **{key: values.pop(key) for key in CLIP})
     if len(values["classes"]) != count:
         raise UserError(f"{path}: has {count} classes, named are {len(values['classes'])}")

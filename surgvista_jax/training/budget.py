@@ -38,4 +38,7 @@ class BudgetConfig:
 
     def num_steps(self, clips: int) -> int:
         """Updates of the whole run; a last epoch that is begun is one of whole updates."""
-        return self.steps or math.ceil(self.epochs * self.steps_per_epoch(clips))
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None  # one of the two is given
+        return math.ceil(self.epochs * self.steps_per_epoch(clips))

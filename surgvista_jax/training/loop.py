@@ -250,15 +250,14 @@ class _Log:
         self.window.add(values)
         self.speed.step()
         self.progress.step()
-        index = host.get("index")
         if "unreadable" in host:
-            self.unreadable.see(step, index, host["unreadable"])
+            self.unreadable.see(step, host["index"], host["unreadable"])
         if step % self.config.log_every == 0 or step == self.num_steps:
             line = self.window.take() | self.speed.take(self.feed.waited)
             line["unreadable_frames"] = self.unreadable.replaced
             self.writer.scalars(step, line)
             self.progress.line(step, line)
-        self.skipped.see(step, bool(values["finite"]), index)
+        self.skipped.see(step, bool(values["finite"]), host.get("index"))
 
 
 def _make_log(run: Run, feed: Feed, progress: Progress) -> _Log:

@@ -110,7 +110,7 @@ def _kind_by_keys(values: dict[str, Any]) -> str:
 
 def _flat(tree: dict, prefix: str = "") -> dict[str, Any]:
     """Nested dicts as one: {"a": {"b": 1}} -> {"a.b": 1}."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{key}.")

@@ -112,7 +112,8 @@ def place(values: Any, abstract: Any) -> Any:
         if value.shape != leaf.shape:
             raise ValueError(f"an array of shape {value.shape} where {leaf.shape} is wanted")
 
-        def shard(index: tuple[slice, ...]) -> np.ndarray:
+        def shard(index: tuple[slice, ...] | None) -> np.ndarray:
+            assert index is not None  # every device of the mesh has a shard
             return np.ascontiguousarray(value[index], leaf.dtype)
 
         return jax.make_array_from_callback(leaf.shape, leaf.sharding, shard)

@@ -41,7 +41,9 @@ def make_train_step(
         the step still rises, and the metric "finite" is 0.
     """
 
-    def gradients(params: Any, frozen: Any, batch: dict, key: jax.Array, mean: Any):
+    def gradients(
+        params: Any, frozen: Any, batch: dict, key: jax.Array, mean: Any
+    ) -> tuple[tuple[jax.Array, dict[str, jax.Array]], Any]:
         grad = jax.value_and_grad(loss_function, has_aux=True)
         if accumulate == 1:
             return grad(params, frozen, batch, jax.random.fold_in(key, 0), mean)
@@ -51,7 +53,7 @@ def make_train_step(
             lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1), batch
         )
 
-        def add(total, numbered):
+        def add(total: Any, numbered: tuple[jax.Array, dict]) -> tuple[Any, None]:
             number, micro_batch = numbered
             new = grad(params, frozen, micro_batch, jax.random.fold_in(key, number), mean)
             return jax.tree.map(jnp.add, total, new), None
