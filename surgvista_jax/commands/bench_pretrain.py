@@ -101,7 +101,6 @@ def bench_pretrain(config: PretrainConfig, steps: int) -> dict:
     def utilisation(flops_per_clip: float) -> float | None:
         return None if peak is None else clips_per_second * flops_per_clip / (peak * mesh.size)
 
-    memory = compiled.memory_analysis()
     in_use = (device.memory_stats() or {}).get("peak_bytes_in_use")
     return {
         "device": device.device_kind,
@@ -118,15 +117,18 @@ def bench_pretrain(config: PretrainConfig, steps: int) -> dict:
         "gflop_per_clip": flops / 1e9,
         "mfu": utilisation(flops),
         "mfu_student": utilisation(task.student_flops_per_clip),
-        "program_mib": (
-            memory.argument_size_in_bytes
-            + memory.output_size_in_bytes
-            - memory.alias_size_in_bytes
-            + memory.temp_size_in_bytes
-        )
-        / 2**20,
+        "program_mib": _program_mib(compiled),
         "peak_mib": None if in_use is None else in_use / 2**20,
     }
+
+
+def _program_mib(compiled: jax.stages.Compiled) -> float | None:
+    """What a compiled step reserves on one device; None where the compiler does not tell it."""
+    memory = compiled.memory_analysis()
+    if memory is None:
+        return None
+    reserved = memory.argument_size_in_bytes + memory.output_size_in_bytes
+    return (reserved - memory.alias_size_in_bytes + memory.temp_size_in_bytes) / 2**20
 
 
 def random_batch(task: Pretraining, rng: np.random.Generator, clips: int) -> dict[str, np.ndarray]:
@@ -148,7 +150,10 @@ def _table(result: dict) -> str:
 
     frames, size, _ = result["clip"]
     teacher = "with teacher" if result["teacher"] else "without teacher"
-    peak = result["peak_mib"]
+
+    def memory(mib: float | None) -> str:
+        return "not told here" if mib is None else f"{mib:.0f} MiB a device"
+
     rows = [
         ("device", f"{result['devices']} x {result['device']}, jax {result['jax']}"),
         ("clips", f"{result['batch_size']} of {frames}x{size}x{size}, {teacher}"),
@@ -159,8 +164,8 @@ def _table(result: dict) -> str:
         ("work per clip", f"{result['gflop_per_clip']:.1f} GFLOP"),
         ("FLOPs utilisation", share(result["mfu"])),
         ("  of the student alone", share(result["mfu_student"])),
-        ("memory of the program", f"{result['program_mib']:.0f} MiB a device"),
-        ("peak memory in use", "not told here" if peak is None else f"{peak:.0f} MiB a device"),
+        ("memory of the program", memory(result["program_mib"])),
+        ("peak memory in use", memory(result["peak_mib"])),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

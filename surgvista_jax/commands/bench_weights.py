@@ -76,15 +76,19 @@ def random_files(folder: Path, sizes: TransformerConfig) -> list[str]:
     table, config = tables.find(_TABLE), EncoderConfig(sizes)
     rng = np.random.default_rng(0)
     params = {
-        path: rng.standard_normal(shape, np.float32)
+        path: rng.standard_normal(
+            [size or 1 for size in shape], np.float32
+        )  # None: any size will do
         for entry in table.entries(config)
         for path, shape in zip(entry.paths, entry.our_shapes, strict=True)
     }
-    torch = importlib.util.find_spec("torch") is not None
-    paths = [folder / f"vit.{form}" for form in ("safetensors", "npz", *(["pth"] if torch else []))]
+    has_torch = importlib.util.find_spec("torch") is not None
+    paths = [
+        folder / f"vit.{form}" for form in ("safetensors", "npz", *(["pth"] if has_torch else []))
+    ]
     for path in paths:
         save(params, table, config, path)
-    if torch:
+    if has_torch:
         import torch
 
         paths.append(folder / "vit_before_torch_1.6.pth")
@@ -132,7 +136,7 @@ def measure(spec: str, heads: dict[str, int], devices: int | None) -> dict[str, 
     for leaf in jax.tree.leaves(placed):
         for shard in leaf.addressable_shards:
             held[shard.device] += shard.data.nbytes
-    grown = None if peak is None else peak - before
+    grown = None if peak is None or before is None else peak - before
     return {
         "file": path.name,
         "mib": size / 2**20,

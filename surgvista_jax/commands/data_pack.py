@@ -68,20 +68,22 @@ def main(arguments: argparse.Namespace) -> int:
     packing = pack(read_dataset(folder), arguments.frames_per_shard, arguments.workers)
     for entry in packing.unreadable:
         print(entry, file=sys.stderr)
+    frames = sum(shard.num_frames for shard in packing.shards)
+    num_bytes = sum(shard.num_bytes for shard in packing.shards)
     report = {
         "dataset": str(folder),
         "shards": len(packing.shards),
         "packed": packing.num_packed,
-        "frames": sum(shard.num_frames for shard in packing.shards),
-        "bytes": sum(shard.num_bytes for shard in packing.shards),
+        "frames": frames,
+        "bytes": num_bytes,
         "unreadable": [dataclasses.asdict(entry) for entry in packing.unreadable],
     }
     if arguments.json:
         print(json.dumps(report, indent=2))
     else:
         print(
-            f"{folder / RECORDS}: {report['frames']} frames in {report['shards']} shards, "
-            f"{report['bytes'] / 2**20:.1f} MiB; {report['packed']} shards written now; "
+            f"{folder / RECORDS}: {frames} frames in {len(packing.shards)} shards, "
+            f"{num_bytes / 2**20:.1f} MiB; {packing.num_packed} shards written now; "
             f"{len(packing.unreadable)} unreadable frames"
         )
     return 1 if packing.unreadable else 0

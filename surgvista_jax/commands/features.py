@@ -74,6 +74,7 @@ def main(arguments: argparse.Namespace) -> int:
         keep_norm=True,
     )
     say(start.notes)
+    assert start.variables is not None  # they were read: random ones were refused
     loader = LoaderConfig()
     if arguments.workers is not None:
         with filled_by_options():

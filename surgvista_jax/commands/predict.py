@@ -128,6 +128,8 @@ def _videos(
 ) -> tuple[Dataset, list[Remark], list[Remark]]:
     """The frames to be looked at, at the rate of training; notes; and what could not be used."""
     first = arguments.videos[0]
+    notes: list[Remark]
+    problems: list[Remark]
     is_dataset = (first / "dataset.json").is_file() or is_tfds(first)
     if is_dataset and len(arguments.videos) == 1:
         dataset, notes, problems = read_dataset(first), [], []
@@ -154,7 +156,8 @@ def _extracted(
     source, search = find_given(arguments.videos, skip=arguments.out)
     if not search.videos:
         raise UserError(f"{arguments.videos[0]}: no video and no folder of images in it")
-    out, listed = arguments.out / "frames", set()
+    out = arguments.out / "frames"
+    listed: set[str] = set()
 
     def read(named: Mapping[str, str]) -> Reading:
         recordings = [Recording(video) for video in name_videos(search.videos, named)]

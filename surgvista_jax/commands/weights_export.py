@@ -126,7 +126,8 @@ def read_checkpoint(
     if not path.exists():
         raise UserError(f"{path}: there is no such folder or file")
     loaded = load(checkpoint, heads=heads)
-    origin = {"table": loaded.table.name}
+    assert loaded.match is not None  # it is a file, whose names were matched
+    origin = {"table": loaded.match.table.name}
     content = Content(loaded.kind, loaded.config, loaded.params, loaded.batch_stats, origin)
     return content, None, of_loaded("weights", loaded)
 
@@ -168,7 +169,7 @@ def check_says_all(content: Content, table: Table) -> None:
     leaves = flat(content.params)
     leaves |= {f"batch_stats/{k}": v for k, v in flat(content.batch_stats or {}).items()}
     shapes = {k: v.shape for k, v in to_theirs(leaves, table, content.config).items()}
-    made = tables.registry().get(content.origin.get("table"))
+    made = tables.registry().get(content.origin.get("table", ""))
     if (made.pixels if made else None) != table.pixels:
         raise UserError(
             f"--as={table.name}: a program that reads it as {table.title} normalises pixels in"

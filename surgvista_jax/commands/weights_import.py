@@ -50,16 +50,18 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError(f"{spec}: is a folder, which needs no import: it can be used as it is")
     expect = None if arguments.size is None else of_size(arguments.size)
     loaded = load(spec, expect=expect, heads=heads)
+    match = loaded.match
+    assert match is not None  # it is a file, whose names were matched
     origin = {
         "made_by": f"surgvista_jax {__version__}",
-        "table": loaded.table.name,
+        "table": match.table.name,
         "digest": loaded.digest,
         **facts(loaded.metadata),
         SOURCES: as_json(of_loaded("weights", loaded)),
     }
     content = folder.Content(loaded.kind, loaded.config, loaded.params, loaded.batch_stats, origin)
     folder.write(arguments.out, content)
-    print(loaded.match.text())
+    print(match.text())
     print(f"sha256 {loaded.digest}")
     print(f"written: {arguments.out}")
 
@@ -71,8 +73,9 @@ def of_size(name: str) -> Expect:
         encoder = encoder_of(found)
         if encoder is None:
             return found
-        sizes = dataclasses.replace(encoder.transformer, **SIZES[name])
-        return with_encoder(found, dataclasses.replace(encoder, transformer=sizes))
+        sizes: dict[str, Any] = SIZES[name]
+        stack = dataclasses.replace(encoder.transformer, **sizes)
+        return with_encoder(found, dataclasses.replace(encoder, transformer=stack))
 
     return expect
 

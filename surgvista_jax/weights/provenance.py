@@ -74,7 +74,7 @@ def of_loaded(role: str, loaded: Loaded) -> tuple[Source, ...]:
     """
     if loaded.match is None:
         return _of_folder(role, loaded.source, loaded.digest)
-    return _of_file(role, loaded.source, loaded.digest, loaded.table, loaded.metadata)
+    return _of_file(role, loaded.source, loaded.digest, loaded.match.table, loaded.metadata)
 
 
 def _of_folder(role: str, path: Path, digest: str) -> tuple[Source, ...]:
