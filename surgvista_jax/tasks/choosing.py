@@ -35,7 +35,7 @@ class Chooser:
     predict: Callable[[Any], Outputs] | None
     parameters: Callable[[TrainState, Any], Any]
     about: dict
-    _selection: Selection | None = None
+    _selection: Selection = dataclasses.field(init=False, repr=False)  # since `hook`
 
     def hook(self, run: Run, every: int) -> Hook:
         """What the run is to do every so many steps, and at its end."""
@@ -52,7 +52,7 @@ class Chooser:
     @property
     def best(self) -> dict:
         """The line of the best evaluation."""
-        return self._selection.best
+        return self._selection.chosen
 
     def restore(self, abstract: Any) -> Any:
         """The best parameters, where and as `abstract` says."""

@@ -125,6 +125,7 @@ def write_outcome(
 
 def _write_predictions(path: Path, division: Division, outputs: Outputs, about: dict) -> None:
     """Writes the test predictions."""
+    assert division.test is not None  # the outputs are of its videos
     sizes = ("name", "model", "head", "clip")
     meta = {key: value for key, value in about.items() if key not in sizes}
     meta |= {"model": about["name"], "split": next(iter(division.test.splits))}

@@ -29,7 +29,7 @@ class Program(NamedTuple):
         run: (configuration, run folder) -> whether the run of one seed came to its end.
     """
 
-    config: type
+    config: type[FinetuneConfig] | type[TemporalConfig]
     run: Callable[[ml_collections.ConfigDict, Path], bool]
 
 
@@ -39,7 +39,7 @@ _FINETUNING = Program(FinetuneConfig, finetune)
 
 def program_of(values: Mapping) -> Program:
     """The program of a configuration: that of its mode where the mode has one of its own."""
-    return _BY_MODE.get(values.get("mode"), _FINETUNING)
+    return _BY_MODE.get(values.get("mode", ""), _FINETUNING)
 
 
 def run(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
@@ -55,7 +55,7 @@ def run(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
     program = program_of(config_dict)
     config = build(program.config, config_dict)
     one_seed = program.run
-    if program is _FINETUNING and config.seeds > 1 and config.init != RANDOM:
+    if isinstance(config, FinetuneConfig) and config.seeds > 1 and config.init != RANDOM:
         one_seed = functools.partial(finetune, features=workdir / FEATURES)  # the same for all
     if config.seeds > 1 and (workdir / CONFIG).exists():
         raise UserError(f"{workdir}: holds a run of one seed; take another --workdir")

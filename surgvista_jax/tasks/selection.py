@@ -72,6 +72,12 @@ class Selection:
                 for beyond in (number for number in saved if number > step):
                     shutil.rmtree(self.folder / CHECKPOINTS / str(beyond))
 
+    @property
+    def chosen(self) -> dict:
+        """`best`, once something was evaluated."""
+        assert self.best is not None
+        return self.best
+
     def has(self, step: int) -> bool:
         """Whether the parameters of this step were evaluated."""
         return any(line["step"] == step for line in self._lines)
@@ -94,7 +100,7 @@ class Selection:
 
     def restore(self, abstract: Any) -> Any:
         """The best parameters, where and as `abstract` says."""
-        return restore_params(self.folder, self.best["step"], abstract)
+        return restore_params(self.folder, self.chosen["step"], abstract)
 
 
 def _rank(line: dict) -> float:

@@ -1,5 +1,6 @@
 """Finetuning by gradient descent on augmented clips, and the choice of the best parameters."""
 
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -8,6 +9,7 @@ from jax.sharding import Mesh
 
 from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.batches.labelled import finetune_batches
+from surgvista_jax.data.batches.loader import BatchLoader
 from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.dataset import Dataset, label_fingerprint
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
@@ -50,7 +52,9 @@ def train_on_clips(
         config.evaluation.score,
         curve=f"{config.select_on}_{config.evaluation.score}",
         selected_on=division.selected_on,
-        predict=selection and (lambda params: predict(params, selection, title="validation")),
+        predict=None
+        if selection is None
+        else partial(predict, dataset=selection, title="validation"),
         parameters=lambda state, frozen: whole(state.evaluated, frozen),
         about=about,
     )
@@ -90,7 +94,7 @@ def _data(task: Finetuning, dataset: Dataset, clips: int) -> Data:
     """The labelled clips of a dataset, augmented."""
     config = task.config
 
-    def batches(rows: np.ndarray, start_step: int, num_steps: int):
+    def batches(rows: np.ndarray, start_step: int, num_steps: int) -> BatchLoader:
         return finetune_batches(
             dataset,
             task.clip,

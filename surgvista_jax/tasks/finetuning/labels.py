@@ -1,6 +1,7 @@
 """Labels of clips, and the loss of what a model says of them."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +63,8 @@ class Labels:
             found = components[:, start : start + len(members)]
             parts[f"{name}_loss"] = losses.binary_cross_entropy(found, present).mean()
             start += len(members)
-        return sum(parts.values()), parts
+        total: Any = sum(parts.values())
+        return total, parts
 
     @property
     def _component_members(self) -> tuple[tuple[np.ndarray, ...], ...]:

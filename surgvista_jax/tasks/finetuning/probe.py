@@ -96,11 +96,13 @@ def train_probe(
         path = kept / f"{next(iter(dataset.splits)).replace('/', '_')}.npz"
         found = _read(path, key)
         # All compute them, or none: a process that computed alone would wait for the others.
-        if not on_all_processes(np.array(found is not None)):
-            found = every_clip(params, dataset, title=f"features, {title}")
-            if jax.process_index() == 0:
-                _write(path, key, found)
-        return found
+        all_found = on_all_processes(np.array(found is not None))
+        if found is not None and all_found:
+            return found
+        computed = every_clip(params, dataset, title=f"features, {title}")
+        if jax.process_index() == 0:
+            _write(path, key, computed)
+        return computed
 
     training = features(division.train, "train")
     validation = None if division.selection is None else features(division.selection, "selection")
@@ -115,10 +117,10 @@ def train_probe(
     about = about | {"learning_rate": rate, "weight_decay": decay, "epoch": chosen.epoch}
     selection.add(chosen.epoch, chosen.score, {**params, "head": head}, about)
     if division.test is None:
-        return selection.best, None
+        return selection.chosen, None
     test = features(division.test, "test")
     (values,) = _probabilities(task, Layers(chosen.kernel[None], chosen.bias[None]), test.values)
-    return selection.best, test._replace(values=values)
+    return selection.chosen, test._replace(values=values)
 
 
 def choose(task: Finetuning, epochs: Iterator[Layers], validation: Outputs | None) -> Chosen:
@@ -126,11 +128,12 @@ def choose(task: Finetuning, epochs: Iterator[Layers], validation: Outputs | Non
 
     Without validation features the first layer of the last epoch.
     """
-    best, best_rank = None, -np.inf
+    best: Chosen | None = None
+    best_rank = -np.inf
     inputs = None if validation is None else jnp.asarray(validation.values)
     for epoch, layers in enumerate(epochs, start=1):
         scores = np.full(len(layers.kernel), np.nan)
-        if validation is not None:
+        if validation is not None and inputs is not None:
             each = _probabilities(task, layers, inputs)
             name = task.config.evaluation.score
             scores = np.array([score(name, validation._replace(values=values)) for values in each])
@@ -140,6 +143,7 @@ def choose(task: Finetuning, epochs: Iterator[Layers], validation: Outputs | Non
             kernel, bias = layers.kernel[setting], layers.bias[setting]
             best = Chosen(kernel, bias, epoch, setting, float(scores[setting]))
             best_rank = ranks[setting]
+    assert best is not None  # there is an epoch
     return best
 
 
@@ -175,7 +179,9 @@ def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> I
         product = jnp.matmul(inputs, layer["kernel"], precision=_HIGHEST)
         return task.labels.loss(product + layer["bias"][None], None, target)[0]
 
-    def update(carry: tuple, step: tuple, data: tuple, rate: jax.Array, decay: jax.Array):
+    def update(
+        carry: tuple, step: tuple, data: tuple, rate: jax.Array, decay: jax.Array
+    ) -> tuple[tuple, None]:
         layer, moments = carry
         rows, share = step
         grads = jax.grad(loss)(layer, *(array[rows] for array in data))

@@ -130,7 +130,7 @@ def fit_to_clips(
         clip_key=start.clip_key,
     )
     model = dataclasses.replace(model, encoder=fitted)
-    if params is None:
+    if start.variables is None or params is None:
         return start._replace(model=model)
     return start._replace(
         model=model,

@@ -14,6 +14,7 @@ from surgvista_jax.data.batches.samples import labelled_samples
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.tasks.finetuning.clips import train_on_clips
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.probe import FEATURES, train_probe
@@ -74,6 +75,7 @@ def finetune(
     if jax.process_index() == 0:
         print(division.summary(), file=sys.stderr)
 
+    outcome: tuple[dict, Outputs | None] | None
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         if config.mode == "linear":
             kept = features or workdir / FEATURES

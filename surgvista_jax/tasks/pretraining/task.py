@@ -1,6 +1,7 @@
 """The pretraining task: its models, its loss and its arithmetic."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from surgvista_jax.data.batches.masking import hidden_count, token_grid
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.flops import FORWARD_AND_BACKWARD, student_flops, teacher_flops
-from surgvista_jax.models.image_vit import ImageEncoder
+from surgvista_jax.models.image_vit import ImageEncoder, TeacherConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoder, Predictions
 from surgvista_jax.models.patches import gather_tokens, patchify
 from surgvista_jax.tasks import losses
@@ -50,7 +51,7 @@ class Pretraining:
         return self.teacher.init(key, images)["params"]
 
     def predict(
-        self, params: Any, batch: dict, key: jax.Array | None = None
+        self, params: Any, batch: Mapping[str, jax.Array], key: jax.Array | None = None
     ) -> tuple[jax.Array, Predictions]:
         """Runs the student on a batch; with a key it trains (drop path), without it does not.
 
@@ -60,7 +61,7 @@ class Pretraining:
         masks = _masks_of(batch)
         patches = patchify(batch["video"], self.config.model.tubelet, self.config.model.patch)
         rngs = {} if key is None else {"drop_path": key}
-        predictions = self.student.apply(
+        predictions: Any = self.student.apply(
             {"params": params}, patches, *masks, key is not None, rngs=rngs
         )
         return gather_tokens(patches, masks[1]), predictions
@@ -70,9 +71,10 @@ class Pretraining:
 
         It sees the first frame of each tubelet.
         """
+        assert self.teacher is not None
         frames = batch["video"][:, :: self.config.model.tubelet]  # [B, t, H, W, 3]
         images = frames.reshape(-1, *frames.shape[2:])
-        tokens = self.teacher.apply({"params": teacher_params}, images)  # [B*t, h*w, F]
+        tokens: Any = self.teacher.apply({"params": teacher_params}, images)  # [B*t, h*w, F]
         tokens = tokens.reshape(frames.shape[0], self.num_tokens, -1)
         picked = gather_tokens(tokens, _masks_of(batch)[1])
         return jax.lax.stop_gradient(picked.astype(jnp.float32))
@@ -96,7 +98,7 @@ class Pretraining:
         target = losses.pixel_targets(hidden_patches)
         parts = {"pixel_loss": losses.pixel_loss(predictions.pixels, target)}
         loss = objective.pixel_weight * parts["pixel_loss"]
-        if self.teacher is not None:
+        if predictions.features is not None:
             target = self.features(teacher_params, batch)
             parts["feature_loss"] = losses.feature_loss(predictions.features, target, objective)
             loss += objective.feature_weight * parts["feature_loss"]
@@ -126,7 +128,7 @@ class Pretraining:
         if self.teacher is None:
             return 0
         size = self.config.clip.size
-        return teacher_flops(self.config.teacher, self.grid[0], size, size)
+        return teacher_flops(self.teacher.config, self.grid[0], size, size)
 
     @property
     def flops_per_clip(self) -> dict[str, float]:
@@ -143,7 +145,7 @@ class Pretraining:
         }
         if self.teacher is not None:
             stacks["model.feature_decoder"] = self.config.model.feature_decoder
-            stacks["teacher.transformer"] = self.config.teacher.transformer
+            stacks["teacher.transformer"] = self.teacher.config.transformer
         return {
             "embed": {f"config.{name}.width": stack.width for name, stack in stacks.items()},
             "heads": {f"config.{name}.heads": stack.heads for name, stack in stacks.items()},
@@ -153,12 +155,13 @@ class Pretraining:
         }
 
 
-def _masks_of(batch: dict) -> tuple[jax.Array, jax.Array]:
+def _masks_of(batch: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
     """visible_ids [B, K, V] and hidden_ids [B, K, M], also of a batch with one mask a clip."""
-    return tuple(
+    visible, hidden = (
         ids[:, None] if ids.ndim == 2 else ids
         for ids in (batch["visible_ids"], batch["hidden_ids"])
     )
+    return visible, hidden
 
 
 def make_pretraining(config: PretrainConfig) -> Pretraining:
@@ -168,21 +171,21 @@ def make_pretraining(config: PretrainConfig) -> Pretraining:
     teacher = None
     feature_width = 0
     if config.teacher is not None:
-        _check_teacher(config)
+        _check_teacher(config.teacher, config.model.patch)
         teacher = ImageEncoder(config.teacher, config.compute)
         feature_width = config.teacher.transformer.width
     student = MaskedAutoencoder(config.model, config.compute, grid, feature_width)
     return Pretraining(config, grid, student, teacher)
 
 
-def _check_teacher(config: PretrainConfig) -> None:
-    if not config.teacher.weights:
+def _check_teacher(teacher: TeacherConfig, patch: int) -> None:
+    if not teacher.weights:
         raise UserError(
             "config.teacher.weights='': say where they are, as [NAME:]FILE, or ask for random ones"
             " with =random; to train without a teacher, say --config.teacher=none"
         )
-    if config.teacher.patch != config.model.patch:
+    if teacher.patch != patch:
         raise UserError(
-            f"config.teacher.patch={config.teacher.patch}: should equal"
-            f" config.model.patch={config.model.patch}: the teacher describes the student's patches"
+            f"config.teacher.patch={teacher.patch}: should equal"
+            f" config.model.patch={patch}: the teacher describes the student's patches"
         )

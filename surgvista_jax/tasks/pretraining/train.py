@@ -9,6 +9,7 @@ import ml_collections
 import numpy as np
 
 from surgvista_jax.config import build
+from surgvista_jax.data.batches.loader import BatchLoader
 from surgvista_jax.data.batches.masked import pretrain_batches
 from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.dataset import Dataset, fingerprint
@@ -81,7 +82,7 @@ def _data(task: Pretraining, dataset: Dataset) -> Data:
     """The clips of a dataset, masked."""
     config = task.config
 
-    def batches(rows: np.ndarray, start_step: int, num_steps: int):
+    def batches(rows: np.ndarray, start_step: int, num_steps: int) -> BatchLoader:
         return pretrain_batches(
             dataset,
             config.clip,

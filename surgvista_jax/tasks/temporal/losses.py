@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 UNLABELLED = -1
 # Differences of log probabilities count up to 4, squared.
@@ -29,7 +30,7 @@ def median_frequency_weights(labels: np.ndarray, num_classes: int) -> np.ndarray
 
 
 def frame_cross_entropy(
-    logits: jax.Array, labels: jax.Array, class_weights: jax.Array | None = None
+    logits: jax.Array, labels: jax.Array, class_weights: ArrayLike | None = None
 ) -> jax.Array:
     """Cross entropy over the labelled frames, each counted with its class's weight.
 
@@ -76,7 +77,7 @@ def smoothing_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:
 def temporal_loss(
     stage_logits: jax.Array,
     labels: jax.Array,
-    class_weights: jax.Array | None,
+    class_weights: ArrayLike | None,
     smoothing_weight: float,
 ) -> jax.Array:
     """Sum over the stages of cross entropy + smoothing_weight * smoothing loss.

@@ -1,7 +1,7 @@
 """The temporal task: an MS-TCN over the features of a whole video, its loss, what it predicts."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -60,7 +60,7 @@ class TemporalTask:
             key: not looked at: dropout has a key of its own, as runs had that go on today.
         """
         key = jax.random.fold_in(self._dropout_key, batch["step"][0])
-        logits = self._model.apply(
+        logits: Any = self._model.apply(
             {"params": params}, batch["features"], batch["mask"], True, rngs={"dropout": key}
         )
         weight = self._config.smoothing_weight
@@ -91,11 +91,12 @@ class TemporalTask:
         return Outputs(**joined, unreadable=None)
 
     @functools.cached_property
-    def _probabilities(self):
+    def _probabilities(self) -> Callable[[Any, dict], jax.Array]:
         """Compiled, for a length that is asked for again."""
 
         def probabilities(params: Any, batch: dict) -> jax.Array:
-            logits = self._model.apply({"params": params}, batch["features"], batch["mask"], False)
+            variables, features, mask = {"params": params}, batch["features"], batch["mask"]
+            logits: Any = self._model.apply(variables, features, mask, False)
             return jax.nn.softmax(logits[-1])
 
         return jax.jit(probabilities)

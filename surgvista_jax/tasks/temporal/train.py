@@ -58,9 +58,10 @@ def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> boo
             raise UserError(f"config.data.{key} is empty: say --config.data.{key}=FOLDER")
     dataset, features = read_dataset(config.data.folder), open_features(config.data.features)
     division = divide(dataset, config.data, config.select_on)
-    videos, selection, test = (
+    videos = read_sequences(features, division.train)
+    selection, test = (
         None if part is None else read_sequences(features, part)
-        for part in (division.train, division.selection, division.test)
+        for part in (division.selection, division.test)
     )
     check_score(config.evaluation.score, dataset.label_kind, len(dataset.classes))
     check_protocol(config.evaluation.protocol, dataset)
@@ -73,7 +74,7 @@ def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> boo
         config.evaluation.score,
         curve=f"{config.select_on}_{config.evaluation.score}",
         selected_on=division.selected_on,
-        predict=selection and (lambda params: task.predict(params, selection)),
+        predict=None if selection is None else lambda params: task.predict(params, selection),
         parameters=lambda state, frozen: state.params,
         about=about,
     )
