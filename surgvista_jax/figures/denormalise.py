@@ -24,7 +24,7 @@ def denormalise(
     grid: tuple[int, int, int],
     statistics: str,
 ) -> np.ndarray:
-    """Undoes `tasks.losses.pixel_targets` with one of STATISTICS.
+    """Undoes `tasks.pretraining.losses.pixel_targets` with one of STATISTICS.
 
     Args:
         predicted: [B, M, P] normalised pixels of the hidden patches.
@@ -86,7 +86,7 @@ def squared_errors(
 
 
 def _pixel_statistics(patches: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`tasks.losses.pixel_statistics` in NumPy."""
+    """`tasks.pretraining.losses.pixel_statistics` in NumPy."""
     pixels = patches.reshape(*patches.shape[:-1], -1, 3).astype(np.float32) / 255
     mean = pixels.mean(-2, keepdims=True)
     return pixels, mean, pixels.std(-2, ddof=1, keepdims=True) + 1e-6

@@ -24,8 +24,8 @@ from surgvista_jax.training.checkpoint_files import (
     restore_params,
     saved_steps,
 )
-from surgvista_jax.training.checkpoint_manager import make_manager
-from surgvista_jax.training.checkpoint_noise import silence
+from surgvista_jax.training.orbax_manager import make_manager
+from surgvista_jax.training.quiet_orbax import silence
 
 __all__ = ["CheckpointConfig", "Checkpoints", "Restored", "restore_params", "save_params"]
 

@@ -10,13 +10,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from surgvista_jax.errors import UserError
 from surgvista_jax.training import loop
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.loop import Finished, Hook, LoopConfig, Names, Run
 from surgvista_jax.training.optim import Optimizer
 from surgvista_jax.training.partition import batch_sharding, check_divisible, process_rows
-from surgvista_jax.training.resume import restore_state
 from surgvista_jax.training.state import (
     TrainState,
     abstract_sharded,
@@ -155,7 +155,7 @@ def train(
             begin = jax.jit(first_state, out_shardings=shardings, donate_argnums=0)
             state, window = begin(create_filled(task.init_trained, loaded.trained, mesh)), None
         else:
-            state, window = restore_state(checkpoints, abstract, decisive)
+            state, window = _restore(checkpoints, abstract, decisive)
         done = int(state.step)
         if done and writes:
             print(f"{workdir}: continuing from step {done} of {num_steps}", file=sys.stderr)
@@ -188,3 +188,27 @@ def check_mesh(mesh: Mesh, budget: BudgetConfig, task: Task) -> None:
     check_divisible(
         mesh, batch_size=budget.batch_size, accumulate=budget.accumulate, dims=task.sharded_dims
     )
+
+
+def _restore(
+    checkpoints: Checkpoints, abstract: TrainState, meta: dict[str, Any]
+) -> tuple[TrainState, dict | None]:
+    """The newest checkpoint's state, and its log window where it has one.
+
+    Args:
+        abstract: shapes and shardings of the state (`abstract_sharded`).
+        meta: what the checkpoint must have been trained with.
+
+    Raises:
+        UserError: it was trained with another; or what `Checkpoints.restore` raises.
+    """
+    restored = checkpoints.restore(abstract.params, abstract.opt_state, abstract.average)
+    for key, value in meta.items():
+        if restored.meta.get(key) != value:
+            raise UserError(
+                f"{checkpoints.folder}: the checkpoint of step {restored.step} was trained with"
+                f" another {key} ({restored.meta.get(key)}, now {value}); take another --workdir"
+            )
+    step = jax.jit(lambda: jax.numpy.int32(restored.step), out_shardings=abstract.step.sharding)()
+    state = TrainState(step, restored.params, restored.opt_state, restored.average)
+    return state, restored.meta.get("window")

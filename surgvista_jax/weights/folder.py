@@ -10,7 +10,7 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.training.checkpoint_noise import silence
+from surgvista_jax.training.quiet_orbax import silence
 from surgvista_jax.writing import CannotWrite, write_json
 
 DESCRIPTION = "weights.json"

@@ -15,7 +15,7 @@ from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.figures.denormalise import STATISTICS, assemble, denormalise, squared_errors
 from surgvista_jax.figures.reconstruction_sheet import DPI, ERROR_SCALE, Caption, draw
 from surgvista_jax.models.patches import patchify
-from surgvista_jax.tasks import losses
+from surgvista_jax.tasks.pretraining import losses
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import make_pretraining
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints

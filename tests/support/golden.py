@@ -12,8 +12,8 @@ from surgvista_jax.data.batches.masking import MaskConfig
 from surgvista_jax.models.image_vit import TeacherConfig
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
-from surgvista_jax.tasks.losses import ObjectiveConfig
 from surgvista_jax.tasks.pretraining.config import DataConfig, FigureConfig, PretrainConfig
+from surgvista_jax.tasks.pretraining.losses import ObjectiveConfig
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig

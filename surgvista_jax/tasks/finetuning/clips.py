@@ -13,8 +13,8 @@ from surgvista_jax.data.batches.loader import BatchLoader
 from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.dataset import Dataset, label_fingerprint
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
-from surgvista_jax.tasks.choosing import Chooser
 from surgvista_jax.tasks.clip_names import clip_names
+from surgvista_jax.tasks.evaluation import Chooser
 from surgvista_jax.tasks.finetuning.task import Finetuning
 from surgvista_jax.training.optim import adamw
 from surgvista_jax.training.run import Data, Loaded, TrainConfig, train

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from surgvista_jax.facts.triplets import TABLES
-from surgvista_jax.tasks import losses
+from surgvista_jax.tasks.finetuning import losses
 
 # One positive in a whole dataset would otherwise outweigh everything else in its batch.
 _MOST_POSITIVE = 100.0

@@ -13,7 +13,7 @@ from surgvista_jax.models.flops import FORWARD_AND_BACKWARD, student_flops, teac
 from surgvista_jax.models.image_vit import ImageEncoder, TeacherConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoder, Predictions
 from surgvista_jax.models.patches import gather_tokens, patchify
-from surgvista_jax.tasks import losses
+from surgvista_jax.tasks.pretraining import losses
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 
 

@@ -19,7 +19,7 @@ from surgvista_jax.data.dataset import label_fingerprint
 from surgvista_jax.data.storage.feature_folder import FeaturesHeader, open_features
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.tasks.choosing import Chooser
+from surgvista_jax.tasks.evaluation import Chooser
 from surgvista_jax.tasks.outcome import check_protocol, description, write_outcome
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.tasks.temporal.config import TemporalConfig

@@ -12,7 +12,7 @@ import pytest
 from surgvista_jax.data.batches.masking import MaskConfig
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.patches import gather_tokens
-from surgvista_jax.tasks.losses import normalise_features, pixel_targets
+from surgvista_jax.tasks.pretraining.losses import normalise_features, pixel_targets
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.optim import OptimConfig, make_optimizer
 from surgvista_jax.training.state import initial_state

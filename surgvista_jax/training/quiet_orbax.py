@@ -1,4 +1,4 @@
-"""What Orbax and TensorStore print beside the error that they raise: kept off the terminal.
+"""Orbax and TensorStore kept quiet: what they print beside the error that they raise.
 
 Every failure of a background save reaches the caller of `Checkpoints` as an exception. What else
 appears on stderr, up to a thousand lines for one full disk, would bury the one line that counts.

@@ -1,4 +1,4 @@
-"""Choice of the best parameters while a run trains, by their score on some videos."""
+"""Evaluation while a run trains, by which it keeps its best parameters."""
 
 import dataclasses
 import sys

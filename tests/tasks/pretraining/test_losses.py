@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from surgvista_jax.tasks.losses import (
+from surgvista_jax.tasks.pretraining.losses import (
     FEATURE_LOSSES,
     ObjectiveConfig,
     feature_loss,
