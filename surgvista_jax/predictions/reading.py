@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.tasks import TASKS
 from surgvista_jax.metrics.calibration import are_probabilities
 from surgvista_jax.metrics.protocols import Protocol, TripletChoices
 from surgvista_jax.predictions.class_names import column_order
@@ -190,8 +191,9 @@ def _check_length(predictions: Predictions, protocol: Protocol) -> None:
     if median < protocol.shortest_seconds or median > protocol.longest_seconds:
         short = median < protocol.shortest_seconds
         lasts = f"{median:.0f} s, too short" if short else f"{median / 3600:.1f} h, too long"
+        other = TASKS[protocol.task].protocol
+        any_length = f" ({other} takes videos of any length)" if other else ""
         raise UserError(
             f"{predictions.source}: at fps {predictions.fps:g} the median video lasts {lasts} for "
-            f"an operation of {protocol.name}; is fps {1 if short else 25} meant? (phase-strict "
-            "takes videos of any length)"
+            f"an operation of {protocol.name}; is fps {1 if short else 25} meant?{any_length}"
         )

@@ -13,6 +13,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from surgvista_jax.checks import check_whole
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.checkpoint_files import (
     FOLDER,
@@ -26,6 +27,7 @@ from surgvista_jax.training.checkpoint_files import (
 )
 from surgvista_jax.training.orbax_manager import make_manager
 from surgvista_jax.training.quiet_orbax import silence
+from surgvista_jax.writing import writing_to
 
 __all__ = ["CheckpointConfig", "Checkpoints", "Restored", "restore_params", "save_params"]
 
@@ -51,15 +53,12 @@ class CheckpointConfig:
     keep_every: int = 0
 
     def __post_init__(self) -> None:
-        if self.save_every < 1 or self.max_to_keep < 1 or self.keep_every < 0:
-            raise ValueError(
-                f"save_every={self.save_every} and max_to_keep={self.max_to_keep} must be at least"
-                f" 1, keep_every={self.keep_every} at least 0"
-            )
+        check_whole(self, 1, "save_every", "max_to_keep")
+        check_whole(self, 0, "keep_every")
         if self.keep_every % self.save_every:
             raise ValueError(
-                f"keep_every={self.keep_every} must be a multiple of save_every={self.save_every},"
-                " or no checkpoint is ever kept by it"
+                f"keep_every={self.keep_every}: should be a multiple of"
+                f" save_every={self.save_every}, or no checkpoint is ever kept by it"
             )
 
 
@@ -88,12 +87,10 @@ class Checkpoints:
         self.config = config
         silence()
         if jax.process_index() == 0:
-            try:
+            with writing_to(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 for leftover in self.folder.glob(f"*{_HALF_WRITTEN}"):
                     shutil.rmtree(leftover)
-            except OSError as error:
-                raise UserError(f"{self.folder}: cannot be written ({error.strerror})") from error
         self._manager = make_manager(self.folder, config.max_to_keep, config.keep_every)
         self._saving: int | None = None
 

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.training.checkpoint import Checkpoints
 from surgvista_jax.training.faults import SkippedSteps, UnreadableFrames
 from surgvista_jax.training.feed import Feed
@@ -41,13 +42,10 @@ class LoopConfig:
     progress: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.log_every < 1 or self.max_bad_steps < 1 or self.stop_after < 0:
-            raise ValueError(
-                f"log_every={self.log_every} and max_bad_steps={self.max_bad_steps} must be at"
-                f" least 1, stop_after={self.stop_after} at least 0"
-            )
-        if self.progress not in MODES:
-            raise ValueError(f"progress={self.progress!r}: should be one of {', '.join(MODES)}")
+        check_whole(self, 1, "log_every", "max_bad_steps")
+        check_whole(self, 0, "stop_after", "min_frames")
+        check(self, "from 0 to 1", lambda share: 0 <= share <= 1, "max_unreadable_share")
+        check_one_of(self, MODES, "progress")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ import jax
 import ml_collections
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.writing import write_json
 
 CONFIG = "config.json"
 _KIND = "kind"  # beside the keys of the configuration
@@ -57,14 +58,7 @@ def claim(
             )
         return
     if jax.process_index() == 0:
-        try:
-            workdir.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            values = {_KIND: kind, **config.to_dict()}
-            partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+        write_json(path, {_KIND: kind, **config.to_dict()})
 
 
 def _has_begun(workdir: Path) -> bool:
