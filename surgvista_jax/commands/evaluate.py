@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.metrics.catalogue import PROTOCOLS, find
+from surgvista_jax.metrics.named_protocols import PROTOCOLS, find
 from surgvista_jax.metrics.protocols import Protocol
 from surgvista_jax.predictions.csv_table import parse_columns
 from surgvista_jax.predictions.groups import KINDS, read_groups

@@ -1,7 +1,6 @@
 """The command `surgvista pretrain`: a dataset folder in, a pretrained student out."""
 
 import argparse
-from pathlib import Path
 
 from surgvista_jax.config import load_config
 from surgvista_jax.errors import TOLD_TO_STOP
@@ -11,13 +10,7 @@ from surgvista_jax.training import processes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config", required=True, metavar="FILE.py[:ARGUMENT]", help="a file with get_config"
-    )
-    parser.add_argument(
-        "--workdir", required=True, type=Path, help="the run's folder; a run there is continued"
-    )
-    processes.add_arguments(parser)
+    processes.add_run_arguments(parser)
     parser.epilog = "--config.a.b=VALUE replaces a value of the configuration"
 
 

@@ -1,7 +1,7 @@
 """The table of tasks: how each is labelled, selected and scored.
 
 A task of one's own is an entry here, a module `surgvista_jax.reports.scoring_NAME` that scores it,
-and its protocols in `surgvista_jax.metrics.catalogue`.
+and its protocols in `surgvista_jax.metrics.named_protocols`.
 """
 
 from dataclasses import dataclass

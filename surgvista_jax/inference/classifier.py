@@ -109,7 +109,8 @@ class Classifier:
 
     def init(self, key: jax.Array) -> dict:
         """Random parameters, boxed with their logical axes."""
-        backbone_key, head_key = jax.random.split(key)
+        # Of three, so that a seed stays the parameters that it has always been.
+        backbone_key, head_key, _ = jax.random.split(key, 3)
         tokens = self.backbone.abstract_tokens()
         head = self.head_module.init(head_key, jnp.zeros(tokens.shape, tokens.dtype), False)
         return {**self.backbone.init(backbone_key), **head["params"]}

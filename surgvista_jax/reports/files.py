@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from surgvista_jax.metrics.catalogue import find
+from surgvista_jax.metrics.named_protocols import find
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import System, build_report
 from surgvista_jax.reports.markdown import markdown

@@ -3,10 +3,10 @@
 import dataclasses
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
+from tqdm import tqdm
 
 from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.tasks.selection import Selection, score
@@ -19,27 +19,27 @@ class Chooser:
     """Evaluates now and then and keeps the best parameters; the last ones without such videos.
 
     Attributes:
-        workdir: the run's folder.
         score: one of `selection.SCORES`.
         curve: what the score is called where curves are drawn.
         selected_on: what the videos of selection are, in words.
         predict: parameters -> what they say of the videos of selection; None where there are none.
         parameters: (state, frozen arrays) -> the parameters that are evaluated and kept.
         about: saved with the best parameters.
+        rows: what the outputs are of, in words.
     """
 
-    workdir: Path
     score: str
     curve: str
     selected_on: str
     predict: Callable[[Any], Outputs] | None
     parameters: Callable[[TrainState, Any], Any]
     about: dict
+    rows: str = "clips"
     _selection: Selection = dataclasses.field(init=False, repr=False)  # since `hook`
 
     def hook(self, run: Run, every: int) -> Hook:
         """What the run is to do every so many steps, and at its end."""
-        self._selection = Selection(self.workdir, int(run.state.step))
+        self._selection = Selection(run.workdir, int(run.state.step))
         if self.predict is None:
             every = run.num_steps
 
@@ -70,5 +70,5 @@ class Chooser:
         run.writer.curve(step, {self.curve: value})
         if jax.process_index() == 0:
             best = ", the best so far" if better else ""
-            said = f"{self.score} {value:.4f} on {len(outputs.frame)} clips"
-            print(f"step {step}: {said}, {self.selected_on}{best}", file=sys.stderr)
+            said = f"{self.score} {value:.4f} on {len(outputs.frame)} {self.rows}"
+            tqdm.write(f"step {step}: {said}, {self.selected_on}{best}", file=sys.stderr)

@@ -13,7 +13,7 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.inference.predictions import PREDICTIONS, write_outputs
-from surgvista_jax.metrics.catalogue import PROTOCOLS
+from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
 from surgvista_jax.reports.files import report_files, write_report
 from surgvista_jax.reports.screen import screen

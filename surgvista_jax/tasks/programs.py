@@ -13,7 +13,6 @@ from surgvista_jax.config import build
 from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.probe import FEATURES
-from surgvista_jax.tasks.finetuning.start import RANDOM
 from surgvista_jax.tasks.finetuning.train import finetune
 from surgvista_jax.tasks.outcome import report_seeds
 from surgvista_jax.tasks.temporal.config import TemporalConfig
@@ -27,14 +26,16 @@ class Program(NamedTuple):
     Attributes:
         config: the dataclass of its configurations.
         run: (configuration, run folder) -> whether the run of one seed came to its end.
+        shares: whether runs of several seeds share a folder of features, given as `features`.
     """
 
     config: type[FinetuneConfig] | type[TemporalConfig]
-    run: Callable[[ml_collections.ConfigDict, Path], bool]
+    run: Callable[..., bool]
+    shares: bool = False
 
 
 _BY_MODE = {"temporal": Program(TemporalConfig, train_temporal)}
-_FINETUNING = Program(FinetuneConfig, finetune)
+_FINETUNING = Program(FinetuneConfig, finetune, shares=True)
 
 
 def program_of(values: Mapping) -> Program:
@@ -55,8 +56,8 @@ def run(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
     program = program_of(config_dict)
     config = build(program.config, config_dict)
     one_seed = program.run
-    if isinstance(config, FinetuneConfig) and config.seeds > 1 and config.init != RANDOM:
-        one_seed = functools.partial(finetune, features=workdir / FEATURES)  # the same for all
+    if program.shares and config.seeds > 1:
+        one_seed = functools.partial(program.run, features=workdir / FEATURES)
     if config.seeds > 1 and (workdir / CONFIG).exists():
         raise UserError(f"{workdir}: holds a run of one seed; take another --workdir")
     if config.seeds == 1 and any(workdir.glob(f"seed*/{CONFIG}")):

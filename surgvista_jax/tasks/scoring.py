@@ -1,4 +1,4 @@
-"""By which numbers is a run on labels judged, while it trains and at its end?"""
+"""The numbers by which a run on labels is judged, while it trains and at its end."""
 
 import dataclasses
 

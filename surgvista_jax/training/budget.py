@@ -37,8 +37,8 @@ class BudgetConfig:
         return max(clips // self.batch_size, 1)
 
     def num_steps(self, clips: int) -> int:
-        """Updates of the whole run; a last epoch that is begun is one of whole updates."""
+        """Updates of the whole run, rounded up to whole ones."""
         if self.steps is not None:
             return self.steps
         assert self.epochs is not None  # one of the two is given
-        return math.ceil(self.epochs * self.steps_per_epoch(clips))
+        return math.ceil(round(self.epochs * self.steps_per_epoch(clips), 6))

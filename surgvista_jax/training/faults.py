@@ -54,10 +54,11 @@ class SkippedSteps:
             f" ({self._in_row} in a row); its clips: {'; '.join(clips) or 'unnamed'}"
         )
         if self._in_row >= self._max_in_row:
+            row = f" {self._in_row} steps in a row (max_bad_steps)" if self._max_in_row > 1 else ""
             raise UserError(
-                f"step {step}: loss or gradient not finite {self._in_row} steps in a row"
-                f" (max_bad_steps); the parameters are still the last good ones, their clips are"
-                f" in {self._path}; a lower learning rate or other data may help"
+                f"step {step}: loss or gradient not finite{row}; the parameters are still the last"
+                f" good ones, the clips are in {self._path}; a lower learning rate or other data"
+                " may help"
             )
 
 

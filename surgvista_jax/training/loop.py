@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -64,6 +64,16 @@ class Hook:
     run: Callable[[int, TrainState], None]
     save_before: bool = False
     when_restored: bool = False
+
+
+class Batches(Protocol):
+    """Host batches one after the other; closed by whoever runs them."""
+
+    def __iter__(self) -> Iterator[Mapping[str, np.ndarray]]: ...
+
+    def __next__(self) -> Mapping[str, np.ndarray]: ...
+
+    def close(self) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +137,7 @@ class Run:
     step: Callable[[TrainState, Any, dict], tuple[TrainState, dict]]
     state: TrainState
     frozen: Any
-    batches: Iterator[Mapping[str, np.ndarray]]
+    batches: Batches
     num_steps: int
     batch_size: int
     checkpoints: Checkpoints

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -24,6 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens")
     group.add_argument("--num-processes", type=int, metavar="N", help="with --coordinator")
     group.add_argument("--process-id", type=int, metavar="I", help="with --coordinator, from 0")
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of a run: its configuration, its folder, its processes."""
+    parser.add_argument(
+        "--config", required=True, metavar="FILE.py[:ARGUMENT]", help="a file with get_config"
+    )
+    parser.add_argument(
+        "--workdir", required=True, type=Path, help="the run's folder; a run there is continued"
+    )
+    add_arguments(parser)
 
 
 def join(arguments: argparse.Namespace) -> None:

@@ -1,8 +1,9 @@
 """The one skeleton of every run: a task is trained, or goes on, in a run folder."""
 
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.training import loop
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
-from surgvista_jax.training.loop import Finished, Hook, LoopConfig, Names, Run
+from surgvista_jax.training.loop import Batches, Finished, Hook, LoopConfig, Names, Run
 from surgvista_jax.training.optim import Optimizer
 from surgvista_jax.training.partition import batch_sharding, check_divisible, process_rows
 from surgvista_jax.training.state import (
@@ -70,7 +71,7 @@ class Data:
     """
 
     clips: int
-    batches: Callable[[np.ndarray, int, int], Iterator[Mapping[str, np.ndarray]]]
+    batches: Callable[[np.ndarray, int, int], Batches]
     names: Names = Names()
 
 
@@ -162,7 +163,10 @@ def train(
         frozen = create_filled(task.init_frozen, loaded.frozen, mesh)
         loaded.drop()
         rows = process_rows(batch_sharding(mesh), budget.batch_size)
-        with MetricWriter(workdir, active=writes, step=done) as writer:
+        with (
+            MetricWriter(workdir, active=writes, step=done) as writer,
+            contextlib.closing(data.batches(rows, done, num_steps)) as batches,
+        ):
             run = Run(
                 workdir=workdir,
                 mesh=mesh,
@@ -170,7 +174,7 @@ def train(
                 step=jax.jit(step, donate_argnums=0),
                 state=state,
                 frozen=frozen,
-                batches=data.batches(rows, done, num_steps),
+                batches=batches,
                 num_steps=num_steps,
                 batch_size=budget.batch_size,
                 checkpoints=checkpoints,

@@ -12,7 +12,7 @@ import pytest
 from surgvista_jax.__main__ import main
 from surgvista_jax.facts.instruments import CHOLEC80 as CHOLEC80_TOOLS
 from surgvista_jax.facts.phases import CHOLEC80
-from surgvista_jax.metrics.catalogue import PROTOCOLS
+from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.predictions.npz import write_npz
 from tests.support.places import GOLDEN
 

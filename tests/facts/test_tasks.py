@@ -6,7 +6,7 @@ import pytest
 
 from surgvista_jax.data.dataset import TASKS as IN_DATASETS
 from surgvista_jax.facts.tasks import TASKS
-from surgvista_jax.metrics.catalogue import PROTOCOLS
+from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.metrics.selecting import SCORES
 
 

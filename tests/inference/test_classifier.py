@@ -112,3 +112,11 @@ def test_only_training_is_random():
     ):
         np.testing.assert_array_equal(one, again)
         assert (one != other).any() and (jnp.abs(one - sure) > 1e-3).any()
+
+
+def test_a_seed_stays_the_parameters_that_it_has_always_been():
+    """Those of earlier versions, which drew three keys from it."""
+    classifier, params = made("video_vit")
+    key = jax.random.split(jax.random.key(0), 3)[0]
+    backbone = jax.jit(lambda: unbox(classifier.backbone.init(key)))()["backbone"]
+    jax.tree.map(np.testing.assert_array_equal, params["backbone"], backbone)

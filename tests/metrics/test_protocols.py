@@ -6,7 +6,7 @@ import pytest
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics import relaxed
-from surgvista_jax.metrics.catalogue import PROTOCOLS, find
+from surgvista_jax.metrics.named_protocols import PROTOCOLS, find
 from surgvista_jax.metrics.protocols import PhaseChoices, Split, video_number
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.metrics.catalogue import CHOLEC80, find
+from surgvista_jax.metrics.named_protocols import CHOLEC80, find
 from surgvista_jax.predictions.class_names import class_ids, column_order
 from surgvista_jax.predictions.reading import ReadingOptions, read_one
 

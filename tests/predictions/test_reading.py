@@ -8,7 +8,7 @@ import pytest
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.phases import CHOLEC80
-from surgvista_jax.metrics.catalogue import find
+from surgvista_jax.metrics.named_protocols import find
 from surgvista_jax.predictions.csv_table import parse_columns, read_csv
 from surgvista_jax.predictions.frames import assemble, at_rate, join, natural_order
 from surgvista_jax.predictions.npz import read_npz, write_npz

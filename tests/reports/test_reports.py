@@ -8,7 +8,7 @@ import pytest
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics import phase
 from surgvista_jax.metrics.averaging import summarise
-from surgvista_jax.metrics.catalogue import CHOLEC80, find
+from surgvista_jax.metrics.named_protocols import CHOLEC80, find
 from surgvista_jax.predictions.frames import Predictions, assemble
 from surgvista_jax.reports import comparison, words
 from surgvista_jax.reports.build import Grouping, System, build_report

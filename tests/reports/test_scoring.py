@@ -11,7 +11,7 @@ from surgvista_jax.facts.instruments import CHOLEC80
 from surgvista_jax.facts.triplets import CHOLECT50
 from surgvista_jax.metrics import triplet
 from surgvista_jax.metrics.averaging import nanmean
-from surgvista_jax.metrics.catalogue import find
+from surgvista_jax.metrics.named_protocols import find
 from surgvista_jax.metrics.segments import edit_score
 from surgvista_jax.predictions.frames import Predictions, assemble
 from surgvista_jax.reports.scoring import evaluate_run

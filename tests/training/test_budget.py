@@ -7,9 +7,17 @@ from surgvista_jax.training.budget import BudgetConfig
 
 @pytest.mark.parametrize(
     ("epochs", "clips", "steps"),
-    [(1, 64, 8), (2, 71, 16), (1, 5, 1), (0.5, 64, 4), (0.3, 64, 3), (0.01, 64, 1)],
+    [
+        (1, 64, 8),
+        (2, 71, 16),
+        (1, 5, 1),
+        (0.5, 64, 4),
+        (0.3, 64, 3),
+        (0.01, 64, 1),
+        (1.1, 800, 110),
+    ],
 )
-def test_an_epoch_is_the_whole_batches_in_it_and_a_begun_update_is_done(epochs, clips, steps):
+def test_an_epoch_is_the_whole_batches_in_it_and_a_run_whole_updates(epochs, clips, steps):
     assert BudgetConfig(batch_size=8, epochs=epochs).num_steps(clips) == steps
 
 

@@ -24,7 +24,6 @@ from surgvista_jax.data.batches.share import Share, check_rows
 from surgvista_jax.data.batches.shared_memory import Batch
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.open import open_frames
-from surgvista_jax.errors import UserError
 
 
 def finetune_batches(
@@ -55,8 +54,6 @@ def finetune_batches(
     Raises:
         UserError: if the dataset has no labels, or settings do not fit it.
     """
-    if seed < 0:
-        raise UserError(f"config.seed={seed}: an integer from 0 on is needed")
     reader = _SampleReader(dataset, clip, labelled_samples(dataset, clip))
     order_seed, sample_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
     plans = (

@@ -57,8 +57,6 @@ def pretrain_batches(
     Raises:
         UserError: if the dataset has no frames, or settings do not fit it or one another.
     """
-    if seed < 0:
-        raise UserError(f"config.seed={seed}: an integer from 0 on is needed")
     reader = _ClipReader(dataset, clip)
     order_seed, sample_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
     plans = (

@@ -146,6 +146,7 @@ class FinetuneConfig:
         check_one_of(self, WEIGHTINGS, "class_weights")
         check_one_of(self, SELECT_ON, "select_on")
         check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "ema", "drop_path")
+        check_whole(self, 0, "seed")
         check_whole(self, 1, "seeds")
         mixed = self.mode != "linear" and (self.mix.mixup or self.mix.cutmix)
         if mixed and self.budget.batch_size // self.budget.accumulate % 2:

@@ -15,10 +15,10 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
-from surgvista_jax.tasks.finetuning.clips import train_on_clips
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.finetuning.descent import train_on_clips
 from surgvista_jax.tasks.finetuning.probe import FEATURES, train_probe
-from surgvista_jax.tasks.finetuning.start import StartingPoint, starting_point
+from surgvista_jax.tasks.finetuning.start import RANDOM, StartingPoint, starting_point
 from surgvista_jax.tasks.finetuning.task import Finetuning, make_finetuning
 from surgvista_jax.tasks.outcome import check_protocol, description, write_outcome
 from surgvista_jax.tasks.selection import check_score
@@ -41,8 +41,8 @@ def finetune(
     """Runs, or continues, the finetuning of a configuration with one seed in a run folder.
 
     Args:
-        features: where a linear probe keeps the features; in the run folder unless other runs
-            share them.
+        features: where runs that differ in their seeds keep the features of a probe, if they have
+            the same: a random backbone is another for each seed.
 
     Returns:
         Whether the run came to its end; False if it was stopped before.
@@ -78,7 +78,8 @@ def finetune(
     outcome: tuple[dict, Outputs | None] | None
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         if config.mode == "linear":
-            kept = features or workdir / FEATURES
+            shared = None if config.init == RANDOM else features
+            kept = shared or workdir / FEATURES
             outcome = train_probe(task, start.variables or {}, division, workdir, mesh, about, kept)
         else:
             loaded = Loaded(start.variables or {}, start.variables or {})

@@ -79,3 +79,6 @@ class PretrainConfig:
     figure: FigureConfig
     init: str = ""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_whole(self, 0, "seed")

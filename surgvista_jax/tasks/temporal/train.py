@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import flax.linen as nn
@@ -70,13 +70,13 @@ def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> boo
     about = _about(config, division, features.header)
     task = TemporalTask(config, videos, len(dataset.classes), features.header.width)
     chooser = Chooser(
-        workdir,
         config.evaluation.score,
-        curve=f"{config.select_on}_{config.evaluation.score}",
+        curve=f"selection_{config.evaluation.score}",
         selected_on=division.selected_on,
         predict=None if selection is None else lambda params: task.predict(params, selection),
         parameters=lambda state, frozen: state.params,
         about=about,
+        rows="frames",
     )
     mesh = make_mesh(MeshConfig(data=1), jax.devices()[:1])
     settings = _settings(config, len(videos))
@@ -125,7 +125,7 @@ def _settings(config: TemporalConfig, videos: int) -> TrainConfig:
         BudgetConfig(batch_size=1, epochs=config.epochs),
         Optimizer(optax.chain(optax.scale_by_adam(), optax.identity()), lambda *_: lambda _: rate),
         CheckpointConfig(save_every=videos, max_to_keep=2),
-        LoopConfig(log_every=videos, progress=config.progress),
+        LoopConfig(log_every=videos, max_bad_steps=1, progress=config.progress),
         config.seed,
     )
 
@@ -133,7 +133,7 @@ def _settings(config: TemporalConfig, videos: int) -> TrainConfig:
 def _data(config: TemporalConfig, videos: Sequence[VideoSequence]) -> Data:
     """Every video once an epoch, in an order drawn anew."""
 
-    def batches(rows: np.ndarray, start_step: int, num_steps: int) -> Iterator[dict]:
+    def batches(rows: np.ndarray, start_step: int, num_steps: int) -> Generator[dict, None, None]:
         for step in range(start_step, num_steps):
             epoch, place = divmod(step, len(videos))
             which = np.random.default_rng([config.seed, epoch]).permutation(len(videos))[place]

@@ -9,7 +9,7 @@ import pytest
 from surgvista_jax.data.datasets import cholect45, cholect50, registry
 from surgvista_jax.data.datasets.cholec80 import read_phases
 from surgvista_jax.facts.triplets import CHOLECT50, PROSTATD
-from surgvista_jax.metrics.catalogue import find
+from surgvista_jax.metrics.named_protocols import find
 from tests.support import footage
 from tests.support.convert_run import convert, labels, refusal, write
 from tests.support.places import REALDATA

@@ -15,7 +15,7 @@ from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.datasets import registry
 from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.metrics.catalogue import PROTOCOLS
+from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.tasks.finetuning import train as program
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig

@@ -48,7 +48,6 @@ def train_on_clips(
     )
     selection = division.selection
     chooser = Chooser(
-        workdir,
         config.evaluation.score,
         curve=f"{config.select_on}_{config.evaluation.score}",
         selected_on=division.selected_on,
