@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from surgvista_jax.errors import UserError
 
@@ -46,6 +46,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
     Raises:
         CannotWrite: the file cannot be written, or is a folder.
+        UserError: what is done inside failed at another file, such as one that it reads.
     """
     with replacing_all([path]) as (aside,):
         yield aside
@@ -53,49 +54,101 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_all(paths: Sequence[str | os.PathLike]) -> Iterator[list[Path]]:
-    """As `replacing`, for several files: all take their places or, after an error, none does."""
-    with contextlib.ExitStack() as asides, writing_to(paths[0]):
-        pairs = [_aside(Path(path), asides) for path in paths]
-        modes = [aside.stat().st_mode for aside, _ in pairs]
-        yield [aside for aside, _ in pairs]
-        for (aside, place), mode in zip(pairs, modes, strict=True):
-            if aside != place:
-                aside.chmod(mode)  # safetensors' files are their owner's alone
-                with open(aside, "rb+") as file:
-                    os.fsync(file.fileno())
-        _rename({aside: place for aside, place in pairs if aside != place})
+    """As `replacing`, for several files: all take their places or, after an error, none does.
+
+    A kill leaves at every place the old file or the new one.
+    """
+    with contextlib.ExitStack() as asides:
+        files = [_aside(Path(path), asides) for path in paths]
+        try:
+            yield [file.aside for file in files]
+        except OSError as error:
+            if not (failed := _failed(error, files)):
+                raise UserError(f"{error.filename}: {error.strerror}") from error
+            named = ", ".join(str(file.path) for file in failed)
+            raise CannotWrite(named, error.strerror or error) from error
+        moving = [file for file in files if file.aside != file.place]
+        for file in moving:
+            with writing_to(file.path):
+                file.aside.chmod(file.mode)  # safetensors' files are their owner's alone
+                with open(file.aside, "rb+") as written:
+                    os.fsync(written.fileno())
+        _rename(moving)
 
 
-def _aside(path: Path, asides: contextlib.ExitStack) -> tuple[Path, Path]:
-    """An empty file to write to instead of `path`, and the place that it is for."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if path.exists() and not path.is_file():
-        return path, path  # a device or a pipe, such as /dev/null, has no other place
-    place = Path(os.path.realpath(path))
-    place.parent.mkdir(parents=True, exist_ok=True)
-    folder = tempfile.TemporaryDirectory(
-        prefix=_ASIDE, dir=place.parent, ignore_cleanup_errors=True
-    )
-    aside = Path(asides.enter_context(folder), path.name)
-    aside.touch()
-    return aside, place
+class _File(NamedTuple):
+    """A file that is written: as the caller names it, where it is written, and where it goes."""
+
+    path: Path
+    aside: Path
+    place: Path
+    mode: int
 
 
-def _rename(places: Mapping[Path, Path]) -> None:
+def _aside(path: Path, asides: contextlib.ExitStack) -> _File:
+    """Makes an empty file to write to instead of `path`."""
+    with writing_to(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            # A device or a pipe, such as /dev/null, has no other place.
+            return _File(path, path, path, path.stat().st_mode)
+        place = Path(os.path.realpath(path))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(
+            prefix=_ASIDE, dir=place.parent, ignore_cleanup_errors=True
+        )
+        aside = Path(asides.enter_context(folder), path.name)
+        aside.touch()
+        return _File(path, aside, place, aside.stat().st_mode)
+
+
+def _failed(error: OSError, files: Sequence[_File]) -> list[_File]:
+    """The files that an error is about: all where it names none, as one of a full disk."""
+    names = [
+        Path(os.fsdecode(name))
+        for name in (error.filename, error.filename2)
+        if isinstance(name, (str, bytes, os.PathLike))
+    ]
+    if not names:
+        return list(files)
+    named = {*names, *(name.parent for name in names)}
+    return [
+        file
+        for file in files
+        if file.aside in names or (file.aside != file.place and file.aside.parent in named)
+    ]
+
+
+def _rename(files: Sequence[_File]) -> None:
     """Renames files to their places; after an error, what stood there stands there again."""
     with contextlib.ExitStack() as undo:
-        for number, (aside, place) in enumerate(places.items(), start=1):
-            if number == len(places):
-                pass  # nothing after it can fail: it need not be taken back
-            elif place.exists():
-                before = aside.with_name(f"{aside.name}.before")
-                os.replace(place, before)
-                undo.callback(os.replace, before, place)
-            else:
-                undo.callback(place.unlink, missing_ok=True)
-            os.replace(aside, place)
+        for number, file in enumerate(files, start=1):
+            with writing_to(file.path):
+                if number < len(files):  # nothing after the last can fail: it is not taken back
+                    undo.callback(_take_back, file, _keep(file))
+                os.replace(file.aside, file.place)
         undo.pop_all()
+
+
+def _keep(file: _File) -> Path | None:
+    """Keeps what stands at a place under a second name, so that no kill finds the place empty."""
+    if not file.place.exists():
+        return None
+    before = file.aside.with_name(f"{file.aside.name}.before")
+    try:
+        os.link(file.place, before)
+    except OSError:  # a file system without links
+        shutil.copy2(file.place, before)
+    return before
+
+
+def _take_back(file: _File, before: Path | None) -> None:
+    with writing_to(file.path):
+        if before is None:
+            file.place.unlink(missing_ok=True)
+        else:
+            os.replace(before, file.place)
 
 
 def clear_asides(folder: Path) -> None:
