@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from surgvista_jax.data import workers
 from surgvista_jax.data.dataset import Dataset, Video
-from surgvista_jax.data.storage.decode import EncodedFrames, Frames, is_whole
+from surgvista_jax.data.storage.decode import EncodedFrames, is_whole
 from surgvista_jax.data.storage.open import FRAME_NAME, open_frames
 from surgvista_jax.data.storage.records import (
     INDEX,
@@ -178,8 +178,7 @@ def _run(job: _Job, report: Callable[[int], None]) -> None | str:
     def frames() -> Iterator[bytes | None]:
         count = 0
         for video in job.videos:
-            source = open_frames(job.folder, video, packed=False)
-            for frame, data in enumerate(_encoded(source)):
+            for frame, data in enumerate(_encoded(job.folder, video)):
                 if not is_whole(data):
                     unreadable.append(Unreadable(video.video, frame, data is None))
                 yield data
@@ -199,23 +198,28 @@ def _run(job: _Job, report: Callable[[int], None]) -> None | str:
             "unreadable": [dataclasses.astuple(entry) for entry in unreadable],
         }
         write_json(job.state_path, state)
-    except CannotWrite as error:
+    except UserError as error:
         return str(error)
     return None
 
 
-def _encoded(source: Frames) -> Iterator[bytes | None]:
+def _encoded(folder: Path, video: Video) -> Iterator[bytes | None]:
     """All frames of a video as JPEG; images are taken as they are."""
-    frame_ids = list(range(source.num_frames))
-    if isinstance(source, EncodedFrames):
-        yield from source.encoded(frame_ids)
-        return
-    for image in source.images(frame_ids):
-        if image is None:
-            yield None
-            continue
-        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        yield cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+    frame_ids = list(range(video.num_frames))
+    try:
+        source = open_frames(folder, video, packed=False)
+        if isinstance(source, EncodedFrames):
+            yield from source.encoded(frame_ids)
+            return
+        for image in source.images(frame_ids):
+            if image is None:
+                yield None
+                continue
+            bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+            yield cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+    except (OSError, RuntimeError) as error:  # it would be taken for one of writing the shard
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{folder / video.source}: cannot be read ({reason})") from error
 
 
 def _finished(job: _Job) -> dict | None:
@@ -290,3 +294,5 @@ def _prepare(folder: Path, jobs: list[_Job], anew: bool) -> None:
     if anew or planned != indexed:
         (folder / RECORDS / INDEX).unlink(missing_ok=True)
     clear_asides(folder / RECORDS)
+    for left in (folder / RECORDS).glob(".frames-*.partial"):  # of an earlier version
+        left.unlink(missing_ok=True)

@@ -105,6 +105,7 @@ def test_an_interrupted_packing_goes_on_and_ends_the_same(folder, monkeypatch):
     (folder / f"records/{name}.array_record").unlink()
     (folder / "records/.partial-1").mkdir()
     (folder / f"records/.partial-1/{name}.array_record").write_bytes(b"half")
+    (folder / f"records/.{name}.array_record.7.partial").write_bytes(b"of an earlier version")
     assert isinstance(open_frames(folder, read_dataset(folder).videos[2]), FrameFolder)
     assert packed(folder).num_packed == 1
     assert shards(folder) == first
@@ -133,6 +134,24 @@ def test_a_full_disk_is_one_line_and_keeps_finished_shards(folder):
     assert "File too large); finished shards are kept: solve that" in said and "\n" not in said
     assert len(list((folder / "records").iterdir())) == 2  # the other shard, and its state
     assert packed(folder).num_packed == 1 and shards(folder) == whole
+
+
+@pytest.mark.parametrize("fault", [OSError(5, "Input/output error"), RuntimeError("a loop")])
+def test_a_source_that_cannot_be_read_is_named(folder, monkeypatch, fault):
+    def failing(self, frame_ids):
+        yield b"a frame"
+        raise fault
+
+    monkeypatch.setattr(FrameFolder, "encoded", failing)
+    # In this process: a worker would not have the fault.
+    monkeypatch.setattr(
+        "surgvista_jax.data.workers.run_each",
+        lambda run, jobs, *_: [(0, run(jobs[0], lambda count: None))],
+    )
+    with pytest.raises(UserError) as caught:
+        packed(folder)
+    said = f"{folder / 'frames/video 0'}: cannot be read ({fault.args[-1]})"
+    assert str(caught.value).startswith(f"{said}; finished shards are kept")
 
 
 def test_a_disk_full_at_the_index_is_one_line(folder, monkeypatch):
