@@ -16,8 +16,3 @@ def is_rate(fps: float) -> bool:
 def kept_index(k: int, keep_every: float) -> int:
     """Index of the first frame at or after frame k of the wanted rate."""
     return math.ceil(k * keep_every - ROUNDING)
-
-
-def frames_kept(num_frames: int, keep_every: float) -> int:
-    """How many frames of a video are kept, of `num_frames`."""
-    return int((num_frames - 1 + ROUNDING) / keep_every) + 1 if num_frames else 0
