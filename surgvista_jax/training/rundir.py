@@ -9,7 +9,8 @@ import jax
 import ml_collections
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.writing import write_json
+from surgvista_jax.training.writers import FIGURES
+from surgvista_jax.writing import clear_asides, write_json
 
 CONFIG = "config.json"
 _KIND = "kind"  # beside the keys of the configuration
@@ -21,7 +22,8 @@ def claim(
 ) -> None:
     """Makes a run folder of this configuration, or checks that it is one.
 
-    A folder whose run has left neither a checkpoint nor a line of metrics is taken over.
+    A folder whose run has left neither a checkpoint nor a line of metrics is taken over. What
+    killed writers left in the folder is removed, also where the run goes on.
 
     Args:
         workdir: the run's folder.
@@ -35,7 +37,8 @@ def claim(
     path = workdir / CONFIG
     if (workdir / "dataset.json").exists():
         raise UserError(f"{workdir}: is a dataset folder; take another --workdir")
-    if path.exists() and _has_begun(workdir):
+    goes_on = path.exists() and _has_begun(workdir)
+    if goes_on:
         begun = read_config(workdir)
         if begun.kind != kind:
             raise UserError(
@@ -56,9 +59,11 @@ def claim(
                 + more
                 + "; take another --workdir"
             )
-        return
     if jax.process_index() == 0:
-        write_json(path, {_KIND: kind, **config.to_dict()})
+        for folder in (workdir, workdir / FIGURES):
+            clear_asides(folder)
+        if not goes_on:
+            write_json(path, {_KIND: kind, **config.to_dict()})
 
 
 def _has_begun(workdir: Path) -> bool:

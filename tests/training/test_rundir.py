@@ -29,6 +29,32 @@ def test_a_run_of_another_kind_is_refused(tmp_path):
         claim(tmp_path, CONFIG, "finetuning", ())
 
 
+@pytest.mark.parametrize("process", [0, 1])
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_what_killed_writers_left_is_removed_by_the_first_process(
+    goes_on, process, tmp_path, monkeypatch
+):
+    if goes_on:
+        begun(tmp_path)
+    left = [tmp_path / ".partial-a", tmp_path / "figures" / ".partial-b"]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "x").touch()
+    (tmp_path / "figures" / "x.png").touch()
+    monkeypatch.setattr("jax.process_index", lambda: process)
+    claim(tmp_path, CONFIG, "pretraining", ())
+    assert [folder.exists() for folder in left] == [process > 0] * 2
+    assert (tmp_path / "figures" / "x.png").exists()
+
+
+def test_what_belongs_to_another_run_is_left_alone(tmp_path):
+    begun(tmp_path)
+    (tmp_path / ".partial-a").mkdir()
+    with pytest.raises(UserError):
+        claim(tmp_path, CONFIG, "finetuning", ())
+    assert (tmp_path / ".partial-a").exists()
+
+
 @pytest.mark.parametrize(
     ("config", "kind"),
     [

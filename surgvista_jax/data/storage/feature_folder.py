@@ -15,7 +15,7 @@ import numpy as np
 
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.errors import UserError
-from surgvista_jax.writing import replacing, write_json
+from surgvista_jax.writing import clear_asides, replacing, write_json
 
 HEADER_FILE = "features.json"
 
@@ -150,6 +150,8 @@ class FeatureFolder:
 def create_features(folder: str | os.PathLike, header: FeaturesHeader) -> FeatureFolder:
     """Makes a features folder, or continues one that has the same header.
 
+    What killed writers left in it is removed: nobody else may be writing there.
+
     Raises:
         UserError: the folder holds other features, or cannot be written.
     """
@@ -166,8 +168,9 @@ def create_features(folder: str | os.PathLike, header: FeaturesHeader) -> Featur
             raise UserError(
                 f"{path}: other features are here: {'; '.join(differing)}; take another folder"
             )
-        return FeatureFolder(folder, header)
-    write_json(path, dataclasses.asdict(header))
+    clear_asides(folder)
+    if not path.exists():
+        write_json(path, dataclasses.asdict(header))
     return FeatureFolder(folder, header)
 
 

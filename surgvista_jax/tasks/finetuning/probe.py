@@ -32,7 +32,7 @@ from surgvista_jax.tasks.selection import Selection, score
 from surgvista_jax.training.partition import replicated
 from surgvista_jax.training.processes import on_all_processes
 from surgvista_jax.training.state import create_filled
-from surgvista_jax.writing import replacing
+from surgvista_jax.writing import clear_asides, replacing
 
 FEATURES = "features"
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -90,6 +90,9 @@ def train_probe(
     every_clip = EveryClip(
         task.classifier.features, task.clip, config.loader, mesh, config.evaluation.batch_size
     )
+
+    if jax.process_index() == 0:
+        clear_asides(kept)
 
     def features(dataset: Dataset, title: str) -> Outputs:
         key = _key(task, dataset, about["init_digest"])

@@ -42,6 +42,17 @@ def test_the_same_features_go_on_and_others_do_not(features):
         create_features(features.folder, other)
 
 
+def test_what_killed_writers_left_is_removed_unless_the_features_are_others(features):
+    left = features.folder / ".partial-a"
+    left.mkdir()
+    (left / "video0.npy").touch()
+    with pytest.raises(UserError):
+        create_features(features.folder, dataclasses.replace(features.header, size=64))
+    assert left.exists()
+    create_features(features.folder, features.header)
+    assert not left.exists() and (features.folder / "video0.npy").exists()
+
+
 @pytest.mark.parametrize("shape", [(3, 8), (None, 7)])
 def test_rows_of_another_shape_are_not_written(features, dataset, shape):
     video = dataset.videos[0]
