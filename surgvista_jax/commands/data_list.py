@@ -86,7 +86,7 @@ def origins(known: Iterable[Official]) -> str:
     paragraphs = []
     for official in known:
         parts = (official.centre, official.licence, official.access, official.citation)
-        text = official.name.ljust(width) + "; ".join(parts)
+        text = official.name.ljust(width) + "; ".join(filter(None, parts))
         paragraphs += textwrap.wrap(
             text,
             WIDTH,
@@ -111,6 +111,8 @@ def describe(official: Official) -> str:
         ("cite", official.citation),
         ("frames", f"{official.extract.fps:g} a second are kept"),
     ):
+        if not value:
+            continue
         lines += textwrap.wrap(
             f"{key:<10} {value}",
             WIDTH,

@@ -90,7 +90,7 @@ class Official:
         task, classes, label_kind: as in `dataset.json`.
         read: reads the official files below a folder; raises UserError.
         layout: the folder layout that `read` expects, as a tree.
-        procedure: the operations shown.
+        procedure: the operations shown; this and the next may be unsaid of data of one's own.
         centre: where they were recorded.
         access: where to ask for it.
         published: split -> counts.
@@ -103,11 +103,11 @@ class Official:
     classes: tuple[str, ...]
     read: Callable[[Path], Reading]
     layout: str
-    procedure: str
-    centre: str
-    licence: str
-    access: str
-    citation: str
+    procedure: str = ""
+    centre: str = ""
+    licence: str = ""
+    access: str = ""
+    citation: str = ""
     label_kind: str = "single"
     published: Mapping[str, Counts] = field(default_factory=dict)
     extract: ExtractConfig = field(default_factory=ExtractConfig)
