@@ -122,7 +122,7 @@ def home_with_task(home):
     package = home / "surgvista_jax"
     add_entry(package / "facts" / "tasks.py", entry, " " * 8, "    )\n}\n")
     write(package / "reports" / "scoring_anatomy.py", scoring)
-    add_entry(package / "metrics" / "catalogue.py", protocol, " " * 4, ")\n\nPROTOCOLS = ")
+    add_entry(package / "metrics" / "named_protocols.py", protocol, " " * 4, ")\n\nPROTOCOLS = ")
     return home
 
 
