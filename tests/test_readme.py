@@ -76,7 +76,7 @@ def home(tmp_path):
 def python(home: Path, *words: str | Path) -> str:
     """What a program of the copy says; it must succeed."""
     command = [sys.executable, *map(str, words)]
-    environment = os.environ | {"PYTHONPATH": str(home)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(home), *filter(None, sys.path)])}
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -134,6 +134,6 @@ def test_a_full_disk_is_told_of_an_export_and_leaves_what_was_there(suffix, tmp_
         line = refused(capsys, "export", *words)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert f"{out}: cannot be written (" in line and "File too large" in line
+    assert f"{out}, {out}.md: cannot be written (" in line and "File too large" in line
     assert out.read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, "x.npz"]
