@@ -159,7 +159,10 @@ def train(
             state, window = _restore(checkpoints, abstract, decisive)
         done = int(state.step)
         if done and writes:
-            print(f"{workdir}: continuing from step {done} of {num_steps}", file=sys.stderr)
+            # Checkpoints of MS-TCN had no window, nor were their updates computed by this step.
+            last_digits = "" if window else "; an earlier version began it: last digits may differ"
+            said = f"{workdir}: continuing from step {done} of {num_steps}{last_digits}"
+            print(said, file=sys.stderr)
         frozen = create_filled(task.init_frozen, loaded.frozen, mesh)
         loaded.drop()
         rows = process_rows(batch_sharding(mesh), budget.batch_size)

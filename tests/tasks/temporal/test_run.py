@@ -231,6 +231,22 @@ def test_a_killed_run_goes_on_from_the_last_epoch(folder, whole, tmp_path, monke
     np.testing.assert_array_equal(read(tmp_path).score, read(whole).score)
 
 
+def test_a_run_of_an_earlier_version_says_that_its_last_digits_may_differ(
+    folder, tmp_path, monkeypatch, capsys
+):
+    interrupt(monkeypatch, 9, lambda: signal.raise_signal(signal.SIGTERM))
+    assert not train.train_temporal(make_config(folder), tmp_path)
+    monkeypatch.undo()
+    step = max(int(path.name) for path in (tmp_path / "checkpoints").iterdir())
+    file = tmp_path / "checkpoints" / str(step) / "meta" / "metadata"
+    meta = json.loads(file.read_text())
+    del meta["window"]
+    file.write_text(json.dumps(meta))
+    assert train.train_temporal(make_config(folder), tmp_path)
+    said = capsys.readouterr().err
+    assert f"continuing from step {step} of 24; an earlier version began it" in said
+
+
 def test_a_finished_run_writes_lost_predictions_again(folder, whole):
     score, found = read(whole).score, result(whole)
     (whole / PREDICTIONS).unlink()
