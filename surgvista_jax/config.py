@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import difflib
 import importlib.util
+import math
 import re
 import types
 import typing
@@ -231,6 +232,8 @@ def _convert(value: Any, hint: Any, key: str) -> Any:
         return build(option, value, key)
     if option is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if option is float and isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key}={value}: should be a finite number")
     wrong = not isinstance(value, option) or (option is int and isinstance(value, bool))
     if wrong:
         raise UserError(f"{key}: should be of type {option.__name__}, not {value!r}")

@@ -127,6 +127,7 @@ def test_build():
         ({"sizes": {"width": True}, "rate": 1.0}, "config.sizes.width: should be of type int"),
         ({"sizes": 3, "rate": 1.0}, "config.sizes: should be a group"),
         ({"sizes": {"width": 3}, "rate": "high"}, "config.rate: should be of type float"),
+        ({"sizes": {"width": 3}, "rate": 1e999}, "config.rate=inf: should be a finite number"),
     ],
 )
 def test_build_names_what_is_wrong(values, said):

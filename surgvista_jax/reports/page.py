@@ -129,9 +129,11 @@ def _videos(report: dict) -> str:
         for video in report["videos"]
         if video["values"][first["key"]] is not None
     ]
-    names, values = zip(*known, strict=True)
-    low = 0.2 * min(4, int(5 * min(values)))  # so that its four parts end on whole numbers
-    picture = charts.dots(names, values, low, f"{first['title']} of each video")
+    picture = ""
+    if known:
+        names, values = zip(*known, strict=True)
+        low = 0.2 * min(4, int(5 * min(values)))  # so that its four parts end on whole numbers
+        picture = charts.dots(names, values, low, f"{first['title']} of each video")
     if picture:
         picture = f'<p class="soft">{escape(title_of(first))}, one dot a video.</p>' + picture
     rows = [

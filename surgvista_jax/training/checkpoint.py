@@ -224,6 +224,8 @@ class Checkpoints:
             try:
                 read = self._manager.restore(step, args=ocp.args.Composite(**items))
                 average = read.average if "average" in trees else None
+                if not isinstance(read.meta, dict):
+                    raise ValueError("its meta is not a JSON object")
                 restored = Restored(step, read.params, read.opt_state, average, read.meta)
             except Exception as error:
                 fault = first_line(error)

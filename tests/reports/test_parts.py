@@ -6,7 +6,7 @@ import pytest
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.scores import mean_of_videos
 from surgvista_jax.metrics.statistics import bootstrap_weights
-from surgvista_jax.reports import charts, comparison, page_tables, words
+from surgvista_jax.reports import charts, comparison, page, page_tables, words
 from surgvista_jax.reports.build import plain
 from surgvista_jax.reports.grouping import group_report
 
@@ -36,6 +36,14 @@ def test_groups_and_the_gap_between_internal_and_external() -> None:
     assert gap["accuracy"]["value"] == 0 and gap["accuracy"]["low"] < -0.1
     with pytest.raises(UserError, match="--internal Rome: no such centre"):
         group_report([score], "centre", names, ["Rome"], samples=9, seed=0)
+
+
+def test_a_page_of_videos_without_any_value_has_no_dots() -> None:
+    """As where no frame holds any of the instruments."""
+    score = {"key": "mean_ap", "title": "mAP", "percent": True, "higher_is_better": True}
+    videos = [{"video": name, "frames": 3, "values": {"mean_ap": None}} for name in ("a", "b")]
+    text = page._videos({"scores": [score | {"primary": True}], "videos": videos})
+    assert "one dot a video" not in text and "<td" in text
 
 
 def test_pieces_of_the_page() -> None:

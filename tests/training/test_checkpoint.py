@@ -304,3 +304,11 @@ def test_a_mean_among_the_moments_as_it_was_kept_before_is_one_line(tmp_path):
         with pytest.raises(UserError, match="earlier version .* take another --workdir$"):
             checkpoints.restore(abstract(params), abstract(opt_state), abstract(params))
     assert saved_steps(tmp_path / "checkpoints") == [3]  # it is not damaged, and stays
+
+
+def test_a_meta_that_is_no_object_is_damage(tmp_path, capfd):
+    folder = saved(tmp_path, 1, 2) / "checkpoints"
+    (folder / "2" / "meta" / "metadata").write_text("[]")
+    with Checkpoints(tmp_path, CONFIG) as checkpoints:
+        assert checkpoints.restore(*abstract(make_state())).step == 1
+    assert "step 2 is damaged (its meta is not a JSON object)" in capfd.readouterr().err
