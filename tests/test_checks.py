@@ -99,7 +99,8 @@ def test_a_refused_value_is_named_by_a_key_that_is_there(prefix):
             assert re.search(rf"\b{field}\b", said) and "\n" not in said, said
             refused.add(cls)
     checking = {cls for cls in examples() if "__post_init__" in vars(cls)}
-    assert refused == checking and len(checking) > 15
+    # Numbers that are not finite are refused of any class.
+    assert refused >= checking and len(checking) > 15
 
 
 def test_one_wrong_field_is_the_key():
