@@ -6,6 +6,7 @@ appears on stderr, up to a thousand lines for one full disk, would bury the one 
 
 import logging
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ def silence() -> None:
     logging.getLogger("asyncio").addFilter(_not_an_orbax_task)
     if not isinstance(sys.unraisablehook, _WithoutLateWrites):
         sys.unraisablehook = _WithoutLateWrites(sys.unraisablehook)
+    # The first failure leaves other writes unstarted. No code of ours has coroutines.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
 
 
 def _not_an_orbax_error(record: logging.LogRecord) -> bool:
