@@ -1,0 +1,31 @@
+"""Are the published divisions those that their authors publish?"""
+
+from surgvista_jax.facts.splits import CHOLECT45, CHOLECT50
+
+# As the data loaders of CAMMA-public/cholect50 and CAMMA-public/rendezvous write them.
+TESTED_BY_FOLD = {
+    1: (79, 2, 51, 6, 25, 14, 66, 23, 50, 111),
+    2: (80, 32, 5, 15, 40, 47, 26, 48, 70, 96),
+    3: (31, 57, 36, 18, 52, 68, 10, 8, 73, 103),
+    4: (42, 29, 60, 27, 65, 75, 22, 49, 12, 110),
+    5: (78, 43, 62, 35, 74, 1, 56, 4, 13, 92),
+}
+
+
+def test_each_fold_of_cholect50_tests_the_videos_that_its_authors_name():
+    for fold, videos in TESTED_BY_FOLD.items():
+        assert CHOLECT50[f"fold{fold}/test"].numbers == videos
+
+
+def test_cholect45_is_cholect50_without_the_last_video_of_each_fold():
+    for fold, videos in TESTED_BY_FOLD.items():
+        assert CHOLECT45[f"fold{fold}/test"].numbers == videos[:-1]
+    assert CHOLECT45["test"] == CHOLECT45["fold1/test"]
+
+
+def test_the_last_five_videos_of_the_other_folds_validate():
+    """Of folds 1 to 4 where the fifth tests, strung together in their order; else of the fifth."""
+    assert CHOLECT50["fold1/val"].numbers == (1, 56, 4, 13, 92)
+    assert CHOLECT50["fold5/val"].numbers == (75, 22, 49, 12, 110)
+    assert CHOLECT45["fold1/val"].numbers == (74, 1, 56, 4, 13)
+    assert CHOLECT45["fold5/val"].numbers == (65, 75, 22, 49, 12)
