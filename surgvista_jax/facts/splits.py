@@ -48,8 +48,8 @@ AUTOLAPARO = {
     "test": _part(range(15, 22)),
 }
 
-# Each fold tests once, in the order of CAMMA-public/rendezvous and rendezvous-in-time (data loaders)
-# and of arXiv:2204.05235. CholecT45 lacks the last video of each.
+# Each fold tests once, in the order of arXiv:2204.05235 and of the data loaders of
+# CAMMA-public/cholect50 and CAMMA-public/rendezvous. CholecT45 lacks the last video of each.
 _FOLDS = (
     (79, 2, 51, 6, 25, 14, 66, 23, 50, 111),
     (80, 32, 5, 15, 40, 47, 26, 48, 70, 96),
