@@ -91,5 +91,25 @@ def _cholect45() -> dict[str, Part]:
     return {split: made[f"fold1/{split}"] for split in ("train", "val", "test")} | made
 
 
+# As the challenge suggests. Video 19, one of the 20 that train, is public without labels; the eight
+# that the challenge tests are not public.
+_PITVIS_VAL = (1, 12, 21, 24, 25)
+_PITVIS_UNLABELLED = 19
+PITVIS = {
+    "train": _part(
+        (k for k in range(1, 26) if k not in (*_PITVIS_VAL, _PITVIS_UNLABELLED)), 84_666
+    ),
+    "val": _part(_PITVIS_VAL, 30_896),
+}
+# Two folds; the first gives the usual splits too.
+_PSI_AVA = ((1, 4, 14, 15), (2, 3, 7, 21))
+PSI_AVA = {
+    f"{scheme}{split}": _part(_PSI_AVA[half])
+    for scheme, first in (("", 0), ("fold1/", 0), ("fold2/", 1))
+    for split, half in (("train", first), ("val", 1 - first))
+}
+# The nine videos that the challenge tests are not public.
+HEICHOLE = {"train": _part(range(1, 25), 55_139)}
+
 CHOLECT50 = _cholect50()
 CHOLECT45 = _cholect45()

@@ -7,28 +7,8 @@ from surgvista_jax.data.conversion.official import Counts, Official, Reading, Re
 from surgvista_jax.data.labels.tables import read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.phases import CATARACTS as STEPS
 
-STEPS = (
-    "Idle",
-    "Toric Marking",
-    "Implant Ejection",
-    "Incision",
-    "Viscodilatation",
-    "Capsulorhexis",
-    "Hydrodissection",
-    "Nucleus Breaking",
-    "Phacoemulsification",
-    "Vitrectomy",
-    "Irrigation/Aspiration",
-    "Preparing Implant",
-    "Manual Aspiration",
-    "Implantation",
-    "Positioning",
-    "OVD Aspiration",
-    "Suturing",
-    "Sealing Control",
-    "Wound Hydratation",
-)
 LABEL_FPS = 30
 VAL = tuple(f"test{number:02d}" for number in (1, 7, 14, 16, 19))
 SPLITS = {
