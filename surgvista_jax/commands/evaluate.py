@@ -12,7 +12,8 @@ from surgvista_jax.predictions.csv_table import parse_columns
 from surgvista_jax.predictions.groups import KINDS, read_groups
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import Grouping, System, build_report
-from surgvista_jax.reports.files import title_of, write_report
+from surgvista_jax.reports.files import write_report
+from surgvista_jax.reports.names import names_of_systems
 from surgvista_jax.reports.screen import screen
 
 FORMATS = """\
@@ -128,20 +129,22 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
         first_class=args.first_class,
         missing=args.missing,
     )
+    names = names_of_systems([args.predictions, *args.baseline])
     runs = read_runs(args.predictions, protocol, options)
     baselines = [
-        System(title_of(paths), read_runs(paths, protocol, options)) for paths in args.baseline
+        System(name, read_runs(paths, protocol, options))
+        for name, paths in zip(names[1:], args.baseline, strict=True)
     ]
     grouping = None
     if args.group_by:
         if not args.groups:
             raise UserError("--group-by needs --groups: a dataset folder or a CSV file")
         internal = tuple(filter(None, args.internal.split(",")))
-        names = read_groups(args.groups, args.group_by, runs[0].videos)
-        grouping = Grouping(args.group_by, names, internal)
+        groups = read_groups(args.groups, args.group_by, runs[0].videos)
+        grouping = Grouping(args.group_by, groups, internal)
     return build_report(
         protocol,
-        System(title_of(args.predictions), runs),
+        System(names[0], runs),
         baselines,
         grouping,
         samples=args.samples,

@@ -1,5 +1,6 @@
 """A report as Markdown, for a repository or a paper's appendix."""
 
+from surgvista_jax.reports.names import in_markdown
 from surgvista_jax.reports.words import (
     files_words,
     interval_words,
@@ -15,8 +16,10 @@ from surgvista_jax.reports.words import (
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
+    """Cells are text, not Markdown."""
+
     def line(cells: list[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(map(in_markdown, cells)) + " |"
 
     rule = "|---|" + "---:|" * (len(header) - 1)
     return "\n".join([line(header), rule, *map(line, rows)])
@@ -28,15 +31,15 @@ def markdown(report: dict) -> str:
     parts = [
         f"# Evaluation by {protocol['name']}",
         f"Protocol {protocol['label']}. {protocol['text']}",
-        f"{report['num_frames']} frames of {report['split']}.",
+        f"{report['num_frames']} frames of {in_markdown(report['split'])}.",
         interval_words(report),
     ]
     for title, entries in sections(report["scores"]):
         parts.append(f"## {title or 'Main scores'}")
         parts.append(_score_table(entries))
     for shown in report["tables"]:
-        parts.append(f"## {shown['title']}")
-        parts.append(f"{shown['note']} In percent." if shown["note"] else "In percent.")
+        parts.append(f"## {in_markdown(shown['title'])}")
+        parts.append(in_markdown(f"{shown['note']} In percent.".strip()))
         names = list(shown["columns"])
         rows = [
             [label]
@@ -66,10 +69,10 @@ def markdown(report: dict) -> str:
     lines = files_words(report["system"])
     for base in report["baselines"]:
         lines += [f"baseline {base['name']}: {line}" for line in files_words(base)]
-    parts.append("\n".join(f"- {line}" for line in lines))
+    parts.append("\n".join(f"- {in_markdown(line)}" for line in lines))
     if report["notes"]:
         parts.append("## Notes")
-        parts.append("\n".join(f"- {note}" for note in report["notes"]))
+        parts.append("\n".join(f"- {in_markdown(note)}" for note in report["notes"]))
     parts.append(f"Made by {report['made_by']}.")
     return "\n\n".join(parts) + "\n"
 

@@ -9,6 +9,7 @@ from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.protocols import CriteriaChoices, Protocol
 from surgvista_jax.metrics.scores import Rule
 from surgvista_jax.predictions.frames import Predictions
+from surgvista_jax.reports.average_precision_scores import mean_average_precisions
 from surgvista_jax.reports.evaluation import ClassTable, Evaluation, primary_first, video_rows
 
 
@@ -20,20 +21,9 @@ def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
     label, score = predictions.label, predictions.score
     assert label is not None and score is not None  # reading sees to it
     truth = classification.criteria_truth(label)
-    of_videos = np.stack([average_precisions(truth[r], score[r]) for r in rows])
     found = score >= threshold
     counts = np.stack([classification.criteria_counts(truth[r], found[r]) for r in rows])
-    scores = [
-        make.pooled_average_precision(
-            "mean_ap",
-            "mAP, frames pooled",
-            truth,
-            score,
-            predictions.video_index,
-            absent="drop",
-        ),
-        make.videos_then_classes("mean_ap_video", "mAP, mean over videos", of_videos),
-    ]
+    scores, _ = mean_average_precisions(truth, score, rows, absent="drop")
     pooled = classification.criteria_rates(counts.sum(0))
     for name in pooled:
         scores.append(

@@ -3,34 +3,22 @@
 import numpy as np
 
 from surgvista_jax.metrics import classification
-from surgvista_jax.metrics import scores as make
 from surgvista_jax.metrics.average_precision import average_precisions
 from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.protocols import PresenceChoices, Protocol
 from surgvista_jax.predictions.frames import Predictions
+from surgvista_jax.reports.average_precision_scores import mean_average_precisions
 from surgvista_jax.reports.evaluation import ClassTable, Evaluation, primary_first, video_rows
 
 
 def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
     choices = protocol.choices
     assert isinstance(choices, PresenceChoices)
-    absent = choices.absent
     rows = video_rows(predictions)
     label, score, classes = predictions.label, predictions.score, predictions.classes
     assert label is not None and score is not None  # reading sees to it
     truth = classification.presence_truth(label, predictions.source)
-    of_videos = np.stack([average_precisions(truth[r], score[r]) for r in rows])
-    scores = [
-        make.pooled_average_precision(
-            "mean_ap",
-            "mAP, frames pooled",
-            truth,
-            score,
-            predictions.video_index,
-            absent=absent,
-        ),
-        make.videos_then_classes("mean_ap_video", "mAP, mean over videos", of_videos),
-    ]
+    scores, of_videos = mean_average_precisions(truth, score, rows, choices.absent)
     table = ClassTable(
         "Instruments",
         classes,
@@ -47,6 +35,6 @@ def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
     notes = []
     never = [classes[k] for k in np.flatnonzero(~truth.any(0))]
     if never:
-        rule = {"drop": "do not count", "zero": "count as 0"}[absent]
+        rule = {"drop": "do not count", "zero": "count as 0"}[choices.absent]
         notes.append(f"In no frame: {', '.join(never)}; without an average precision they {rule}.")
     return Evaluation(primary_first(scores, protocol.primary), [table], notes=notes)

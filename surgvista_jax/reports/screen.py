@@ -1,5 +1,6 @@
 """A report on a terminal."""
 
+from surgvista_jax.reports.names import visible
 from surgvista_jax.reports.words import (
     interval_words,
     number,
@@ -15,6 +16,7 @@ from surgvista_jax.reports.words import (
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Columns aligned, the first to the left and the rest to the right."""
+    header, *rows = [[visible(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
 
     def line(cells: list[str]) -> str:
@@ -31,7 +33,7 @@ def screen(report: dict) -> str:
     """Main scores, the other conventions, classes, groups and comparisons as text."""
     parts = [
         f"{report['protocol']['label']}\n"
-        f"{report['num_frames']} frames of {report['split']}\n{interval_words(report)}"
+        f"{report['num_frames']} frames of {visible(report['split'])}\n{interval_words(report)}"
     ]
     for title, entries in sections(report["scores"]):
         rows = []
@@ -52,7 +54,7 @@ def screen(report: dict) -> str:
         parts.append(group_table(report))
     if report["comparisons"]:
         parts.append(comparison_table(report) + "\n" + test_words(report))
-    parts += [f"Note: {note}" for note in report["notes"]]
+    parts += [f"Note: {visible(note)}" for note in report["notes"]]
     return "\n\n".join(parts)
 
 

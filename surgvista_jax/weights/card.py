@@ -9,6 +9,7 @@ from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD
 from surgvista_jax.reports.build import FORMAT
+from surgvista_jax.reports.names import in_markdown
 from surgvista_jax.reports.words import number, span, title_of
 from surgvista_jax.weights.how_to_load import how_to_load
 from surgvista_jax.weights.kinds import ClassifierConfig, described, encoder_of
@@ -83,7 +84,10 @@ def card(about: Card) -> str:
     ]
     if isinstance(about.config, ClassifierConfig) and about.run is not None:
         classes = about.run.about.get("classes", [])
-        parts += ["## Classes", ", ".join(f"{i} {name}" for i, name in enumerate(classes)) + "."]
+        parts += [
+            "## Classes",
+            ", ".join(f"{i} {in_markdown(name)}" for i, name in enumerate(classes)) + ".",
+        ]
     if about.metrics is not None:
         parts += ["## Scores", *_scores(about.metrics)]
     rows = [[s.what, s.licence, s.digest[:16] or "–"] for s in about.sources]
@@ -140,7 +144,7 @@ def _history(card: Card) -> list[str]:
         # A probe counts epochs: its checkpoint's number is the epoch of the layer that was kept.
         unit = "epoch" if about["mode"] == "linear" else "update"
         lines = [
-            f"Finetuned ({about['mode']}) on {about['dataset']}, task {about['task']}"
+            f"Finetuned ({about['mode']}) on {in_markdown(about['dataset'])}, task {about['task']}"
             f" ({about['label_kind']} label), for {run.step:,} {unit}{'s' * (run.step != 1)};"
             f" seed {about['seed']}.",
             f"It started from {_start(about.get('init_digest'))}.",
@@ -154,7 +158,11 @@ def _history(card: Card) -> list[str]:
             lines.append(f"Its parameters are those of the last {unit}: nothing was chosen.")
         else:
             lines.append("Its parameters were chosen by their score on validation videos.")
-    lines += [_sentence(source.what) for source in card.sources if source.what.startswith("data: ")]
+    lines += [
+        in_markdown(_sentence(source.what))
+        for source in card.sources
+        if source.what.startswith("data: ")
+    ]
     lines.append(f"sha256 of its configuration: `{run.config_digest}`.")
     return lines
 
@@ -207,17 +215,17 @@ def _scores(report: dict) -> list[str]:
     level = f"{report['bootstrap']['level']:.0%}".replace("%", " %")
     said = (
         f"By the protocol {report['protocol']['label']}, {report['num_frames']} frames of"
-        f" {report['split']}; intervals over {report['unit']}s."
+        f" {in_markdown(report['split'])}; intervals over {report['unit']}s."
     )
     parts = [_filled(said), _table(["Score", "Value", f"{level} interval"], rows)]
     if report["notes"]:
-        parts.append(_bullets(report["notes"]))
+        parts.append(_bullets([in_markdown(note) for note in report["notes"]]))
     return parts
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
     rule = ["---"] * len(header)
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    cells = [[in_markdown(cell) for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *cells])
 
 

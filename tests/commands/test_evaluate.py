@@ -166,24 +166,68 @@ def test_instruments_of_a_dataset_in_another_order(tmp_path: Path, capsys) -> No
     assert any(note.startswith("In no frame: Grasper") for note in report["notes"])
 
 
+def two_classes(path: Path, **meta) -> Path:
+    """A small file of predictions of one video."""
+    frame, about = np.arange(20), {"classes": ["a", "b"], "fps": 1} | meta
+    path.parent.mkdir(parents=True, exist_ok=True)
+    score = np.tile([0.4, 0.6], (20, 1))
+    write_npz(path, video=np.full(20, "v"), frame=frame, score=score, label=frame % 2, meta=about)
+    return path
+
+
+def reported(capsys, *words: object) -> dict:
+    assert main(["evaluate", *map(str, words), "--samples=5", "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
 def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path, capsys) -> None:
-    frame = np.arange(20)
-    score, meta = np.tile([0.4, 0.6], (20, 1)), {"classes": ["a", "b"], "fps": 1}
-    paths = [tmp_path / name for name in ("seed0/p.npz", "seed1/p.npz", "other/seed1/p.npz")]
-    for path in paths:
-        path.parent.mkdir(parents=True)
-        write_npz(
-            path, video=np.full(20, "v"), frame=frame, score=score, label=frame % 2, meta=meta
-        )
+    names = ("seed0/p.npz", "seed1/p.npz", "other/seed1/p.npz")
+    paths = [two_classes(tmp_path / name) for name in names]
 
     def title(*files: Path) -> str:
-        words = [*map(str, files), "--protocol=phase-strict", "--samples=5", "--json"]
-        assert main(["evaluate", *words]) == 0
-        return json.loads(capsys.readouterr().out)["system"]["name"]
+        return reported(capsys, *files, "--protocol=phase-strict")["system"]["name"]
 
     assert title(paths[0]) == "p.npz"
     assert title(*paths[:2]) == "seed0 + seed1"
     assert title(*paths[1:]) == f"{paths[1]} + {paths[2]}"
+
+
+def test_systems_of_a_comparison_never_share_a_name(tmp_path: Path, capsys) -> None:
+    names = ("ours/seed0/p.npz", "theirs/seed0/p.npz", "theirs/seed1/p.npz", "q.npz")
+    ours, a, b, q = (two_classes(tmp_path / name, model="toy") for name in names)
+    words = ["--protocol=phase-strict", f"--baseline={a}", f"--baseline={b}", f"--baseline={q}"]
+    report = reported(capsys, ours, *words)
+    found = [report["system"]["name"], *(base["name"] for base in report["baselines"])]
+    assert found == ["ours/seed0/p.npz", "theirs/seed0/p.npz", "seed1/p.npz", "q.npz"]
+    assert {item["baseline"] for item in report["comparisons"]} == set(found[1:])
+
+
+def test_a_file_given_twice_is_a_mistake(tmp_path: Path, capsys) -> None:
+    path = two_classes(tmp_path / "p.npz")
+    (tmp_path / "link.npz").symlink_to(path)
+    for again in (path, tmp_path / "." / "p.npz", tmp_path / "link.npz"):
+        for words in ([again], [f"--baseline={again}"]):
+            assert main(["evaluate", str(path), *map(str, words), "--protocol=phase-strict"]) == 1
+            error = capsys.readouterr().err
+            assert "given twice" in error and error.count("\n") == 1
+
+
+def test_names_are_text_in_every_report(tmp_path: Path, capsys) -> None:
+    """Whatever a class, a model or a video is called, nothing of it becomes markup."""
+    evil = "<script>alert(1)</script>", "a|b*c* [d](javascript:e)\n# f \x1b[31m&lt;"
+    frame = np.arange(20)
+    score, meta = np.tile([0.4, 0.6], (20, 1)), {"classes": evil, "fps": 1, "model": evil[0]}
+    path, video = tmp_path / "p.npz", np.repeat(["<img src=x>", "v"], 10)
+    write_npz(path, video=video, frame=frame, score=score, label=frame % 2, meta=meta)
+    words = [str(path), "--protocol=phase-strict", "--samples=5", f"--out={tmp_path / 'out'}"]
+    assert main(["evaluate", *words]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown and "\\x1b[31m" in shown
+    markdown = (tmp_path / "out" / "report.md").read_text()
+    assert "<script" not in markdown and "&lt;script&gt;" in markdown
+    assert r"a\|b\*c\* \[d\](javascript:e)\\n\# f \\x1b\[31m&amp;lt;" in markdown
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<script" not in page and "<img" not in page
 
 
 def test_metrics_do_not_import_jax() -> None:
