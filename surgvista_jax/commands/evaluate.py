@@ -22,6 +22,7 @@ predictions:
           a JSON text with "fps", the rate of the frames, and "classes"; saved with numpy.savez
   folder  one .txt or .txt.gz a video, named as the video (video41.txt, video41-phase.txt), with
           lines `Frame<TAB>Phase`; the ground truth likewise, in a folder of its own (--truth)
+  .txt    one such file of one video, or of several one after the other (--boundaries)
   .csv    a header and one row a frame; --columns says which column is what
 
 examples:
@@ -57,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("text and CSV files")
     files.add_argument("--fps", type=float, help="rate of the frame numbers: frame / fps = seconds")
     files.add_argument("--truth", type=Path, help="folder of ground truth, one .txt file a video")
+    files.add_argument(
+        "--boundaries",
+        default="",
+        metavar="FILE|truth|none",
+        help="where the videos of one long sequence begin: a CSV file with lines video,frames; "
+        "truth: as long as those of --truth [a .txt file]; none: it is scored as one sequence",
+    )
     files.add_argument("--truth-fps", type=float, help="rate of its frame numbers [--fps]")
     files.add_argument("--classes", type=Path, help="file with one class name a line")
     files.add_argument(
@@ -128,6 +136,7 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
         columns=parse_columns(args.columns),
         first_class=args.first_class,
         missing=args.missing,
+        boundaries=args.boundaries,
     )
     names = names_of_systems([args.predictions, *args.baseline])
     runs = read_runs(args.predictions, protocol, options)

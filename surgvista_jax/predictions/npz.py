@@ -47,8 +47,13 @@ def write_npz(
         np.savez_compressed(file, **arrays)
 
 
-def read_npz(path: Path, source: str) -> Predictions:
-    """Reads a predictions file; every fault is a UserError that names the file and the key."""
+def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predictions:
+    """Reads a predictions file; every fault is a UserError that names the file and the key.
+
+    Args:
+        one_sequence: whether the rows are those of several videos one after the other, so that
+            `video` and `frame` may be absent.
+    """
     try:
         # Opened here, because NumPy leaves a damaged file open.
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -61,9 +66,15 @@ def read_npz(path: Path, source: str) -> Predictions:
                 f"{source}: holds Python objects; save `video` as a text array (dtype str)"
             ) from None
         raise UserError(f"{source}: not a readable .npz file ({error})") from None
+    if one_sequence and "score" in arrays and "video" not in arrays:
+        rows = arrays["score"].shape[:1]
+        arrays |= {"video": np.full(rows, path.stem), "frame": np.arange(*rows)}
     missing = [key for key in KEYS if key not in arrays and key != "label"]
     if missing:
-        raise UserError(f"{source}: array {missing[0]!r} is missing; needed: {', '.join(KEYS)}")
+        hint = "; of several videos in one sequence, see --boundaries" if "video" in missing else ""
+        raise UserError(
+            f"{source}: array {missing[0]!r} is missing; needed: {', '.join(KEYS)}{hint}"
+        )
     meta = _meta(arrays["meta"], source)
     if arrays["video"].dtype.kind not in "US" or arrays["video"].ndim != 1:
         raise UserError(f"{source}: `video` must be a text array [N]")

@@ -16,6 +16,7 @@ from surgvista_jax.facts.tasks import TASKS
 from surgvista_jax.metrics.calibration import are_probabilities
 from surgvista_jax.metrics.protocols import Protocol, TripletChoices
 from surgvista_jax.predictions.class_names import column_order
+from surgvista_jax.predictions.concatenated import BY_TRUTH, ONE, is_text_file, separate
 from surgvista_jax.predictions.csv_table import DEFAULTS, read_csv
 from surgvista_jax.predictions.frames import Predictions, at_rate, join
 from surgvista_jax.predictions.npz import read_npz
@@ -34,6 +35,7 @@ class ReadingOptions:
     columns: dict | None = None
     first_class: int | None = None  # its number where classes are numbers; None: seen from them
     missing: str = "error"
+    boundaries: str = ""  # of videos in one sequence: concatenated.BY_TRUTH, .ONE, or a CSV file
 
 
 def read_runs(
@@ -62,35 +64,47 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
     place = Path(path)
     if not place.exists():
         raise UserError(f"{path}: no such file or folder")
-    if place.is_dir() or place.suffix == ".csv":
+    text = is_text_file(place)
+    if place.is_dir() or text or place.suffix == ".csv":
         if protocol.label_kind == "multi":
             raise UserError(f"{path}: {protocol.name} needs scores of several labels: an .npz file")
         if options.fps is None:
             raise UserError(f"{path}: --fps is needed, the rate of its frame numbers")
-        if place.is_dir():
+        if place.is_dir() or text:
             found = read_folder(place, path, options.fps, classes, options.first_class)
         else:
             columns = options.columns or DEFAULTS
             found = read_csv(place, path, columns, options.fps, classes, options.first_class)
     elif place.suffix == ".npz":
-        found = read_npz(place, path)
+        found = read_npz(place, path, one_sequence=bool(options.boundaries))
         if options.fps not in (None, found.fps) and options.truth is None:
             note = f"{path}: its own fps {found.fps:g} was used; --fps is for text and CSV files"
             found = replace(found, notes=(*found.notes, note))
         if classes and len(found.classes) == len(classes):
             found = _reordered(found, classes)
     else:
-        raise UserError(f"{path}: give an .npz or .csv file or a folder of .txt files")
+        raise UserError(f"{path}: give an .npz, .csv or .txt file or a folder of .txt files")
     found = replace(found, files=((path, digest(place)),))
+    truth = None
     if options.truth is not None:
-        if not options.truth.is_dir():
-            raise UserError(f"--truth {options.truth}: no such folder")
         truth_fps = options.truth_fps or options.fps or found.fps
-        name = str(options.truth)
-        truth = read_folder(options.truth, name, truth_fps, classes, options.first_class)
+        truth = _read_truth(options.truth, truth_fps, classes, options)
+        found = replace(found, files=(*found.files, (truth.source, digest(options.truth))))
+    if text or options.boundaries:
+        boundaries = options.boundaries or BY_TRUTH
+        found, truth = separate(found, truth, boundaries, protocol.splits)
+    if truth is not None:
         found = with_truth(found, truth, protocol.fps, options.missing)
-        found = replace(found, files=(*found.files, (name, digest(options.truth))))
-    return _fitted(at_rate(_labelled(found), protocol.fps), protocol, classes)
+    found = at_rate(_labelled(found), protocol.fps)
+    return _fitted(found, protocol, classes, one=options.boundaries == ONE)
+
+
+def _read_truth(
+    place: Path, fps: float, classes: tuple[str, ...], options: ReadingOptions
+) -> Predictions:
+    if not place.is_dir() and not is_text_file(place):
+        raise UserError(f"--truth {place}: no such folder")
+    return read_folder(place, str(place), fps, classes, options.first_class)
 
 
 def digest(path: Path) -> str:
@@ -142,8 +156,14 @@ def _labelled(predictions: Predictions) -> Predictions:
     return predictions.take(known, note)
 
 
-def _fitted(predictions: Predictions, protocol: Protocol, classes: tuple) -> Predictions:
-    """Checks classes, shapes and values; fills in decisions and class names."""
+def _fitted(
+    predictions: Predictions, protocol: Protocol, classes: tuple, *, one: bool
+) -> Predictions:
+    """Checks classes, shapes and values; fills in decisions and class names.
+
+    Args:
+        one: whether several operations are one sequence, longer than any.
+    """
     source, label, score = predictions.source, predictions.label, predictions.score
     assert label is not None
     several = protocol.label_kind == "multi"
@@ -180,7 +200,8 @@ def _fitted(predictions: Predictions, protocol: Protocol, classes: tuple) -> Pre
     notes = predictions.notes
     if not several and score is not None and not are_probabilities(score):
         notes += (f"{source}: scores are not probabilities, so calibration is left out",)
-    _check_length(predictions, protocol)
+    if not one:
+        _check_length(predictions, protocol)
     return replace(predictions, classes=tuple(classes), decision=decision, notes=notes)
 
 
@@ -193,6 +214,8 @@ def _check_length(predictions: Predictions, protocol: Protocol) -> None:
         lasts = f"{median:.0f} s, too short" if short else f"{median / 3600:.1f} h, too long"
         other = TASKS[protocol.task].protocol
         any_length = f" ({other} takes videos of any length)" if other else ""
+        if not short and len(predictions.videos) == 1:
+            any_length += "; are they several videos? then --boundaries tells them apart"
         raise UserError(
             f"{predictions.source}: at fps {predictions.fps:g} the median video lasts {lasts} for "
             f"an operation of {protocol.name}; is fps {1 if short else 25} meant?{any_length}"

@@ -35,6 +35,10 @@ def phase_files(folder: Path, source: str) -> dict[str, Path]:
     return found
 
 
+def _video_of(path: Path) -> str:
+    return _ENDINGS.sub("", path.name.removesuffix(".gz").removesuffix(".txt"))
+
+
 def read_folder(
     folder: Path,
     source: str,
@@ -42,7 +46,7 @@ def read_folder(
     classes: tuple[str, ...],
     first_class: int | None = None,
 ) -> Predictions:
-    """Reads a folder of phase files as decisions without scores.
+    """Reads a folder of phase files, or one such file, as decisions without scores.
 
     Args:
         fps: rate of the frame numbers: frame / fps = seconds.
@@ -50,8 +54,10 @@ def read_folder(
         first_class: number of the first class where phases are numbers (class_names.class_ids).
     """
     videos, frames, labels = [], [], []
-    for video, path in phase_files(folder, source).items():
-        frame, label = _read_file(path, f"{source}/{path.name}")
+    single = folder.is_file()
+    files = {_video_of(folder): folder} if single else phase_files(folder, source)
+    for video, path in files.items():
+        frame, label = _read_file(path, source if single else f"{source}/{path.name}")
         videos.append(np.full(len(frame), video))
         frames.append(frame)
         labels.extend(label)
