@@ -91,16 +91,14 @@ def _cholect45() -> dict[str, Part]:
     return {split: made[f"fold1/{split}"] for split in ("train", "val", "test")} | made
 
 
-# As the challenge suggests. Video 19, one of the 20 that train, is public without labels; the eight
-# that the challenge tests are not public.
+# As the challenge suggests; the eight videos that it tests are not public.
 _PITVIS_VAL = (1, 12, 21, 24, 25)
-_PITVIS_UNLABELLED = 19
 PITVIS = {
-    "train": _part(
-        (k for k in range(1, 26) if k not in (*_PITVIS_VAL, _PITVIS_UNLABELLED)), 84_666
-    ),
+    "train": _part(k for k in range(1, 26) if k not in _PITVIS_VAL),
     "val": _part(_PITVIS_VAL, 30_896),
 }
+PITVIS_UNLABELLED = 19  # one of those that train is public without labels
+
 # Two folds; the first gives the usual splits too.
 _PSI_AVA = ((1, 4, 14, 15), (2, 3, 7, 21))
 PSI_AVA = {

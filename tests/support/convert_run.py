@@ -6,6 +6,7 @@ from pathlib import Path
 
 from surgvista_jax.__main__ import main
 from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.datasets import find
 from surgvista_jax.data.storage.manifest import read_dataset
 
 
@@ -33,6 +34,12 @@ def refusal(name: str, source: Path, out: Path, *options) -> str:
     assert code == 1 and said.count("\n") == 0, said
     assert not (out / "dataset.json").exists()
     return said
+
+
+def tracks(name: str, source: Path) -> dict[str, dict[int, object]]:
+    """The labels of each video by the number of a frame, without extracting anything."""
+    recordings = find(name).read(source).recordings
+    return {r.source.video: dict(r.read_labels().by_number) for r in recordings if r.read_labels}
 
 
 def labels(dataset: Dataset) -> dict[str, tuple]:

@@ -179,11 +179,18 @@ def gather(
 
 
 def gather_named(
-    folder: Path, pattern: str, example: str
+    folder: Path, pattern: str, example: str, copies: str = ""
 ) -> tuple[list[SourceVideo], list[Remark]]:
     """Finds the videos and frame folders at any depth whose own name matches a pattern.
 
     A video's id is its name.  Where frames lie beside the video that they are of, the video counts.
+
+    Args:
+        folder: the dataset's official folder.
+        pattern: of the names, without ending.
+        example: a name, for messages.
+        copies: name of the folders with the same videos in another form, which count where there is
+            no other.
 
     Raises:
         UserError: there is none, or two have one name.
@@ -192,14 +199,18 @@ def gather_named(
         raise UserError(f"{folder}: no such folder; --source must be the dataset's folder")
     search = find_videos(folder, skip=folder / ".convert")
     chosen: dict[str, SourceVideo] = {}
-    for source in sorted(search.videos, key=lambda source: (source.is_folder, source.key)):
+
+    def is_copy(source: SourceVideo) -> bool:
+        return copies in source.path.relative_to(folder).parent.parts
+
+    for source in sorted(search.videos, key=lambda s: (s.is_folder, is_copy(s), s.key)):
         name = source.path.name if source.is_folder else source.path.stem
         if not re.fullmatch(pattern, name) or _is_output(source.path, folder):
             continue
         before = chosen.get(name)
         if before is None:
             chosen[name] = replace(source, video=name)
-        elif before.is_folder == source.is_folder:
+        elif before.is_folder == source.is_folder and is_copy(before) == is_copy(source):
             raise UserError(f"{source.path}: a second {name}, beside {before.path}; keep one")
     if not chosen:
         raise UserError(f"{folder}: no video and no folder of frames is called such as {example}")

@@ -1,9 +1,10 @@
 """Tables of zeros and ones that say which instruments are in the picture."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
-from surgvista_jax.data.labels.tables import Row, read_rows
+from surgvista_jax.data.labels.tables import Row, read_frame_table, read_rows
 from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 
@@ -38,6 +39,34 @@ def read_presence(path: Path, instruments: Sequence[str], fps: int) -> FrameLabe
     if not labels:
         raise UserError(f"{path}: no label in it; a line each {fps} frames is needed, from 0")
     return FrameLabels(labels, fps, every=fps)
+
+
+def read_presence_lines(path: Path, num_columns: int, fps: float) -> FrameLabels:
+    """Reads one line a frame, without header: its number from 0, then a 0 or 1 for each column.
+
+    Returns:
+        The columns, from 0, that are 1.
+
+    Raises:
+        UserError: naming file and line: another number of columns, a cell that is neither 0 nor 1.
+    """
+
+    @functools.lru_cache(maxsize=4096)  # a few combinations recur in every file
+    def columns(text: str) -> tuple[int, ...]:
+        cells = [cell.strip() for cell in text.split(",")]
+        if len(cells) != num_columns:
+            raise ValueError(f"{len(cells)} columns after the frame, {num_columns} are due")
+        if wrong := [cell for cell in cells if cell not in ("0", "1")]:
+            raise ValueError(f"{wrong[0]!r} is not 0 or 1")
+        return tuple(k for k, cell in enumerate(cells) if cell == "1")
+
+    def parse(text: str, where: str) -> Label:
+        try:
+            return columns(text)
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from None
+
+    return read_frame_table(path, fps, parse, first=0)
 
 
 def _is_there(row: Row, instrument: str) -> bool:
