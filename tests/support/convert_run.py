@@ -16,7 +16,7 @@ def run(*words) -> tuple[int, str, str]:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main([str(word) for word in words])
     lines = err.getvalue().replace("\r", "\n").split("\n")
-    return code, out.getvalue(), "\n".join(n for n in lines if n.strip() and "video/s" not in n)
+    return code, out.getvalue(), "\n".join(n for n in lines if n.strip() and "%|" not in n)
 
 
 def convert(name: str, source: Path, out: Path, *options) -> tuple[Dataset, str]:

@@ -1,25 +1,24 @@
 """From one video to a folder of JPEG frames at the wanted rate."""
 
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from surgvista_jax.data.conversion.frame_readers import FileReader, FolderReader, Reader
 from surgvista_jax.data.conversion.margins import content_box
-from surgvista_jax.data.conversion.sources import SourceVideo, frame_files
-from surgvista_jax.data.rates import is_rate, kept_index
-from surgvista_jax.data.storage.open import FRAME_NAME, read_image
+from surgvista_jax.data.conversion.sources import SourceVideo
+from surgvista_jax.data.storage.open import FRAME_NAME
+from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
 
 import cv2  # isort: skip  # after `storage.decode`, which silences it
 
 JPEG_QUALITY = 95
 MARGIN_SAMPLES = 32  # frames of a video that decide where its margins are
+READER = "av"  # what reads video files; earlier journals do not say it, and used OpenCV
 
-
-class UnreadableVideo(Exception):
-    """No frames can be read from a video; the text says why and what would help."""
+__all__ = ["ExtractConfig", "Extracted", "UnreadableVideo", "extract", "folder_fps"]
 
 
 @dataclass(frozen=True)
@@ -29,16 +28,24 @@ class ExtractConfig:
     Attributes:
         fps: frames kept a second.
         short_side: pixels to which the shorter side is reduced; smaller frames stay as they are.
-        source_fps: rate of frame folders and of video files whose header has none; None: frame
-            folders are at the rate of their layout, else at `fps`, and such video files are
-            refused.
+        source_fps: rate of frame folders, and of video files whose time stamps are missing or
+            broken; None: frame folders are at the rate of their layout, else at `fps`, and such
+            video files at their header's, if it has one.
         cut_margins: black margins are cut off, the same for all frames of a video.
+        clock, stream, deinterlace: how video files are read, as in `VideoOptions`.
     """
 
     fps: float = 1.0
     short_side: int = 256
     source_fps: float | None = None
     cut_margins: bool = False
+    clock: str = VideoOptions.clock
+    stream: int | None = None
+    deinterlace: str = VideoOptions.deinterlace
+
+    @property
+    def video(self) -> VideoOptions:
+        return VideoOptions(self.clock, self.stream, self.deinterlace, self.source_fps)
 
 
 @dataclass(frozen=True)
@@ -49,11 +56,14 @@ class Extracted:
         num_frames: frames kept.
         fps: rate of the kept frames: the wanted one, or the video's own where that is lower.
         native_fps: rate of the video.
-        native_fps_told: true if its header told the rate, false if `ExtractConfig` did.
+        native_fps_told: true if the video told its rate, false if `ExtractConfig` did.
         frames_read: frames of the video that could be read.
         frames_promised: frames that its header promises; None where it promises nothing.
         content: top, bottom, left and right of what was kept of its pictures, in pixels; None where
             nothing was to be cut off.
+        frames_missing: frames that are promised and not in the file; None: by what was read.
+        notes, problems: what should be known of it, and what could not be read.
+        reader: what read it.
     """
 
     num_frames: int
@@ -63,6 +73,10 @@ class Extracted:
     frames_read: int
     frames_promised: int | None
     content: list[int] | None = None
+    frames_missing: int | None = None
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    reader: str = ""
 
     @property
     def tolerance(self) -> float:
@@ -71,13 +85,17 @@ class Extracted:
 
     @property
     def is_short(self) -> bool:
-        promised = self.frames_promised
-        return promised is not None and self.frames_read < promised - self.tolerance
+        return self._missing > self.tolerance
 
     @property
     def is_long(self) -> bool:
-        promised = self.frames_promised
-        return promised is not None and self.frames_read > promised + self.tolerance
+        return -self._missing > self.tolerance
+
+    @property
+    def _missing(self) -> int:
+        if self.frames_missing is not None:
+            return self.frames_missing
+        return 0 if self.frames_promised is None else self.frames_promised - self.frames_read
 
 
 def extract(
@@ -90,7 +108,9 @@ def extract(
 ) -> Extracted:
     """Writes the kept frames of one video to `folder`, as `000000.jpg` and so on.
 
-    Frame k is the first frame of the video at or after the time k / fps.
+    Frame k is the first picture whose own time is at or after k / fps, if it comes within half of
+    1 / fps; else there is a hole, and the last picture before it is repeated. Before the first
+    picture of a recording whose clock begins earlier, frames are black.
 
     Args:
         source: the video.
@@ -103,19 +123,15 @@ def extract(
         UnreadableVideo: there are no frames, or they are not all of one size.
         OSError: a frame cannot be written.
     """
-    reader: _FolderReader | _FileReader
+    reader: Reader
     if source.is_folder:
-        reader = _FolderReader(source, folder_fps(source, config))
+        reader = FolderReader(source, folder_fps(source, config))
     else:
-        reader = _FileReader(source.path, config.source_fps, threads)
-    native_fps = reader.fps
-    content = None
-    if config.cut_margins:
-        content = content_box(reader.samples(MARGIN_SAMPLES))
-        if not source.is_folder:
-            reader = _FileReader(source.path, config.source_fps, threads)
-    kept, shape = 0, None
-    for image in reader.frames(keep_every=native_fps / min(config.fps, native_fps)):
+        reader = FileReader(source.path, config.video, threads)
+    fps = min(config.fps, reader.fps)
+    content = content_box(reader.samples(MARGIN_SAMPLES)) if config.cut_margins else None
+    kept, shape, last, encoded = 0, None, None, b""
+    for image in reader.frames(fps):
         if shape is None:
             shape = image.shape
         if image.shape != shape:
@@ -124,10 +140,12 @@ def extract(
                 f"frames of different sizes: {reader.current} is {other}, the first one {first}; "
                 "all frames of a video must have one size"
             )
-        if content is not None:
-            top, bottom, left, right = content
-            image = image[top:bottom, left:right]
-        encoded = _encode(_reduce(image, config.short_side))
+        if image is not last:  # else it is repeated
+            last = image
+            if content is not None:
+                top, bottom, left, right = content
+                image = image[top:bottom, left:right]
+            encoded = _encode(_reduce(image, config.short_side))
         # Python writes the file because OpenCV neither opens every path nor reports a full disk.
         (folder / FRAME_NAME.format(kept)).write_bytes(encoded)
         kept += 1
@@ -136,108 +154,22 @@ def extract(
         raise UnreadableVideo("no frame in it can be read; is the file whole?")
     return Extracted(
         num_frames=kept,
-        fps=min(config.fps, native_fps),
-        native_fps=native_fps,
+        fps=fps,
+        native_fps=reader.fps,
         native_fps_told=reader.fps_told,
         frames_read=reader.frames_read,
         frames_promised=reader.frames_promised,
         content=content,
+        frames_missing=reader.frames_missing,
+        notes=reader.notes(),
+        problems=reader.problems(),
+        reader="" if source.is_folder else READER,
     )
 
 
 def folder_fps(source: SourceVideo, config: ExtractConfig) -> float:
     """The assumed rate of a folder's images."""
     return config.source_fps or source.fps or config.fps
-
-
-class _FileReader:
-    """Reads a video file from its start; only the kept frames are converted to pixels."""
-
-    def __init__(self, path: Path, source_fps: float | None, threads: int):
-        if not os.access(path, os.R_OK):
-            raise UnreadableVideo("the file is missing or may not be read")
-        # Without naming FFmpeg, OpenCV would try one reader after the other on a broken file.
-        self._capture = cv2.VideoCapture(
-            str(path.resolve()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, threads]
-        )
-        if not self._capture.isOpened():
-            raise UnreadableVideo("not a video that can be opened; is it a video, and whole?")
-        header_fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps_told = is_rate(header_fps)
-        fps = header_fps if self.fps_told else source_fps
-        if fps is None:
-            raise UnreadableVideo(
-                f"its header says a frame rate of {header_fps:g}; give the true one by --source-fps"
-            )
-        self.fps = fps
-        promised = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.frames_promised = int(promised) if 0 < promised < 1e12 else None
-        self.frames_read = 0
-
-    @property
-    def current(self) -> str:
-        return f"frame {self.frames_read - 1}"
-
-    def samples(self, count: int) -> Iterator[np.ndarray]:
-        """Yields about `count` frames from all over the video; the reader is used up."""
-        for position in np.linspace(0, (self.frames_promised or 1) - 1, count).astype(int):
-            self._capture.set(cv2.CAP_PROP_POS_FRAMES, int(position))
-            readable, image = self._capture.read()
-            if readable:
-                yield image
-        self._capture.release()
-
-    def frames(self, keep_every: float) -> Iterator[np.ndarray]:
-        """Yields the kept frames, [H, W, 3] uint8 BGR."""
-        kept = 0
-        while self._capture.grab():
-            if self.frames_read == kept_index(kept, keep_every):
-                readable, image = self._capture.retrieve()
-                if not readable:
-                    break
-                kept += 1
-                self.frames_read += 1
-                yield image
-            else:
-                self.frames_read += 1
-        self._capture.release()
-
-
-class _FolderReader:
-    """Reads the images of a folder in the order of their names."""
-
-    def __init__(self, source: SourceVideo, fps: float):
-        try:
-            self._files = frame_files(source.path, source.prefix)
-        except OSError as error:
-            raise UnreadableVideo(f"the folder cannot be read: {error.strerror}") from None
-        self.fps = fps
-        self.fps_told = False
-        self.frames_promised = None
-        self.frames_read = 0
-        self.current = ""
-
-    def samples(self, count: int) -> Iterator[np.ndarray]:
-        """Yields about `count` frames from all over the video."""
-        for index in sorted(set(np.linspace(0, len(self._files) - 1, count).astype(int))):
-            image = read_image(self._files[index], cv2.IMREAD_COLOR)
-            if image is not None:
-                yield image
-
-    def frames(self, keep_every: float) -> Iterator[np.ndarray]:
-        """Yields the kept frames, [H, W, 3] uint8 BGR."""
-        kept = 0
-        while (index := kept_index(kept, keep_every)) < len(self._files):
-            path = self._files[index]
-            self.current = path.name
-            image = read_image(path, cv2.IMREAD_COLOR)
-            if image is None:
-                raise UnreadableVideo(
-                    f"{path.name} in it cannot be read; replace it or take it out"
-                )
-            kept += 1
-            self.frames_read = index + 1
-            yield image
 
 
 def _reduce(image: np.ndarray, short_side: int) -> np.ndarray:

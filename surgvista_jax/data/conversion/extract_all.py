@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from surgvista_jax.data import workers
 from surgvista_jax.data.conversion.extract import (
+    READER,
     ExtractConfig,
     Extracted,
     UnreadableVideo,
@@ -79,6 +80,10 @@ def open_journal(out: Path, source_format: str, source: Path, config: ExtractCon
     }
     if config.cut_margins:
         settings["cut_margins"] = True
+    default = ExtractConfig()
+    for key in ("clock", "stream", "deinterlace"):  # earlier journals do not have them
+        if getattr(config, key) != getattr(default, key):
+            settings[key] = getattr(config, key)
     with writing_to(out):
         return Journal(path, settings)
 
@@ -139,6 +144,7 @@ def extract_all(
                 fps=entry.extracted.fps,
                 num_frames=entry.extracted.num_frames,
             )
+    _remark_on_reader(sources, out, journal, extraction)
     for source in sources:
         if source.video in extraction.videos:
             _remark(source, journal.finished[source.video].extracted, config, extraction)
@@ -219,16 +225,36 @@ def _check_source_fps(source: SourceVideo, extracted: Extracted, config: Extract
         )
 
 
+def _remark_on_reader(
+    sources: Sequence[SourceVideo], out: Path, journal: Journal, extraction: Extraction
+) -> None:
+    old = [
+        source.video
+        for source in sources
+        if source.video in extraction.videos
+        and not source.is_folder
+        and journal.finished[source.video].extracted.reader != READER
+    ]
+    if old:
+        text = (
+            f"{len(old)} videos, such as {old[0]}, were extracted by an earlier version, which did "
+            "not go by their time stamps; another --out extracts them anew"
+        )
+        extraction.notes.append(Remark(str(out), text))
+
+
 def _remark(
     source: SourceVideo, extracted: Extracted, config: ExtractConfig, extraction: Extraction
 ) -> None:
     promised, read = extracted.frames_promised, extracted.frames_read
+    problems = list(extracted.problems)
     if extracted.is_short:
-        text = (
+        problems = [
             f"its header promises {promised} frames, {read} could be read and are kept; is the "
             "file cut short? Replace it by a whole one"
-        )
-        extraction.problems.append(Remark(str(source.path), text))
+        ]
+    extraction.problems += [Remark(str(source.path), text) for text in problems]
+    extraction.notes += [Remark(str(source.path), text) for text in extracted.notes]
     if extracted.is_long:
         text = f"its header promises {promised} frames, {read} were read; all of them count"
         extraction.notes.append(Remark(str(source.path), text))

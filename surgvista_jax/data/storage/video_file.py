@@ -4,28 +4,30 @@ Meant for files with short groups of pictures (a key frame every second or so): 
 from a key frame on. Frame files and records are quicker and cost more disk.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from surgvista_jax.data.rates import is_rate, kept_index
-from surgvista_jax.data.storage.decode import Frames
+from surgvista_jax.data.storage.decode import BLACK_SHAPE, Frames
+from surgvista_jax.data.storage.video_index import Index, read_index
+from surgvista_jax.data.storage.video_seek import Seeker
+from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
+from surgvista_jax.errors import UserError
 
-import cv2  # isort: skip  # after `decode`, which silences it
-
-# OpenCV's jump goes to a key frame at least 16 frames back and decodes from there: up to here,
-# decoding straight on is as quick.
-_NEAR = 24
-_NOWHERE = -(_NEAR + 1)  # after a failure: far from every frame
+# A file without usable time stamps is read from its start for each clip, if it has so few pictures.
+MOST_COUNTED = 3000
+_OPTIONS = VideoOptions()
 
 
 @dataclass(frozen=True)
 class VideoFile(Frames):
-    """The frames of a video file at `fps`: frame k is the first at or after the time k / fps.
+    """The frames of a video file at `fps`, which `surgvista data convert videos` extracts there.
 
-    These are the frames that `surgvista data convert videos` extracts at that rate.
+    The first frame that is asked for goes once through the packets of the whole file; what was
+    found is kept for the clips after it.
     """
 
     path: Path
@@ -33,27 +35,41 @@ class VideoFile(Frames):
     fps: float
 
     def images(self, frame_ids: list[int]) -> Iterator[np.ndarray | None]:
-        capture = cv2.VideoCapture(
-            str(self.path.resolve()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]
-        )
+        """As for all frames; black before the first picture of a recording.
+
+        Raises:
+            UserError: frames of this file cannot be found but by reading it from its start.
+        """
         try:
-            native_fps = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
-            keep_every = native_fps / min(self.fps, native_fps) if is_rate(native_fps) else 1.0
-            following = 0  # the frame that would be decoded next
+            stat = self.path.stat()
+            index = _index(self.path, stat.st_mtime_ns, stat.st_size)
+            seeker = Seeker(self.path, _OPTIONS, index)
+        except (OSError, UnreadableVideo):
+            yield from (None for _ in frame_ids)
+            return
+        with seeker:
+            if index.times.counted and index.times.num_pictures > MOST_COUNTED:
+                raise UserError(
+                    f"{self.path}: its frames cannot be found without reading it from its start: "
+                    f"it has no usable time stamps ({index.times.counted}); extract them first, by "
+                    "`surgvista data convert videos`"
+                )
+            grid = index.times.grid(self.fps, _OPTIONS.clock)
+            shape: tuple[int, ...] = BLACK_SHAPE
             for frame_id in frame_ids:
-                wanted = kept_index(frame_id, keep_every)
-                readable = capture.isOpened() and _go_to(capture, wanted, following)
-                if readable:
-                    readable, image = capture.read()
-                following = wanted + 1 if readable else _NOWHERE
-                yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if readable else None
-        finally:
-            capture.release()
+                pick = seeker.pick(grid, frame_id)
+                if pick is None:
+                    yield None
+                    continue
+                if pick.picture is None:
+                    first = seeker.pick(grid, int(np.ceil(index.times.lead * grid.fps)) + 1)
+                    if first is not None and first.picture is not None:
+                        shape = seeker.pixels.array(first.picture, "rgb24").shape
+                    yield np.zeros(shape, np.uint8)
+                else:
+                    yield seeker.pixels.array(pick.picture, "rgb24")
 
 
-def _go_to(capture: cv2.VideoCapture, wanted: int, following: int) -> bool:
-    """Places the capture before a frame; false where the file does not reach that far."""
-    if 0 <= wanted - following <= _NEAR:
-        return all(capture.grab() for _ in range(wanted - following))
-    capture.set(cv2.CAP_PROP_POS_FRAMES, wanted)
-    return round(capture.get(cv2.CAP_PROP_POS_FRAMES)) == wanted
+@functools.lru_cache(maxsize=64)
+def _index(path: Path, modified: int, size: int) -> Index:
+    return read_index(path, _OPTIONS)

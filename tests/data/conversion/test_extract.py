@@ -12,10 +12,9 @@ from surgvista_jax.data.conversion.extract import (
     ExtractConfig,
     UnreadableVideo,
     extract,
-    is_rate,
-    kept_index,
 )
 from surgvista_jax.data.conversion.sources import SourceVideo
+from surgvista_jax.data.rates import is_rate, kept_index
 from surgvista_jax.data.storage.open import read_image
 from tests.support import footage
 from tests.support.places import REALDATA
@@ -150,24 +149,6 @@ def test_an_absurd_rate_in_the_header_needs_source_fps(tmp_path):
     extracted, frames = run(path, fps=5, source_fps=25)
     assert footage.numbers(frames) == list(range(0, 60, 5))
     assert (extracted.native_fps, extracted.native_fps_told) == (25, False)
-
-
-def test_a_rate_of_zero_in_the_header_needs_source_fps(tmp_path, monkeypatch):
-    class NoRate:  # FFmpeg guesses a rate for most files, but not for all
-        def __init__(self, *arguments):
-            self.capture = VideoCapture(*arguments)
-
-        def get(self, key):
-            return 0.0 if key == cv2.CAP_PROP_FPS else self.capture.get(key)
-
-        def __getattr__(self, name):
-            return getattr(self.capture, name)
-
-    VideoCapture = cv2.VideoCapture
-    monkeypatch.setattr(cv2, "VideoCapture", NoRate)
-    path = footage.write_video(tmp_path / "v.avi")
-    with pytest.raises(UnreadableVideo, match="rate of 0.*--source-fps"):
-        run(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no video, but text\n" * 100])
