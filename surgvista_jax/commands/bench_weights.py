@@ -10,8 +10,9 @@ import json
 import multiprocessing
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -20,6 +21,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.models.backbones import BackboneConfig, make_backbone
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 from surgvista_jax.models.video_vit import LEARNED, SIZES, EncoderConfig
+from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, make_mesh
 from surgvista_jax.training.state import abstract_sharded, place
 from surgvista_jax.weights import tables
@@ -29,6 +31,8 @@ from surgvista_jax.weights.files.write import save
 from surgvista_jax.weights.heads_option import add_heads, parse_heads
 from surgvista_jax.weights.loading import load_backbone
 from surgvista_jax.weights.names.entries import square
+
+T = TypeVar("T")
 
 _TABLE = "mvd"  # an encoder alone, whose names no other table takes
 
@@ -63,11 +67,13 @@ def main(arguments: argparse.Namespace) -> None:
     for spec in arguments.files:
         if not split_spec(spec)[1].is_file():
             raise UserError(f"{spec}: there is no such file")
+    if arguments.devices is None:
+        in_own_process(start_devices)  # here they would hold memory that is to be measured
     with tempfile.TemporaryDirectory(prefix="surgvista_weights_") as folder:
         specs = arguments.files or random_files(
             Path(folder), TransformerConfig(**SIZES[arguments.size], attention_bias="qv")
         )
-        rows = [in_own_process(spec, heads, arguments.devices) for spec in specs]
+        rows = [in_own_process(measure, spec, heads, arguments.devices) for spec in specs]
     print(json.dumps(rows, indent=1) if arguments.json else text(rows))
 
 
@@ -97,11 +103,11 @@ def random_files(folder: Path, sizes: TransformerConfig) -> list[str]:
     return [f"{_TABLE}:{path}" for path in paths]
 
 
-def in_own_process(spec: str, heads: dict[str, int], devices: int | None) -> dict[str, Any]:
-    """`measure` in a fresh process. Raises UserError as `loading.load_backbone`."""
+def in_own_process(function: Callable[..., T], *arguments: object) -> T:
+    """What a function returns in a fresh process. Raises UserError as it does."""
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(measure, spec, heads, devices).result()
+        return pool.submit(function, *arguments).result()
 
 
 def measure(spec: str, heads: dict[str, int], devices: int | None) -> dict[str, Any]:
@@ -120,6 +126,7 @@ def measure(spec: str, heads: dict[str, int], devices: int | None) -> dict[str, 
     if devices is not None:
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_num_cpu_devices", devices)
+    start_devices()
     path = split_spec(spec)[1]
     if path.suffix in TORCH and importlib.util.find_spec("torch") is not None:
         import torch  # noqa: F401  (a library's memory is not that of the weights)

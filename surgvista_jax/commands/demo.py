@@ -11,6 +11,7 @@ from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.synthetic import write_videos
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
+from surgvista_jax.training.devices import start_devices
 
 CONFIG = "configs/demo.py"
 # The made-up operations move at up to 2 Hz, which 5 frames a second still show.
@@ -45,6 +46,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not (math.isfinite(arguments.fps) and arguments.fps > 0):
         raise UserError(f"--fps {arguments.fps:g}: must be a number above 0")
     config = load_config(arguments.config, PretrainConfig, arguments.overrides).unlock()
+    start_devices()
     if source is None:
         source = out / "videos"
         print(f"1/3  made-up operations -> {source}")

@@ -30,6 +30,7 @@ from surgvista_jax.training.checkpoint_files import (
     restore_params,
     saved_steps,
 )
+from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.rundir import read_config
 from surgvista_jax.writing import replacing
 
@@ -87,6 +88,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(f"--seed={arguments.seed}: an integer from 0 on is needed")
     if arguments.out.suffix.lower() != ".png":
         raise UserError(f"--out={arguments.out}: the figure is a PNG: a name ending in .png")
+    start_devices()
     run, step = find_checkpoint(arguments.checkpoint)
     begun = read_config(run)
     if begun.kind != KIND:

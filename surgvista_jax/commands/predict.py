@@ -19,6 +19,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.inference.predictions import PREDICTIONS, predict, write_predictions
 from surgvista_jax.inference.trained import CLIP, Meaning, load_classifier
 from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
 from surgvista_jax.weights.heads_option import add_heads, parse_heads
 
@@ -73,6 +74,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
     if (arguments.out / PREDICTIONS).exists():  # and tables, which a user may have mended
         raise UserError(f"{arguments.out / PREDICTIONS}: is there already; take another --out")
+    start_devices()
     mesh = make_mesh(MeshConfig())
     check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")
     trained = load_classifier(

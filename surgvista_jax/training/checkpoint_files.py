@@ -9,6 +9,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.training.devices import start_devices
 
 Tree = Any  # nested dicts of arrays, or of what stands for them
 
@@ -87,9 +88,11 @@ def restore_params(
             Without it the arrays come as NumPy, in the tree that was saved.
 
     Raises:
-        UserError: there is none; it cannot be read; it holds other arrays than `abstract`.
+        UserError: there is none; it cannot be read; it holds other arrays than `abstract`; there
+            are no such devices as the environment asks for.
     """
     folder = _step_folder(Path(folder).absolute(), step)
+    start_devices()  # Orbax needs them, and would call the checkpoint damaged
     try:
         metadata = ocp.StandardCheckpointHandler().metadata(folder / "params").tree
     except Exception as error:  # the readers raise no common type
