@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import sys
+import threading
 from pathlib import Path
 
 import jax
@@ -9,9 +11,14 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.training.devices import start_devices
+from surgvista_jax.training.launchers import in_terminal, launch
 
-# Where launchers say how many processes they started: Slurm, and Open MPI with PRRTE.
-_LAUNCHED = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
+# Seconds until a process that waits says so, and until it gives up: processes of one machine start
+# together, others when their machines are ready. JAX itself would end by an abort, with a trace.
+_QUIET = 20.0
+_PATIENCE_HERE = 12.0
+_PATIENCE = 300.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +46,90 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def join(arguments: argparse.Namespace) -> None:
-    """Connects this process with the others of its run, if there are any."""
+    """Connects this process with the others of its run, if there are any, and starts its devices.
+
+    Raises:
+        UserError: the options or the variables of a launcher do not fit each other, the others
+            cannot be reached, or the devices that the environment asks for are not here.
+    """
     by_hand = (arguments.coordinator, arguments.num_processes, arguments.process_id)
     if any(value is not None for value in by_hand):
-        if any(value is None for value in by_hand):
-            raise UserError("--coordinator, --num-processes and --process-id go together")
-        jax.distributed.initialize(*by_hand)
-    elif arguments.distributed or any(int(os.environ.get(name, 1)) > 1 for name in _LAUNCHED):
-        jax.distributed.initialize()
+        _check_by_hand(*by_hand)
+        promise = f"--num-processes={arguments.num_processes}"
+        _connect(promise, _PATIENCE, *by_hand)
+    elif arguments.distributed:
+        _connect("--distributed", _PATIENCE)
+    elif launched := launch(os.environ, in_terminal()):
+        _connect(
+            launched.promise,
+            _PATIENCE_HERE if launched.on_one_host else _PATIENCE,
+            num_processes=launched.num_processes,
+            process_id=launched.process_id,
+            # JAX would take one device a process; no device named means all that it sees.
+            local_device_ids=[] if launched.sees_all_devices else None,
+        )
+    start_devices()
+
+
+def _check_by_hand(coordinator: str | None, count: int | None, rank: int | None) -> None:
+    if coordinator is None or count is None or rank is None:
+        raise UserError("--coordinator, --num-processes and --process-id go together")
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise UserError(f"--coordinator={coordinator}: should be HOST:PORT, such as node1:12345")
+    if count < 1:
+        raise UserError(f"--num-processes={count}: at least 1 is needed")
+    if not 0 <= rank < count:
+        raise UserError(f"--process-id={rank}: should be from 0 to {count - 1}")
+
+
+def _connect(
+    promise: str,
+    patience: float,
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+    local_device_ids: list[int] | None = None,
+) -> None:
+    """`jax.distributed.initialize`, which waits in silence and ends by an abort, made to speak."""
+    notes = [threading.Timer(patience, _give_up, [promise, patience])]
+    if patience > _QUIET:
+        waiting = f"{promise}: waiting for the other processes"
+        notes.append(threading.Timer(_QUIET, _say, [waiting]))
+    for note in notes:
+        note.daemon = True
+        note.start()
+    try:
+        jax.distributed.initialize(
+            coordinator,
+            num_processes,
+            process_id,
+            local_device_ids,
+            initialization_timeout=round(patience) + 60,  # ours comes first
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"{promise}: the processes of this run cannot be joined ({reason}); give --coordinator,"
+            " --num-processes and --process-id"
+        ) from None
+    finally:
+        for note in notes:
+            note.cancel()
+
+
+def _say(line: str) -> None:
+    print(f"surgvista: {line}", file=sys.stderr, flush=True)
+
+
+def _give_up(promise: str, patience: float) -> None:
+    """Ends this process, whose main thread is held in JAX."""
+    _say(
+        f"{promise}: the other processes did not come within {patience:g} s: start all of them"
+        " (srun, mpirun, or the same command with another --process-id), or this one alone (with"
+        " SLURM_NTASKS=1 under Slurm)"
+    )
+    os._exit(1)
 
 
 def on_all_processes(flags: np.ndarray) -> np.ndarray:
