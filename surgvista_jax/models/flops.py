@@ -28,8 +28,8 @@ def student_flops(
     if feature_width:
         decoders.append((config.feature_decoder, feature_width))
     for decoder, outputs in decoders:
-        total += 2 * visible * d * decoder.width
-        total += transformer_flops(decoder, visible + hidden)
+        total += 2 * tokens * d * decoder.width
+        total += transformer_flops(decoder, tokens + hidden)
         total += 2 * hidden * decoder.width * outputs
     return total
 

@@ -30,8 +30,9 @@ class MaskedAutoencoderConfig:
         tubelet: frames per token.
         patch: pixels per side of a token.
         positions: form of the fixed position tables, "separable" or "flat".
-        class_token: whether the encoder carries a class token; the decoders never see it. It makes
-            the number of tokens odd, which costs a GPU its flash attention in training.
+        class_token: whether the encoder carries a class token, which both decoders receive,
+            projected and without a position, before the visible tokens (MVD). It may make numbers
+            of tokens odd, which costs a GPU its flash attention in training.
     """
 
     encoder: TransformerConfig
@@ -90,7 +91,17 @@ class Decoder(nn.Module):
     def __call__(
         self, encoded: jax.Array, visible_ids: jax.Array, hidden_ids: jax.Array, train: bool
     ) -> jax.Array:
-        """encoded [B, V, D], visible_ids [B, V], hidden_ids [B, M] -> float32 [B, M, outputs]."""
+        """Predicts the hidden tokens.
+
+        Args:
+            encoded: [B, V, D], or [B, 1 + V, D] with a class token, which comes first.
+            visible_ids: int32 [B, V].
+            hidden_ids: int32 [B, M].
+            train: asks for drop path and for gradients.
+
+        Returns:
+            float32 [B, M, outputs].
+        """
         dtype = jnp.dtype(self.compute.dtype)
         width = self.config.width
         positions = jnp.asarray(TABLES[self.positions](self.grid, width), dtype)
@@ -98,7 +109,11 @@ class Decoder(nn.Module):
         init = with_axes(token_initializer(), (None,))
         mask_token = self.param("mask_token", init, (width,)).astype(dtype)
         hidden = mask_token[None, None] + positions[hidden_ids]
-        x = jnp.concatenate([visible + positions[visible_ids], hidden], axis=1)  # [B, N, width]
+        first = encoded.shape[1] - visible_ids.shape[1]  # 1 with a class token
+        parts = [visible[:, first:] + positions[visible_ids], hidden]
+        if first:
+            parts.insert(0, visible[:, :first])
+        x = jnp.concatenate(parts, axis=1)  # [B, first + N, width]
         x = Transformer(self.config, self.compute, name="transformer")(x, train)
         x = layer_norm(dtype, "norm")(x[:, -hidden_ids.shape[1] :])  # [B, M, width]
         x = Linear(self.outputs, ("embed", "output"), dtype, name="head")(x)
@@ -141,7 +156,6 @@ class MaskedAutoencoder(nn.Module):
         )
         encoder = VideoEncoder(config.video_encoder, compute, self.grid, name="encoder")
         encoded = encoder(visible, visible_ids, train)
-        encoded = encoded[:, -visible_ids.shape[1] :]
 
         def decode(decoder: TransformerConfig, outputs: int, name: str) -> jax.Array:
             module = Decoder(decoder, compute, self.grid, config.positions, outputs, name=name)

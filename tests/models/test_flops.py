@@ -13,7 +13,7 @@ from surgvista_jax.models.video_vit import SIZES
 from tests.support.golden import load, pretraining
 
 
-@pytest.mark.parametrize("part", ["student", "teacher"])
+@pytest.mark.parametrize("part", ["student", "student with a class token", "teacher"])
 def test_agrees_with_the_compiler(part):
     """Wide enough that products are nearly all there is; unrolled, for a loop counts once."""
 
@@ -23,11 +23,13 @@ def test_agrees_with_the_compiler(part):
     golden = load("pretrain_tube")
     task = pretraining(
         golden,
-        model=MaskedAutoencoderConfig(stack(512), stack(384), stack(256)),
+        model=MaskedAutoencoderConfig(
+            stack(512), stack(384), stack(256), class_token="class" in part
+        ),
         teacher=TeacherConfig(stack(512, "qkv"), "random"),
         compute=ComputeConfig(dtype="float32", unroll=True),
     )
-    if part == "student":
+    if part != "teacher":
         params = nn.unbox(jax.eval_shape(task.init_trained))
         compiled = jax.jit(lambda p, b: task.predict(p, b)[1]).lower(params, golden.batch).compile()
         visible, hidden = (golden.batch[f"{kind}_ids"].shape[1] for kind in ("visible", "hidden"))

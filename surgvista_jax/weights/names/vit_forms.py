@@ -41,6 +41,7 @@ class EncoderForm:
         conv: 2 or 3, the dimensions of the convolution.
         position_table, class_token: names, where there are such parameters.
         class_slot: the table of positions has a first row for the class token.
+        optional: of "class_token" and "norm", parts that a file may lack: its model has none then.
     """
 
     blocks: str
@@ -54,6 +55,7 @@ class EncoderForm:
     position_table: str = ""
     class_token: str = ""
     class_slot: bool = False
+    optional: tuple[str, ...] = ()
 
     def infer(self, shapes: Shapes, heads: Heads) -> EncoderConfig:
         """The encoder that a file's names and shapes imply.
@@ -73,9 +75,9 @@ class EncoderForm:
             tubelet=tubelet,
             patch=patch,
             positions=self.positions,
-            class_token=bool(self.class_token),
+            class_token=bool(self.class_token) and self._has("class_token", shapes),
             class_position=self.class_slot,
-            norm=self.norm is not None,
+            norm=self.norm is not None and self._has("norm", shapes),
         )
         table = shapes.get(self.position_table, ())
         if len(table) == 3:
@@ -84,6 +86,12 @@ class EncoderForm:
             except UserError as error:
                 raise Incomplete(f"{self.position_table}: {error}", config) from None
         return config
+
+    def _has(self, part: str, shapes: Shapes) -> bool:
+        """Whether a file's model has that part; one that is not optional may only be missing."""
+        norm = [f"{self.norm}.weight", f"{self.norm}.bias"]
+        names = {"class_token": [self.class_token], "norm": norm}[part]
+        return part not in self.optional or any(name in shapes for name in names)
 
     def entries(self, config: EncoderConfig, path: str = "") -> list[Entry]:
         """The correspondence of every parameter; `path` stands before ours ("encoder/")."""
@@ -194,6 +202,7 @@ class StudentForm:
             tubelet=encoder.tubelet,
             patch=encoder.patch,
             positions=encoder.positions,
+            class_token=encoder.class_token,
         )
         config = StudentConfig(model, width)
         if absent:

@@ -17,7 +17,14 @@ SOURCE = "https://github.com/isyangshu/SurgVISTA"
 POSITIONS = r"pos_embed(_img|_vid)?"
 PREFIXES = ("module.", "backbone.", "encoder.")
 
-ENCODER = EncoderForm("blocks.{}.", VIDEOMAE, positions="separable")
+# Both authors' programs make a class token when asked to; published models have none.
+ENCODER = EncoderForm(
+    "blocks.{}.",
+    VIDEOMAE,
+    positions="separable",
+    class_token="cls_token",
+    optional=("class_token",),
+)
 FINETUNED = ClassifierForm(dataclasses.replace(ENCODER, norm=None))
 # An image model's convolution on every frame of the clip, positions counted through the clip.
 FRAMES = ClassifierForm(
