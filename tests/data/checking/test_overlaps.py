@@ -75,6 +75,22 @@ def test_pretraining_on_the_first_half_of_cholec80():
 
 
 @pytest.mark.parametrize(
+    ("labelled", "pretraining", "video"),
+    [
+        ("pitvis-steps", "pitvis", "video_24"),
+        ("pitvis_tool", "pitvis-steps", "video_24"),
+        ("heichole-phases", "heichole", "Hei-Chole7"),
+        ("heichole_tool", "heichole-phases", "Hei-Chole7"),
+        ("psi-ava-phases", "psi-ava", "CASE021"),
+        ("psi-ava-steps", "psi-ava-phases", "CASE021"),
+    ],
+)
+def test_the_names_of_one_dataset_show_the_same_operations(labelled, pretraining, video):
+    ((level, text),) = leaks(dataset(labelled, [video], "val"), dataset(pretraining, [video]))
+    assert level == "error" and text.endswith(f": {video}")
+
+
+@pytest.mark.parametrize(
     ("test", "pretraining", "level"),
     [
         (("prostatd", "a1"), ("psi-ava", "CASE001"), "warning"),
