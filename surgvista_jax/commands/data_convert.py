@@ -105,12 +105,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels",
         type=Path,
         help="a CSV file with a column `video`, or a folder with a CSV file for each video; its "
-        "lines are intervals (start, end), seconds (second) or frames (frame)",
+        "lines are intervals (start, end), seconds (second), frames (frame, second) or, of one "
+        "file with columns path and label alone, whole clips",
     )
     labels.add_argument("--task", choices=tuple(TASKS), help="(phase)")
     labels.add_argument("--column", help="column of the labels (label, or that of the task)")
     labels.add_argument("--classes", help="class names in their order, separated by commas")
-    labels.add_argument("--splits", type=Path, help="a CSV file with columns video and split")
+    labels.add_argument(
+        "--splits",
+        type=Path,
+        help="a CSV file with columns video and any of split, patient, centre",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 

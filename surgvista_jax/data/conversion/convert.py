@@ -2,29 +2,21 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from surgvista_jax.data.conversion.extract import ExtractConfig, folder_fps
+from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.extract_all import extract_all, open_journal
-from surgvista_jax.data.conversion.journal import Journal
-from surgvista_jax.data.conversion.official import Reading, Recording, Track
-from surgvista_jax.data.conversion.sources import Remark, frame_files, frame_number
-from surgvista_jax.data.dataset import UNLABELLED, Dataset, Video
-from surgvista_jax.data.labels.track import FrameLabels, Label, length_notes
-from surgvista_jax.data.rates import kept_index
+from surgvista_jax.data.conversion.labelling import Labelling, check_labels
+from surgvista_jax.data.conversion.official import Reading
+from surgvista_jax.data.conversion.remarks import merged
+from surgvista_jax.data.conversion.sources import Remark
+from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
 from surgvista_jax.writing import CannotWrite
-
-# A rate as near as this to a nominal one is taken for it.
-NOMINAL = 0.02
-# Labels that last so many times as long as the video are at another rate than assumed.
-TOO_LONG = 2.0
 
 
 @dataclass(frozen=True)
@@ -78,11 +70,11 @@ def convert(
     fresh = not out.exists()
     if fresh:  # a mistake in the official files leaves no folder behind
         reading = read({})
-        notes = _check_labels(reading)
+        notes = check_labels(reading)
     with open_journal(out, head.source_format, source, config) as journal:
         if not fresh:
             reading = read({entry.key: video for video, entry in journal.finished.items()})
-            notes = _check_labels(reading)
+            notes = check_labels(reading)
         notes += reading.notes
         sources = [recording.source for recording in reading.recordings]
         extraction = extract_all(sources, out, journal, config, num_workers or available_cores())
@@ -100,41 +92,16 @@ def convert(
             splits=splits,
             videos=tuple(videos[video] for video in sorted(videos)),
         )
-        labels = _Labels(reading, journal, config, notes, problems)
+        labelling = Labelling(reading, journal, config, dataset)
         try:
-            write_dataset(dataset, labels.of(dataset.videos))
+            write_dataset(dataset, labelling.videos())
         except CannotWrite as error:
             raise UserError(
                 f"{error}; all frames are in place: solve that and run the same command again"
             ) from None
-    return Conversion(
-        dataset, extraction.num_extracted, problems, sorted({*notes, *extraction.notes})
-    )
-
-
-def _check_labels(reading: Reading) -> list[Remark]:
-    """Reads every label file once; returns what was normalised."""
-    notes = []
-    for recording in reading.recordings:
-        if recording.read_labels is not None:
-            for text in recording.read_labels().notes:
-                notes.append(Remark(recording.source.video, text))
-    return _merged(notes, len(reading.recordings))
-
-
-def _merged(notes: list[Remark], num_videos: int) -> list[Remark]:
-    """One note for what holds of most videos of a dataset, instead of one for each."""
-    by_text: dict[str, list[str]] = {}
-    for note in notes:
-        by_text.setdefault(note.text, []).append(note.path)
-    merged = []
-    for text, videos in by_text.items():
-        if len(videos) > 3:
-            which = "all videos" if len(videos) == num_videos else f"{len(videos)} videos"
-            merged.append(Remark(f"labels of {which}", text))
-        else:
-            merged += [Remark(f"labels of {video}", text) for video in videos]
-    return merged
+    notes = merged([*notes, *labelling.notes, *extraction.notes], len(dataset.videos))
+    problems = sorted([*problems, *labelling.problems])
+    return Conversion(dataset, extraction.num_extracted, problems, notes)
 
 
 def _long_enough(
@@ -155,83 +122,3 @@ def _splits(reading: Reading, videos: Mapping[str, Video]) -> dict[str, tuple[st
         for name, ids in reading.splits.items()
     }
     return {name: ids for name, ids in splits.items() if ids}
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """Gives videos their labels, and notes where these do not fit."""
-
-    reading: Reading
-    journal: Journal
-    config: ExtractConfig
-    notes: list[Remark]
-    problems: list[Remark]
-
-    def of(self, videos: tuple[Video, ...]) -> Iterator[Video]:
-        by_id = {recording.source.video: recording for recording in self.reading.recordings}
-        for video in videos:
-            recording = by_id.get(video.video)
-            if recording is not None:
-                video = dataclasses.replace(
-                    video,
-                    labels=self._labels(recording, video),
-                    patient=recording.patient,
-                    centre=recording.centre,
-                )
-            yield video
-
-    def _labels(self, recording: Recording, video: Video) -> tuple[Label, ...] | None:
-        if recording.read_labels is None:
-            return None
-        track = recording.read_labels()
-        name = f"labels of {video.video}"
-        if recording.numbered and recording.source.is_folder:
-            assert isinstance(track, FrameLabels)  # of numbered images
-            labels = track.of(self._numbers(recording, video))
-        else:
-            track = self._at_own_rate(recording, track, name)
-            labels = track.at(np.arange(video.num_frames) / video.fps)
-            seconds = video.num_frames / video.fps
-            # Labels that end early may be all there are; twice too many belong to something else.
-            said = self.problems if TOO_LONG <= track.seconds / seconds < np.inf else self.notes
-            said.extend(
-                Remark(name, text) for text in length_notes(track.seconds, seconds, video.fps)
-            )
-        lacking = sum(label == UNLABELLED for label in labels)
-        if lacking == len(labels):
-            self.notes.append(Remark(name, "no frame has a label"))
-        elif lacking and isinstance(track, FrameLabels):
-            self.notes.append(Remark(name, f"{lacking} of {len(labels)} frames have none"))
-        return labels
-
-    def _at_own_rate(self, recording: Recording, track: Track, name: str) -> Track:
-        """Labels of a video's own frames go by its own rate, such as 29.97, not the nominal 30."""
-        extracted = self.journal.finished[recording.source.video].extracted
-        if not isinstance(track, FrameLabels) or not extracted.native_fps_told:
-            return track
-        rate = extracted.native_fps
-        if rate == track.fps or abs(rate / track.fps - 1) > NOMINAL:
-            return track
-        self.notes.append(Remark(name, f"are those of frames at {rate:g} fps, as the video's are"))
-        return dataclasses.replace(track, fps=rate)
-
-    def _numbers(self, recording: Recording, video: Video) -> list[int]:
-        """The numbers in the names of the images that were kept."""
-        source = recording.source
-        files = frame_files(source.path, source.prefix)
-        keep_every = folder_fps(source, self.config) / video.fps
-        numbers = []
-        for k in range(video.num_frames):
-            file = files[kept_index(k, keep_every)]
-            number = frame_number(file)
-            if number is None:
-                raise UserError(f"{file}: no number in its name tells which frame")
-            numbers.append(number)
-        steps = np.diff(numbers)
-        if len(steps) and (uneven := int(np.sum(steps != np.median(steps)))):
-            text = (
-                f"{uneven} of {len(steps)} steps between the numbers of its images differ from the "
-                "usual one: a clip over them spans another time"
-            )
-            self.notes.append(Remark(recording.source.video, text))
-        return numbers

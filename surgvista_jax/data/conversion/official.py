@@ -13,11 +13,9 @@ from surgvista_jax.data.conversion.sources import (
     SourceVideo,
     find_videos,
 )
-from surgvista_jax.data.labels.track import FrameLabels, IntervalLabels
+from surgvista_jax.data.labels.track import Track
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.splits import Part
-
-Track = FrameLabels | IntervalLabels
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,8 @@ class Reading:
         problems: what could not be read.
         classes: the classes, where only the files tell them.
         min_frames: videos of fewer frames are left out.
+        own: videos and labels are a user's own, so that a folder of images may begin with any
+            number: that of the first is the start of its labels.
     """
 
     recordings: Sequence[Recording]
@@ -75,6 +75,7 @@ class Reading:
     problems: Sequence[Remark] = ()
     classes: tuple[str, ...] | None = None
     min_frames: int = 1
+    own: bool = False
 
 
 @dataclass(frozen=True)

@@ -160,12 +160,6 @@ def frame_files(folder: Path, prefix: str = "") -> list[Path]:
     return [folder / name for name in sorted(names, key=lambda name: (_natural(name), name))]
 
 
-def frame_number(path: Path) -> int | None:
-    """The last number in the name of an image."""
-    digits = re.findall(r"[0-9]+", path.stem)
-    return int(digits[-1]) if digits else None
-
-
 def _unnamed(folder: Path, path: Path, is_folder: bool, size: int) -> SourceVideo:
     return SourceVideo(path.relative_to(folder).as_posix(), "", path, is_folder, size)
 

@@ -51,6 +51,8 @@ def read_scores(path: Path) -> tuple[dict[str, int], int]:
     scores, dropped = {}, 0
     for row in read_rows(path):
         cells = list(row.cells)
+        if len(cells) < 3:
+            raise UserError(f"{path}, line 1: needs columns of video, clip and, last, total")
         video, clip = (row.cells[name].strip() for name in cells[:2])
         if not re.fullmatch(r"video\d\d", video):
             raise UserError(f"{row.where}: {video!r} is not a video such as video01")

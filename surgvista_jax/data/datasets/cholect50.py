@@ -1,6 +1,5 @@
 """CholecT50: the layout of its triplets."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from surgvista_jax.data.conversion.official import (
     split_ids,
 )
 from surgvista_jax.data.conversion.sources import Remark
-from surgvista_jax.data.labels.tables import read_text
+from surgvista_jax.data.labels.json_file import read_annotations, whole_numbers
 from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.splits import CHOLECT50
@@ -25,6 +24,7 @@ ID = "VID{:02d}"
 VIDEOS = tuple(
     sorted(ID.format(k) for part in ("train", "val", "test") for k in CHOLECT50[part].numbers)
 )
+PLACES = (0, 1, 7, 8, 14)  # in a vector, of what is read: triplet, its parts, phase
 LAYOUT = """\
 SOURCE/
   videos/VID01/000000.png …     a folder of frames for each video, one a second (or frames/VID01)
@@ -74,31 +74,23 @@ def operations(
     return recordings, notes
 
 
-def read_annotations(path: Path) -> dict[int, list[list[float]]]:
-    """Reads frame -> its 15-vectors."""
-    text = read_text(path)
-    try:
-        annotations = json.loads(text)["annotations"]
-        return {int(frame): vectors for frame, vectors in annotations.items()}
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from None
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise UserError(f"{path}, line 1: must hold `annotations`, by frame number") from None
+def read_vectors(path: Path) -> dict[int, list[list[int]]]:
+    """Reads frame -> its vectors, of each: triplet, instrument, verb, target and phase."""
+    return {
+        frame: [_checked(vector, f"{path}, frame {frame}") for vector in vectors]
+        for frame, vectors in read_annotations(path).items()
+    }
 
 
 def read_triplets(path: Path) -> FrameLabels:
     """Reads which triplets each frame shows; a frame with -1 alone shows none."""
     labels = {}
     unfinished = 0
-    for frame, vectors in read_annotations(path).items():
-        on = set()
-        for vector in vectors:
-            triplet = _triplet(vector, f"{path}, frame {frame}")
-            if triplet >= 0:
-                on.add(triplet)
-            elif any(part >= 0 for part in (vector[1], *vector[7:9])):
-                unfinished += 1
-        labels[frame] = tuple(sorted(on))
+    for frame, vectors in read_vectors(path).items():
+        labels[frame] = tuple(sorted({triplet for triplet, *_ in vectors if triplet >= 0}))
+        unfinished += sum(
+            triplet < 0 and any(part >= 0 for part in parts) for triplet, *parts, _ in vectors
+        )
     notes: tuple[str, ...] = ()
     if unfinished:
         notes = (f"{unfinished} instruments without a triplet are passed over",)
@@ -107,17 +99,17 @@ def read_triplets(path: Path) -> FrameLabels:
 
 def read_phases(path: Path) -> FrameLabels:
     """Reads the phase of each frame, in the order of Cholec80's phases."""
-    phases = {frame: int(v[0][14]) for frame, v in read_annotations(path).items() if v}
+    phases = {frame: vectors[0][-1] for frame, vectors in read_vectors(path).items() if vectors}
     return FrameLabels(phases, 1.0)
 
 
-def _triplet(vector: Any, where: str) -> int:
+def _checked(vector: Any, where: str) -> list[int]:
     if not (isinstance(vector, list) and len(vector) == 15):
-        raise UserError(f"{where}: must be a list of 15 numbers")
-    triplet = vector[0]
-    if not (isinstance(triplet, int) and -1 <= triplet < len(TABLE.rows)):
-        raise UserError(f"{where}: triplet {triplet!r} is not from -1 to {len(TABLE.rows) - 1}")
-    return triplet
+        raise UserError(f"{where}: must be a list of 15 numbers, is {vector!r:.40}")
+    numbers = whole_numbers([vector[place] for place in PLACES], where)
+    if not -1 <= numbers[0] < len(TABLE.rows):
+        raise UserError(f"{where}: triplet {numbers[0]} is not from -1 to {len(TABLE.rows) - 1}")
+    return numbers
 
 
 DATASET = Official(

@@ -1,5 +1,6 @@
 """Endoscapes: the layout of its critical view of safety."""
 
+import math
 import re
 from functools import lru_cache, partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from surgvista_jax.data.conversion.sources import Remark, SourceVideo, frame_fil
 from surgvista_jax.data.labels.tables import read_rows, read_text, version
 from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import is_unlabelled
 
 CRITERIA = ("two structures", "hepatocystic triangle", "cystic plate")
 COUNTS = tuple(f"{count} criteria" for count in range(4))
@@ -68,7 +70,7 @@ def read_videos(path: Path) -> list[str]:
                 value = float(word)
             except ValueError:
                 value = 0.5
-            if value != int(value):
+            if not math.isfinite(value) or value != int(value):
                 raise UserError(f"{path}, line {number}: {word!r} is not the number of a video")
             videos.append(str(int(value)))
     return videos
@@ -90,7 +92,7 @@ def _ratings(path: Path, version: object) -> dict[str, dict[int, tuple[float, ..
     ratings: dict[str, dict[int, tuple[float, ...]]] = {}
     for row in read_rows(path, ("vid", "frame", "avg_cvs")):
         text = row.cells["avg_cvs"].strip()
-        if text in ("", "nan", "[]"):
+        if text == "[]" or is_unlabelled(text):
             continue
         numbers = re.findall(r"[-+.0-9e]+", text)
         try:
@@ -99,8 +101,8 @@ def _ratings(path: Path, version: object) -> dict[str, dict[int, tuple[float, ..
             means = ()
         if len(means) != len(CRITERIA) or not all(0 <= mean <= 1 for mean in means):
             raise UserError(f"{row.where}: avg_cvs {text!r} must be three numbers from 0 to 1")
-        video = str(int(row.number("vid")))
-        ratings.setdefault(video, {})[int(row.number("frame"))] = means
+        video = str(row.number("vid", int))
+        ratings.setdefault(video, {})[row.number("frame", int)] = means
     return ratings
 
 

@@ -1,6 +1,5 @@
 """MultiBypass140: the layout of its phases and steps."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,14 +10,13 @@ from surgvista_jax.data.conversion.official import (
     Official,
     Reading,
     Recording,
-    Track,
     gather,
 )
 from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.datasets.bypass70 import ACCESS, CITATION, LICENCE
 from surgvista_jax.data.labels.index_pickle import frame_labels, read_index
-from surgvista_jax.data.labels.tables import read_text
-from surgvista_jax.data.labels.track import Interval, IntervalLabels, overlap_notes
+from surgvista_jax.data.labels.json_file import is_number, read_json, whole_numbers
+from surgvista_jax.data.labels.track import Interval, IntervalLabels, Track, overlap_notes
 from surgvista_jax.errors import UserError
 
 PHASES = (
@@ -132,12 +130,10 @@ def read_index_labels(path: Path, video: str, kind: str) -> Track:
 def read_intervals(path: Path, kind: str) -> IntervalLabels:
     """Reads the phases or steps of a JSON file."""
     classes = PHASES if kind == "phases" else STEPS
-    try:
-        entries = json.loads(read_text(path))[kind]
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from None
-    except (KeyError, TypeError):
-        raise UserError(f"{path}, line 1: must hold an object with {kind!r}") from None
+    held = read_json(path)
+    entries = held.get(kind) if isinstance(held, dict) else None
+    if not isinstance(entries, list):
+        raise UserError(f"{path}, line 1: must hold an object with a list {kind!r}")
     intervals, marks = [], 0
     for number, entry in enumerate(entries, start=1):
         start, end, label = _checked(entry, f"{path}, line 1, {kind} {number}")
@@ -154,10 +150,11 @@ def read_intervals(path: Path, kind: str) -> IntervalLabels:
 
 
 def _checked(entry: Any, where: str) -> tuple[float, float, int]:
-    try:
-        start, end, label = float(entry["start"]), float(entry["end"]), int(entry["label_id"])
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{where}: needs numbers start, end and label_id") from None
+    keys = ("start", "end", "label_id")
+    if not isinstance(entry, dict) or not all(is_number(entry.get(key)) for key in keys):
+        raise UserError(f"{where}: needs numbers start, end and label_id, is {entry!r:.80}")
+    start, end = float(entry["start"]), float(entry["end"])
+    (label,) = whole_numbers([entry["label_id"]], where)
     if end < start:
         raise UserError(f"{where}: end {end:g} lies before start {start:g}")
     return start, end, label

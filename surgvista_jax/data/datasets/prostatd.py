@@ -1,13 +1,12 @@
 """ProstaTD (the paper's Prostate21): the layout of its triplets."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
 from surgvista_jax.data.conversion.sources import Remark
-from surgvista_jax.data.labels.tables import read_text
+from surgvista_jax.data.labels.json_file import read_annotations, whole_numbers
 from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.triplets import PROSTATD
@@ -51,16 +50,8 @@ def read(folder: Path) -> Reading:
 
 def read_triplets(path: Path) -> FrameLabels:
     """Reads which triplets each frame shows."""
-    text = read_text(path)
-    try:
-        annotations = json.loads(text)["annotations"]
-        frames = {int(frame): rows for frame, rows in annotations.items()}
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from None
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise UserError(f"{path}, line 1: must hold `annotations`, by frame number") from None
     labels, lacking = {}, 0
-    for frame, rows in frames.items():
+    for frame, rows in read_annotations(path).items():
         ids = [_triplet(row, f"{path}, frame {frame}") for row in rows]
         lacking += ids.count(-1)
         labels[frame] = tuple(sorted({k for k in ids if k >= 0}))
@@ -69,17 +60,20 @@ def read_triplets(path: Path) -> FrameLabels:
 
 
 def _triplet(row: Any, where: str) -> int:
-    if not (isinstance(row, list) and len(row) >= 4 and isinstance(row[0], int)):
-        raise UserError(f"{where}: must be a list that begins with the number of a triplet")
-    if not -1 <= row[0] < len(PROSTATD.rows):
-        raise UserError(f"{where}: triplet {row[0]} is not from -1 to {len(PROSTATD.rows) - 1}")
-    members = tuple(PROSTATD.rows[row[0]].tolist())
-    if row[0] >= 0 and -1 not in row[1:4] and tuple(row[1:4]) != members:
+    if not (isinstance(row, list) and len(row) >= 4):
         raise UserError(
-            f"{where}: triplet {row[0]} is made of {members}, not of "
-            f"{tuple(row[1:4])}; is this the form of 89 triplets?"
+            f"{where}: must be a list that begins with the number of a triplet, is {row!r:.40}"
         )
-    return row[0]
+    triplet, *parts = whole_numbers(row[:4], where)
+    if not -1 <= triplet < len(PROSTATD.rows):
+        raise UserError(f"{where}: triplet {triplet} is not from -1 to {len(PROSTATD.rows) - 1}")
+    members = PROSTATD.rows[triplet].tolist()
+    if triplet >= 0 and -1 not in parts and parts != members:
+        raise UserError(
+            f"{where}: triplet {triplet} is made of {tuple(members)}, not of {tuple(parts)}; is "
+            "this the form of 89 triplets?"
+        )
+    return triplet
 
 
 DATASET = Official(

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from surgvista_jax.data.labels.json_file import whole_numbers
 from surgvista_jax.data.labels.tables import version
 from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.errors import UserError
+
+HIGHEST = 10**9  # no frame and no class has a higher number
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -34,9 +37,15 @@ def read_index(path: Path) -> dict[str, list[dict[str, Any]]]:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except Exception as error:  # a broken pickle can raise nearly anything
         raise UserError(f"{path}: not a pickle of plain values: {error}") from None
-    if not isinstance(index, dict) or not all(isinstance(rows, list) for rows in index.values()):
-        raise UserError(f"{path}: must map each video to a list of frames")
-    return {str(video): rows for video, rows in index.items()}
+    if not isinstance(index, dict):
+        raise UserError(f"{path}: must map each video to a list of frames, is {index!r:.40}")
+    for video, rows in index.items():
+        if not isinstance(rows, list):
+            raise UserError(f"{path}, video {video}: must be a list of frames, is {rows!r:.40}")
+    videos = {str(video): rows for video, rows in index.items()}
+    if len(videos) < len(index):
+        raise UserError(f"{path}: holds a video twice, once as a number and once as text")
+    return videos
 
 
 @functools.lru_cache(maxsize=32)
@@ -46,12 +55,13 @@ def _columns(path: Path, version: object, frame: str, label: str) -> dict[str, n
     for video, rows in read_index(path).items():
         numbers = []
         for number, row in enumerate(rows, start=1):
-            try:
-                numbers.append((int(row[frame]), int(row[label])))
-            except (KeyError, TypeError, ValueError):
-                where = f"{path}, video {video}, entry {number}"
-                raise UserError(f"{where}: needs whole numbers {frame!r} and {label!r}") from None
-        columns[video] = np.array(numbers, np.int32).reshape(-1, 2)
+            where = f"{path}, video {video}, entry {number}"
+            if not isinstance(row, dict) or frame not in row or label not in row:
+                raise UserError(f"{where}: needs whole numbers {frame!r} and {label!r}")
+            numbers.append(whole_numbers((row[frame], row[label]), where))
+            if numbers[-1][0] < 0 or max(map(abs, numbers[-1])) > HIGHEST:
+                raise UserError(f"{where}: {frame} or {label} is no number of a frame or class")
+        columns[video] = np.array(numbers, np.int64).reshape(-1, 2)
     return columns
 
 
@@ -61,7 +71,13 @@ def frame_labels(path: Path, video: str, frame: str, label: str, num_classes: in
     Raises:
         UserError: naming the entry, from 1, at fault.
     """
-    numbers = _columns(path, version(path), frame, label)[video]
+    columns = _columns(path, version(path), frame, label)
+    if video not in columns:
+        raise UserError(f"{path}: no video {video}")
+    numbers = columns[video]
+    frames, counts = np.unique(numbers[:, 0], return_counts=True)
+    if len(frames) < len(numbers):
+        raise UserError(f"{path}, video {video}: {frame} {frames[counts > 1][0]} occurs twice")
     wrong = np.flatnonzero((numbers[:, 1] < 0) | (numbers[:, 1] >= num_classes))
     if len(wrong):
         raise UserError(

@@ -14,6 +14,9 @@ FRAME = "Frame"
 def read_presence(path: Path, instruments: Sequence[str], fps: int) -> FrameLabels:
     """Reads one line a second: the number of a frame, then 0 or 1 for each instrument.
 
+    Lines numbered 0, 1, 2 … are read as well; whether they are of seconds or of frames, the length
+    of the video tells later.
+
     Args:
         path: a CSV file whose header names `Frame` and the instruments, in any order.
         instruments: their names in the order of their ids.
@@ -25,20 +28,24 @@ def read_presence(path: Path, instruments: Sequence[str], fps: int) -> FrameLabe
     """
     columns = (FRAME, *instruments)
     labels: dict[int, Label] = {}
+    every = fps
     for row in read_rows(path, columns):
         unknown = [name for name in row.cells if name not in columns]
         if unknown:
             raise UserError(f"{path}, line 1: unknown column {unknown[0]!r}; known: {columns}")
-        number, due = row.number(FRAME, int), fps * len(labels)
+        number = row.number(FRAME, int)
+        if len(labels) == 1 and number == 1:
+            every = 1
+        due = every * len(labels)
         if number != due:
             raise UserError(
-                f"{row.where}: frame {number}, where {due} is due; a line each {fps} frames is "
+                f"{row.where}: frame {number}, where {due} is due; a line each {every} frames is "
                 "needed, from 0"
             )
         labels[number] = tuple(k for k, name in enumerate(instruments) if _is_there(row, name))
     if not labels:
         raise UserError(f"{path}: no label in it; a line each {fps} frames is needed, from 0")
-    return FrameLabels(labels, fps, every=fps)
+    return FrameLabels(labels, fps, every=every, may_be_seconds=every < fps)
 
 
 def read_presence_lines(path: Path, num_columns: int, fps: float) -> FrameLabels:

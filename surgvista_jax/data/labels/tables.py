@@ -1,7 +1,9 @@
 """Text tables of label files, with every fault named by file and line."""
 
+import codecs
 import csv
 import io
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,22 +14,31 @@ from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 
 Number = TypeVar("Number", int, float)
+_HIGHEST = 1e12  # no frame and no second has a higher number
 
 
 def read_text(path: Path) -> str:
-    """The text of a label file, with or without a byte-order mark.
+    """The text of a label file: UTF-8 or, with its mark, UTF-16; lines end in "\\n".
 
     Raises:
         UserError: it is missing, may not be read or is not text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: missing; it must hold the labels") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"{path}, line {line}: not {'UTF-16' if wide else 'UTF-8'} text (byte {error.start}); "
+            "save it as UTF-8"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def version(path: Path) -> tuple[int, int]:
@@ -53,30 +64,35 @@ class Row:
     def number(self, column: str, kind: type[Number]) -> Number: ...
 
     def number(self, column: str, kind: type = float) -> float:
-        """The number in a column.
+        """The number in a column; a whole one may be written as 3.0.
 
         Raises:
             UserError: it holds none.
         """
         text = self.cells[column].strip()
         try:
-            return kind(text)
+            value = float(text)
         except ValueError:
-            wanted = "a whole number" if kind is int else "a number"
-            raise UserError(f"{self.where}: column {column!r}: {text!r} is not {wanted}") from None
+            value = math.nan
+        if math.isfinite(value) and kind is float:
+            return value
+        if abs(value) < _HIGHEST and value == int(value):
+            return kind(value)
+        wanted = "a whole number" if kind is int else "a number"
+        raise UserError(f"{self.where}: column {column!r}: {text!r} is not {wanted}")
 
 
 def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Row]:
     """The rows of a CSV file with a header, separated by `,`, `;` or tabs.
 
     Raises:
-        UserError: a column is missing, or a line has another number of cells.
+        UserError: a column is missing or there twice, a line has another number of cells, a
+            quotation mark is not closed in its line.
     """
-    text = read_text(path)
-    header_line = text.split("\n", 1)[0]
-    separator = max(",;\t", key=header_line.count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    header = [name.strip() for name in next(lines, [])]
+    lines = _cells(path)
+    header = [name.strip() for name in next(lines, (0, []))[1]]
+    while header and not header[-1]:  # spreadsheets write empty columns
+        header.pop()
     missing = [name for name in columns if name not in header]
     if missing:
         raise UserError(
@@ -84,13 +100,41 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Row]:
             + ", ".join(columns)
             + f", it names {', '.join(header) or 'nothing'}"
         )
-    for cells in lines:
+    twice = [name for number, name in enumerate(header) if name in header[:number]]
+    if twice:
+        raise UserError(f"{path}, line 1: column {twice[0]!r} is there twice; name each once")
+    for number, cells in lines:
         if not any(cell.strip() for cell in cells):
             continue
-        where = f"{path}, line {lines.line_num}"
-        if len(cells) != len(header):
+        where = f"{path}, line {number}"
+        if len(cells) < len(header) or any(cell.strip() for cell in cells[len(header) :]):
             raise UserError(f"{where}: {len(cells)} cells, the header has {len(header)}")
-        yield Row(where, dict(zip(header, cells, strict=True)))
+        yield Row(where, dict(zip(header, cells, strict=False)))
+
+
+def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The number of each line, from 1, and its cells."""
+    text = read_text(path)
+    first = 1
+    if told := re.match(r"sep=([,;\t])\n", text):  # a spreadsheet's own line
+        text, first = text[told.end() :], 2
+    separator = told[1] if told else max(",;\t", key=text.split("\n", 1)[0].count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    while True:
+        number = lines.line_num + first
+        try:
+            cells = next(lines)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            # A cell that is too long is mostly one whose quotation mark was never closed.
+            opened = '; is a quotation mark (") not closed?' if '"' in text else ""
+            raise UserError(f"{path}, line {number}: not CSV ({error}){opened}") from None
+        if lines.line_num + first > number + 1:
+            raise UserError(
+                f'{path}, line {number}: a quotation mark (") opens in it that is not closed there'
+            )
+        yield number, cells
 
 
 def read_frame_table(
@@ -103,7 +147,8 @@ def read_frame_table(
     """Reads lines `FRAME LABEL`, separated by a tab, a comma, a semicolon or blanks.
 
     A first line that does not begin with a number is a header; of two labels of one frame the later
-    counts.
+    counts. A file with one line a second is recognised where its numbers are those of frames (0,
+    25, 50 …); where they are those of seconds, the length of the video tells it later.
 
     Args:
         path: the file.
@@ -121,8 +166,8 @@ def read_frame_table(
         if not line:
             continue
         where = f"{path}, line {line_number}"
-        cells = re.split(r"[\t,;]|\s+", line, maxsplit=1)
-        if not re.fullmatch(r"[+-]?\d+(\.0*)?", cells[0]):
+        cells = re.split(r"\s*[\t,;]\s*|\s+", line, maxsplit=1)
+        if not re.fullmatch(r"[+-]?\d{1,12}(\.0*)?", cells[0]):
             if line_number == 1:
                 continue
             raise UserError(f"{where}: {cells[0]!r} is not a frame number")
@@ -161,19 +206,24 @@ def _from_zero(
 ) -> FrameLabels:
     notes = []
     lowest = min(labels)
-    if first is None:
+    if first is None or lowest < first:
+        if first is not None:
+            notes.append(f"frames are numbered from {lowest}, where {first} is usual")
         first = 1 if lowest == 1 else 0
     if first:
         notes.append(f"frames are numbered from {first}; counted from 0 now")
-        labels = {number - first: label for number, label in labels.items() if number >= first}
-    step = _step(sorted(labels)[:2])
-    missing = (max(labels) - min(labels)) // step + 1 - len(labels)
+        labels = {number - first: label for number, label in labels.items()}
+    elif lowest:
+        notes.append(f"its first line is of frame {lowest}, not of 0: none before has a label")
+    numbers = sorted(labels)
+    every = 1
+    if len(numbers) > 2 and fps > 1 and fps == int(fps) and math.gcd(*numbers) % fps == 0:
+        every = int(fps)
+        notes.append(f"has one line a second (0, {every}, {2 * every} …), not {every}")
+    step = numbers[1] - numbers[0] if len(numbers) > 1 and every == 1 else every
+    missing = (numbers[-1] - numbers[0]) // step + 1 - len(labels)
     if missing > 0:
         notes.append(f"{missing} frames between the first and the last have no line: unlabelled")
     if repeated:
         notes.append(f"{repeated} frames have several lines; the last one counts")
-    return FrameLabels(labels, fps, tuple(notes))
-
-
-def _step(numbers: list[int]) -> int:
-    return numbers[1] - numbers[0] if len(numbers) == 2 else 1
+    return FrameLabels(labels, fps, tuple(notes), every, may_be_seconds=every == 1 and fps > 1)

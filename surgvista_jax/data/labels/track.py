@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,12 @@ from surgvista_jax.data.rates import ROUNDING
 
 # A class id, or a tuple of class ids for label kind "multi", or UNLABELLED.
 Label = int | tuple[int, ...]
+# Labels that last so many times as long as the video, or so small a part of it where each frame
+# should have one, are at another rate than assumed.
+TOO_LONG, TOO_SHORT = 2.0, 0.2
+MANY = 10
+# A part of a video's length by which its labels and its frames may differ.
+SAME_LENGTH = 0.02
 
 
 @dataclass(frozen=True)
@@ -22,26 +28,53 @@ class FrameLabels:
         fps: numbers a second.
         notes: what was normalised on reading.
         every: only each so-many-th frame was labelled; a moment has the label of the nearest one.
+        may_be_seconds: copies of such files with one line a second, numbered by seconds, are in
+            use: the length of the video tells which it is.
     """
 
     by_number: Mapping[int, Label]
     fps: float
     notes: tuple[str, ...] = ()
     every: int = 1
+    may_be_seconds: bool = False
 
     @property
     def seconds(self) -> float:
         """Length of the part of the video that ends with the last label."""
         return (max(self.by_number, default=-self.every) + self.every) / self.fps
 
+    @property
+    def has_no_gap(self) -> bool:
+        """Whether many frames in a row are labelled, from the first one on, and no others."""
+        count = len(self.by_number)
+        return count >= MANY and set(self.by_number) == set(
+            range(0, count * self.every, self.every)
+        )
+
     def of(self, numbers: Sequence[int]) -> tuple[Label, ...]:
         """Labels of the frames with these numbers."""
         return tuple(self.by_number.get(int(number), UNLABELLED) for number in numbers)
 
     def at(self, seconds: np.ndarray) -> tuple[Label, ...]:
-        """Labels at these moments: of the first frame at or after each, as frames are kept."""
-        numbers = np.ceil(np.asarray(seconds) * self.fps - ROUNDING).astype(int)
-        return self.of(((numbers + self.every // 2) // self.every * self.every).tolist())
+        """Labels at these moments, which ascend evenly.
+
+        Where labels are as many as the moments, or more, the label of the first frame at or after
+        each, as frames are kept. Where they are fewer, each holds until the next, and the last one
+        as long as the others.
+        """
+        return self.of(self.numbers_at(seconds).tolist())
+
+    def numbers_at(self, seconds: np.ndarray) -> np.ndarray:
+        """The number whose label each moment has, int [n]."""
+        exact = np.asarray(seconds) * self.fps
+        fewer = len(exact) > 1 and exact[1] - exact[0] < 1 - ROUNDING
+        if self.every == 1 and fewer:
+            return np.floor(exact + ROUNDING).astype(int)
+        numbers = np.ceil(exact - ROUNDING).astype(int)
+        nearest = (numbers + self.every // 2) // self.every * self.every
+        last = max(self.by_number, default=0)
+        within = (nearest > last) & (exact < last + self.every - ROUNDING)
+        return np.where(within, last, nearest)
 
 
 @dataclass(frozen=True)
@@ -86,6 +119,9 @@ class IntervalLabels:
         return tuple(ids[-1] if ids else UNLABELLED for ids in on)
 
 
+Track = FrameLabels | IntervalLabels
+
+
 def whole_video(label: int) -> IntervalLabels:
     """One label for all of a video, however long it is."""
     return IntervalLabels((Interval(0.0, math.inf, label),))
@@ -116,11 +152,76 @@ def length_notes(track_seconds: float, video_seconds: float, fps: float) -> list
     if math.isinf(track_seconds) or not track_seconds or abs(difference) <= 1.0 / fps + ROUNDING:
         return []
     ratio = track_seconds / video_seconds
-    if not 0.5 < ratio < 2.0:
+    if not 0.5 < ratio < TOO_LONG:
         text = f"labels last {ratio:.3g} times as long as the video"
-        if math.isclose(ratio, round(ratio), rel_tol=0.02) or ratio > 20:
+        if ratio <= TOO_SHORT:
+            text += f" (1/{1 / ratio:.3g})"
+        if ratio > 1 and (math.isclose(ratio, round(ratio), rel_tol=0.02) or ratio > 20):
             text += "; is each of them for a frame, not for a second?"
+        elif ratio <= TOO_SHORT:
+            text += "; is each of them for a second, not for a frame?"
         return [text]
     if difference > 0:
         return [f"labels go on for {difference:.1f} s after the last frame and are dropped there"]
     return [f"the last {-difference:.1f} s have no label"]
+
+
+def at_another_rate(track: Track, video_seconds: float, *, own: bool) -> bool:
+    """Whether labels and video differ so much in length that the labels' rate must be wrong.
+
+    Args:
+        own: a user may have labelled a few moments only: too short are rows without a gap alone.
+    """
+    ratio = track.seconds / video_seconds
+    if TOO_LONG <= ratio < math.inf:
+        return True
+    if own and not (isinstance(track, FrameLabels) and track.has_no_gap):
+        return False
+    return 0 < ratio <= TOO_SHORT
+
+
+def as_seconds(track: FrameLabels, video_seconds: float) -> FrameLabels | None:
+    """The labels with their numbers taken for seconds, where the video's length says so."""
+    if not track.may_be_seconds:
+        return None
+    seconds = max(track.by_number, default=-1) + 1
+    if seconds < 2 or abs(seconds - video_seconds) > max(2.0, SAME_LENGTH * video_seconds):
+        return None
+    return replace(track, fps=1.0, may_be_seconds=False)
+
+
+def lost_intervals(track: Track, moments: np.ndarray, video_seconds: float) -> list[Interval]:
+    """The intervals, or runs of frames of one class, within a video that no moment falls into.
+
+    Args:
+        moments: of the kept frames, in seconds, ascending.
+        video_seconds: what lies after it is not named.
+    """
+    if isinstance(track, IntervalLabels):
+        found = [
+            interval
+            for interval in track.intervals
+            if np.ptp(np.searchsorted(moments, (interval.start, interval.end))) == 0
+        ]
+    else:
+        numbers = track.numbers_at(moments)
+        found = [
+            Interval(first / track.fps, end / track.fps, label)
+            for first, end, label in _runs(track)
+            if np.ptp(np.searchsorted(numbers, (first, end))) == 0
+        ]
+    within = [interval for interval in found if interval.start < video_seconds - ROUNDING]
+    return sorted(within, key=lambda interval: interval.start)
+
+
+def _runs(track: FrameLabels) -> list[tuple[int, int, int]]:
+    """First number, number after the last, and class of frames in a row; none of several labels."""
+    runs: list[tuple[int, int, int]] = []
+    for number, label in sorted(track.by_number.items()):
+        if isinstance(label, tuple):
+            return []
+        if runs and runs[-1][1:] == (number, label):
+            runs[-1] = runs[-1][0], number + track.every, label
+        elif label != UNLABELLED:
+            runs.append((number, number + track.every, label))
+    return runs

@@ -43,9 +43,10 @@ def test_a_file_of_seconds_for_each_video(source, tmp_path):
     words = ["--labels", folder, "--classes", "p0, p1, p2", "--fps", "2"]
     dataset, said = convert("videos", source, tmp_path / "out", *words)
     assert dataset.classes == ("p0", "p1", "p2")
-    # Between two labelled seconds lies a frame without a label.
-    assert labels(dataset)["a"][:4] == (0, 0, 0, 0) and labels(dataset)["day 1/b"][0] == 1
-    assert "labels of day 1/b: 17 of 20 frames have none" in said
+    # A second lasts until the next, the last one as long as the others.
+    assert labels(dataset)["a"] == (0,) * 10 + (1,) * 10
+    assert labels(dataset)["day 1/b"] == (1, 1, *[-1] * 16, 0, 0)
+    assert "labels of day 1/b: 16 of 20 frames have none" in said
 
 
 def test_instruments_that_are_there(source, tmp_path):

@@ -103,7 +103,7 @@ FIRST = "0 1 0 0 0 0 0 0"
         (presence(FIRST, "50 1 0 0 0 0 0 0"), "line 3: frame 50, where 25 is due"),
         (presence(FIRST, FIRST), "line 3: frame 0, where 25 is due"),
         (presence("25 1 0 0 0 0 0 0"), "line 2: frame 25, where 0 is due"),
-        (presence(FIRST, "1 1 0 0 0 0 0 0"), "line 3: frame 1, where 25 is due"),
+        (presence(FIRST, "1" + FIRST[1:], "3" + FIRST[1:]), "line 4: frame 3, where 2 is due"),
         (HEADER, "no label in it"),
         ("", "line 1: no column 'Frame'"),
     ],

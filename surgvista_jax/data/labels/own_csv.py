@@ -1,0 +1,215 @@
+"""What a user's CSV files say of the frames of his videos.
+
+Label files are CSV with a header.  In a folder, the file `<video id>.csv` is that video's.  One
+file for all videos has a column `video` (or `path`); it is held in memory, which suits intervals.
+Each line is
+
+  an interval           start, end (seconds, or H:MM:SS) and a label
+  a second              second and a label, which holds until the next second begins
+  a frame of the video  frame, second and a label, as `surgvista_jax.synthetic` writes them
+  a whole clip          in one file for all: path and a label, and no column of times
+
+The column of the label is `label`, or by its task `phase`, `action`, `triplets` or `tools` (several
+joined by `;`), or for critical views of safety every column `cvs_…` with 0 or 1.  What
+`facts.spelling.is_unlabelled` names, such as -1 and nan, is no class.
+"""
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from surgvista_jax.data.dataset import UNLABELLED
+from surgvista_jax.data.labels.names import ClassNames, one_of_each, shown
+from surgvista_jax.data.labels.row_labels import LabelColumns, found_in
+from surgvista_jax.data.labels.tables import Row, read_rows, version
+from surgvista_jax.data.labels.track import (
+    FrameLabels,
+    Interval,
+    IntervalLabels,
+    Label,
+    Track,
+    overlap_notes,
+    whole_video,
+)
+from surgvista_jax.data.labels.video_table import VIDEO, VideoNames, video_column
+from surgvista_jax.errors import UserError
+
+# Beside a label and the name of its video, these say nothing of time.
+_TIMELESS = {*VIDEO, "split", "patient", "centre"}
+
+
+@dataclass(frozen=True)
+class LabelFiles:
+    """Label files of a user.
+
+    Attributes:
+        path: the CSV file, or the folder of CSV files.
+        columns: where in a row the labels are.
+        told: class names in their order; None: in the order in which the files name them.
+        videos: the videos that they may speak of.
+    """
+
+    path: Path
+    columns: LabelColumns
+    told: tuple[str, ...] | None
+    videos: VideoNames
+
+    def classes(self) -> tuple[tuple[str, ...], list[str]]:
+        """The class names, in the order of the user or of the files; and what to say of them."""
+        if self.told is not None:
+            try:
+                return ClassNames(self.told).classes, []
+            except UserError as error:
+                raise UserError(f"--classes: {error}") from None
+        names: dict[str, None] = {}
+        for video in self.videos.ids:
+            for row in self._rows(video):
+                names.update(dict.fromkeys(self.columns.names(row)))
+            if self.columns.one_each and names:
+                break
+        classes, notes = one_of_each(names)
+        order = "class ids follow the order in which the files name them: " + ", ".join(classes)
+        return classes, [order, *notes]
+
+    def track(self, video: str, classes: tuple[str, ...]) -> Track:
+        """Reads the labels of a video."""
+        reading = _Reading(ClassNames(classes), self.columns, told=self.told is not None)
+        for row in self._rows(video):
+            reading.take(row)
+        return reading.track()
+
+    def _rows(self, video: str) -> Iterator[Row]:
+        if self.path.is_dir():
+            for row in read_rows(self.path / f"{video}.csv"):
+                self._check(row, {*row.cells})
+                yield row
+            return
+        for row in _rows_by_video(self.path, version(self.path), self.videos).get(video, ()):
+            self._check(row, {*row.cells} - _TIMELESS - {*self.columns.of(row)})
+            yield row
+
+    def _check(self, row: Row, said: set[str]) -> None:
+        """Whether a row says when: by its columns, or as whole clips do by none beside a label."""
+        if said and not ({"start", "end"} <= said or "second" in said):
+            raise UserError(
+                f"{row.where}: columns start and end, or second, or frame and second are needed, "
+                f"or of whole clips path and label alone; there are {', '.join(row.cells)}"
+            )
+
+
+class _Reading:
+    """The labels of one video, row by row."""
+
+    def __init__(self, names: ClassNames, columns: LabelColumns, *, told: bool):
+        self._names, self._columns, self._told = names, columns, told
+        self._intervals: list[Interval] = []
+        self._frames: dict[int, Label] = {}
+        self._whole: list[Label] = []
+        self._last: tuple[int, Row] | None = None
+        self._unlabelled: Counter[str] = Counter()
+        self._respelled: dict[str, str] = {}
+
+    def take(self, row: Row) -> None:
+        """Takes in one row of the file."""
+        found = found_in(row, self._columns, self._names)
+        for name, class_id in found.classes:
+            if self._told and name != self._names.classes[class_id]:
+                self._respelled[name] = self._names.classes[class_id]
+        ids = tuple(sorted({class_id for _, class_id in found.classes}))
+        if found.unlabelled:
+            self._unlabelled[found.unlabelled] += 1
+        label: Label = ids if self._columns.multi else (ids[0] if ids else UNLABELLED)
+        if found.unlabelled:
+            label = UNLABELLED
+        if "start" in row.cells:
+            self._take_interval(row, ids, bool(found.unlabelled))
+        elif "second" not in row.cells:
+            if self._whole:
+                raise UserError(f"{row.where}: a second line for this clip")
+            self._whole.append(label)
+        else:
+            self._take_frame(row, label)
+
+    def _take_interval(self, row: Row, ids: tuple[int, ...], unlabelled: bool) -> None:
+        start, end = _seconds(row, "start"), _seconds(row, "end")
+        if end <= start:
+            raise UserError(f"{row.where}: end {end:g} s is not after start {start:g} s")
+        if unlabelled and self._columns.multi:
+            raise UserError(
+                f"{row.where}: outside of intervals no class is on, so one without a label says "
+                "nothing; leave it out, or write a line a second"
+            )
+        self._intervals += [Interval(start, end, class_id) for class_id in ids]
+
+    def _take_frame(self, row: Row, label: Label) -> None:
+        key = "frame" if "frame" in row.cells else "second"
+        if key == "second" and row.number("second") % 1:
+            raise UserError(
+                f"{row.where}: second {row.number('second'):g} is not a whole one; rows of parts "
+                "of a second need a column frame too"
+            )
+        number = row.number(key, int)
+        if number < 0 or number in self._frames:
+            raise UserError(f"{row.where}: {key} {number} is below 0 or occurs twice")
+        self._frames[number] = label
+        if self._last is None or number > self._last[0]:
+            self._last = number, row
+
+    def track(self) -> Track:
+        """What the rows say together."""
+        notes = tuple(
+            f"class {shown(name)} is taken for {shown(known)}"
+            for name, known in self._respelled.items()
+        )
+        for text, count in self._unlabelled.items():
+            notes += (f"{text!r} in {count} line(s): unlabelled",)
+        if self._whole:
+            return _whole_clip(self._whole[0], notes)
+        if self._intervals:
+            overlaps = () if self._columns.multi else overlap_notes(self._intervals)
+            return IntervalLabels(tuple(self._intervals), self._columns.multi, notes + overlaps)
+        fps = 1.0
+        if self._last is not None and "frame" in self._last[1].cells and self._last[0]:
+            number, row = self._last
+            seconds = row.number("second")
+            if seconds <= 0:
+                raise UserError(f"{row.where}: frame {number} cannot be at second {seconds:g}")
+            fps = _nearest_rate(number / seconds)
+        return FrameLabels(self._frames, fps, notes)
+
+
+def _whole_clip(label: Label, notes: tuple[str, ...]) -> Track:
+    if label == UNLABELLED:
+        return FrameLabels({}, 1.0, notes)
+    if isinstance(label, tuple):
+        intervals = tuple(whole_video(class_id).intervals[0] for class_id in label)
+        return IntervalLabels(intervals, multi=True, notes=notes)
+    return IntervalLabels(whole_video(label).intervals, notes=notes)
+
+
+@functools.lru_cache(maxsize=1)
+def _rows_by_video(path: Path, version: object, names: VideoNames) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {}
+    for row in read_rows(path):
+        video = names.id_of(row.cells[video_column(path, row)], row.where)
+        rows.setdefault(video, []).append(row)
+    return rows
+
+
+def _seconds(row: Row, column: str) -> float:
+    """Seconds from `12.5`, `3:07` or `1:03:07`."""
+    text = row.cells[column].strip()
+    if not re.fullmatch(r"(\d+:)?(\d+:)?\d+(\.\d*)?", text):
+        raise UserError(f"{row.where}: column {column!r}: {text!r} is neither seconds nor H:MM:SS")
+    total = 0.0
+    for part in text.split(":"):
+        total = 60 * total + float(part)
+    return total
+
+
+def _nearest_rate(fps: float) -> float:
+    """The rate that a time of three decimals implies: a whole one where it is within 1 %."""
+    return float(round(fps)) if abs(fps - round(fps)) < 0.01 * fps else fps

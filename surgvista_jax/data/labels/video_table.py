@@ -1,0 +1,123 @@
+"""CSV files with a line for each video: which it is, its split, its patient, its centre."""
+
+import difflib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from surgvista_jax.data.labels.tables import Row, read_rows
+from surgvista_jax.errors import UserError
+
+VIDEO = ("video", "path")  # the column that names it
+
+
+class VideoNames:
+    """The videos of a folder by what files call them.
+
+    That is their id, or their path below the folder or from further up, with its ending or without;
+    where there is one of it only, the name of the file alone.
+    """
+
+    def __init__(self, folder: Path, ids: Mapping[str, str]):
+        """Takes path below the folder, "/" between folders -> id."""
+        self.ids = tuple(ids.values())
+        self._above = tuple(map(_composed, folder.resolve().parts))
+        short = [(_composed(key), video) for key, video in ids.items()]
+        alone: dict[str, set[str]] = {}
+        for key, video in short:
+            for name in (PurePosixPath(key).name, PurePosixPath(key).stem):
+                alone.setdefault(name, set()).add(video)
+        self._known = {name: min(videos) for name, videos in alone.items() if len(videos) == 1}
+        self._known |= dict(short)
+        self._known |= {_composed(video): video for video in self.ids}
+
+    def id_of(self, name: str, where: str) -> str:
+        """The id of a video.
+
+        Raises:
+            UserError: `where` the file names none of them.
+        """
+        plain = _composed(name.strip())
+        for text in (plain, plain.replace("\\", "/")):
+            found = self._known.get(text) or self._known.get(self._below(text))
+            if found is not None:
+                return found
+        near = difflib.get_close_matches(plain, self.ids, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"the first is {self.ids[0]!r}"
+        raise UserError(f"{where}: no video {name.strip()!r}; {hint}")
+
+    def _below(self, text: str) -> str:
+        """A path from further up as one below the folder; other texts as they are."""
+        parts = PurePosixPath(text).parts
+        for count in range(min(len(parts) - 1, len(self._above)), 0, -1):
+            if parts[:count] == self._above[-count:]:
+                return "/".join(parts[count:])
+        return "/".join(parts)
+
+
+@dataclass
+class VideoTable:
+    """What a CSV file says of videos.
+
+    Attributes:
+        splits: name -> ids, in the order of the file; empty where it has no column `split`.
+        patients, centres: id -> whose operation and where, where the file says it.
+    """
+
+    splits: dict[str, list[str]] = field(default_factory=dict)
+    patients: dict[str, str] = field(default_factory=dict)
+    centres: dict[str, str] = field(default_factory=dict)
+
+
+def read_video_table(path: Path, names: VideoNames) -> VideoTable:
+    """Reads columns `video` and any of `split`, `patient`, `centre`.
+
+    A video may have several lines, for the splits of several schemes.
+
+    Raises:
+        UserError: naming the line: an unknown video, one twice in a split, two patients of one.
+    """
+    table = VideoTable()
+    told = {"patient": table.patients, "centre": table.centres}
+    any_row = False
+    for row in read_rows(path):
+        any_row = True
+        column = video_column(path, row)
+        if not {"split", *told} & row.cells.keys():
+            raise UserError(
+                f"{path}, line 1: no column 'split', 'patient' or 'centre', it names "
+                + ", ".join(row.cells)
+            )
+        video = names.id_of(row.cells[column], row.where)
+        if "split" in row.cells:
+            split = row.cells["split"].strip()
+            if not split or video in table.splits.get(split, ()):
+                raise UserError(f"{row.where}: must name a split, each video once in it")
+            table.splits.setdefault(split, []).append(video)
+        for key, values in told.items():
+            value = row.cells.get(key, "").strip()
+            if value and values.setdefault(video, value) != value:
+                raise UserError(
+                    f"{row.where}: {key} {value!r} of {video!r}, which was {values[video]!r} above"
+                )
+    if not any_row:
+        raise UserError(f"{path}: no line in it; a line for each video is needed")
+    return table
+
+
+def video_column(path: Path, row: Row) -> str:
+    """The column of a row that names its video.
+
+    Raises:
+        UserError: there is none.
+    """
+    for column in VIDEO:
+        if column in row.cells:
+            return column
+    raise UserError(f"{path}, line 1: no column 'video' or 'path'; it names {', '.join(row.cells)}")
+
+
+def _composed(name: str) -> str:
+    """A name in one Unicode form: file systems and editors differ in it."""
+    return unicodedata.normalize("NFC", name)

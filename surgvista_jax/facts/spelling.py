@@ -1,0 +1,34 @@
+"""When two spellings mean one class, and which texts mean that there is no label."""
+
+import re
+import unicodedata
+
+# What label files write where nothing was labelled: by hand, by losses that ignore a class, by
+# pandas and by databases.
+_UNLABELLED = frozenset(("", "-1", "-100", "nan", "none", "null", "na", "n/a", "#n/a", "<na>"))
+_SEPARATORS = re.compile(r"(?<=[^\W_])[\s_\-\u2010-\u2015\u2212]+(?=[^\W_])")
+
+
+def same_class(name: str) -> str:
+    """A key that is the same for two spellings of one class.
+
+    Case, the Unicode form (composed or not, no-break spaces, full-width letters, invisible
+    characters), blanks, underscores and hyphens between letters, and the form of a whole number (1,
+    01, 1.0) do not count. Numbers beside one another stay apart: "step 1-1" is not "step 11".
+    """
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    text = " ".join(text.split())
+    if number := re.fullmatch(r"(-?)0*(\d+)(?:\.0*)?", text):
+        return number[1] + number[2]
+    return _SEPARATORS.sub(lambda found: _kept(text, found), text)
+
+
+def _kept(text: str, separators: re.Match[str]) -> str:
+    beside = text[separators.start() - 1], text[separators.end()]
+    return "-" if all(character.isdigit() for character in beside) else ""
+
+
+def is_unlabelled(text: str) -> bool:
+    """Whether the text of a label says that there is none, as -1, -100, nan and none do."""
+    return same_class(text) in _UNLABELLED or text.strip().casefold() in _UNLABELLED
