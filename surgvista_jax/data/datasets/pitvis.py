@@ -80,7 +80,7 @@ def read_steps(path: Path, number: int) -> FrameLabels:
     """Reads the steps of a video; class 0 is the official -1."""
     labels: dict[int, Label] = {}
     for second, row in _seconds(path, number, "int_step"):
-        step = _whole(row, "int_step")
+        step = row.number("int_step", int)
         if not (step == OUTSIDE or 1 <= step < len(phases.PITVIS)):
             raise UserError(
                 f"{row.where}: step {step} is neither -1 nor from 1 to {len(phases.PITVIS) - 1}"
@@ -94,7 +94,7 @@ def read_instruments(path: Path, number: int) -> FrameLabels:
     labels: dict[int, Label] = {}
     contradicting = 0
     for second, row in _seconds(path, number, "int_instrument1", "int_instrument2"):
-        first, other = _whole(row, "int_instrument1"), _whole(row, "int_instrument2")
+        first, other = row.number("int_instrument1", int), row.number("int_instrument2", int)
         for name, id_, empty in (("1", first, OUTSIDE), ("2", other, NO_SECOND)):
             if not (id_ in (OUTSIDE, empty) or 0 <= id_ < len(instruments.PITVIS)):
                 raise UserError(
@@ -119,7 +119,7 @@ def _seconds(path: Path, number: int, *columns: str) -> list[tuple[int, Row]]:
     """The lines of a file by their second, which must rise."""
     rows: list[tuple[int, Row]] = []
     for row in read_rows(path, ("int_video", "int_time", *columns)):
-        video, second = _whole(row, "int_video"), _whole(row, "int_time")
+        video, second = row.number("int_video", int), row.number("int_time", int)
         if video != number:
             raise UserError(f"{row.where}: int_video {video}, in the file of video {number}")
         if second < 0 or (rows and second <= rows[-1][0]):
@@ -129,14 +129,6 @@ def _seconds(path: Path, number: int, *columns: str) -> list[tuple[int, Row]]:
     if not rows:
         raise UserError(f"{path}: no label in it; a line a second is needed")
     return rows
-
-
-def _whole(row: Row, column: str) -> int:
-    """A whole number, which some programs write as 1.0."""
-    number = row.number(column)
-    if not number.is_integer():
-        raise UserError(f"{row.where}: column {column!r}: {number:g} is not a whole number")
-    return int(number)
 
 
 def _gaps(labels: dict[int, Label]) -> tuple[str, ...]:

@@ -80,9 +80,9 @@ def test_label_files_lie_at_any_depth_and_only_once(source, tmp_path):
     [
         (["24,0,0,0,-2"], "line 2: step 0 is neither -1 nor from 1 to 14"),
         (["24,0,15,0,-2"], "line 2: step 15"),
-        (["24,0,,0,-2"], "line 2: column 'int_step': '' is not a number"),
-        (["24,0,nan,0,-2"], "line 2: column 'int_step': nan is not a whole number"),
-        (["24,0,1.5,0,-2"], "line 2: column 'int_step': 1.5 is not a whole number"),
+        (["24,0,,0,-2"], "line 2: column 'int_step': '' is not a whole number"),
+        (["24,0,nan,0,-2"], "line 2: column 'int_step': 'nan' is not a whole number"),
+        (["24,0,1.5,0,-2"], "line 2: column 'int_step': '1.5' is not a whole number"),
         (["24,0,1,0"], "line 2: 4 cells, the header has 5"),
         (["2,0,1,0,-2"], "line 2: int_video 2, in the file of video 24"),
         (["24,0,1,0,-2", "24,0,1,0,-2"], "line 3: int_time 0 after 0; seconds must rise"),
