@@ -104,7 +104,7 @@ def test_a_wrong_line_is_named(tmp_path, lines, said):
         ("19,-2", "line 2: int_instrument1 19 is neither -1 nor from 0 to 18"),
         ("-2,-2", "line 2: int_instrument1 -2"),
         ("16,19", "line 2: int_instrument2 19 is neither -2 nor from 0 to 18"),
-        ("16,", "line 2: column 'int_instrument2': '' is not a number"),
+        ("16,", "line 2: column 'int_instrument2': '' is not a whole number"),
     ],
 )
 def test_a_wrong_instrument_is_named(tmp_path, cells, said):
