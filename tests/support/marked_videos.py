@@ -122,8 +122,10 @@ def picture(number: int, size: tuple[int, int], field: int | None = None) -> np.
 
 
 def number(image: np.ndarray) -> int:
-    """The number that a picture [H, W] or [H, W, 3] tells, whatever its size."""
+    """The number that a picture [H, W] or [H, W, 3] tells, whatever its size; -1 if it is black."""
     grey = np.asarray(image, float).reshape(*image.shape[:2], -1).mean(-1)
+    if grey.max() < 32:
+        return -1
     grey = grey[: round(len(grey) * BARS_SHARE)].mean(0)
     middles = (np.arange(BITS) + 0.5) * len(grey) / BITS  # the edges of bars blur
     return sum(int(grey[int(middle)] > 127) << bit for bit, middle in enumerate(middles))
@@ -185,14 +187,15 @@ def expected(
     """The numbers that an extraction of pictures (number, second) must tell.
 
     Frame k is the first picture at or after clock + k / fps if it comes within half of 1 / fps;
-    else the recording has a hole there, and the last picture before it is repeated, or the first
-    picture where there is none before.
+    else the recording has a hole there, and the last picture before it is repeated; where there
+    is none before, the frame is black (-1).
     """
     told, k = [], 0
     while (wanted := clock + k / fps) <= shown[-1][1]:
         after = next(index for index, (_, time) in enumerate(shown) if time >= wanted)
         is_hole = shown[after][1] > wanted + 1 / fps / 2
-        told.append(shown[max(after - is_hole, 0)][0])
+        shows = after - is_hole
+        told.append(shown[shows][0] if shows >= 0 else -1)
         k += 1
     return told
 

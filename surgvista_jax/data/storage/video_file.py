@@ -48,10 +48,11 @@ class VideoFile(Frames):
             yield from (None for _ in frame_ids)
             return
         with seeker:
-            if index.times.counted and index.times.num_pictures > MOST_COUNTED:
+            if index.times.by_number and index.times.num_pictures > MOST_COUNTED:
+                why = index.times.counted or "an AVI whose pictures are stored in another order"
                 raise UserError(
                     f"{self.path}: its frames cannot be found without reading it from its start: "
-                    f"it has no usable time stamps ({index.times.counted}); extract them first, by "
+                    f"it has no usable time stamps ({why}); extract them first, by "
                     "`surgvista data convert videos`"
                 )
             grid = index.times.grid(self.fps, _OPTIONS.clock)

@@ -33,6 +33,7 @@ class Index:
         times: its clock.
         keys: [m] ascending seconds of key frames; none where pictures are counted.
         key_dts: [m] when they are decoded, in ticks; where the file is sought.
+        shown: [n] ascending seconds of the packets' pictures; none where pictures are counted.
         tick: seconds of a time stamp of the stream.
         promised: packets that the header promises; None: it promises nothing.
         missing: how many of these are not there; below 0: there are more.
@@ -42,6 +43,7 @@ class Index:
     times: Times
     keys: np.ndarray
     key_dts: np.ndarray
+    shown: np.ndarray
     tick: float
     promised: int | None
     missing: int
@@ -62,8 +64,11 @@ def read_index(path: Path, options: VideoOptions) -> Index:
         if not head:
             raise UnreadableVideo("no frame in it can be read; is the file whole?")
         times = measure(video, packets, [frame.pts for frame in head], options)
-        keys, key_dts = _keys(packets) if not times.counted else (np.zeros(0), np.zeros(0))
-        return Index(times, keys, key_dts, packets.tick, promised, missing, video.others)
+        keys = key_dts = shown = np.zeros(0)
+        if not times.by_number:
+            keys, key_dts = _keys(packets)
+            shown = np.unique(packets.pts[packets.shown & np.isfinite(packets.pts)]) * packets.tick
+        return Index(times, keys, key_dts, shown, packets.tick, promised, missing, video.others)
 
 
 def pictures(

@@ -106,7 +106,9 @@ def timed(
     for number, frame in enumerate(frames):
         if times.counted:
             time = number / times.fps
-        elif frame.pts is None:
+        elif (listed := times.of_listed(number, frame.pts)) is not None:
+            time = max(listed, last + tick / 2)
+        elif frame.pts is None or times.by_number:
             time = last + 1 / times.fps if np.isfinite(last) else times.first
         else:
             time = max(frame.pts * tick, last + tick / 2)

@@ -28,6 +28,8 @@ _KEYS_TRIED = 4  # key frames before a picture, before the file is read from its
 # jump is repeated earlier.
 _EARLIER = (0.0, 1.0, 10.0)
 _ALIKE = 1e-6  # seconds
+# After a jump FFmpeg's decoders of these may leave pictures out without a word.
+_LEAVES_OUT = frozenset({"mpeg4"})
 
 
 class Seeker:
@@ -65,7 +67,9 @@ class Seeker:
         """What frame k shows; None where the video does not reach that far."""
         second = grid.instant(k) + grid.tolerance
         if self._stands_before(second):
-            return self._next(grid, k)
+            pick = self._next(grid, k)
+            if self._is_whole(grid, pick):
+                return pick
         for key in self._keys_before(second):
             self._begin(key)
             pick = self._next(grid, k)
@@ -79,8 +83,27 @@ class Seeker:
             assert pick.picture is not None
             if self.pixels.is_interlaced(pick.picture) and pick.picture.before is None:
                 continue
-            return pick
+            if self._is_whole(grid, pick):
+                return pick
         raise AssertionError("the start of the file is always tried")
+
+    def _is_whole(self, grid: Grid, pick: Pick[Picture] | None) -> bool:
+        """Whether no picture was left out where a pick and its neighbours were looked for."""
+        if pick is None or pick.picture is None or not len(self._index.shown):
+            return True
+        if self._video.stream.codec_context.name not in _LEAVES_OUT:
+            return True
+        picture, tick = pick.picture, self._index.tick
+        frames = [picture.frame]
+        if self.pixels.is_interlaced(picture):
+            frames += [frame for frame in (picture.before, picture.after) if frame is not None]
+        seen = {round(frame.pts * tick, 6) for frame in frames if frame.pts is not None}
+        if pick.gap:
+            seen.add(round(pick.time + pick.gap, 6))
+        first = min(*seen, pick.time, grid.instant(pick.k) - grid.tolerance)
+        there = self._index.shown
+        between = (there > first - _ALIKE) & (there < max(*seen, pick.time) + _ALIKE)
+        return int(between.sum()) == len(seen)
 
     def _stands_before(self, second: float) -> bool:
         """Whether decoding on reaches a picture as soon as decoding from a key frame does."""

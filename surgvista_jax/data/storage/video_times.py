@@ -2,7 +2,7 @@
 its pictures counted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import av
 import numpy as np
@@ -23,7 +23,8 @@ _SLACK = 1.0  # seconds by which headers of whole recordings are wrong
 _SAME_RATE = 0.01  # steps as near as this to a rate are of that rate
 _SOME = 0.1  # share of the pictures
 _MOST_TOLERANCE = 1e-3  # seconds
-_MISSING, _MISSING_FIELDS = 0.01, 0.55  # share of packets without a time; of fields, every second
+_DROPPED = 4  # pictures that one packet may hold the room of: fewer missing are no hole in an AVI
+_MISSING, _MISSING_FIELDS = 0.1, 0.55  # share of packets without a time; of fields, every second
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,9 @@ class Times:
         told: the header told the rate at which they are counted, or time stamps did.
         num_pictures: packets of pictures that are shown.
         drift: the most by which a picture's time differs from its number / `fps`, in seconds.
+        listed: [num_pictures] seconds of the pictures in the order of showing, where a file tells
+            when packets are decoded and not when pictures are shown; empty: time stamps tell it.
+        stamps: [num_pictures] the time stamps of these, in ticks; empty: they are out of order.
     """
 
     start: float
@@ -72,6 +76,19 @@ class Times:
     told: bool
     num_pictures: int
     drift: float = 0.0
+    listed: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    stamps: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def by_number(self) -> bool:
+        """Whether pictures' times are known by reading from the start of the file alone."""
+        return bool(self.counted) or len(self.listed) > 0
+
+    def of_listed(self, number: int, stamp: int | None) -> float | None:
+        """The second of a listed picture: by its time stamp, else its number; None if unlisted."""
+        if stamp is not None and len(self.stamps):  # damage takes pictures out of the count
+            number = int(np.searchsorted(self.stamps, stamp))
+        return float(self.listed[number]) if number < len(self.listed) else None
 
     @property
     def lead(self) -> float:
@@ -164,7 +181,12 @@ def measure(
     name = video.container.format.name
     why = "a bare stream of pictures" if name in _BARE else ""
     times = np.unique(packets.pts[packets.shown & np.isfinite(packets.pts)]) * packets.tick
-    why = why or _broken(video, packets, decoded, times)
+    listed, stamps = np.zeros(0), np.zeros(0)
+    if name == "avi":
+        listed, stamps = _listed(packets, decoded)
+    if len(listed):
+        times = listed
+    why = why or ("" if len(listed) else _broken(video, packets, decoded, times))
     rates = _header_rates(video)
     num_pictures = int(packets.shown.sum())
     if why:
@@ -179,6 +201,8 @@ def measure(
         return Times(0.0, 0.0, fps, 1 / fps, why, told, num_pictures)
     fps = _measured_rate(times, rates, packets.tick)
     first = next((ticks for ticks in decoded if ticks is not None), None)
+    if len(listed):
+        first = None
     first_time = float(times[0]) if first is None else first * packets.tick
     start = min(_clock(video), first_time)
     if start < 0 <= first_time:  # sound that its decoder needs to settle
@@ -187,7 +211,26 @@ def measure(
         start = first_time
     numbers = np.arange(len(times)) / fps
     drift = float(np.abs(times - times[0] - numbers).max())
-    return Times(start, first_time, fps, packets.tick, "", True, num_pictures, drift)
+    return Times(
+        start, first_time, fps, packets.tick, "", True, num_pictures, drift, listed, stamps
+    )
+
+
+def _listed(packets: Packets, decoded: Sequence[float | None]) -> tuple[np.ndarray, np.ndarray]:
+    """`Times.listed` and `Times.stamps` of an AVI; empty where its time stamps can be believed.
+
+    An AVI holds the order of packets alone. Where pictures are shown in another order, FFmpeg's
+    time stamps are late by what its decoder waits for, or permuted.
+    """
+    ticks = np.sort(packets.dts[np.isfinite(packets.dts)])
+    head = np.array([np.nan if tick is None else tick for tick in decoded], float)
+    if not len(ticks) or np.any(np.diff(ticks) <= 0) or np.array_equal(head, ticks[: len(head)]):
+        return np.zeros(0), np.zeros(0)
+    even = ticks[0] + np.arange(len(ticks))
+    is_whole = ticks[-1] - even[-1] < _DROPPED
+    stamps = np.unique(packets.pts)
+    in_order = len(stamps) == len(ticks) and np.array_equal(head, stamps[: len(head)])
+    return (even if is_whole else ticks) * packets.tick, stamps if in_order else np.zeros(0)
 
 
 def _broken(
