@@ -91,6 +91,26 @@ def _cholect45() -> dict[str, Part]:
     return {split: made[f"fold1/{split}"] for split in ("train", "val", "test")} | made
 
 
+PMLR50 = {
+    "train": _part((*range(1, 34), 49, 50)),
+    "val": _part((*range(34, 38), 48)),
+    "test": _part(range(38, 48)),
+}
+
+# The division of Cholec80-CVS' authors, as their program draws it up.
+_COLENET = {
+    "val": (1, 2, 10, 16, 17, 28, 32, 46, 47, 57, 59, 63, 65, 67, 70),
+    "test": (5, 6, 7, 9, 14, 22, 24, 26, 29, 33, 35, 39, 53, 55, 61),
+}
+CHOLEC80_CVS = {
+    "train": _part(range(1, 41)),
+    "test": _part(range(41, 81)),
+    "colenet/train": _part(
+        k for k in range(1, 81) if all(k not in part for part in _COLENET.values())
+    ),
+    **{f"colenet/{split}": _part(numbers) for split, numbers in _COLENET.items()},
+}
+
 # As the challenge suggests; the eight videos that it tests are not public.
 _PITVIS_VAL = (1, 12, 21, 24, 25)
 PITVIS = {

@@ -1,5 +1,8 @@
 """Are the published divisions those that their authors publish?"""
 
+import pytest
+
+from surgvista_jax.facts import splits
 from surgvista_jax.facts.splits import CHOLECT45, CHOLECT50
 
 # As the data loaders of CAMMA-public/cholect50 and CAMMA-public/rendezvous write them.
@@ -29,3 +32,34 @@ def test_the_last_five_videos_of_the_other_folds_validate():
     assert CHOLECT50["fold5/val"].numbers == (75, 22, 49, 12, 110)
     assert CHOLECT45["fold1/val"].numbers == (74, 1, 56, 4, 13)
     assert CHOLECT45["fold5/val"].numbers == (65, 75, 22, 49, 12)
+
+
+@pytest.mark.parametrize(
+    ("parts", "videos"),
+    [
+        (splits.CHOLEC80, range(1, 81)),
+        (splits.CHOLEC80_CVS, range(1, 81)),
+        (splits.M2CAI16, range(1, 42)),
+        (splits.M2CAI16_TOOL, range(1, 16)),
+        (splits.AUTOLAPARO, range(1, 22)),
+        (splits.PMLR50, range(1, 51)),
+        (splits.PITVIS, range(1, 26)),
+        (splits.HEICHOLE, range(1, 25)),
+        (splits.PSI_AVA, (1, 2, 3, 4, 7, 14, 15, 21)),
+    ],
+)
+def test_a_scheme_divides_all_videos_and_none_twice(parts, videos):
+    """But for the five that SurgVISTA leaves out of Cholec80's test."""
+    schemes: dict[str, list[int]] = {}
+    for name, part in parts.items():
+        schemes.setdefault(name.rpartition("/")[0], []).extend(part.numbers)
+    for scheme, numbers in schemes.items():
+        left_out = {73, 77, 78, 79, 80} if scheme == "authors" else set()
+        assert sorted(numbers) == sorted(set(videos) - left_out)
+
+
+def test_sizes_are_those_published():
+    sizes = {split: len(part.numbers) for split, part in splits.CHOLEC80_CVS.items()}
+    assert [sizes[f"colenet/{split}"] for split in ("train", "val", "test")] == [50, 15, 15]
+    assert [len(part.numbers) for part in splits.PMLR50.values()] == [35, 5, 10]
+    assert [len(part.numbers) for part in splits.PITVIS.values()] == [20, 5]

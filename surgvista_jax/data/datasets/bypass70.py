@@ -1,4 +1,8 @@
-"""BernBypass70 and StrasBypass70: the videos that are used for pretraining."""
+"""BernBypass70 and StrasBypass70: the videos that are used for pretraining.
+
+Confirmed by CAMMA-public/MultiBypass140 and SurgVISTA: 70 videos of each centre. Unconfirmed:
+303,764 and 457,787 frames, told by SurgVISTA alone.
+"""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,9 @@
-"""Cataract-21: the layout of its phases."""
+"""Cataract-21: the layout of its phases.
+
+Confirmed by SurgVISTA and other programs that read the files: the phases by their names.
+Unconfirmed, as SurgVISTA alone tells it: their order, Tonisieren and Antibiotikum as one class,
+the division 17/4 (another of its programs divides 18/3).
+"""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,10 @@
-"""CATARACTS 2020: the layout of its steps."""
+"""CATARACTS 2020: the layout of its steps.
+
+Confirmed by SurgVISTA and a program that follows the challenge's scoring script: the 19 steps in
+their order, `Frame,Steps` from 1 at the video's rate, files in train_gt, dev_gt and test_gt.
+Unconfirmed: which five videos validate, told by SurgVISTA alone; a file that lies elsewhere is an
+error.
+"""
 
 from functools import partial
 from pathlib import Path

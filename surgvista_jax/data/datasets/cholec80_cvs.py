@@ -1,4 +1,9 @@
-"""Cholec80-CVS: the layout of its scores of the critical view of safety."""
+"""Cholec80-CVS: the layout of its scores of the critical view of safety.
+
+Told by ManuelRios18/CHOLEC80-CVS-PUBLIC alone: its own division (`colenet/…`). Told by SurgVISTA
+alone: clips with a total, without those of 6, and the division at video 40. The authors' files
+score three criteria from 0 to 2, by time.
+"""
 
 import re
 from functools import partial
@@ -9,6 +14,7 @@ from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.tables import read_rows
 from surgvista_jax.data.labels.track import whole_video
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.splits import CHOLEC80_CVS
 
 SCORES = tuple(f"score {score}" for score in range(6))
 HIGHEST = 6  # given, but the method's authors leave these clips out
@@ -40,8 +46,8 @@ def read(folder: Path) -> Reading:
         text = f"{dropped} clips of score {HIGHEST} are left out, as the method's authors do"
         notes.append(Remark(str(path), text))
     splits = {
-        "train": [clip for clip in scores if _operation(clip) <= 40],
-        "test": [clip for clip in scores if _operation(clip) > 40],
+        name: [clip for clip in scores if _operation(clip) in part.numbers]
+        for name, part in CHOLEC80_CVS.items()
     }
     return Reading(recordings, splits, notes)
 

@@ -1,4 +1,8 @@
-"""Cholec80, for the presence of instruments."""
+"""Cholec80, for the presence of instruments.
+
+Confirmed by two public programs that read the files (and M2CAI16-tool's, which are alike): the
+columns and their order, a line each 25 frames.
+"""
 
 from dataclasses import replace
 from functools import partial

@@ -1,4 +1,10 @@
-"""CholecT50: the layout of its triplets."""
+"""CholecT50: the layout of its triplets.
+
+Confirmed by the data loaders of CAMMA-public/cholect50 and of CAMMA-public/rendezvous, with which
+other programs agree: the challenge's division, Rendezvous', the five folds (the last five videos
+of those that train validate). By maps.txt of rendezvous and label_mapping.txt of the dataset:
+triplets and their members.
+"""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,7 @@
-"""CholecT50, for the instruments of its triplets."""
+"""CholecT50, for the instruments of its triplets.
+
+What was confirmed is that of its triplets.
+"""
 
 from dataclasses import replace
 from functools import partial

@@ -1,4 +1,7 @@
-"""ESD57: the layout of its phases."""
+"""ESD57: the layout of its phases.
+
+Nothing can be confirmed: the data are private to the authors of SurgVISTA, who alone tell of it.
+"""
 
 from functools import partial
 from pathlib import Path

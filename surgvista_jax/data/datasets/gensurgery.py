@@ -1,4 +1,7 @@
-"""GenSurgery: pretraining data from any tree of surgical videos."""
+"""GenSurgery: pretraining data from any tree of surgical videos.
+
+Unconfirmed: 3,376 videos and 2,349,618 frames, told by SurgVISTA alone.
+"""
 
 from pathlib import Path
 

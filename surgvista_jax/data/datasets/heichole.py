@@ -1,10 +1,10 @@
 """HeiChole: the videos, for pretraining, and the layout of their phases and instruments.
 
-Sources: M. Wagner et al. (Medical Image Analysis 86, 2023: 24 public videos, 9 that are not, 7
-phases, 7 categories of instruments), and two public programs that read the files as the README that
-comes with them says: a line a frame from 0, phases 0 to 6, categories 0 to 6 and 20. The 55,139
-frames of SurgVISTA are those of the 1,836,369 lines at 25 frames a second, at 50 in videos 16 to
-20, 23 and 24: so these rates and counts are told twice. Unconfirmed: any division of the 24 videos.
+Confirmed by a public account of the distributed files and two programs that read them: 24 public
+videos (9 are not), 7 phases from 0, categories of instruments 0 to 6 and 20, a line a frame from
+0. By that account and SurgVISTA: rates and counts, as the 1,836,369 lines are 55,139 seconds only
+at 50 frames a second in videos 16 to 20, 23 and 24, at 25 in the others. Unconfirmed: any
+division of the 24 videos.
 
 Actions (`Hei-Chole1_Annotation_Action.csv`: frame, then 0 or 1 for grasp, hold, cut and clip) and
 the 21 types of instruments (`…_Instrument_Detailed.csv`) are not read.

@@ -1,4 +1,9 @@
-"""M2CAI16-tool: the presence of instruments."""
+"""M2CAI16-tool: the presence of instruments.
+
+Confirmed by two public programs that read the files: the columns and their order. By CAMMA's
+analysis of overlaps, as it is quoted, and one of those programs: videos 1 to 10 train, 11 to 15
+test. Unconfirmed: 12,541 frames that test.
+"""
 
 from functools import partial
 from pathlib import Path

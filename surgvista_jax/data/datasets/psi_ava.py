@@ -1,11 +1,15 @@
 """PSI-AVA: the videos, for pretraining, and the layout of their phases and steps.
 
-Sources: N. Valderrama et al. (MICCAI 2022) and BCV-Uniandes/TAPIR; the classes also as readers of
-GraSP (arXiv:2401.11174), which takes these eight operations in, quote them. The lines of TAPIR's
-`psi-ava_extended/fold2` are 73,617, 38,404 in val.csv and 35,213 in train.csv: the published 73,618
-seconds but for the first of CASE002. SurgVISTA pretrains on 72,318 frames, the files in its
-folders; it tells neither a number for each operation nor how they were made, so that the 1,300 that
-it has fewer cannot be traced. Unconfirmed: the two folds, which are told by TAPIR's files alone.
+Confirmed by BCV-Uniandes/TAPIR (lists, tables of classes) and programs that read GraSP
+(arXiv:2401.11174), which takes these eight operations in: phases, steps, their order, one frame a
+second. Unconfirmed: the two folds, told by TAPIR's lists alone.
+
+The lists of `psi-ava_extended/fold2` have 73,617 lines, 38,404 in val.csv and 35,213 in
+train.csv, which begins with second 1 of CASE002, in a line numbered 2: one second more than that
+is labelled. GraSP is told to have 73,619. SurgVISTA pretrains on 72,318 frames, the files in its
+folders; it tells neither a number for each operation nor how they were made, so that the 1,300
+that it has fewer cannot be traced. Frames without a line are unlabelled here, lines without a
+frame are dropped.
 """
 
 import functools

@@ -1,4 +1,8 @@
-"""SurgicalActions160: the layout of its clips."""
+"""SurgicalActions160: the layout of its clips.
+
+Unconfirmed, as SurgVISTA alone tells it: which action each number stands for, names of files that
+begin with it, the division 112/48.
+"""
 
 from functools import partial
 from pathlib import Path

@@ -35,7 +35,9 @@ def test_cholec80_cvs_leaves_out_the_highest_score(tmp_path):
     path = write(source / "labels.csv", text)
     dataset, said = convert("cholec80-cvs", source, tmp_path / "out")
     assert labels(dataset) == {"video01_1": (4, 4, 4), "video41_1": (0, 0, 0)}
-    assert dataset.splits == {"train": ("video01_1",), "test": ("video41_1",)}
+    usual = {"train": ("video01_1",), "test": ("video41_1",)}
+    own = {"colenet/train": ("video41_1",), "colenet/val": ("video01_1",)}
+    assert dataset.splits == usual | own
     assert "1 clips of score 6 are left out" in said
     assert dataset.videos[0].patient == "cholec80-video01"
     write(path, text + "video42,1,0,7\n")
