@@ -12,9 +12,9 @@ from surgvista_jax.data.conversion.convert import Conversion, convert
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.official import Official, Reading
 from surgvista_jax.data.conversion.own_videos import VIDEOS, VideoLabels, convert_videos
+from surgvista_jax.data.conversion.video_options import add_video_options, video_options
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.rates import is_rate
-from surgvista_jax.data.storage.video_stream import CLOCKS, DEINTERLACE
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import TASKS
 
@@ -79,27 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--margins", choices=("cut", "keep"), help="black margins (cut for Cholec80, else kept)"
     )
-    files = parser.add_argument_group("video files")
-    files.add_argument(
-        "--clock",
-        choices=CLOCKS,
-        help="where seconds begin if pictures start later than sound: container, with the first "
-        "of either, as players count (the usual); picture, with the first picture",
-    )
-    files.add_argument(
-        "--stream",
-        type=int,
-        help="number of the stream of pictures, as ffprobe counts (the one with most pixels)",
-    )
-    files.add_argument(
-        "--deinterlace",
-        choices=DEINTERLACE,
-        help="auto: kept pictures that say that they are interlaced (the usual); off: none",
-    )
     parser.add_argument("--workers", type=int, help="videos read at a time (one for each core)")
     parser.add_argument(
         "--unlabelled", action="store_true", help="of a dataset: only the videos, for pretraining"
     )
+    add_video_options(parser)
     labels = parser.add_argument_group("labels of `videos`")
     labels.add_argument(
         "--labels",
@@ -190,15 +174,11 @@ def _config(arguments: argparse.Namespace, default: ExtractConfig) -> ExtractCon
         raise UserError(f"--source-fps {arguments.source_fps:g}: no video has such a rate")
     if arguments.short_side is not None and arguments.short_side < 1:
         raise UserError(f"--short-side {arguments.short_side}: must be 1 pixel or more")
-    if arguments.stream is not None and arguments.stream < 0:
-        raise UserError(f"--stream {arguments.stream}: streams are numbered from 0")
     changes = {
         "fps": arguments.fps,
         "short_side": arguments.short_side,
         "source_fps": arguments.source_fps,
-        "clock": arguments.clock,
-        "stream": arguments.stream,
-        "deinterlace": arguments.deinterlace,
         "cut_margins": None if arguments.margins is None else arguments.margins == "cut",
     }
-    return replace(default, **{key: value for key, value in changes.items() if value is not None})
+    told = {key: value for key, value in changes.items() if value is not None}
+    return replace(default, **told, **video_options(arguments))

@@ -12,6 +12,7 @@ from surgvista_jax.data.conversion.convert import convert
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.official import Reading, Recording
 from surgvista_jax.data.conversion.sources import Remark, find_given, name_videos
+from surgvista_jax.data.conversion.video_options import add_video_options, video_options
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.tfds import is_tfds
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="VIDEO",
-        help="video files, folders of them or of frames; or one dataset folder",
+        help="video files of any kind, folders of them or of frames; or one dataset folder",
     )
     parser.add_argument(
         "--checkpoint",
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--margins", choices=("cut", "keep"), default="keep", help="black margins (%(default)s)"
     )
+    add_video_options(parser)
     parser.add_argument("--batch-size", type=int, default=32, help="clips at a time (%(default)s)")
     parser.add_argument("--workers", type=int, help="loader workers")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
@@ -180,7 +182,8 @@ def _extracted(
         source_format="videos",
         videos=(),
     )
-    config = ExtractConfig(meaning.fps, cut_margins=arguments.margins == "cut")
+    margins = arguments.margins == "cut"
+    config = ExtractConfig(meaning.fps, cut_margins=margins, **video_options(arguments))
     conversion = convert(head, read, source, config)
     videos = tuple(video for video in conversion.dataset.videos if video.video in listed)
     if not videos:

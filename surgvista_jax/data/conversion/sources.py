@@ -2,17 +2,29 @@
 
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from surgvista_jax.data.storage.video_stream import is_video
 from surgvista_jax.errors import UserError
 
 VIDEO_SUFFIXES = frozenset(
-    ".mp4 .avi .mov .mkv .m4v .mpg .mpeg .wmv .webm .ts .flv .mts .m2ts .vob .3gp".split()
+    ".mp4 .avi .mov .mkv .m4v .mpg .mpeg .wmv .webm .ts .flv .mts .m2ts .vob .3gp .3g2 .asf .divx "
+    ".dv .f4v .h264 .m2t .m2v .mpe .mxf .ogv .xvid".split()
 )
 IMAGE_SUFFIXES = frozenset(".jpg .jpeg .png .bmp .tif .tiff .webp".split())
+# Of any other file its content tells whether it is a video; these need not be opened for that.
+NO_VIDEO_SUFFIXES = frozenset(
+    ".csv .tsv .txt .md .json .jsonl .xml .yaml .yml .html .pdf .doc .docx .xls .xlsx .ods .srt "
+    ".vtt .ass .eaf .wav .mp3 .m4a .aac .flac .opus .wma .zip .gz .tar .7z .rar .npy .npz .pkl .pt "
+    ".pth .safetensors .h5 .mat .py .sh .ipynb .log .db .svg .ini .cfg .exe".split()
+)
+# So many files of one suffix are opened in vain; no further one is.
+_MOST_IN_VAIN = 20
+_NAMED = 8  # files that are passed over, by name
 
 
 @dataclass(frozen=True)
@@ -61,17 +73,21 @@ class Search:
 def find_videos(folder: Path, skip: Path) -> Search:
     """Finds the video files and the folders that directly hold images, at any depth.
 
-    Hidden files and folders are skipped.  Images beside video files are taken for pictures of the
-    videos, not for frames.
+    Files without the suffix of a video are opened to see whether they are one; those that are none
+    are named in one note.  Hidden files and folders are skipped.  Images beside video files are
+    taken for pictures of the videos, not for frames.
 
     Args:
         folder: where to search.
         skip: a folder that is not searched.
     """
     search = Search()
+    prober, passed = _Prober(), []
     for path, entries in _walk(folder, os.path.realpath(skip), search.problems):
         images = [entry for entry in entries if _is_image(entry)]
-        videos = [entry for entry in entries if _is_video(entry)]
+        videos = [entry for entry in entries if _is_video(entry) or prober.is_video(entry)]
+        taken = {entry.name for entry in (*images, *videos)}
+        passed += [e for e in entries if e.name not in taken and e.is_file()]
         for entry in videos:
             size = entry.stat().st_size if entry.is_file() else 0
             search.videos.append(_unnamed(folder, Path(entry.path), False, size))
@@ -83,6 +99,11 @@ def find_videos(folder: Path, skip: Path) -> Search:
             search.notes.append(Remark(str(path), text))
         elif images:
             search.videos.append(_unnamed(folder, path, True, len(images)))
+    if passed:
+        names = [Path(entry.path).relative_to(folder).as_posix() for entry in passed]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        text = f"files that are no videos were passed over: {', '.join(names[:_NAMED])}{more}"
+        search.notes.append(Remark(str(folder), text))
     search.videos = name_videos(search.videos, named={})
     return search
 
@@ -99,9 +120,8 @@ def find_given(paths: Sequence[Path], skip: Path) -> tuple[Path, Search]:
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
-        if path.is_file() and path.suffix.lower() not in VIDEO_SUFFIXES:
-            known = " ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))
-            raise UserError(f"{path}: is not a video; known are: {known}")
+        if path.is_file() and path.suffix.lower() not in VIDEO_SUFFIXES and not is_video(path):
+            raise UserError(f"{path}: is not a video; no moving pictures are in it")
     whole = [Path(os.path.abspath(path)) for path in paths]  # keys must not begin with `..`
     above = [path if path.is_dir() and len(paths) == 1 else path.parent for path in whole]
     common = Path(os.path.commonpath(above))
@@ -204,6 +224,24 @@ def _suffix(entry: os.DirEntry) -> str:
 def _is_image(entry: os.DirEntry) -> bool:
     hidden = entry.name.startswith(".")
     return not hidden and _suffix(entry) in IMAGE_SUFFIXES and entry.is_file()
+
+
+class _Prober:
+    """Tells of files with any suffix whether they are videos, and gives up on suffixes in vain."""
+
+    def __init__(self) -> None:
+        self._in_vain: Counter[str] = Counter()
+
+    def is_video(self, entry: os.DirEntry) -> bool:
+        suffix = _suffix(entry)
+        known = suffix in NO_VIDEO_SUFFIXES | IMAGE_SUFFIXES | VIDEO_SUFFIXES
+        if known or self._in_vain[suffix] >= _MOST_IN_VAIN or not entry.is_file():
+            return False
+        if is_video(Path(entry.path)):
+            self._in_vain[suffix] = -sys.maxsize  # there are some, so that each is looked at
+            return True
+        self._in_vain[suffix] += 1
+        return False
 
 
 def _is_video(entry: os.DirEntry) -> bool:

@@ -1,11 +1,17 @@
 """Are all videos below a folder found, each with an id of its own that stays?"""
 
 import os
+from fractions import Fraction
 
+import cv2
+import numpy as np
 import pytest
 
+from surgvista_jax.data.conversion import sources
 from surgvista_jax.data.conversion.sources import find_given, find_videos, frame_files, name_videos
 from surgvista_jax.errors import UserError
+from tests.support import marked_videos as marked
+from tests.support.marked_videos import Pictures
 
 
 def make(folder, *names):
@@ -121,7 +127,31 @@ def test_listed_videos_are_named_below_the_folder_that_holds_them_all(tmp_path):
     assert [(video.video, video.is_folder) for video in found.videos] == [("stills", True)]
     for wrong, said in (
         ("nothing.mp4", "no such file"),
-        ("notes.txt", "is not a video; known are"),
+        ("notes.txt", "is not a video; no moving"),
     ):
         with pytest.raises(UserError, match=f"{wrong}: {said}"):
             find_given([first, tmp_path / wrong], skip=tmp_path)
+
+
+def test_any_file_that_shows_moving_pictures_is_a_video_and_the_others_are_named(tmp_path):
+    video = marked.write(tmp_path / "v.mp4", Pictures(count=5)).read_bytes()
+    marked.write(tmp_path / "song.mka", sound=(Fraction(0), Fraction(1)))
+    for name in ("a.recording", "b", "v.mp4"):
+        (tmp_path / name).write_bytes(video)
+    make(tmp_path, "notes.rtf", "labels.csv", "frames/0.jpg", ".hidden")
+    (tmp_path / "still.heap").write_bytes(cv2.imencode(".png", np.zeros((8, 8, 3)))[1].tobytes())
+    assert ids(tmp_path) == {"a.recording": "a", "b": "b", "v.mp4": "v", "frames": "frames"}
+    [note] = find_videos(tmp_path, tmp_path / "out").notes
+    assert note.text.endswith("passed over: labels.csv, notes.rtf, song.mka, still.heap")
+    assert find_given([tmp_path / "a.recording"], tmp_path / "out")[1].videos[0].video == "a"
+    for wrong in ("song.mka", "still.heap"):
+        with pytest.raises(UserError, match="no moving pictures"):
+            find_given([tmp_path / wrong], tmp_path / "out")
+
+
+def test_a_suffix_in_vain_is_not_looked_at_for_ever(tmp_path, monkeypatch):
+    make(tmp_path, "a.mp4", *(f"{number}.bin" for number in range(100)))
+    looked_at = []
+    monkeypatch.setattr(sources, "is_video", lambda path: looked_at.append(path.name))
+    [note] = find_videos(tmp_path, tmp_path / "out").notes
+    assert len(looked_at) == 20 and "and 92 more" in note.text
