@@ -17,6 +17,8 @@ from surgvista_jax.data.storage.video_seek import Seeker
 from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
 from surgvista_jax.errors import UserError
 
+import cv2  # isort: skip  # after `decode`, which silences it
+
 # A file without usable time stamps is read from its start for each clip, if it has so few pictures.
 MOST_COUNTED = 3000
 _OPTIONS = VideoOptions()
@@ -65,10 +67,10 @@ class VideoFile(Frames):
                 if pick.picture is None:
                     first = seeker.pick(grid, int(np.ceil(index.times.lead * grid.fps)) + 1)
                     if first is not None and first.picture is not None:
-                        shape = seeker.pixels.array(first.picture, "rgb24").shape
+                        shape = seeker.pixels.array(first.picture).shape
                     yield np.zeros(shape, np.uint8)
                 else:
-                    yield seeker.pixels.array(pick.picture, "rgb24")
+                    yield cv2.cvtColor(seeker.pixels.array(pick.picture), cv2.COLOR_BGR2RGB)
 
 
 @functools.lru_cache(maxsize=64)

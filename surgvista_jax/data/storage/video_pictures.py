@@ -145,23 +145,23 @@ class Pixels:
         """Whether neighbours of a picture have a part in its pixels."""
         return self._auto and (picture.frame.interlaced_frame or bool(self._order))
 
-    def array(self, picture: Picture, form: str = "bgr24") -> np.ndarray:
-        """[H, W, 3] uint8; `form` is the order of colours, bgr24 or rgb24."""
+    def array(self, picture: Picture) -> np.ndarray:
+        """[H, W, 3] uint8 BGR, as OpenCV has it: scaling to RGB rounds in another way."""
         frame = picture.frame
         if self.is_interlaced(picture):
             if self._filter is None or not self._filter.fits(frame):
                 self._filter = _Deinterlacer(frame, self._order or "auto")
             frame = self._filter.apply(picture)
             self.deinterlaced += 1
-        rgb = self._reformatter.reformat(
+        image = self._reformatter.reformat(
             frame,
             width=max(1, round(frame.width * self.aspect)),
-            format=form,
+            format="bgr24",
             interpolation=Interpolation.BICUBIC,
             threads=1,
         ).to_ndarray()
         turn = _TURNS.get(-picture.frame.rotation % 360)
-        return rgb if turn is None else cv2.rotate(rgb, turn)
+        return image if turn is None else cv2.rotate(image, turn)
 
 
 class _Deinterlacer:
