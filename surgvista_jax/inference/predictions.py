@@ -1,7 +1,6 @@
 """Predictions of a trained classifier for each moment of videos, and their files."""
 
 import csv
-import os
 from pathlib import Path
 
 import flax.linen as nn
@@ -10,8 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from surgvista_jax.data.batches.loader import LoaderConfig
-from surgvista_jax.data.dataset import Dataset
-from surgvista_jax.errors import UserError
+from surgvista_jax.data.dataset import Dataset, file_of
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
 from surgvista_jax.inference.trained import Meaning, TrainedClassifier
 from surgvista_jax.predictions.npz import write_npz
@@ -58,7 +56,7 @@ def write_predictions(
 
     Raises:
         CannotWrite: one of them cannot be written.
-        UserError: a video's file would lie outside of the folder.
+        UserError: the id of a video is no name of a file.
     """
     meaning = trained.meaning
     meta = {
@@ -73,9 +71,7 @@ def write_predictions(
     write_outputs(out / PREDICTIONS, dataset, outputs, meta, labelled=labelled)
     for number, video in enumerate(dataset.videos):
         own = outputs.video_index == number
-        path = Path(os.path.abspath(out / f"{video.video}.csv"))
-        if not path.is_relative_to(os.path.abspath(out)):
-            raise UserError(f"{dataset.folder}: the id {video.video!r} would lie outside {out}")
+        path = file_of(out, video.video, ".csv")
         _write_table(path, outputs.frame[own], outputs.values[own], meaning)
 
 

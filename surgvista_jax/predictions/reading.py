@@ -113,10 +113,10 @@ def digest(path: Path) -> str:
     if path.is_file():
         hasher.update(path.read_bytes())
         return hasher.hexdigest()
-    for file in sorted(path.iterdir()):
+    for file in sorted(path.rglob("*")):
         if file.is_file():
             content = hashlib.sha256(file.read_bytes()).digest()
-            hasher.update(file.name.encode() + b"\0" + content)
+            hasher.update(file.relative_to(path).as_posix().encode() + b"\0" + content)
     return hasher.hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 Each line is `Frame<TAB>Phase` (or separated by blanks or a comma), with or without a header, or the
 phase alone, one line a frame. Phases are names (case, blanks and underscores do not matter) or
-numbers from 0 or from 1. Files may end in .gz.
+numbers from 0 or from 1. Files may end in .gz, and lie in folders where ids of videos have slashes.
 """
 
 import gzip
@@ -20,23 +20,36 @@ _ENDINGS = re.compile(r"[-_](phases?|preds?|predictions?|labels?|gt|ground_?trut
 
 
 def phase_files(folder: Path, source: str) -> dict[str, Path]:
-    """Video name -> file, of every .txt or .txt.gz in a folder."""
+    """Video id -> file, of every .txt or .txt.gz at any depth; folders belong to the id.
+
+    Raises:
+        UserError: there is none, or a video has two.
+    """
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        name = path.name.removesuffix(".gz")
-        if not name.endswith(".txt") or path.name.startswith("."):
+    for path in sorted(folder.rglob("*.txt*")):
+        below = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in below.parts)
+        if hidden or not path.name.removesuffix(".gz").endswith(".txt"):
             continue
-        video = _ENDINGS.sub("", name.removesuffix(".txt"))
+        video = _video_of(below)
         if video in found:
             raise UserError(f"{source}: {found[video].name} and {path.name} are both {video}")
         found[video] = path
+    for video, path in found.items():
+        # A copy of the files in a folder among them would be scored as further videos.
+        if "/" in video and (name := video.rpartition("/")[2]) in found:
+            raise UserError(
+                f"{source}: {path.relative_to(folder)} and {found[name].name} are both {name}; "
+                "move other files than those of these videos away"
+            )
     if not found:
         raise UserError(f"{source}: no .txt files; one file of `Frame<TAB>Phase` a video is needed")
     return found
 
 
 def _video_of(path: Path) -> str:
-    return _ENDINGS.sub("", path.name.removesuffix(".gz").removesuffix(".txt"))
+    """The id of the video that a file, below its folder, is of."""
+    return _ENDINGS.sub("", path.as_posix().removesuffix(".gz").removesuffix(".txt"))
 
 
 def read_folder(
@@ -55,9 +68,11 @@ def read_folder(
     """
     videos, frames, labels = [], [], []
     single = folder.is_file()
-    files = {_video_of(folder): folder} if single else phase_files(folder, source)
+    files = {_video_of(Path(folder.name)): folder} if single else phase_files(folder, source)
     for video, path in files.items():
-        frame, label = _read_file(path, source if single else f"{source}/{path.name}")
+        frame, label = _read_file(
+            path, source if single else f"{source}/{path.relative_to(folder).as_posix()}"
+        )
         videos.append(np.full(len(frame), video))
         frames.append(frame)
         labels.extend(label)

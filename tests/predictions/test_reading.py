@@ -12,7 +12,7 @@ from surgvista_jax.metrics.named_protocols import find
 from surgvista_jax.predictions.csv_table import parse_columns, read_csv
 from surgvista_jax.predictions.frames import assemble, at_rate, join, natural_order
 from surgvista_jax.predictions.npz import read_npz, write_npz
-from surgvista_jax.predictions.reading import ReadingOptions, read_one, read_runs
+from surgvista_jax.predictions.reading import ReadingOptions, digest, read_one, read_runs
 from surgvista_jax.predictions.text_folder import read_folder
 from surgvista_jax.predictions.truth import with_truth
 
@@ -293,3 +293,22 @@ def test_protocol_and_file_must_fit(tmp_path: Path) -> None:
         read_one(str(tmp_path / "folder"), STRICT, ReadingOptions())
     write_npz(tmp_path / "p.npz", **{**arrays(), "score": 3 * arrays()["score"]})
     assert "not probabilities" in read_one(path, STRICT, ReadingOptions()).notes[0]
+
+
+def test_folders_of_text_files_belong_to_the_ids_of_videos(tmp_path: Path) -> None:
+    lines = "".join(f"{k}\t{CHOLEC80[k // 300]}\n" for k in range(600))
+    for part in ("predictions", "truth"):
+        for name in ("day 1/b", "day 2/b", "a"):
+            path = tmp_path / part / f"{name}-phase.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("Frame\tPhase\n" + lines)
+    options = ReadingOptions(fps=1, truth=tmp_path / "truth", classes=CHOLEC80)
+    found = read_one(str(tmp_path / "predictions"), STRICT, options)
+    assert found.videos == ("a", "day 1/b", "day 2/b")
+    before = digest(tmp_path / "truth")
+    (tmp_path / "truth" / "day 1" / "b-phase.txt").write_text(lines)
+    assert digest(tmp_path / "truth") != before
+    (tmp_path / "predictions" / "old").mkdir()
+    (tmp_path / "predictions" / "old" / "a-phase.txt").write_text(lines)
+    with pytest.raises(UserError, match="old/a-phase.txt and a-phase.txt are both a; move"):
+        read_one(str(tmp_path / "predictions"), STRICT, options)

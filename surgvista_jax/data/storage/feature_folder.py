@@ -2,7 +2,7 @@
 
 FOLDER/features.json says whose features they are; FOLDER/<video>.npy, float32 [num_frames, F], has
 a row for each frame of the dataset's entry of that video, labelled or not, because a temporal model
-sees the whole video.
+sees the whole video. A video whose id has slashes lies in folders of that name.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.dataset import Dataset, Video, file_of
 from surgvista_jax.errors import UserError
 from surgvista_jax.writing import clear_asides, replacing, write_json
 
@@ -54,12 +54,7 @@ class FeatureFolder:
 
     def path(self, video: Video) -> Path:
         """Where the rows of a video are. Raises UserError for an id that cannot be a file name."""
-        if Path(video.video).name != video.video:
-            raise UserError(
-                f"{self.folder}: video id {video.video!r} cannot be a file name; name the video "
-                "without slashes in videos.jsonl"
-            )
-        return self.folder / f"{video.video}.npy"
+        return file_of(self.folder, video.video, ".npy")
 
     def holds(self, video: Video) -> bool:
         """Whether a video's rows are there and whole, so that they need not be computed again."""
@@ -168,7 +163,8 @@ def create_features(folder: str | os.PathLike, header: FeaturesHeader) -> Featur
             raise UserError(
                 f"{path}: other features are here: {'; '.join(differing)}; take another folder"
             )
-    clear_asides(folder)
+    for place in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+        clear_asides(place)
     if not path.exists():
         write_json(path, dataclasses.asdict(header))
     return FeatureFolder(folder, header)

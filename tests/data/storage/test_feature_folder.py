@@ -102,10 +102,28 @@ def test_rows_that_are_not_finite_are_named(features, dataset):
         features.read(dataset.videos[0])
 
 
-def test_an_id_that_leaves_the_folder(features, dataset):
-    for name in ("../x", "a/b"):
-        with pytest.raises(UserError, match="file name"):
-            features.path(dataclasses.replace(dataset.videos[0], video=name))
+def test_videos_in_folders_have_their_rows_in_folders(features, dataset):
+    """Of two ids none has the other's file, and what killed writers left there goes too."""
+    video = dataset.videos[0]
+    rows = {
+        name: np.full((video.num_frames, 8), k, np.float32)
+        for k, name in enumerate(("b", "a/b", "a/b/c", "a", "day 1/\u00e4.mp4"))
+    }
+    for name, values in rows.items():
+        features.write(dataclasses.replace(video, video=name), values)
+    left = features.folder / "a" / "b" / ".partial-x"
+    left.mkdir()
+    again = create_features(features.folder, features.header)
+    assert not left.exists()
+    for name, values in rows.items():
+        np.testing.assert_array_equal(again.read(dataclasses.replace(video, video=name)), values)
+    assert (features.folder / "day 1" / "\u00e4.mp4.npy").is_file()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../b", "/a", "a//b", "a/", "./a", ".", "", "a\nb"])
+def test_an_id_that_no_file_can_have(features, dataset, name):
+    with pytest.raises(UserError, match="cannot be a file name; mend it in videos.jsonl"):
+        features.path(dataclasses.replace(dataset.videos[0], video=name))
 
 
 @pytest.mark.parametrize(
