@@ -1,8 +1,8 @@
 """The instrument, verb and target that each triplet class stands for (CholecT50, ProstaTD).
 
-CholecT50's table is that of `maps.txt` of CAMMA-public/rendezvous, by which ivtmetrics takes triplets
-apart, and of the dataset's own label_mapping.txt. ProstaTD's is told by SurgVISTA alone; its numbers
-of instruments, verbs, targets and triplets are those of SmartHealthX/ProstaTD.
+CholecT50's table is that of `maps.txt` of CAMMA-public/rendezvous, by which ivtmetrics takes
+triplets apart, and of the dataset's own label_mapping.txt. ProstaTD's is told by SurgVISTA alone;
+its numbers of instruments, verbs, targets and triplets are those of SmartHealthX/ProstaTD.
 
 The pairs (iv, it) are numbered in ascending order of their two members, as the official evaluation
 does, so only the three members are written down here.
