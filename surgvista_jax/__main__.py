@@ -38,6 +38,7 @@ COMMANDS = {
     },
     "figure": {"reconstruction": "what a pretrained student rebuilds"},
     "bench": {
+        "intervals": "how often a report's intervals hold the truth, by size of the test set",
         "pretrain": "step time, clips/s, memory and FLOPs utilisation of pretraining",
         "weights": "seconds and memory of loading weights, and how devices share them",
     },

@@ -31,6 +31,7 @@ class Score:
     higher_is_better: bool = True
     section: str = ""  # heading under which a report shows it; "" = with the main scores
     percent: bool = True  # shown in percent
+    bounds: tuple[float, float] = (0.0, 1.0)  # that it cannot leave
 
     def value(self, weights: np.ndarray | None = None) -> float:
         """The score with all videos once, or under one row of weights [V]."""
@@ -138,6 +139,17 @@ def pooled_average_precision(
         return mean_over_classes(values, absent)
 
     return Score(key, title, of_weights, **about)
+
+
+def gain(ours: Score, theirs: Score) -> tuple[Weighted, tuple[float, float]]:
+    """How much better our score is on the same videos, and the bounds of that."""
+    sign = 1.0 if ours.higher_is_better else -1.0
+    width = ours.bounds[1] - ours.bounds[0]
+
+    def of_weights(weights: np.ndarray) -> np.ndarray:
+        return sign * (ours.of_weights(weights) - theirs.of_weights(weights))
+
+    return of_weights, (-width, width)
 
 
 def mean_over_runs(runs: Sequence[Score]) -> Score:

@@ -1,11 +1,10 @@
-"""How sure a score, or a difference of two, is with so many videos and seeds.
+"""Whether a difference of two models is more than chance, and the spread over seeds.
 
-Frames of one video are not independent, so videos (or patients) are the unit everywhere: tests pair
-them, the bootstrap draws them with replacement.
+Frames of one video are not independent, so videos (or patients) are the unit: tests pair them.
+`metrics.intervals` says how sure a score is.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,57 +117,6 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     adjusted = np.empty_like(p_values)
     adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
     return adjusted
-
-
-def bootstrap_weights(
-    num_videos: int, samples: int, seed: int, cluster: np.ndarray | None = None
-) -> np.ndarray:
-    """How often each video counts in each resample: float64 [samples, num_videos].
-
-    Args:
-        cluster: int [num_videos], the patient (0..) of each video if patients are to be drawn
-            rather than videos; all videos of a drawn patient come along.
-
-    NaN for a single video (patient): from one there is no telling how sure a score is.
-    """
-    units = num_videos if cluster is None else int(np.max(cluster)) + 1
-    if units < 2:  # one unit drawn again and again would pass for certainty
-        return np.full((samples, num_videos), np.nan)
-    generator = np.random.default_rng(seed)
-    draws = generator.multinomial(units, np.full(units, 1 / units), size=samples)
-    return (draws if cluster is None else draws[:, cluster]).astype(np.float64)
-
-
-def resample(score: Callable[[np.ndarray], np.ndarray], weights: np.ndarray) -> np.ndarray:
-    """A score under each row of bootstrap weights, [B]; NaN where there are no weights."""
-    if np.isnan(weights).any():
-        return np.full(len(weights), np.nan)
-    return score(weights)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its percentile interval over resamples."""
-
-    value: float
-    low: float
-    high: float
-    level: float
-    samples: int  # resamples in which the value was defined
-
-
-def interval(value: float, resampled: np.ndarray, level: float = 0.95) -> Interval:
-    """The percentile interval of resampled values [B]; resamples without a value are left out.
-
-    `low` and `high` are NaN where no resample has a value.
-    """
-    resampled = np.asarray(resampled, dtype=np.float64)
-    defined = resampled[~np.isnan(resampled)]
-    if not len(defined):
-        return Interval(float(value), float("nan"), float("nan"), level, 0)
-    tail = (1 - level) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(float(value), float(low), float(high), level, len(defined))
 
 
 def over_seeds(values: np.ndarray) -> tuple[float, float, int]:

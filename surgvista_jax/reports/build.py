@@ -13,10 +13,11 @@ import numpy as np
 from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.averaging import nanmean
+from surgvista_jax.metrics.intervals import LEVEL, Draws, draw, interval
 from surgvista_jax.metrics.protocols import Protocol
 from surgvista_jax.metrics.scores import Score, mean_over_runs
 from surgvista_jax.metrics.segments import runs as segments_of
-from surgvista_jax.metrics.statistics import bootstrap_weights, interval, over_seeds, resample
+from surgvista_jax.metrics.statistics import over_seeds
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.reports.comparison import adjusted, check_same_frames, compare
 from surgvista_jax.reports.evaluation import Evaluation
@@ -25,7 +26,6 @@ from surgvista_jax.reports.scoring import evaluate_run
 
 FORMAT = 1
 TIMELINES = 3  # worst and best videos shown, each
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def build_report(
     for other in [*system.runs[1:], *(run for base in baselines for run in base.runs)]:
         check_same_frames(first, other)
     cluster = _cluster(grouping)
-    weights = bootstrap_weights(len(first.videos), samples, seed, cluster)
+    draws = draw(len(first.videos), samples, seed, cluster=cluster)
     evaluations = [evaluate_run(run, protocol) for run in system.runs]
     scores = _mean_scores(evaluations)
     shown = [score for score in scores if score.key in protocol.primary]
@@ -69,8 +69,8 @@ def build_report(
         theirs = {score.key: score for score in of_base}
         for score in shown:
             if score.key in theirs:
-                comparisons.append(compare(base.name, score, theirs[score.key], weights, cluster))
-    entries = [_score(score, evaluations, weights, protocol) for score in scores]
+                comparisons.append(compare(base.name, score, theirs[score.key], draws, cluster))
+    entries = [_score(score, evaluations, draws, protocol) for score in scores]
     report = {
         "format": FORMAT,
         "made_by": f"surgvista_jax {__version__}",
@@ -81,7 +81,7 @@ def build_report(
         "num_videos": len(first.videos),
         "num_frames": len(first.frame),
         "unit": "video" if cluster is None else "patient",
-        "num_units": len(first.videos) if cluster is None else int(cluster.max()) + 1,
+        "num_units": draws.counts.shape[1],
         "bootstrap": {"samples": samples, "seed": seed, "level": LEVEL},
         "scores": entries,
         "tables": _tables(evaluations),
@@ -163,11 +163,8 @@ def _system(system: System) -> dict:
     }
 
 
-def _score(
-    score: Score, evaluations: list[Evaluation], weights: np.ndarray, protocol: Protocol
-) -> dict:
-    ones = np.ones(weights.shape[1])
-    found = interval(score.value(ones), resample(score.of_weights, weights), LEVEL)
+def _score(score: Score, evaluations: list[Evaluation], draws: Draws, protocol: Protocol) -> dict:
+    found = interval(score.of_weights, draws, score.bounds)
     entry = {
         "key": score.key,
         "title": score.title,
@@ -182,6 +179,7 @@ def _score(
         **score.spreads(),
     }
     if len(evaluations) > 1:
+        ones = np.ones(len(draws.unit))
         values = [item.score(score.key).value(ones) for item in evaluations]
         mean, spread, number = over_seeds(np.array(values))
         entry["seeds"] = {"mean": mean, "std": spread, "number": number, "values": values}
@@ -267,9 +265,15 @@ def _notes(system: System, evaluations: list[Evaluation], entries: list[dict]) -
             "timelines and the reliability diagram show the first run."
         )
     for entry in entries:
-        if not np.isnan(entry["low"]) and not entry["low"] <= entry["value"] <= entry["high"]:
+        if entry["value"] < entry["low"] - 1e-9 or entry["value"] > entry["high"] + 1e-9:
             notes.append(
                 f"{entry['title']} lies outside its interval: drawing videos with replacement "
-                "shifts this score, so the interval shows its spread rather than its position."
+                "shifts this score, and the interval is set back by that shift."
             )
+    alike = [e["title"] for e in entries if e["low"] == e["high"] == e["value"]]
+    if alike:
+        notes.append(
+            f"{', '.join(alike)}: no video makes a difference, so that the interval has no width, "
+            "which says nothing of other videos."
+        )
     return list(dict.fromkeys(notes))

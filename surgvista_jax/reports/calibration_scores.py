@@ -34,5 +34,7 @@ def with_calibration(
         make.of_sums(
             "ece", "Expected calibration error", bins, calibration.calibration_error, **about
         ),
-        make.ratio("brier", "Brier score (0-2)", *sums.T, percent=False, **about),
+        make.ratio(
+            "brier", "Brier score (0-2)", *sums.T, percent=False, bounds=(0.0, 2.0), **about
+        ),
     ], bins.sum(0)

@@ -6,8 +6,9 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.averaging import divide
-from surgvista_jax.metrics.scores import Score
-from surgvista_jax.metrics.statistics import Interval, Wilcoxon, holm, interval, resample, wilcoxon
+from surgvista_jax.metrics.intervals import Draws, Interval, interval
+from surgvista_jax.metrics.scores import Score, gain
+from surgvista_jax.metrics.statistics import Wilcoxon, holm, wilcoxon
 from surgvista_jax.predictions.frames import Predictions
 
 ZERO_RULE = "wilcox"
@@ -50,19 +51,12 @@ def check_same_frames(ours: Predictions, theirs: Predictions) -> None:
 
 
 def compare(
-    baseline: str,
-    ours: Score,
-    theirs: Score,
-    weights: np.ndarray,
-    cluster: np.ndarray | None,
+    baseline: str, ours: Score, theirs: Score, draws: Draws, cluster: np.ndarray | None
 ) -> Comparison:
     """Differences under the same drawn videos, and a signed-rank test over videos (or patients)."""
     sign = 1.0 if ours.higher_is_better else -1.0
-    ones = np.ones((1, weights.shape[1]))
+    ones = np.ones((1, len(draws.unit)))
     a, b = float(ours.of_weights(ones)[0]), float(theirs.of_weights(ones)[0])
-    resampled = resample(
-        lambda drawn: sign * (ours.of_weights(drawn) - theirs.of_weights(drawn)), weights
-    )
     one_sided = two_sided = None
     if ours.per_video is not None and theirs.per_video is not None:
         differences = sign * (ours.per_video - theirs.per_video)
@@ -74,6 +68,7 @@ def compare(
         differences = np.where(np.abs(differences) < 1e-12, 0.0, differences)
         one_sided = wilcoxon(differences, "greater", ZERO_RULE)
         two_sided = wilcoxon(differences, "two-sided", ZERO_RULE)
+    weighted, bounds = gain(ours, theirs)
     return Comparison(
         baseline,
         ours.key,
@@ -81,7 +76,7 @@ def compare(
         ours.percent,
         a,
         b,
-        interval(sign * (a - b), resampled),
+        interval(weighted, draws, bounds),
         one_sided,
         two_sided,
     )

@@ -1,26 +1,14 @@
 """Differences of scores between centres, procedures or patients."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.metrics.scores import Score
-from surgvista_jax.metrics.statistics import Interval, bootstrap_weights, interval, resample
-
-
-def group_weights(
-    members: np.ndarray, samples: int, seed: int, cluster: np.ndarray | None
-) -> np.ndarray:
-    """Resamples within a group: [samples, V], zero outside; NaN for a group of one unit."""
-    inside = np.flatnonzero(members)
-    units = None
-    if cluster is not None:
-        units = np.unique(cluster[inside], return_inverse=True)[1].ravel()
-    weights = np.zeros((samples, len(members)))
-    weights[:, inside] = bootstrap_weights(len(inside), samples, seed, units)
-    return weights
+from surgvista_jax.metrics.intervals import Interval, draw, interval
+from surgvista_jax.metrics.scores import Score, gain
 
 
 def group_report(
@@ -73,12 +61,11 @@ def _item(
     seed: int,
     cluster: np.ndarray | None,
 ) -> dict:
-    weights = group_weights(members, samples, seed, cluster)
-    values = {}
-    for score in scores:
-        value = score.value(members.astype(np.float64))
-        resampled = resample(score.of_weights, weights)
-        values[score.key] = as_dict(interval(value, resampled))
+    stratum = np.where(members, 0, -1)
+    draws = draw(len(members), samples, seed, cluster=cluster, stratum=stratum)
+    values = {
+        score.key: as_dict(interval(score.of_weights, draws, score.bounds)) for score in scores
+    }
     return {"name": name, "videos": int(members.sum()), "scores": values}
 
 
@@ -89,14 +76,15 @@ def _gap(
     seed: int,
     cluster: np.ndarray | None,
 ) -> dict:
-    drawn = [
-        group_weights(inside, samples, seed, cluster),
-        group_weights(~inside, samples, seed + 1, cluster),
-    ]
+    """Internal minus external videos, drawn apart."""
+    draws = draw(len(inside), samples, seed, cluster=cluster, stratum=(~inside).astype(np.int64))
     gap = {}
     for score in scores:
-        sign = 1.0 if score.higher_is_better else -1.0
-        value = score.value(inside.astype(float)) - score.value((~inside).astype(float))
-        resampled = resample(score.of_weights, drawn[0]) - resample(score.of_weights, drawn[1])
-        gap[score.key] = as_dict(interval(sign * value, sign * resampled))
+        difference, bounds = gain(_within(score, inside), _within(score, ~inside))
+        gap[score.key] = as_dict(interval(difference, draws, bounds))
     return gap
+
+
+def _within(score: Score, members: np.ndarray) -> Score:
+    """A score of some of the videos."""
+    return replace(score, of_weights=lambda weights: score.of_weights(weights * members))

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+FEW = 20  # videos, or patients: below, a report says that its intervals say little
+
 
 def number(value: float | None, percent: bool = True) -> str:
     """ "87.31" for 0.8731 in percent, "0.1234" else, a dash for nothing."""
@@ -59,10 +61,17 @@ def interval_words(report: dict) -> str:
     boot = report["bootstrap"]
     if report["num_units"] < 2:
         return f"No intervals: a single {report['unit']} cannot tell how sure a score is."
-    return (
-        f"{100 * boot['level']:.0f} % intervals: percentiles of {boot['samples']} resamples of "
-        f"{report['num_units']} {report['unit']}s, drawn with replacement (seed {boot['seed']})."
+    words = (
+        f"{100 * boot['level']:.0f} % intervals: studentised bootstrap over {report['num_units']} "
+        f"{report['unit']}s, drawn with replacement {boot['samples']} times (seed {boot['seed']})."
     )
+    if report["num_units"] < FEW:
+        words += (
+            f" {report['num_units']} {report['unit']}s are few: the intervals are wide, hold the "
+            "true score somewhat less often than they say, and miss what goes wrong in one "
+            f"operation of {FEW}, which a set of this size may not hold."
+        )
+    return words
 
 
 def test_words(report: dict) -> str:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.intervals import draw
 from surgvista_jax.metrics.scores import mean_of_videos
-from surgvista_jax.metrics.statistics import bootstrap_weights
 from surgvista_jax.reports import charts, comparison, page, page_tables, words
 from surgvista_jax.reports.build import plain
 from surgvista_jax.reports.grouping import group_report
@@ -15,7 +15,7 @@ def test_lower_is_better_turns_the_sign() -> None:
     values = np.array([0.1, 0.2, 0.3])
     ours = mean_of_videos("ece", "ECE", values, higher_is_better=False)
     theirs = mean_of_videos("ece", "ECE", values + 0.1, higher_is_better=False)
-    found = comparison.compare("b", ours, theirs, bootstrap_weights(3, 20, 0), None)
+    found = comparison.compare("b", ours, theirs, draw(3, 20, 0), None)
     assert found.difference.value == pytest.approx(0.1)
     assert found.one_sided.p_value == 1 / 8
 
@@ -25,7 +25,7 @@ def test_groups_and_the_gap_between_internal_and_external() -> None:
     names = ["Bern", "Bern", "Milan", "Milan", "Oslo"]
     found = group_report([score], "centre", names, ["Bern"], samples=200, seed=0)
     values = {item["name"]: item["scores"]["accuracy"] for item in found["items"]}
-    assert values["Bern"]["value"] == pytest.approx(0.85) and values["Milan"]["low"] == 0.5
+    assert values["Bern"]["value"] == pytest.approx(0.85) and values["Milan"]["low"] < 0.5
     assert np.isnan(values["Oslo"]["low"])  # one video has no interval
     assert [item["role"] for item in found["items"]] == ["internal", "external", "external"]
     assert found["gap"]["accuracy"]["value"] == pytest.approx(0.25)

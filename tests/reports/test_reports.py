@@ -270,9 +270,10 @@ def test_triplets_criteria_instruments_and_clips_are_reported() -> None:
 
 
 def test_a_shifted_bootstrap_is_said_so() -> None:
-    # 200 clips, each right or wrong. Together each confidence is calibrated; a resample is not.
+    # 200 clips, each right or wrong. Together nearly calibrated; draws of them are so far less.
     confidence = np.repeat([0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0], 20)
-    right = np.concatenate([np.arange(20) < round(20 * c) for c in np.unique(confidence)])
+    counts = np.rint(20 * np.unique(confidence)).astype(int) - np.tile([0, 1], 5)
+    right = np.concatenate([np.arange(20) < count for count in counts])
     order = np.random.default_rng(0).permutation(200)
     clips = assemble(
         "t",
@@ -286,6 +287,6 @@ def test_a_shifted_bootstrap_is_said_so() -> None:
     )
     report = build_report(find("clips-single"), system("t", clips), samples=100)
     entry = next(entry for entry in report["scores"] if entry["key"] == "ece")
-    assert entry["value"] == pytest.approx(0, abs=1e-9) and entry["low"] > 0.01
+    assert entry["value"] > 0.01 and entry["high"] < entry["value"]
     assert any("calibration error lies outside its interval" in n for n in report["notes"])
     assert not any("Accuracy lies outside" in note for note in report["notes"])
