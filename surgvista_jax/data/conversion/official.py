@@ -171,12 +171,16 @@ def gather(
             "(with the ending of a video, or as a folder of frames); `surgvista data list NAME` "
             "shows the folder that is expected"
         )
-    notes = []
-    if missing:
-        shown = ", ".join(missing[:8]) + (", …" if len(missing) > 8 else "")
-        text = f"{len(missing)} of {len(places)} videos are not there and left out: {shown}"
-        notes.append(Remark(str(folder), text))
-    return found, notes
+    return found, missing_videos(folder, missing, len(places))
+
+
+def missing_videos(folder: Path, missing: Sequence[str], num_videos: int) -> list[Remark]:
+    """One remark that names those of a dataset's videos that are not there, if there are any."""
+    if not missing:
+        return []
+    shown = ", ".join(missing[:8]) + (", …" if len(missing) > 8 else "")
+    text = f"{len(missing)} of {num_videos} videos are not there and left out: {shown}"
+    return [Remark(str(folder), text)]
 
 
 def gather_named(

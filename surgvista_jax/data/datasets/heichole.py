@@ -21,6 +21,7 @@ from surgvista_jax.data.conversion.official import (
     Recording,
     counts,
     gather_named,
+    missing_videos,
 )
 from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.files import find_files, numbered_files
@@ -73,7 +74,10 @@ def read_labelled(
         path = files.get(number, folder / f"{video}_Annotation_{kind}.csv")
         labels = partial(read_labels, path, FAST_FPS if number in FAST else FPS)
         recordings.append(replace(recording, read_labels=labels))
-    return replace(reading, recordings=recordings, notes=())
+    numbers = splits.HEICHOLE["train"].numbers
+    missing = [f"Hei-Chole{k}" for k in numbers if f"Hei-Chole{k}" not in reading.splits["train"]]
+    notes = missing_videos(folder, missing, len(numbers))
+    return replace(reading, recordings=recordings, notes=notes)
 
 
 def _pattern(kind: str) -> str:

@@ -21,6 +21,7 @@ from surgvista_jax.data.conversion.official import (
     Reading,
     Recording,
     gather_named,
+    missing_videos,
 )
 from surgvista_jax.data.conversion.sources import Remark, SourceVideo
 from surgvista_jax.data.dataset import UNLABELLED
@@ -30,6 +31,7 @@ from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts import instruments, phases, splits
 
+NUM_VIDEOS = 25
 ANNOTATIONS = r"annotations_0*(\d+)\.csv"
 OUTSIDE = -1  # the endoscope is, so that there is no step and no instrument
 NO_SECOND = -2
@@ -71,6 +73,8 @@ def read_labelled(folder: Path, read_labels: Callable[[Path, int], FrameLabels])
     if not recordings:
         raise UserError(f"{folder}: only {sources[0].video} is there, which has no labels")
     names = {_number(source): source.video for source in sources}
+    missing = [f"video_{k:02d}" for k in range(1, NUM_VIDEOS + 1) if k not in names]
+    notes += missing_videos(folder, missing, NUM_VIDEOS)
     divided = {
         split: [names[k] for k in part.numbers if k in names]
         for split, part in splits.PITVIS.items()
@@ -157,7 +161,7 @@ PRETRAINING = Official(
         "A. Das et al., PitVis-2023 challenge: workflow recognition in videos of endoscopic "
         "pituitary surgery, arXiv:2409.01184, 2024"
     ),
-    published={"train": Counts(25, 120_018)},
+    published={"train": Counts(NUM_VIDEOS, 120_018)},
 )
 STEPS = replace(
     PRETRAINING,

@@ -26,6 +26,7 @@ from surgvista_jax.data.conversion.official import (
     Recording,
     counts,
     gather_named,
+    missing_videos,
     split_ids,
 )
 from surgvista_jax.data.conversion.sources import Remark
@@ -74,9 +75,11 @@ def read_labelled(folder: Path, column: int, num_classes: int) -> Reading:
     for recording in reading.recordings:
         labels = partial(read_seconds, paths, recording.source.video, column, num_classes)
         recordings.append(replace(recording, read_labels=labels, numbered=True))
-    return replace(
-        reading, recordings=recordings, splits=split_ids(splits.PSI_AVA, "CASE{:03d}"), notes=()
-    )
+    divided = split_ids(splits.PSI_AVA, "CASE{:03d}")
+    cases = sorted({*divided["train"], *divided["val"]})
+    missing = [case for case in cases if case not in reading.splits["train"]]
+    notes = missing_videos(folder, missing, len(cases))
+    return replace(reading, recordings=recordings, splits=divided, notes=notes)
 
 
 def read_seconds(paths: Sequence[Path], case: str, column: int, num_classes: int) -> FrameLabels:

@@ -46,6 +46,7 @@ def test_phases_and_steps_go_by_their_official_numbers(source, tmp_path):
     assert labels(dataset) == {"CASE001": (1, 1, 0), "CASE002": (-1, 8, 10)}
     assert dataset.classes == phases.PSI_AVA_PHASES and len(dataset.classes) == 11
     assert "labels of CASE002: 1 of 3 frames have none" in said
+    assert "6 of 8 videos are not there and left out: CASE003" in said
     assert (dataset.task, dataset.label_kind, dataset.fps) == ("phase", "single", 1.0)
     assert tracks("psi-ava-steps", source) == {
         "CASE001": {0: 1, 1: 18, 2: 0},
