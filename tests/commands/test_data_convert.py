@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.open import open_frames
 from tests.support import footage
+from tests.support import marked_videos as marked
+from tests.support.marked_videos import Pictures
 from tests.support.places import REALDATA
 
 COMMAND = [sys.executable, "-m", "surgvista_jax", "data", "convert", "videos"]
@@ -344,3 +347,50 @@ def test_real_clips(tmp_path):
     frames, unreadable = open_frames(dataset.folder, dataset.videos[0]).read(np.arange(0, 25, 8))
     assert frames.shape == (4, 256, 256, 3) and not unreadable.any()
     assert frames.std() > 20
+
+
+def test_how_video_files_are_read_is_a_setting_of_the_folder(tmp_path, capfd):
+    source = tmp_path / "in"
+    late = Pictures(start=Fraction(1), first=100)
+    marked.write(source / "a.mp4", late, Pictures(size=(32, 32)), sound=(Fraction(0), Fraction(4)))
+    options = ["--clock", "picture", "--stream", "1", "--deinterlace", "off"]
+    for out, told, numbers in (("usual", [], [-1, 100, 125, 150]), ("told", options, [0, 25, 50])):
+        assert convert(source, tmp_path / out, *told, fps="1") == 0
+        (video,) = read_dataset(tmp_path / out).videos
+        frames, _ = open_frames(tmp_path / out, video).read(np.arange(len(numbers)))
+        assert [marked.number(frame) for frame in frames] == numbers
+    assert convert(source, tmp_path / "told", *options, fps="1") == 0
+    capfd.readouterr()
+    assert convert(source, tmp_path / "told", fps="1") == 1
+    assert "clock was 'picture' and is None" in capfd.readouterr().err
+    assert convert(source, tmp_path / "told", "--stream", "-1") == 1
+    assert "--stream -1: streams are numbered from 0" in capfd.readouterr().err
+
+
+def test_frames_of_an_earlier_version_go_on_and_that_is_said(tmp_path, capfd):
+    source, out = tmp_path / "in", tmp_path / "out"
+    footage.write_video(source / "a.mp4", 50)
+    assert convert(source, out) == 0
+    journal = out / ".convert" / "journal.jsonl"
+    settings, finished = map(json.loads, journal.read_text().splitlines())
+    for key in ("frames_missing", "notes", "problems", "reader"):  # which it did not have
+        del finished["extracted"][key]
+    journal.write_text(json.dumps(settings) + "\n" + json.dumps(finished) + "\n")
+    capfd.readouterr()
+    assert convert(source, out) == 0
+    [line] = problems(capfd)
+    assert "1 videos, such as a, were extracted by an earlier version" in line
+    assert read_dataset(out).videos[0].num_frames == 10
+
+
+def test_what_is_the_same_of_many_videos_is_said_once_and_times_of_each(tmp_path, capfd):
+    for name in "abcd":
+        wide = Pictures("mpeg4", count=5, pixel_aspect=Fraction(2))
+        marked.write(tmp_path / "wide" / f"{name}.mov", wide)
+        hole = marked.with_hole(40, Fraction(25), 10 + ord(name) - ord("a"), Fraction(2))
+        marked.write(tmp_path / "holes" / f"{name}.mov", Pictures(count=40, times=hole))
+    assert convert(tmp_path / "wide", tmp_path / "out") == 0
+    [line] = problems(capfd)
+    assert line.startswith("4 videos, such as ") and "192x64" in line
+    assert convert(tmp_path / "holes", tmp_path / "out 2") == 0
+    assert sum("no pictures at" in line for line in problems(capfd)) == 4

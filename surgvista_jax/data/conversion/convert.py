@@ -99,7 +99,9 @@ def convert(
             raise UserError(
                 f"{error}; all frames are in place: solve that and run the same command again"
             ) from None
-    notes = merged([*notes, *labelling.notes, *extraction.notes], len(dataset.videos))
+    notes = merged([*notes, *labelling.notes], len(dataset.videos))
+    # Those of an extraction tell times, and each is said.
+    notes = sorted([*notes, *extraction.notes])
     problems = sorted([*problems, *labelling.problems])
     return Conversion(dataset, extraction.num_extracted, problems, notes)
 

@@ -34,6 +34,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.writing import writing_to
 
 STATE_FOLDER = ".convert"
+SAID_OF_EACH = 3  # videos of which the same is said one by one
 
 
 @dataclass
@@ -149,6 +150,7 @@ def extract_all(
         if source.video in extraction.videos:
             _remark(source, journal.finished[source.video].extracted, config, extraction)
     extraction.problems.sort()
+    extraction.notes = _merged(extraction.notes)
     return extraction
 
 
@@ -223,6 +225,20 @@ def _check_source_fps(source: SourceVideo, extracted: Extracted, config: Extract
             f"{source.path}: was extracted as a video of {extracted.native_fps:g} fps; give "
             f"--source-fps {extracted.native_fps:g} again, or another --out"
         )
+
+
+def _merged(notes: Sequence[Remark]) -> list[Remark]:
+    """One note for what holds of many videos, instead of one for each."""
+    by_text: dict[str, list[Remark]] = {}
+    for note in notes:
+        by_text.setdefault(note.text, []).append(note)
+    merged = []
+    for text, same in by_text.items():
+        if len(same) > SAID_OF_EACH:
+            merged.append(Remark(f"{len(same)} videos, such as {same[0].path}", text))
+        else:
+            merged += same
+    return merged
 
 
 def _remark_on_reader(

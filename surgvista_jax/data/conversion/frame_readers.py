@@ -160,13 +160,13 @@ class FileReader:
                 f"{times.fps:g} a second; --source-fps tells another rate"
             )
         if times.lead > 0.5 / times.fps:
-            text = f"its pictures begin {times.lead:.3g} s after its sound; "
+            text = f"its pictures begin {times.lead:.3g} s after the recording, such as its sound; "
             if self._options.clock == "picture":
                 text += "frames and labels count from the first picture"
             else:
-                text += "frames and labels count from the start of the sound"
+                text += "frames and labels count from the start of the recording"
                 if self._black:
-                    text += f", the first {self._black} frames are black"
+                    text += f" (before them, black frames: {self._black})"
                 text += "; --clock picture counts from the first picture"
             notes.append(text)
         if self._holes:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from surgvista_jax.data.storage.video_pictures import Decoding, Picture, decode, demux, timed
+from surgvista_jax.data.storage.video_pictures import Decoding, Picture, decode, timed
 from surgvista_jax.data.storage.video_stream import (
     OpenVideo,
     UnreadableVideo,
     VideoOptions,
+    demux,
     open_video,
 )
 from surgvista_jax.data.storage.video_times import (

@@ -12,7 +12,6 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
-from surgvista_jax.data.storage.video_stream import OpenVideo
 from surgvista_jax.data.storage.video_times import Times
 
 import cv2  # isort: skip  # after PyAV's FFmpeg
@@ -80,14 +79,6 @@ def decode(
             yield frame
         if is_damaged:
             decoding.damaged.append(last)
-
-
-def demux(video: OpenVideo) -> Iterator[Packet]:
-    """The packets of the pictures, as far as the file can be read."""
-    try:
-        yield from video.container.demux(video.stream)
-    except av.FFmpegError:
-        yield Packet()  # the end
 
 
 def timed(

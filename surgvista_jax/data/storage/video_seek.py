@@ -18,10 +18,9 @@ from surgvista_jax.data.storage.video_pictures import (
     Picture,
     Pixels,
     decode,
-    demux,
     timed,
 )
-from surgvista_jax.data.storage.video_stream import OpenVideo, VideoOptions, open_video
+from surgvista_jax.data.storage.video_stream import OpenVideo, VideoOptions, demux, open_video
 
 _KEYS_TRIED = 4  # key frames before a picture, before the file is read from its start
 # FFmpeg's jumps land behind the key frame that is asked for in some containers: seconds by which a

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -94,6 +95,26 @@ def open_video(path: Path, wanted: int | None = None, threads: int = 1) -> Itera
         yield OpenVideo(path, container, stream, others)
 
 
+def demux(video: OpenVideo) -> Iterator[Packet]:
+    """The packets of the pictures, as far as the file can be read, and one that says the end."""
+    places: dict[int | None, int] = {}
+    if video.container.format.name == "avi":
+        # Where something is lost, FFmpeg counts on; the index knows which picture stands where.
+        places = {e.pos + _AVI_HEADER: e.timestamp for e in video.stream.index_entries}
+    try:
+        for packet in video.container.demux(video.stream):
+            place = places.get(packet.pos)
+            if place is not None and packet.dts is not None and place != packet.dts:
+                if packet.pts is not None:
+                    packet.pts += place - packet.dts
+                packet.dts = place
+            yield packet
+    except av.FFmpegError:
+        yield Packet()
+
+
+_AVI_HEADER = 8  # bytes of a chunk before its content
+
 _UNDECODABLE = (
     "its pictures are coded in a way that no decoder here knows; re-encode it, for example as H.264"
 )
@@ -139,15 +160,22 @@ def _is_text(beginning: bytes) -> bool:
 def _opened(path: Path) -> Iterator[InputContainer]:
     if not os.access(path, os.R_OK):
         raise UnreadableVideo("the file is missing or may not be read")
-    try:
-        # FFmpeg would take a name such as `a:b.mp4` or `-.mp4` for something else.
-        container = av.open(f"file:{path.resolve()}", metadata_errors="replace")
-    except (av.FFmpegError, OSError, ValueError):
-        raise UnreadableVideo("not a video that can be opened; is it a video, and whole?") from None
+    container = _container(path) or _container(path, fflags="+ignidx")
+    if container is None:
+        raise UnreadableVideo("not a video that can be opened; is it a video, and whole?")
     try:
         yield container
     finally:
         container.close()
+
+
+def _container(path: Path, **options: str) -> InputContainer | None:
+    """Opens a file; without its index, also one whose writing was interrupted within a fragment."""
+    try:
+        # FFmpeg would take a name such as `a:b.mp4` or `-.mp4` for something else.
+        return av.open(f"file:{path.resolve()}", options=options, metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError):
+        return None
 
 
 def _real_streams(path: Path, container: InputContainer) -> list[VideoStream]:

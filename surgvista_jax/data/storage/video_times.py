@@ -8,13 +8,17 @@ import av
 import numpy as np
 
 from surgvista_jax.data.rates import ROUNDING, Grid, is_rate
-from surgvista_jax.data.storage.video_stream import OpenVideo, UnreadableVideo, VideoOptions
+from surgvista_jax.data.storage.video_stream import (
+    OpenVideo,
+    UnreadableVideo,
+    VideoOptions,
+    demux,
+)
 
 # Files of these hold no time stamps: FFmpeg counts at a rate that it guesses.
 _BARE = frozenset("h264 hevc vvc m4v mpegvideo h261 h263 mjpeg obu dirac vc1 cavsvideo".split())
 # Their headers tell how long the recording is; of others FFmpeg estimates it by what is there.
 _TELL_LENGTH = ("matroska", "asf", "flv", "mxf")
-_TELL_PACKETS = ("mov", "avi")
 # Packets are stored in the order of decoding, which differs from that of showing by so many.
 _REORDERED = 32
 _WINDOW = 48  # pictures, over which the rate is measured: times are rounded, cameras are uneven
@@ -115,9 +119,9 @@ def read_packets(video: OpenVideo) -> Packets:
     rows: list[tuple[float, float, bool, bool]] = []
     end, empty = -np.inf, 0
     ticks = {s.index: float(s.time_base) for s in container.streams if s.time_base}
-    only = None if container.format.name.startswith(_TELL_LENGTH) else stream
+    of_all = container.format.name.startswith(_TELL_LENGTH)
     try:
-        for packet in container.demux() if only is None else container.demux(only):
+        for packet in container.demux() if of_all else demux(video):
             if packet.dts is None and packet.pts is None and not packet.size:
                 continue  # the end
             time = packet.dts if packet.pts is None else packet.pts
@@ -150,8 +154,9 @@ def packets_missing(video: OpenVideo, packets: Packets) -> tuple[int | None, int
     name = container.format.name
     if name.startswith("mov"):  # its index, from which an edit list has been cut already
         promised = max(len(stream.index_entries), there)
-    elif name.startswith(_TELL_PACKETS):
+    elif name == "avi":  # dropped pictures are counted but have no packet
         promised = stream.frames
+        there = max(there, int(np.max(packets.dts, initial=-1, where=~np.isnan(packets.dts))) + 1)
     elif name.startswith(_TELL_LENGTH) and container.duration and np.isfinite(packets.end):
         start = (container.start_time or 0) / av.time_base
         lacking = start + container.duration / av.time_base - packets.end

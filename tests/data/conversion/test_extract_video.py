@@ -63,7 +63,7 @@ def test_time_begins_with_the_sound_or_where_asked_with_the_first_picture(tmp_pa
     assert not any(frame.any() for frame in frames[:4])
     assert told(frames[4:]) == [300, 313, 325, 338, 350, 363]
     [text] = extracted.notes
-    assert "begin 2 s after its sound" in text and "first 4 frames are black" in text
+    assert "begin 2 s after the recording" in text and "black frames: 4" in text
     extracted, frames = run(path, fps=2, clock="picture")
     assert told(frames) == [300, 313, 325, 338, 350, 363]
     assert "count from the first picture" in extracted.notes[0]
@@ -187,3 +187,38 @@ def test_colours_are_those_of_opencv(tmp_path):
     writer.release()
     _, [frame] = run(path)
     assert np.allclose(frame.mean((0, 1)), [200, 0, 0], atol=4)
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "libx264", "mpeg4"])
+def test_pictures_that_an_avi_left_out_are_a_hole_and_not_missing(tmp_path, codec):
+    pictures = Pictures(codec, times=marked.with_hole(75, FPS, 50, Fraction(2)))
+    extracted, frames = run(marked.write(tmp_path / "v.avi", pictures), fps=5)
+    assert told(frames) == marked.expected(pictures.shown, Fraction(5))
+    assert not extracted.is_short and any("1.96-4.00 s" in note for note in extracted.notes)
+
+
+def test_what_is_lost_in_an_avi_shifts_nothing_after_it(tmp_path):
+    path = marked.write(tmp_path / "v.avi", Pictures("mpeg4", count=200, key_every=25, grain=20))
+    extracted, frames = run(marked.damage(path, 0.5, 0.53), fps=5)
+    assert told(frames)[25:] == list(range(125, 200, 5)) and not extracted.is_short
+
+
+def test_recordings_one_after_the_other_in_one_file_are_counted(tmp_path):
+    whole = b""
+    for first in (0, 75):
+        whole += marked.write(tmp_path / "part.ts", Pictures(first=first)).read_bytes()
+    (tmp_path / "v.ts").write_bytes(whole)
+    extracted, frames = run(tmp_path / "v.ts", fps=5)
+    assert told(frames) == list(range(0, 150, 5))
+    assert any("time stamps cannot be used" in note for note in extracted.notes)
+
+
+def test_a_recording_that_was_interrupted_is_read_to_its_last_fragment(tmp_path):
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    path = marked.write(tmp_path / "v.mp4", Pictures(count=96, grain=20), options=options)
+    data = path.read_bytes()
+    for end in (data.rindex(b"moof") - 4, data.rindex(b"moof") + 40, len(data) * 6 // 10):
+        path.write_bytes(data[:end])
+        extracted, frames = run(path, fps=5)
+        shown = told(frames)
+        assert len(shown) >= 9 and shown == list(range(0, 5 * len(shown), 5))
