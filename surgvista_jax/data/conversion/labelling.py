@@ -75,6 +75,10 @@ def _numbering(recording: Recording, track: Track, own: bool) -> str:
     if recording.numbered:
         assert isinstance(track, FrameLabels)  # of numbered images
         return numbering_fault(numbers, track.by_number)
+    if isinstance(track, FrameLabels) and track.fps == 1:
+        first = min(track.by_number, default=0)
+        if first == numbers[0] == 1:
+            return "its images are numbered from 1, and its labels, which count from 0, from 1 too"
     return place_fault(numbers, from_start=not own)
 
 

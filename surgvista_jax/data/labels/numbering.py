@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from surgvista_jax.data.labels.track import MANY, TOO_SHORT
 from surgvista_jax.errors import UserError
 
 
@@ -52,16 +53,17 @@ def numbering_fault(images: Collection[int], labels: Collection[int]) -> str:
     """Says how the numbers of images and of labels differ; "" where they may be the same.
 
     Images without a label and labels without an image are no fault. It is one if hardly any number
-    is in both, or if more were were they counted by their place: another start, another step.
+    is in both; if more were, were they counted by their place: another start, another step; and if
+    the ones, without a gap, end long before the others: seconds there and frames here.
     """
     ours, theirs = set(images), set(labels)
     if not ours or not theirs:
         return ""
     shared = len(ours & theirs)
     few = 2 * shared <= min(len(ours), len(theirs))
-    counted, due = _by_step(ours), _by_step(theirs)
-    overlap = _overlap(counted, due)
-    if not few and not (overlap > _overlap(ours, theirs) and overlap >= 0.8):
+    by_step = _overlap(_by_step(ours), _by_step(theirs))
+    shifted = by_step >= 0.8 and by_step > _overlap(ours, theirs)
+    if not (few or shifted or _ends_early(ours, theirs) or _ends_early(theirs, ours)):
         return ""
     return (
         f"its images are numbered {series(ours)}, its labels {series(theirs)}: {shared} numbers "
@@ -105,6 +107,13 @@ def _by_step(numbers: set[int]) -> set[int]:
     lowest = min(numbers)
     step = math.gcd(*(number - lowest for number in numbers)) or 1
     return {(number - lowest) // step for number in numbers}
+
+
+def _ends_early(numbers: set[int], others: set[int]) -> bool:
+    """Whether many numbers without a gap begin as others do and end long before them."""
+    first, last = min(numbers), max(numbers)
+    whole = len(numbers) >= MANY and last - first + 1 == len(numbers)
+    return whole and min(others) <= first and last <= TOO_SHORT * max(others)
 
 
 def _overlap(first: set[int], second: set[int]) -> float:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surgvista_jax.data.dataset import UNLABELLED
+from surgvista_jax.data.labels.coverage import named
 from surgvista_jax.data.labels.names import ClassNames, one_of_each, shown
 from surgvista_jax.data.labels.row_labels import LabelColumns, found_in
 from surgvista_jax.data.labels.tables import Row, read_rows, version
@@ -34,7 +35,7 @@ from surgvista_jax.data.labels.track import (
     overlap_notes,
     whole_video,
 )
-from surgvista_jax.data.labels.video_table import VIDEO, VideoNames, video_column
+from surgvista_jax.data.labels.video_table import VIDEO, VideoNames, composed, video_column
 from surgvista_jax.errors import UserError
 
 # Beside a label and the name of its video, these say nothing of time.
@@ -61,9 +62,10 @@ class LabelFiles:
         """The class names, in the order of the user or of the files; and what to say of them."""
         if self.told is not None:
             try:
-                return ClassNames(self.told).classes, []
+                classes = ClassNames(self.told).classes
             except UserError as error:
                 raise UserError(f"--classes: {error}") from None
+            return classes, self._spare() if self.path.is_dir() else []
         names: dict[str, None] = {}
         for video in self.videos.ids:
             for row in self._rows(video):
@@ -71,6 +73,7 @@ class LabelFiles:
             if self.columns.one_each and names:
                 break
         classes, notes = one_of_each(names)
+        notes += self._spare() if self.path.is_dir() else []
         order = "class ids follow the order in which the files name them: " + ", ".join(classes)
         return classes, [order, *notes]
 
@@ -83,13 +86,28 @@ class LabelFiles:
 
     def _rows(self, video: str) -> Iterator[Row]:
         if self.path.is_dir():
-            for row in read_rows(self.path / f"{video}.csv"):
+            for row in read_rows(self._file(video)):
                 self._check(row, {*row.cells})
                 yield row
             return
         for row in _rows_by_video(self.path, version(self.path), self.videos).get(video, ()):
             self._check(row, {*row.cells} - _TIMELESS - {*self.columns.of(row)})
             yield row
+
+    def _file(self, video: str) -> Path:
+        """The file of a video, whichever Unicode form its name has."""
+        path = self.path / f"{video}.csv"
+        if not path.exists() and path.parent.is_dir():
+            wanted = composed(path.name)
+            path = next((p for p in path.parent.iterdir() if composed(p.name) == wanted), path)
+        return path
+
+    def _spare(self) -> list[str]:
+        """What to say of files that are no video's."""
+        known = {composed(f"{video}.csv") for video in self.videos.ids}
+        files = (path.relative_to(self.path) for path in sorted(self.path.rglob("*.csv")))
+        spare = [path.as_posix() for path in files if composed(path.as_posix()) not in known]
+        return [f"{len(spare)} files are of no video: {named(spare)}"] if spare else []
 
     def _check(self, row: Row, said: set[str]) -> None:
         """Whether a row says when: by its columns, or as whole clips do by none beside a label."""

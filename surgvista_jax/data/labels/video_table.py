@@ -22,15 +22,15 @@ class VideoNames:
     def __init__(self, folder: Path, ids: Mapping[str, str]):
         """Takes path below the folder, "/" between folders -> id."""
         self.ids = tuple(ids.values())
-        self._above = tuple(map(_composed, folder.resolve().parts))
-        short = [(_composed(key), video) for key, video in ids.items()]
+        self._above = tuple(map(composed, folder.resolve().parts))
+        short = [(composed(key), video) for key, video in ids.items()]
         alone: dict[str, set[str]] = {}
         for key, video in short:
             for name in (PurePosixPath(key).name, PurePosixPath(key).stem):
                 alone.setdefault(name, set()).add(video)
         self._known = {name: min(videos) for name, videos in alone.items() if len(videos) == 1}
         self._known |= dict(short)
-        self._known |= {_composed(video): video for video in self.ids}
+        self._known |= {composed(video): video for video in self.ids}
 
     def id_of(self, name: str, where: str) -> str:
         """The id of a video.
@@ -38,7 +38,7 @@ class VideoNames:
         Raises:
             UserError: `where` the file names none of them.
         """
-        plain = _composed(name.strip())
+        plain = composed(name.strip())
         for text in (plain, plain.replace("\\", "/")):
             found = self._known.get(text) or self._known.get(self._below(text))
             if found is not None:
@@ -118,6 +118,6 @@ def video_column(path: Path, row: Row) -> str:
     raise UserError(f"{path}, line 1: no column 'video' or 'path'; it names {', '.join(row.cells)}")
 
 
-def _composed(name: str) -> str:
+def composed(name: str) -> str:
     """A name in one Unicode form: file systems and editors differ in it."""
     return unicodedata.normalize("NFC", name)

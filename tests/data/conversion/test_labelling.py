@@ -93,6 +93,19 @@ def test_images_that_labels_count_by_their_order_leave_none_out(tmp_path, names,
     assert str(folder) in message and said in message
 
 
+def test_labels_from_1_of_images_from_1_are_not_taken_for_the_next_images(tmp_path):
+    images(tmp_path / "in" / "frames" / "7", range(1, 5))
+    lines = "".join(f"{k} {k}\n" for k in range(1, 5))
+    path = write(tmp_path / "in" / "phases" / "7.txt", f"frame phase\n{lines}")
+    message = refusal("esd57", tmp_path / "in", tmp_path / "out")
+    assert (
+        "frames/7: its images are numbered from 1, and its labels, which count from 0," in message
+    )
+    write(path, f"frame phase\n0 0\n{lines}")
+    dataset, _ = convert("esd57", tmp_path / "in", tmp_path / "out")
+    assert labels(dataset) == {"7": (0, 1, 2, 3)}
+
+
 def test_images_without_labels_may_be_numbered_in_any_way(tmp_path):
     images(tmp_path / "in" / "frames" / "video02", [1, 2, 4, "3 (1)"])
     convert("cholec80", tmp_path / "in", tmp_path / "out", "--unlabelled")

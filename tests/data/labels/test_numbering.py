@@ -52,6 +52,8 @@ SECONDS = range(100)
         ((0, 25, 50), (0, 1, 2)),
         (range(14050, 14060), range(10)),
         (range(1, 102), SECONDS),
+        (range(2500), SECONDS),  # each frame, labels a second
+        (SECONDS, range(2500)),
     ],
 )
 def test_other_numbers_are_a_fault_that_says_both(images, labels):

@@ -127,3 +127,13 @@ def test_a_video_that_is_not_there_is_named_with_what_is_near(tmp_path):
         read(tmp_path, "path,label\na,x\nday 1/bb.mp4,x\n")
     with pytest.raises(UserError, match="line 2: no video 'x/a.mp4'"):  # another a.mp4 than ours
         read(tmp_path, "path,label\nx/a.mp4,x\n")
+
+
+def test_a_file_a_video_in_whichever_unicode_form(tmp_path):
+    names = VideoNames(tmp_path / "in", {"Ba\u0308r.mp4": "Ba\u0308r"})
+    write(tmp_path / "l" / "B\u00e4r.csv", "second,label\n0,cut\n1,sew\n")
+    write(tmp_path / "l" / "old" / "B.csv", "second,label\n0,x\n")
+    files = LabelFiles(tmp_path / "l", LabelColumns("phase"), None, names)
+    classes, notes = files.classes()
+    assert files.track("Ba\u0308r", classes).at(SECONDS) == (0, 1, UNLABELLED, UNLABELLED)
+    assert "1 files are of no video: old/B.csv" in notes
