@@ -33,7 +33,17 @@ def writing_to(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CannotWrite(path, error.strerror or error) from error
+        raise CannotWrite(path, reason_of(error)) from error
+
+
+def reason_of(error: OSError) -> str:
+    """Why something cannot be written; of a file in the way, which it is."""
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename is not None:
+        named = Path(os.fsdecode(error.filename))
+        for path in (named, *named.parents):
+            if os.path.lexists(path):
+                return str(error.strerror) if path.is_dir() else f"{path} is a file, not a folder"
+    return str(error.strerror or error)
 
 
 @contextlib.contextmanager
