@@ -25,12 +25,12 @@ from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, make_mesh
 from surgvista_jax.training.state import abstract_sharded, place
 from surgvista_jax.weights import tables
-from surgvista_jax.weights.choosing import split_spec
 from surgvista_jax.weights.files.read import TORCH
 from surgvista_jax.weights.files.write import save
 from surgvista_jax.weights.heads_option import add_heads, parse_heads
 from surgvista_jax.weights.loading import load_backbone
 from surgvista_jax.weights.names.entries import square
+from surgvista_jax.weights.place import locate
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError(f"--devices={arguments.devices}: at least 1 is needed")
     heads = parse_heads(arguments.heads)
     for spec in arguments.files:
-        if not split_spec(spec)[1].is_file():
+        if not locate(spec).path.is_file():
             raise UserError(f"{spec}: there is no such file")
     if arguments.devices is None:
         in_own_process(start_devices)  # here they would hold memory that is to be measured
@@ -114,7 +114,7 @@ def measure(spec: str, heads: dict[str, int], devices: int | None) -> dict[str, 
     """Loads a file and shards its parameters over all devices.
 
     Args:
-        spec: `[NAME:]PATH`.
+        spec: `[NAME:]PATH[#KEY]`.
         heads: attention heads by part, where the file does not say them.
         devices: how many devices of the processor to simulate; None: those that there are.
 
@@ -127,13 +127,14 @@ def measure(spec: str, heads: dict[str, int], devices: int | None) -> dict[str, 
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_num_cpu_devices", devices)
     start_devices()
-    path = split_spec(spec)[1]
+    found = locate(spec)
+    path = found.path
     if path.suffix in TORCH and importlib.util.find_spec("torch") is not None:
         import torch  # noqa: F401  (a library's memory is not that of the weights)
     mesh = make_mesh(MeshConfig(data=1, fsdp=-1))
     size, before = path.stat().st_size, _memory("VmRSS")
     start = time.perf_counter()
-    model, variables, _ = load_backbone(spec, heads=heads)
+    model, variables, _ = load_backbone(found, heads=heads)
     loaded = time.perf_counter()
     peak = _memory("VmHWM")
     placed = place(variables, abstract_sharded(lambda: _initial(model, variables), mesh))

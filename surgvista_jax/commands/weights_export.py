@@ -10,7 +10,7 @@ from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.card import Card, card, read_metrics
-from surgvista_jax.weights.choosing import GivenHeads, known_heads, split_spec
+from surgvista_jax.weights.choosing import GivenHeads, known_heads
 from surgvista_jax.weights.files.read import digest
 from surgvista_jax.weights.files.write import TENSORS_ALONE, WRITTEN, flat, save_here, to_theirs
 from surgvista_jax.weights.folder import Content
@@ -19,6 +19,7 @@ from surgvista_jax.weights.kinds import INSIDE, encoder_of
 from surgvista_jax.weights.loading import load
 from surgvista_jax.weights.matching import difference
 from surgvista_jax.weights.names.table import Table
+from surgvista_jax.weights.place import locate
 from surgvista_jax.weights.provenance import (
     ABOUT,
     FACTS,
@@ -61,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what `surgvista evaluate --out` wrote, for the card",
     )
     add_heads(parser)
+    parser.epilog = (
+        "A name fits where a program that reads the file gets this very model. A pretraining run"
+        " fits `surgvista`, with or without a teacher, as a whole, and `mvd` as the encoder alone;"
+        " decoders under the names of VideoMAE and its kin have no bias in their projection and"
+        " positions that count through the clip. Where a name does not fit, the message says which"
+        " do and what they leave out."
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -71,8 +79,7 @@ def main(arguments: argparse.Namespace) -> None:
     table = tables.find(arguments.table)
     metrics = None if arguments.metrics is None else read_metrics(arguments.metrics)
     content, run, sources = read_checkpoint(arguments.checkpoint, parse_heads(arguments.heads))
-    chosen, left_out = select(content, table, arguments.checkpoint)
-    check_says_all(chosen, table)
+    chosen, left_out = chosen_for(content, table, arguments.checkpoint)
     written = Card(
         name=out.name,
         digest="",
@@ -117,19 +124,52 @@ def read_checkpoint(
     Raises:
         UserError: they cannot be read; heads are given for a folder, which says its own.
     """
-    if Path(checkpoint).is_dir():
+    place = locate(checkpoint)
+    if place.path.is_dir():
         if heads:
             raise UserError(f"--heads: {checkpoint} is a folder, which says its heads itself")
-        content, run = read_run(Path(checkpoint))
+        content, run = read_run(place.path)
         return content, run, of_run(run)
-    _, path = split_spec(checkpoint)
-    if not path.exists():
-        raise UserError(f"{path}: there is no such folder or file")
-    loaded = load(checkpoint, heads=heads)
+    if not place.path.exists():
+        raise UserError(f"{place.path}: there is no such folder or file")
+    loaded = load(place, heads=heads)
     assert loaded.match is not None  # it is a file, whose names were matched
     origin = {"table": loaded.match.table.name}
     content = Content(loaded.kind, loaded.config, loaded.params, loaded.batch_stats, origin)
     return content, None, of_loaded("weights", loaded)
+
+
+def chosen_for(content: Content, table: Table, where: str) -> tuple[Content, tuple[str, ...]]:
+    """As much of a model as a table has names for, checked, and the parts that are left out.
+
+    Raises:
+        UserError: its form cannot say what the model is; the tables that can are named.
+    """
+    try:
+        chosen, left_out = select(content, table, where)
+        check_says_all(chosen, table)
+    except UserError as error:
+        raise UserError(f"{error}; {_fitting(content, where)}") from None
+    return chosen, left_out
+
+
+def _fitting(content: Content, where: str) -> str:
+    """The tables under whose names a model can be written, and what each leaves out, in words."""
+    whole: list[str] = []
+    partly: dict[str, list[str]] = {}
+    for table in tables.registry().values():
+        try:
+            chosen, left_out = select(content, table, where)
+            check_says_all(chosen, table)
+        except UserError:
+            continue
+        if left_out:
+            partly.setdefault(f"{', '.join(left_out)} left out", []).append(table.name)
+        else:
+            whole.append(table.name)
+    told = [f"{', '.join(whole)} (all of it)"] if whole else []
+    told += [f"{', '.join(names)} ({what})" for what, names in partly.items()]
+    return f"names that fit: {'; '.join(told)}" if told else "no other program's names fit it"
 
 
 def select(content: Content, table: Table, where: str) -> tuple[Content, tuple[str, ...]]:
@@ -147,10 +187,9 @@ def select(content: Content, table: Table, where: str) -> tuple[Content, tuple[s
         return chosen, tuple(name for name in params if name != part)
     if table.kind == "teacher" and content.kind == "encoder":
         return Content("teacher", content.config, {"encoder": params}, None, content.origin), ()
-    fitting = [t.name for t in tables.registry().values() if t.kind == content.kind]
     raise UserError(
         f"--as={table.name}: {table.title} is of kind {table.kind}, and {where} holds a"
-        f" {content.kind}; its tables are {', '.join(fitting) or 'none'}"
+        f" {content.kind}"
     )
 
 

@@ -9,19 +9,23 @@ from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.weights import folder, tables
-from surgvista_jax.weights.choosing import split_spec
 from surgvista_jax.weights.files.read import SUFFIXES
 from surgvista_jax.weights.heads_option import add_heads, parse_heads
+from surgvista_jax.weights.hub import FORM
 from surgvista_jax.weights.kinds import encoder_of, with_encoder
 from surgvista_jax.weights.loading import load
 from surgvista_jax.weights.matching import Expect
+from surgvista_jax.weights.place import SPEC, Place, locate
 from surgvista_jax.weights.provenance import SOURCES, as_json, facts, of_loaded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `surgvista weights import`."""
     parser.add_argument(
-        "file", metavar="[NAME:]FILE", help=f"{', '.join(SUFFIXES)}; NAME as in --as"
+        "file",
+        metavar=SPEC,
+        help=f"{', '.join(SUFFIXES)}, a folder of transformers or DeepSpeed, or {FORM}; NAME as in"
+        " --as; KEY where a file holds weights under several",
     )
     parser.add_argument(
         "--as",
@@ -42,14 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Writes the folder and prints how the names matched."""
-    spec = named_spec(arguments.file, arguments.table)
+    place = named_place(arguments.file, arguments.table)
     heads = parse_heads(arguments.heads)
     if arguments.out.exists():
         raise UserError(f"--out={arguments.out}: exists already; choose another folder")
-    if split_spec(spec)[1].is_dir():
-        raise UserError(f"{spec}: is a folder, which needs no import: it can be used as it is")
+    if place.path.is_dir():
+        raise UserError(
+            f"{arguments.file}: is a folder, which needs no import: it can be used as it is"
+        )
     expect = None if arguments.size is None else of_size(arguments.size)
-    loaded = load(spec, expect=expect, heads=heads)
+    loaded = load(place, expect=expect, heads=heads)
     match = loaded.match
     assert match is not None  # it is a file, whose names were matched
     origin = {
@@ -63,6 +69,8 @@ def main(arguments: argparse.Namespace) -> None:
     folder.write(arguments.out, content)
     print(match.text())
     print(f"sha256 {loaded.digest}")
+    if place.address:
+        print(f"from {place.address}")
     print(f"written: {arguments.out}")
 
 
@@ -80,11 +88,11 @@ def of_size(name: str) -> Expect:
     return expect
 
 
-def named_spec(file: str, table: str | None) -> str:
-    """`[NAME:]FILE` and `--as NAME` as one."""
-    name, path = split_spec(file)
+def named_place(file: str, table: str | None) -> Place:
+    """Where `[NAME:]FILE` lies, NAME being that of `--as` where it is given."""
+    place = locate(file)
     if table is None:
-        return file
-    if name not in (None, table):
+        return place
+    if place.name not in (None, table):
         raise UserError(f"--as={table}: {file} names another table")
-    return f"{tables.find(table).name}:{path}"
+    return place._replace(name=tables.find(table).name)

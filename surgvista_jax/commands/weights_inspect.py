@@ -9,13 +9,14 @@ from typing import Any
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights import tables
-from surgvista_jax.weights.choosing import file_heads, split_spec
-from surgvista_jax.weights.files.read import SourceFile, open_file
+from surgvista_jax.weights.choosing import file_heads
+from surgvista_jax.weights.files.read import SourceFile
 from surgvista_jax.weights.files.write import flat
 from surgvista_jax.weights.heads_option import add_heads, parse_heads
 from surgvista_jax.weights.kinds import described, encoder_of
-from surgvista_jax.weights.matching import Match, match
+from surgvista_jax.weights.matching import Match, match_all
 from surgvista_jax.weights.names.table import Heads, Table, in_words
+from surgvista_jax.weights.place import SPEC, Place, locate, open_place
 from surgvista_jax.weights.provenance import as_json, of_run
 from surgvista_jax.weights.runs import read_run
 
@@ -25,7 +26,7 @@ _NEAREST = 3  # tables that are shown where none fits
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `surgvista weights inspect`."""
     parser.add_argument(
-        "file", metavar="[NAME:]FILE", help="a file of weights, a run's folder or an imported one"
+        "file", metavar=SPEC, help="a file of weights, a run's folder, an imported or a foreign one"
     )
     parser.add_argument("--names", action="store_true", help="every name, and what it becomes")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -34,30 +35,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints what was found."""
-    name, path = split_spec(arguments.file)
+    place = locate(arguments.file)
     heads = parse_heads(arguments.heads)
-    found = folder_facts(path) if path.is_dir() else file_facts(path, name, heads)
+    found = folder_facts(place.path) if place.path.is_dir() else file_facts(place, heads)
     if not arguments.names:
         del found["names"]
     print(json.dumps(found, indent=1) if arguments.json else text(found))
 
 
-def file_facts(path: Path, name: str | None, heads: dict[str, int]) -> dict[str, Any]:
+def file_facts(place: Place, heads: dict[str, int]) -> dict[str, Any]:
     """What a file holds, as JSON values.
 
     Args:
-        path: the file.
-        name: the only table to look at, or None.
+        place: the file; its name is that of the only table to look at, or None.
         heads: attention heads by part, where width and depth do not determine them.
 
     Raises:
         UserError: the file cannot be read.
     """
-    with open_file(path) as source:
-        asked = [tables.find(name)] if name else list(tables.registry().values())
+    with open_place(place) as source:
+        asked = [tables.find(place.name)] if place.name else list(tables.registry().values())
         told = file_heads(source, heads)
         rules = {table.name: _Heads(told) for table in asked}
-        matches = [match(table, source, None, rules[table.name]) for table in asked]
+        matches = match_all(asked, source, None, lambda table: rules[table.name])
         fitting = sorted(
             (m for m in matches if m.complete), key=lambda m: (-len(m.names), m.table.variant_of)
         )
@@ -65,11 +65,13 @@ def file_facts(path: Path, name: str | None, heads: dict[str, int]) -> dict[str,
         nearest = sorted(own or matches, key=lambda m: -len(m.names))[: 0 if fitting else _NEAREST]
         first = (fitting or nearest)[0]
         return {
-            "path": str(path),
-            "bytes": path.stat().st_size,
+            "path": str(place.path),
+            "address": place.address,
+            "bytes": source.size,
             "sha256": source.digest,
             "nested": list(source.nested),
             "passed": list(source.passed),
+            "others": list(source.others),
             "other": list(source.other),
             "metadata": dict(source.metadata),
             **_amounts({k: (s.shape, s.dtype) for k, s in source.arrays.items()}),
@@ -117,6 +119,10 @@ def text(found: dict[str, Any]) -> str:
         if found["nested"]:
             passed = f", not {', '.join(found['passed'])}" if found["passed"] else ""
             lines.append(f"found under {'/'.join(found['nested'])}{passed}")
+        elif found["passed"]:
+            lines.append(f"not {', '.join(found['passed'])}")
+        if found["others"]:
+            lines.append(f"another is read by {found['path']}#{found['others'][0]}")
         if found["other"]:
             lines.append(f"beside the arrays: {', '.join(found['other'])}")
         if "table" in found["metadata"]:
@@ -220,7 +226,7 @@ def _names(source: SourceFile, found: Match) -> dict[str, dict]:
                 ours[name] = ", ".join(path + place for path in entry.paths)
     becomes = {there: ours[name] for name, there in found.names.items()}
     for name, reason in found.left_out.items():
-        becomes[found.prefix + name] = f"left out: {reason}"
+        becomes[name] = f"left out: {reason}"
     return {
         name: {"shape": list(s.shape), "dtype": s.dtype, "ours": becomes.get(name, "")}
         for name, s in source.arrays.items()

@@ -26,7 +26,7 @@ from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.processes import on_all_processes
 from surgvista_jax.training.state import create_filled
-from surgvista_jax.weights.choosing import split_spec
+from surgvista_jax.weights.place import locate
 from surgvista_jax.weights.provenance import facts_at
 
 # Videos whose rows are held in memory at a time, however long the dataset is.
@@ -72,11 +72,11 @@ def trained_clip(spec: str) -> ClipConfig | None:
     """The clip that a model was trained to see; None where neither file nor folder tells it.
 
     Args:
-        spec: `[NAME:]PATH`.
+        spec: `[NAME:]PATH[#KEY]`.
     """
-    path = split_spec(spec)[1]
-    told = facts_at(path).get("clip")
-    return None if told is None else build(ClipConfig, told, f"{path}: clip")
+    place = locate(spec)
+    told = facts_at(place).get("clip")
+    return None if told is None else build(ClipConfig, told, f"{place.path}: clip")
 
 
 def compute_features(

@@ -13,8 +13,9 @@ from surgvista_jax.models.backbones import VIT, BackboneConfig
 from surgvista_jax.models.heads import HeadConfig
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.training.checkpoint_files import restore_params
-from surgvista_jax.weights.choosing import GivenHeads, split_spec
+from surgvista_jax.weights.choosing import GivenHeads
 from surgvista_jax.weights.loading import encoder_of, encoder_params, load
+from surgvista_jax.weights.place import locate
 from surgvista_jax.weights.provenance import facts
 from surgvista_jax.weights.runs import Run, find_run
 
@@ -74,7 +75,7 @@ def load_classifier(
     """Reads a finetuning run, an imported folder or a file of a finetuned model.
 
     Args:
-        spec: `[NAME:]PATH`.
+        spec: `[NAME:]PATH[#KEY]`.
         told: values of `Meaning` and of its clip, for weights that do not say them: files from
             elsewhere know no names of classes.
         heads: as for `loading.load`.
@@ -84,10 +85,11 @@ def load_classifier(
         UserError: there is no finetuned model; what was told differs from what the weights say.
     """
     compute = compute or ComputeConfig()
-    path = split_spec(spec)[1]
+    place = locate(spec)
+    path = place.path
     if path.is_dir() and (run := find_run(path)).kind == "finetuned":
         return _of_run(run, path, told, compute)
-    loaded = load(spec, kinds=("classifier",), heads=heads)
+    loaded = load(place, kinds=("classifier",), heads=heads)
     if not loaded.config.classes:
         raise UserError(f"{path}: a finetuned model without its head; finetune it first")
     model = BackboneConfig(VIT, encoder_of(loaded.config))

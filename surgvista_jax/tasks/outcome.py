@@ -1,6 +1,5 @@
 """What a finished run leaves: predictions, a result in numbers, a report."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.inference.predictions import PREDICTIONS, write_outputs
+from surgvista_jax.json_object import read_object
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
 from surgvista_jax.reports.files import report_files, write_report
@@ -135,7 +135,7 @@ def _write_predictions(path: Path, division: Division, outputs: Outputs, about: 
 def report_seeds(folders: Sequence[Path], workdir: Path, protocol: str) -> str:
     """Mean and spread over the runs in `folders`, in words; written to result.json and, with a
     protocol and test videos, as one report over all seeds."""
-    results = [json.loads((folder / RESULT).read_text(encoding="utf-8")) for folder in folders]
+    results = [read_object(folder / RESULT) for folder in folders]
     summary = {"score": results[0]["score"], "selected_on": results[0]["selected_on"]}
     lines = []
     for key in ("selection", "test"):

@@ -1,6 +1,5 @@
 """The owner of a run's folder: `config.json`, written once and compared at every later start."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +8,7 @@ import jax
 import ml_collections
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import read_object
 from surgvista_jax.training.writers import FIGURES
 from surgvista_jax.writing import clear_asides, write_json
 
@@ -89,14 +89,9 @@ class Begun(NamedTuple):
 def read_config(workdir: Path) -> Begun:
     """The kind and the configuration of the run in a folder."""
     path = workdir / CONFIG
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no run in this folder") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: is not JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: should hold a JSON object")
+    if not path.exists():
+        raise UserError(f"{path}: there is no run in this folder")
+    values = read_object(path)
     return Begun(values.pop(_KIND, None) or _kind_by_keys(values), values)
 
 

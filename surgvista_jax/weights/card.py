@@ -7,6 +7,7 @@ from typing import Any
 
 from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import read_object
 from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD
 from surgvista_jax.reports.build import FORMAT
 from surgvista_jax.reports.names import in_markdown
@@ -15,7 +16,7 @@ from surgvista_jax.weights.how_to_load import how_to_load
 from surgvista_jax.weights.kinds import ClassifierConfig, described, encoder_of
 from surgvista_jax.weights.names.table import Table
 from surgvista_jax.weights.provenance import Source
-from surgvista_jax.weights.runs import Run, read_json
+from surgvista_jax.weights.runs import Run
 
 KINDS = {
     "student": "a pretraining model, an encoder of video and the decoders that trained it",
@@ -104,7 +105,7 @@ def read_metrics(path: Path) -> dict:
     """A report of `surgvista evaluate`. Raises UserError for anything else."""
     if not path.is_file():
         raise UserError(f"--metrics={path}: there is no such file")
-    report = read_json(path)
+    report = read_object(path)
     missing = {"format", "protocol", "scores", "system", "notes"} - report.keys()
     if missing or report["format"] != FORMAT:
         raise UserError(

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from surgvista_jax.errors import UserError
@@ -11,7 +10,7 @@ from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.read import SourceFile
 from surgvista_jax.weights.kinds import DECODERS, encoder_of, stacks_of
-from surgvista_jax.weights.matching import Expect, Match, match
+from surgvista_jax.weights.matching import Expect, Match, match_all
 from surgvista_jax.weights.names.table import KINDS, Heads, HeadsUnknown, Pixels, in_words
 
 # Of the encoder; by part; or a rule, such as `heads_rule` makes.
@@ -19,19 +18,6 @@ GivenHeads = int | Mapping[str, int] | Heads | None
 
 # Heads of the decoders by width: VideoMAE's for ViT-S, -B, -L and -H.
 DECODER_HEADS = {192: 3, 384: 6, 512: 8, 640: 8}
-
-
-def split_spec(spec: str | Path) -> tuple[str | None, Path]:
-    """`[NAME:]PATH` as (name or None, path). A path that exists is taken whole.
-
-    Raises:
-        UserError: what stands before the colon is not a table.
-    """
-    text = str(spec)
-    name, colon, rest = text.partition(":")
-    if Path(text).exists() or not colon or "/" in name:
-        return None, Path(text)
-    return tables.find(name).name, Path(rest)
 
 
 def choose(
@@ -59,9 +45,10 @@ def choose(
             raise UserError(
                 f"{source.path}: {name} is of kind {table.kind}, wanted is {' or '.join(kinds)}"
             )
-        return match(table, source, expect, rule)
+        return match_all([table], source, expect, lambda table: rule)[0]
     known = [t for t in tables.registry().values() if t.kind in kinds]
-    matches = [match(t, source, expect, rule) for t in known if not t.variant_of]
+    asked = [table for table in known if not table.variant_of]
+    matches = match_all(asked, source, expect, lambda table: rule)
     if not matches:
         raise UserError(f"{source.path}: there is no table of kind {' or '.join(kinds)}")
     fitting = [found for found in matches if found.complete]

@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.quiet_orbax import silence
-from surgvista_jax.writing import CannotWrite, write_json
+from surgvista_jax.writing import CannotWrite, reason_of, write_json
 
 DESCRIPTION = "weights.json"
 
@@ -67,7 +67,8 @@ def write(folder: Path, content: Content) -> None:
             writer.save(partial / "params", args=ocp.args.StandardSave(tree))
         os.replace(partial, folder)
     except (OSError, ValueError) as error:  # TensorStore's errors, of a full disk, are ValueErrors
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        told = reason_of(error) if isinstance(error, OSError) else str(error)
+        reason = told.splitlines()[0]
         raise CannotWrite(folder, reason) from error
     finally:
         if partial is not None:

@@ -41,7 +41,7 @@ def how_to_load(name: str, table: Table, kind: str, config: Any) -> str:
         told = f"\n\nAttention heads, which arrays do not show: {each}."
     return (
         f"Here:\n\n```sh\n{said}\n{also}\n```\n\n```python\n{ours}\n```\n\n"
-        f"In PyTorch:\n\n```python\n{_read(name)}\n{_into_model(table)}\n```{told}"
+        f"In PyTorch:\n\n```python\n{_read(name)}\n{_into_model(table, config)}\n```{told}"
     )
 
 
@@ -58,10 +58,12 @@ def _read(name: str) -> str:
     )
 
 
-def _into_model(table: Table) -> str:
+def _into_model(table: Table, config: Any) -> str:
     """The lines that fill a model of PyTorch's, which may have parts that the file has not."""
     model = f"  # the model of {table.source}"
     may_lack = [pattern for pattern, _ in table.left_out] + [table.fixed] * bool(table.fixed)
+    if table.optional and isinstance(config, StudentConfig) and not config.feature_width:
+        may_lack.append(table.optional)
     if not may_lack:
         return f"model.load_state_dict(state){model}"
     return (

@@ -1,4 +1,4 @@
-"""From a file to the parameters of one of our models: `[NAME:]PATH` in, arrays out."""
+"""From a file to the parameters of one of our models: `[NAME:]PATH[#KEY]` in, arrays out."""
 
 import dataclasses
 import hashlib
@@ -12,13 +12,14 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.models.backbones import VIT, BackboneConfig
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.adapt import renormalise_patches
-from surgvista_jax.weights.choosing import GivenHeads, choose, heads_rule, split_spec
-from surgvista_jax.weights.files.read import SourceFile, open_file
+from surgvista_jax.weights.choosing import GivenHeads, choose, heads_rule
+from surgvista_jax.weights.files.read import SourceFile
 from surgvista_jax.weights.files.write import flat
 from surgvista_jax.weights.kinds import INSIDE, encoder_of, with_encoder
 from surgvista_jax.weights.matching import Expect, Match, difference
 from surgvista_jax.weights.names.entries import Entry
 from surgvista_jax.weights.names.table import KINDS, Table
+from surgvista_jax.weights.place import Place, locate, open_place
 from surgvista_jax.weights.runs import read_run
 
 BATCH_STATS = "batch_stats/"
@@ -34,7 +35,7 @@ class Loaded:
         config: StudentConfig, EncoderConfig, ClassifierConfig or, for a CNN, BackboneConfig.
         params: nested dict of NumPy float32.
         batch_stats: the same, or None where the model has none.
-        source: where it was read from.
+        place: where it was read from.
         digest: sha256 in hex: of the file; of a folder, of its arrays and their names.
         match: how the names matched; None for a folder.
         metadata: what the file says of itself besides.
@@ -46,21 +47,27 @@ class Loaded:
     config: Any
     params: dict
     batch_stats: dict | None
-    source: Path
+    place: Place
     digest: str
     match: Match | None
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def identity(self) -> str:
+        """The digest; with it the key, where one was named, for a file may hold several models."""
+        return self.digest + (f"#{self.place.key}" if self.place.key else "")
+
     def summary(self) -> str:
         """One line for the screen: what was read, how names matched, the file's digest."""
         if self.match is None:
-            return f"{self.source}: our {self.kind}; sha256 {self.digest[:16]}"
-        return f"{self.match.summary()}; sha256 {self.digest[:16]}"
+            return f"{self.place.path}: our {self.kind}; sha256 {self.digest[:16]}"
+        fetched = f"; from {self.place.address}" if self.place.address else ""
+        return f"{self.match.summary()}; sha256 {self.digest[:16]}{fetched}"
 
 
 def load(
-    spec: str | Path,
+    spec: str | Path | Place,
     *,
     kinds: Sequence[str] = KINDS,
     expect: Expect | None = None,
@@ -69,7 +76,8 @@ def load(
     """Reads all parameters that a file or folder holds. Nothing is loaded in part.
 
     Args:
-        spec: `[NAME:]PATH`; NAME says which table's names the file has, where several would do.
+        spec: `[NAME:]PATH[#KEY]`, or where that is; NAME says which table's names the file has,
+            where several would do.
         kinds: which kinds of content are wanted.
         expect: the configuration that the content must have, as a function of what the file says
             (see `matching.match`). Without it the file decides.
@@ -80,11 +88,11 @@ def load(
         UserError: the file cannot be read; no table fits it, or several that differ; anything is
             missing, unexpected or mis-shaped (with the table of names).
     """
-    name, path = split_spec(spec)
-    if path.is_dir():
-        return _load_folder(path, kinds, expect)
-    with open_file(path) as source:
-        found = choose(source, name, kinds, expect, heads)
+    place = spec if isinstance(spec, Place) else locate(spec)
+    if place.path.is_dir():
+        return _load_folder(place, kinds, expect)
+    with open_place(place) as source:
+        found = choose(source, place.name, kinds, expect, heads)
         found.require()
         params, batch_stats = read_matched(source, found)
     return Loaded(
@@ -93,7 +101,7 @@ def load(
         found.config,
         params,
         batch_stats,
-        path,
+        place,
         source.digest,
         found,
         source.metadata,
@@ -101,12 +109,12 @@ def load(
 
 
 def load_backbone(
-    spec: str | Path, expected: BackboneConfig | None = None, heads: GivenHeads = None
+    spec: str | Path | Place, expected: BackboneConfig | None = None, heads: GivenHeads = None
 ) -> tuple[BackboneConfig, dict, Loaded]:
     """Reads what turns clips into tokens; of a student or a classifier, its encoder.
 
     Args:
-        spec: `[NAME:]PATH`.
+        spec: as for `load`.
         expected: architecture, transformer and patch that the file must have. What `adapt` can
             change (tubelet, positions, class token, norm) is the file's own.
         heads: as for `load`.
@@ -223,7 +231,8 @@ def _put(tree: dict, path: str, leaf: np.ndarray) -> None:
     tree[last] = leaf
 
 
-def _load_folder(path: Path, kinds: Sequence[str], expect: Expect | None) -> Loaded:
+def _load_folder(place: Place, kinds: Sequence[str], expect: Expect | None) -> Loaded:
+    path = place.path
     content, _ = read_run(path)
     if content.kind not in kinds:
         raise UserError(f"{path}: holds a {content.kind}, wanted is {' or '.join(kinds)}")
@@ -235,5 +244,5 @@ def _load_folder(path: Path, kinds: Sequence[str], expect: Expect | None) -> Loa
     table = tables.registry().get(content.origin.get("table", ""))
     digest = digest_of({"params": content.params, "batch_stats": content.batch_stats or {}})
     return Loaded(
-        table, content.kind, config, content.params, content.batch_stats, path, digest, None
+        table, content.kind, config, content.params, content.batch_stats, place, digest, None
     )

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from surgvista_jax.weights.kinds import (
     encoder_of,
 )
 from surgvista_jax.weights.names.entries import Entry, Shape, fits
+from surgvista_jax.weights.names.prefixes import prefixes_of, stripped, unwrapped
 from surgvista_jax.weights.names.table import Heads, HeadsUnknown, Incomplete, Shapes, Table
 
 Expect = Callable[[str, Any], Any]
@@ -38,10 +39,11 @@ class Match:
         missing: asked for, and not in the file: name -> shape.
         unexpected: in the file, and not asked for: name -> shape.
         misshaped: name -> (shape in the file, shape asked for).
-        left_out: name -> why it may be ignored.
+        left_out: name in the file -> why it may be ignored.
         prefix: what was stripped from the names in the file.
         nested: the keys under which they were found.
-        passed: the keys that hold arrays besides, which are left alone.
+        passed: the keys and files that hold arrays besides, which are left alone.
+        others: those of the keys that may be weights as well, as KEY of `FILE#KEY`.
         fault: why the configuration is unknown, or is not the expected one; else "".
         nearest: no table fits the file, and this is the one that comes nearest.
     """
@@ -58,6 +60,7 @@ class Match:
     prefix: str = ""
     nested: tuple[str, ...] = ()
     passed: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     fault: str = ""
     nearest: bool = False
 
@@ -73,6 +76,8 @@ class Match:
             chosen += f", under {'/'.join(self.nested)}"
         if self.passed:
             chosen += f" (not {', '.join(self.passed)})"
+        if self.others:
+            chosen += f", {self.path.name}#{self.others[0]} takes another"
         if self.prefix:
             chosen += f", prefix {self.prefix!r} stripped"
         groups = ("names", "missing", "unexpected", "misshaped", "left_out")
@@ -115,7 +120,32 @@ class Match:
         raise UserError(f"{line}{'; '.join(faults)}\n{self.text()}")
 
 
-def match(table: Table, source: SourceFile, expect: Expect | None, heads: Heads) -> Match:
+def match_all(
+    asked: Sequence[Table],
+    source: SourceFile,
+    expect: Expect | None,
+    heads: Callable[[Table], Heads],
+) -> list[Match]:
+    """Matches tables with a file, as `match`.
+
+    Only where none fits with what its family is known to put before its names may any word stand
+    there, such as the name that a program gave to its model.
+    """
+    found = [match(table, source, expect, heads(table)) for table in asked]
+    if any(one.complete for one in found):
+        return found
+    widely = [match(table, source, expect, heads(table), any_word=True) for table in asked]
+    more = any(one.complete for one in widely) or not any(one.names for one in found)
+    return widely if more else found
+
+
+def match(
+    table: Table,
+    source: SourceFile,
+    expect: Expect | None,
+    heads: Heads,
+    any_word: bool = False,
+) -> Match:
     """Matches a table with a file.
 
     Args:
@@ -125,12 +155,12 @@ def match(table: Table, source: SourceFile, expect: Expect | None, heads: Heads)
             drop path and the scales' start value are taken, which no file records; None trusts
             the file.
         heads: (width, depth, part) -> attention heads.
+        any_word: see `prefixes_of`.
     """
-    wrapped = (f"module.{prefix}" for prefix in table.prefixes)  # by torch's parallel training
+    names = [unwrapped(name) for name in source.arrays]
     tried = [
         _match_stripped(table, source, prefix, expect, heads)
-        for prefix in ("", *table.prefixes, *wrapped)
-        if not prefix or any(name.startswith(prefix) for name in source.arrays)
+        for prefix in prefixes_of(names, table.prefixes, any_word)
     ]
     return max(tried, key=lambda found: (len(found.names), not found.fault))
 
@@ -138,10 +168,16 @@ def match(table: Table, source: SourceFile, expect: Expect | None, heads: Heads)
 def _match_stripped(
     table: Table, source: SourceFile, prefix: str, expect: Expect | None, heads: Heads
 ) -> Match:
-    in_file = {_canonical(table, name.removeprefix(prefix)): name for name in source.arrays}
+    rests = {name: unwrapped(name).removeprefix(prefix) for name in source.arrays}
+    in_file = {_canonical(table, rest): name for name, rest in rests.items()}
     shapes = {name: source.arrays[original].shape for name, original in in_file.items()}
     base = Match(
-        table, source.path, None, prefix=prefix, nested=source.nested, passed=source.passed
+        table,
+        source.path,
+        None,
+        nested=source.nested,
+        passed=source.passed,
+        others=source.others,
     )
     if len(in_file) < len(source.arrays):
         return dataclasses.replace(base, fault="several of its names become the same one")
@@ -161,7 +197,7 @@ def _match_stripped(
     }
     left_out = _left_out(table, shapes.keys() - wanted.keys())
     names = {k: in_file[k] for k in wanted if k in shapes and k not in misshaped}
-    bare = [name for name in names.values() if not name.startswith(prefix)]
+    bare = [name for name in names.values() if not unwrapped(name).startswith(prefix)]
     if bare and not fault:
         fault = f"{prefix!r} stands before only some of its names, not before {bare[0]!r}"
     found = dataclasses.replace(
@@ -172,10 +208,11 @@ def _match_stripped(
         missing={name: shape for name, shape in wanted.items() if name not in shapes},
         unexpected={k: v for k, v in shapes.items() if k not in wanted and k not in left_out},
         misshaped=misshaped,
-        left_out=left_out,
+        left_out={in_file[name]: reason for name, reason in left_out.items()},
+        prefix=next((stripped(name, rests[name]) for name in names.values()), prefix),
         fault=fault,
     )
-    fixed = [in_file[name] for name, reason in left_out.items() if reason == _FIXED]
+    fixed = [name for name, reason in found.left_out.items() if reason == _FIXED]
     if found.complete and fixed:
         encoder = encoder_of(config)
         assert encoder is not None  # whose positions are fixed

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from surgvista_jax.data.dataset import Dataset, fingerprint
-from surgvista_jax.weights.files.read import TORCH, open_file
+from surgvista_jax.weights.files.read import TORCH
 from surgvista_jax.weights.loading import Loaded
 from surgvista_jax.weights.names.table import Table
+from surgvista_jax.weights.place import Place, open_place
 from surgvista_jax.weights.runs import Run, find_run
 
 UNKNOWN = "not recorded"
@@ -73,8 +74,8 @@ def of_loaded(role: str, loaded: Loaded) -> tuple[Source, ...]:
         loaded: what was read.
     """
     if loaded.match is None:
-        return _of_folder(role, loaded.source, loaded.digest)
-    return _of_file(role, loaded.source, loaded.digest, loaded.match.table, loaded.metadata)
+        return _of_folder(role, loaded.place.path, loaded.digest)
+    return _of_file(role, loaded.place, loaded.digest, loaded.match.table, loaded.metadata)
 
 
 def _of_folder(role: str, path: Path, digest: str) -> tuple[Source, ...]:
@@ -84,9 +85,9 @@ def _of_folder(role: str, path: Path, digest: str) -> tuple[Source, ...]:
 
 
 def _of_file(
-    role: str, path: Path, digest: str, table: Table, metadata: Mapping[str, str]
+    role: str, place: Place, digest: str, table: Table, metadata: Mapping[str, str]
 ) -> tuple[Source, ...]:
-    what = f"{role}: {table.title} [{table.name}], {path.name}"
+    what = f"{role}: {table.title} [{table.name}], {place.title}"
     if SOURCES not in metadata:
         return (Source(what, table.licence, digest),)
     try:
@@ -105,15 +106,16 @@ def facts(metadata: Mapping[str, str]) -> dict:
     return {key: about[key] for key in FACTS if key in about} if isinstance(about, dict) else {}
 
 
-def facts_at(path: Path) -> dict:
+def facts_at(place: Place) -> dict:
     """The same of a file or a folder, whatever wrote it; {} where it says nothing."""
+    path = place.path
     if path.is_dir():
         run = find_run(path)
         told = {"clip": run.clip, **run.about}
         return {key: told[key] for key in FACTS if told.get(key)}
     if path.suffix in TORCH:  # holds tensors alone
         return {}
-    with open_file(path) as source:
+    with open_place(place) as source:
         return facts(source.metadata)
 
 

@@ -10,6 +10,7 @@ import orbax.checkpoint as ocp
 
 from surgvista_jax.config import build
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import read_object
 from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 from surgvista_jax.training.checkpoint_files import FOLDER, none_found, restore_params, saved_steps
@@ -70,7 +71,7 @@ def find_run(path: Path) -> Run:
     absolute = path.absolute()
     for above in (absolute, *list(absolute.parents)[:3]):
         if (above / DESCRIPTION).is_file():
-            about = read_json(above / DESCRIPTION)
+            about = read_object(above / DESCRIPTION)
             return Run("imported", absolute, None, {}, about)
         if (above / CONFIG).is_file():
             return _of_run(absolute, above)
@@ -152,17 +153,6 @@ def _classifier(run: Run, tree: dict) -> Content:
         return Content("cnn", model, tree["backbone"], tree["batch_stats"], left_out)
     config = ClassifierConfig(model.encoder, len(run.about["classes"]))
     return Content("classifier", config, tree)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds one object. Raises UserError where it does not."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: is not JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: should hold a JSON object")
-    return values
 
 
 def _checkpoint(path: Path) -> Path:

@@ -6,7 +6,6 @@ sees the whole video. A video whose id has slashes lies in folders of that name.
 """
 
 import dataclasses
-import json
 import os
 import typing
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from surgvista_jax.data.dataset import Dataset, Video, file_of
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import read_object
 from surgvista_jax.writing import clear_asides, replacing, write_json
 
 HEADER_FILE = "features.json"
@@ -178,14 +178,11 @@ def open_features(folder: str | os.PathLike) -> FeatureFolder:
     """
     folder = Path(folder)
     path = folder / HEADER_FILE
-    try:
-        entry = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: missing; `surgvista features` writes it") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from None
+    if not path.exists():
+        raise UserError(f"{path}: missing; `surgvista features` writes it")
+    entry = read_object(path)
     kinds = typing.get_type_hints(FeaturesHeader)
-    if not isinstance(entry, dict) or entry.keys() != kinds.keys():
+    if entry.keys() != kinds.keys():
         raise UserError(f"{path}: must be a JSON object with the keys {', '.join(kinds)}")
     for key, kind in kinds.items():
         value = float(entry[key]) if kind is float and type(entry[key]) is int else entry[key]

@@ -88,7 +88,7 @@ def student_weights(task: Pretraining) -> Weights:
     _say("init", f"{said}; unused: {', '.join(unused)}" if unused else said)
     for note in loaded.notes:
         _say("init", note)
-    return Weights(params, loaded.digest, of_loaded("init", loaded))
+    return Weights(params, loaded.identity, of_loaded("init", loaded))
 
 
 def teacher_weights(task: Pretraining) -> Weights:
@@ -113,7 +113,7 @@ def teacher_weights(task: Pretraining) -> Weights:
         notes += (f"positions interpolated from {side}x{side} to {grid[0]}x{grid[1]} patches",)
     for said in (loaded.summary(), *notes):
         _say("teacher", said)
-    return Weights(params, loaded.digest, of_loaded("teacher", loaded))
+    return Weights(params, loaded.identity, of_loaded("teacher", loaded))
 
 
 def _say(what: str, text: str) -> None:

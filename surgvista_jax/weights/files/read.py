@@ -3,44 +3,20 @@
 import contextlib
 import dataclasses
 import hashlib
-import json
-import lzma
-import math
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.weights.files.npz import open_npz
+from surgvista_jax.weights.files.safetensors import open_safetensors
+from surgvista_jax.weights.files.shards import files_of, is_index, shards_of, whole_of
 from surgvista_jax.weights.files.stored import Stored, damaged, descend
 from surgvista_jax.weights.files.torch import open_torch
 
-TORCH = (".pth", ".pt", ".bin", ".torch", ".pkl", ".tar")
+TORCH = (".pth", ".pt", ".bin", ".torch", ".pkl", ".tar", ".ckpt", ".pyth")
 SUFFIXES = (".safetensors", ".npz", *TORCH)
-METADATA = "__metadata__"  # the member of an .npz that holds what a safetensors header would
-# Types of numbers in a safetensors header -> NumPy's.
-_SAFETENSORS = {
-    "F64": "f8",
-    "F32": "f4",
-    "F16": "f2",
-    "BF16": "u2",
-    "I64": "i8",
-    "I32": "i4",
-    "I16": "i2",
-    "I8": "i1",
-    "U8": "u1",
-    "BOOL": "?",
-}
-# What zipfile, its decompressors and NumPy raise for damaged bytes.
-_DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
-    *(ValueError, TypeError, SyntaxError, tokenize.TokenError, OverflowError),
-    *(NotImplementedError, RuntimeError),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +24,14 @@ class SourceFile:
     """An open file of weights.
 
     Attributes:
-        path: where it lies.
+        path: where it lies; of a model in shards, their index.
         arrays: name -> array.
-        digest: sha256 of the file's bytes, in hex.
+        digest: sha256 in hex of the file's bytes; of shards, of their names and digests.
         nested: keys that were descended into, such as ("model",).
         metadata: what a safetensors header says besides.
         other: names of what is not an array.
         passed: keys that hold arrays too and were not descended into, such as ("model_ema",).
+        others: those of them that may be weights as well, as KEY of `FILE#KEY`.
     """
 
     path: Path
@@ -64,6 +41,12 @@ class SourceFile:
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
     other: tuple[str, ...] = ()
     passed: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many bytes its files have."""
+        return sum(file.stat().st_size for file in files_of(self.path))
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -75,45 +58,84 @@ class SourceFile:
 
 
 @contextlib.contextmanager
-def open_file(path: str | Path) -> Iterator[SourceFile]:
+def open_file(path: str | Path, key: str = "") -> Iterator[SourceFile]:
     """Opens a file of weights of any of `SUFFIXES`; its arrays can be read within the context.
+
+    Args:
+        path: the file, or the index of a model in shards (`model.safetensors.index.json`).
+        key: where in the file the weights lie, keys separated by "/"; "" finds them.
 
     Raises:
         UserError: there is no such file; it is text, truncated or damaged; it asks to execute code;
             its form is unknown; torch is needed and missing; nothing says where its weights lie.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file")
-    if path.suffix not in SUFFIXES:
-        known = ", ".join(SUFFIXES)
-        raise UserError(f"{path}: files of weights end in {known}, not in {path.suffix!r}")
     with contextlib.ExitStack() as stack:
         try:
-            if text := _text(path):
-                raise UserError(f"{path}: is {text}")
-            if path.suffix == ".safetensors":
-                found, metadata = _open_safetensors(path)
-            elif path.suffix == ".npz":
-                found, metadata = _open_npz(path, stack)
-            else:
-                found, metadata = open_torch(path), {}
+            found, metadata, sha256 = _open(path, stack)
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-        level, nested, passed = descend(found, path)
-        arrays = {name: value for name, value in level.items() if isinstance(value, Stored)}
-        other = tuple(name for name in level if name not in arrays)
+        level = descend(found, path, key)
+        arrays = {name: value for name, value in level.values.items() if isinstance(value, Stored)}
+        other = tuple(name for name in level.values if name not in arrays)
+        nested, passed, others = level[1:]
         if not arrays:
             holds = ", ".join(other[:8]) or "nothing"
             raise UserError(f"{path}: holds no arrays, but {holds}")
         del found, level  # or an array that was taken would stay in memory
-        yield SourceFile(path, arrays, digest(path), nested, metadata, other, passed)
+        yield SourceFile(path, arrays, sha256, nested, metadata, other, passed, others)
 
 
 def digest(path: str | Path) -> str:
     """sha256 of a file's bytes, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open(path: Path, stack: contextlib.ExitStack) -> tuple[dict, dict, str]:
+    """The tree of a file or of all shards, what it says besides, and its digest."""
+    if not path.is_file():
+        there = "is not a file" if path.exists() else "there is no such file"
+        raise UserError(f"{path}: {there}")
+    if not is_index(path):
+        if whole := whole_of(path):
+            raise UserError(f"{path}: is one of several shards of a model; name {whole}")
+        return (*_open_one(path, stack), digest(path))
+    if (text := _text(path)) and text != _TEXT:
+        raise UserError(f"{path}: is {text}")
+    arrays: dict[str, Stored] = {}
+    metadata: dict[str, str] = {}
+    digests = []
+    for shard, names in shards_of(path).items():
+        values, told = _open_one(shard, stack)
+        level = descend(values, shard).values
+        held = {name for name, value in level.items() if isinstance(value, Stored)}
+        if names != held:
+            name = min(names ^ held)
+            where = "is not in it, and the index says so" if name in names else "is not its own"
+            raise UserError(f"{shard}: {name} {where} ({path.name})")
+        arrays |= {name: level[name] for name in sorted(held)}
+        metadata |= told
+        digests.append(f"{shard.name} {digest(shard)}\n")
+    return arrays, metadata, hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _open_one(path: Path, stack: contextlib.ExitStack) -> tuple[dict, dict]:
+    if path.suffix not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        raise UserError(f"{path}: files of weights end in {known}, not in {path.suffix!r}")
+    if not path.stat().st_size:
+        raise damaged(path, EOFError("it is empty"))
+    if text := _text(path):
+        raise UserError(f"{path}: is {text}")
+    if path.suffix == ".safetensors":
+        return open_safetensors(path)
+    if path.suffix == ".npz":
+        return open_npz(path, stack)
+    return open_torch(path), {}
+
+
+_TEXT = "text, not weights"
 
 
 def _text(path: Path) -> str:
@@ -130,82 +152,4 @@ def _text(path: Path) -> str:
         return "a Git LFS pointer in place of the weights: fetch them with `git lfs pull`"
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return "a web page, not weights: what was downloaded is not the file behind the link"
-    return "text, not weights"
-
-
-def _open_safetensors(path: Path) -> tuple[dict, dict]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        # It checks the header against the file's length. The numbers are read without it: what it
-        # maps would stay in memory beside what is made of it.
-        with safe_open(path, framework="numpy") as checked:
-            metadata = checked.metadata() or {}
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
-    except (SafetensorError, ValueError) as error:
-        raise damaged(path, error) from error
-    arrays = {}
-    for name, part in header.items():
-        if name == "__metadata__":
-            continue
-        shape, dtype = tuple(part["shape"]), part["dtype"]
-        if dtype not in _SAFETENSORS:
-            raise UserError(f"{path}: {name} is of type {dtype}, which is not read")
-        start = 8 + length + part["data_offsets"][0]
-
-        def read(dtype: str = dtype, shape: tuple = shape, start: int = start) -> np.ndarray:
-            flat = np.fromfile(path, f"<{_SAFETENSORS[dtype]}", math.prod(shape), offset=start)
-            if dtype == "BF16":  # the upper half of a float32
-                flat = (flat.astype(np.uint32) << 16).view(np.float32)
-            return _single(flat.reshape(shape))
-
-        words = "bfloat16" if dtype == "BF16" else np.dtype(_SAFETENSORS[dtype]).name
-        arrays[name] = Stored(shape, words, read)
-    return arrays, metadata
-
-
-def _open_npz(path: Path, stack: contextlib.ExitStack) -> tuple[dict, dict]:
-    try:
-        archive = stack.enter_context(zipfile.ZipFile(path))
-        arrays = {}
-        for member in archive.namelist():
-            name = member.removesuffix(".npy")
-            shape, dtype = _npy_header(archive, member)
-
-            def read(member: str = member) -> np.ndarray:
-                try:
-                    with archive.open(member) as stream:
-                        return _single(np.lib.format.read_array(stream, allow_pickle=False))
-                except _DAMAGED as error:
-                    raise damaged(path, error) from error
-
-            arrays[name] = Stored(shape, dtype.name, read)
-        metadata = {}
-        if METADATA in arrays:
-            metadata = json.loads(str(arrays.pop(METADATA).read()))
-            if not isinstance(metadata, dict) or not all(
-                isinstance(value, str) for value in metadata.values()
-            ):
-                raise ValueError(f"{METADATA} should be a JSON object of strings")
-    except _DAMAGED as error:
-        raise damaged(path, error) from error
-    return arrays, metadata
-
-
-def _npy_header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], np.dtype]:
-    with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        reader = {(1, 0): np.lib.format.read_array_header_1_0}.get(
-            version, np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = reader(stream)
-    if dtype.hasobject:
-        raise ValueError(f"{member} holds Python objects, which are not read")
-    return shape, dtype
-
-
-def _single(array: np.ndarray) -> np.ndarray:
-    """Half precisions as float32; everything else as it is."""
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    return _TEXT

@@ -1,6 +1,5 @@
 """Files of PyTorch's, opened: nothing in them is executed, and tensors stay on the disk."""
 
-import argparse
 import ctypes
 import mmap
 import os
@@ -11,14 +10,14 @@ import sys
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.weights.files.stored import Stored, damaged
+from surgvista_jax.weights.files.pickled import STAND_INS, NumpyArray, stand_in
+from surgvista_jax.weights.files.stored import Stored, as_tree, damaged, held
 
 # What torch, pickle and zipfile raise for damaged bytes; RuntimeError and ValueError include those
 # for unknown compressions and for text that cannot be decoded.
@@ -41,15 +40,13 @@ def open_torch(path: Path) -> dict:
             f"{path}: reading this needs PyTorch: pip install 'surgvista_jax[torch]', or save it"
             " as .safetensors where there is one"
         ) from None
-    # Programs save their arguments beside the weights. A Namespace only takes attributes.
-    torch.serialization.add_safe_globals([argparse.Namespace])
     try:
         # Nothing in the file is executed; mmap reads tensors only when they are touched.
         zipped = zipfile.is_zipfile(path)
         mapped = zipped and _is_of_this_byte_order(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old forms, which either load or do not
-            tree = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+            tree = _load(torch, path, zipped)
     except pickle.UnpicklingError as error:
         if "weights_only" not in str(error) and "Unsupported" not in str(error):
             raise damaged(path, error) from error
@@ -63,35 +60,53 @@ def open_torch(path: Path) -> dict:
         raise damaged(path, error) from error
 
     def stored(value: Any, name: str) -> Any:
-        if isinstance(value, torch.Tensor):
-            dtype = str(value.dtype).removeprefix("torch.")
-            half = value.dtype in (torch.bfloat16, torch.float16)
+        if isinstance(value, NumpyArray):
+            array = value.array()
+            return value if array is None else held(array)
+        if not isinstance(value, torch.Tensor):
+            return value
+        dtype = str(value.dtype).removeprefix("torch.")
+        half = value.dtype in (torch.bfloat16, torch.float16)
 
-            def read() -> np.ndarray:
-                try:
-                    array = (value.float() if half else value).detach().numpy()
-                except (RuntimeError, TypeError) as error:
-                    told = f"{path}: {name or 'its tensor'} is of type {_type_of(value)}"
-                    raise UserError(f"{told}, which is not read") from error
-                if not mapped:
-                    return array
-                array = array.copy()
-                storage = value.untyped_storage()
-                _leave_on_disk(storage.data_ptr(), storage.nbytes())
+        def read() -> np.ndarray:
+            try:
+                array = (value.float() if half else value).detach().numpy()
+            except (RuntimeError, TypeError) as error:
+                told = f"{path}: {name or 'its tensor'} is of type {_type_of(value)}"
+                raise UserError(f"{told}, which is not read") from error
+            if not mapped:
                 return array
+            array = array.copy()
+            storage = value.untyped_storage()
+            _leave_on_disk(storage.data_ptr(), storage.nbytes())
+            return array
 
-            return Stored(tuple(value.shape), dtype, read)
-        if isinstance(value, Mapping):
-            return {str(key): stored(entry, str(key)) for key, entry in value.items()}
-        return value
+        return Stored(tuple(value.shape), dtype, read)
 
-    tree = stored(tree, "")
-    return tree if isinstance(tree, dict) else {"": tree}
+    return as_tree(tree, stored, path)
+
+
+def _load(torch: Any, path: Path, zipped: bool) -> Any:
+    """What a file holds, with stand-ins for everything but tensors and plain values."""
+    stand_ins = dict(STAND_INS)
+    while True:
+        try:
+            with torch.serialization.safe_globals([(to, name) for name, to in stand_ins.items()]):
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        except pickle.UnpicklingError as error:
+            name = _asked_for(error)
+            found = None if name in stand_ins else stand_in(name)
+            if found is None:
+                raise
+            stand_ins[name] = found  # each round meets another name: it ends
 
 
 def _is_of_this_byte_order(path: Path) -> bool:
     """Whether torch takes the numbers of its file as they are, and swaps no bytes in memory."""
     with zipfile.ZipFile(path) as archive:
+        numbers = [x for x in archive.infolist() if "data/" in x.filename.partition("/")[2]]
+        if any(member.compress_type != zipfile.ZIP_STORED for member in numbers):
+            raise ValueError("its members are compressed, as PyTorch never writes them")
         members = [name for name in archive.namelist() if name.endswith("/byteorder")]
         return all(archive.read(name) == sys.byteorder.encode() for name in members)
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.weights.files.read import METADATA
+from surgvista_jax.weights.files.npz import METADATA
 from surgvista_jax.weights.names.entries import Entry, fits
 from surgvista_jax.weights.names.table import Table
 from surgvista_jax.writing import replacing

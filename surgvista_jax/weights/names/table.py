@@ -56,6 +56,7 @@ class Table:
         spellings: (regular expression, replacement): other releases' names -> those of `entries`.
         pixels: mean and deviation by which its images were normalised, where not by ImageNet's;
             `loading.load_backbone` then lets the patch embedding make up the difference.
+        optional: regular expression: names of a decoder that a pretraining model may be without.
         variant_of: a table with the same names; this one is then taken only when named.
     """
 
@@ -70,6 +71,7 @@ class Table:
     left_out: tuple[tuple[str, str], ...] = ()
     fixed: str = ""
     spellings: tuple[tuple[str, str], ...] = ()
+    optional: str = ""
     variant_of: str = ""
     pixels: Pixels | None = None
 

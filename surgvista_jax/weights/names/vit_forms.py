@@ -163,7 +163,10 @@ class DecoderForm:
 
 @dataclasses.dataclass(frozen=True)
 class StudentForm:
-    """A pretraining model; without a `feature_decoder` it predicts pixels alone."""
+    """A pretraining model; without a `feature_decoder` it predicts pixels alone.
+
+    One that has such a decoder is also the form of a model without: none of its names is there.
+    """
 
     encoder: EncoderForm
     pixel_decoder: DecoderForm
@@ -181,6 +184,9 @@ class StudentForm:
         forms = {part: form for part, form in decoders.items() if form is not None}
         stacks, width, absent = {}, 0, ""
         for part, form in forms.items():
+            if part == "feature_decoder" and "pixel_decoder" in stacks:
+                if not form.leaves_traces(shapes):
+                    continue  # it learned from pixels alone
             try:
                 names, head = self.encoder.names, form.head
                 stack = infer_transformer(shapes, heads, form.blocks, names, part)

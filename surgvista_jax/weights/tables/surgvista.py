@@ -56,6 +56,7 @@ TABLES = (
         entries=STUDENT.entries,
         prefixes=("module.",),
         fixed=POSITIONS,
+        optional=r"(decoder|down|mask_token)_img(\..*)?",
     ),
     Table(
         name="surgvista_finetuned",
