@@ -53,6 +53,12 @@ def classes_then_videos(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return over_videos(nanmean(values, axis=1)[:, None], weights)[:, 0]
 
 
+def over_pairs(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean over all pairs of video and class with a value: [V, C], [B, V] -> [B]."""
+    present = ~np.isnan(values)
+    return divide(weights @ np.where(present, values, 0.0).sum(1), weights @ present.sum(1))
+
+
 @dataclass(frozen=True)
 class Summary:
     """One measure over videos and classes: both orders of averaging, both spreads (over N - 1)."""

@@ -16,6 +16,7 @@ from surgvista_jax.metrics.protocols import (
     Split,
     TripletChoices,
 )
+from surgvista_jax.metrics.published import PUBLISHED
 
 _CHOLEC80_SPLITS = (
     Split.of("Cholec80 41-80, the usual 40", splits.CHOLEC80["test"]),
@@ -281,6 +282,7 @@ _ALL = (
         **_OPERATION,
     ),
     _presence("tool-presence", "All labelled frames, any set of instruments."),
+    *PUBLISHED,
 )
 
 PROTOCOLS = {protocol.name: protocol for protocol in _ALL}

@@ -10,6 +10,10 @@ video lacks is the choice that moves these scores most, so it has no default:
   of an absent phase cost accuracy only. The precision of a phase never predicted is undefined.
 * "drop_undefined": only 0/0 is left out. A phase absent from the truth and predicted has precision,
   Jaccard and F1 of 0, but no recall.
+* "absent_is_one": as the last, but a phase that neither holds has precision, Jaccard and F1 of 1.
+
+I. Funke, D. Rivoir and S. Speidel (Metrics Matter in Surgical Phase Recognition, arXiv:2305.13961,
+2023; their program PhaseMetrics) call three of them A, B and C: see FUNKE.
 """
 
 from collections.abc import Sequence
@@ -20,7 +24,8 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.averaging import divide
 from surgvista_jax.metrics.sampling import check_labels
 
-ABSENT_POLICIES = ("union", "gt_only", "drop_undefined")
+ABSENT_POLICIES = ("union", "gt_only", "drop_undefined", "absent_is_one")
+FUNKE = {"A": "drop_undefined", "B": "gt_only", "C": "absent_is_one"}
 MEASURES = ("precision", "recall", "jaccard", "f1")
 
 
@@ -77,4 +82,18 @@ def per_class(confusions: np.ndarray, absent: str) -> dict[str, np.ndarray]:
         }
     elif absent == "gt_only":
         table = {name: np.where(in_truth > 0, values, np.nan) for name, values in table.items()}
+    elif absent == "absent_is_one":
+        table |= {
+            name: np.where(either > 0, table[name], 1.0) for name in ("precision", "jaccard", "f1")
+        }
     return table
+
+
+def harmonic_mean(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    """2PR / (P + R) element by element, 0 where both are 0.
+
+    Of mean precision and mean recall it is at least the mean of the F1 that they belong to.
+    """
+    precision, recall = np.asarray(precision), np.asarray(recall)
+    total = precision + recall
+    return np.where(total == 0, 0.0, divide(2 * precision * recall, total))

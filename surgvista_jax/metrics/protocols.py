@@ -32,6 +32,8 @@ class Relaxed:
 class PhaseChoices:
     absent: str  # metrics.phase.ABSENT_POLICIES
     relaxed: Relaxed | None = None
+    left_out: tuple[int, ...] = ()  # classes whose true frames are not scored
+    idle: int | None = None  # a class whose frames forgive the neighbours (metrics.idle)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class TripletChoices:
     table: str  # facts.triplets.TABLES
     absent: str  # metrics.average_precision.ABSENT_RULES
     null_classes: str  # "keep" | "drop"
+    folds: tuple[tuple[int, ...], ...] = ()  # test videos of each fold of a cross-validation
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,12 @@ class Protocol:
         decides = asdict(self) | {"task": self.published_task}
         for words in ("text", "splits", "shortest_seconds", "longest_seconds"):
             del decides[words]
+        # Choices that came later count where they are made: earlier digests stay.
+        decides["choices"] = {
+            key: value
+            for key, value in decides["choices"].items()
+            if key not in ("left_out", "idle", "folds") or value not in ((), None)
+        }
         canonical = json.dumps(decides, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -138,8 +147,9 @@ class Protocol:
         for split in self.splits:
             if None not in numbers and len(numbers) == len(split.numbers) == len(set(numbers)):
                 if set(numbers) == split.numbers:
-                    odd = f" (whose videos have {split.frames:,} frames)"
-                    odd = "" if split.has_all(num_frames) else odd
+                    odd = ""
+                    if not split.has_all(num_frames):
+                        odd = f" (whose videos have {split.frames:,} frames)"
                     return f"{several}: {split.name}{odd}"
         known = "; ".join(split.name for split in self.splits)
         return (

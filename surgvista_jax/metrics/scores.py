@@ -14,6 +14,7 @@ import numpy as np
 from surgvista_jax.metrics import averaging
 from surgvista_jax.metrics.average_precision import mean_over_classes, resampled_average_precision
 from surgvista_jax.metrics.averaging import divide, nanmean, nanstd
+from surgvista_jax.metrics.phase import harmonic_mean
 
 Weighted = Callable[[np.ndarray], np.ndarray]
 Rule = Callable[[np.ndarray], np.ndarray]  # sums over videos [B, ...] -> [B]
@@ -84,6 +85,46 @@ def classes_then_videos(key: str, title: str, values: np.ndarray, **about: Any) 
         per_video=nanmean(values, axis=1),
         **about,
     )
+
+
+def pairs(key: str, title: str, values: np.ndarray, **about: Any) -> Score:
+    """Mean over all pairs of video and class that have a value, of [V, C]."""
+    return Score(
+        key,
+        title,
+        lambda weights: averaging.over_pairs(values, weights),
+        per_video=nanmean(values, axis=1),
+        **about,
+    )
+
+
+def f1_of_means(key: str, title: str, precision: Score, recall: Score, **about: Any) -> Score:
+    """The harmonic mean of a mean precision and a mean recall."""
+    per_video = None
+    if precision.per_video is not None and recall.per_video is not None:
+        per_video = harmonic_mean(precision.per_video, recall.per_video)
+    return Score(
+        key,
+        title,
+        lambda weights: harmonic_mean(precision.of_weights(weights), recall.of_weights(weights)),
+        per_video=per_video,
+        **about,
+    )
+
+
+def mean_of_folds(
+    key: str, title: str, values: np.ndarray, fold: np.ndarray, **about: Any
+) -> Score:
+    """Mean over folds of `videos_then_classes`, of [V, C] and the fold of each video, [V]."""
+
+    def of_weights(weights: np.ndarray) -> np.ndarray:
+        of_folds = [
+            averaging.videos_then_classes(values[fold == k], weights[:, fold == k])
+            for k in np.unique(fold)
+        ]
+        return nanmean(np.stack(of_folds), axis=0)
+
+    return Score(key, title, of_weights, per_video=nanmean(values, axis=1), **about)
 
 
 def ratio(key: str, title: str, part: np.ndarray, whole: np.ndarray, **about: Any) -> Score:

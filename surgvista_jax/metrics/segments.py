@@ -3,6 +3,8 @@
 For offline recognition, where a sequence torn into many pieces can have a high frame accuracy.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from surgvista_jax.metrics.averaging import divide
@@ -32,26 +34,34 @@ def edit_score(truth: np.ndarray, prediction: np.ndarray) -> float:
 def segment_counts(
     truth: np.ndarray, prediction: np.ndarray, overlap: float
 ) -> tuple[int, int, int]:
-    """True positives, false positives and false negatives among the segments of one video.
+    """Hits, false positives and false negatives of `segment_counts_at` one overlap."""
+    hits, false_positives, false_negatives = segment_counts_at(truth, prediction, [overlap])[0]
+    return int(hits), int(false_positives), int(false_negatives)
+
+
+def segment_counts_at(
+    truth: np.ndarray, prediction: np.ndarray, overlaps: Sequence[float]
+) -> np.ndarray:
+    """Hits, false positives and false negatives among a video's segments, int [overlaps, 3].
 
     A predicted segment is paired with the true segment of its label that it overlaps most
-    (intersection over union); it is a true positive from `overlap` (0..1) on, if no earlier
-    predicted segment took the same true one.
+    (intersection over union); it is a hit from an overlap (0..1) on, if no earlier predicted
+    segment took the same true one.
     """
     label, start, end = runs(truth)
-    taken = np.zeros(len(label), bool)
-    hits = misses = 0
+    best, quality = [], []
     for p_label, p_start, p_end in zip(*runs(prediction), strict=True):
         shared = np.minimum(end, p_end) - np.maximum(start, p_start)
         joined = np.maximum(end, p_end) - np.minimum(start, p_start)
-        quality = np.where(label == p_label, np.maximum(shared, 0) / joined, 0.0)
-        best = int(np.argmax(quality))
-        if quality[best] >= overlap and quality[best] > 0 and not taken[best]:
-            taken[best] = True
-            hits += 1
-        else:
-            misses += 1
-    return hits, misses, int((~taken).sum())
+        alike = np.where(label == p_label, np.maximum(shared, 0) / joined, 0.0)
+        best.append(int(np.argmax(alike)))
+        quality.append(alike[best[-1]])
+    counts = []
+    for overlap in overlaps:
+        near = [k for k, value in zip(best, quality, strict=True) if value >= overlap and value > 0]
+        hits = len(set(near))
+        counts.append((hits, len(best) - hits, len(label) - hits))
+    return np.array(counts)
 
 
 def segmental_f1(counts: np.ndarray) -> np.ndarray:

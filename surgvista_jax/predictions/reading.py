@@ -95,7 +95,7 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
         found, truth = separate(found, truth, boundaries, protocol.splits)
     if truth is not None:
         found = with_truth(found, truth, protocol.fps, options.missing)
-    found = at_rate(_labelled(found), protocol.fps)
+    found = _scored(at_rate(_labelled(found), protocol.fps), protocol)
     return _fitted(found, protocol, classes, one=options.boundaries == ONE)
 
 
@@ -154,6 +154,22 @@ def _labelled(predictions: Predictions) -> Predictions:
     count = np.count_nonzero(~known)
     note = f"{predictions.source}: {count} unlabelled frames (label -1) were left out"
     return predictions.take(known, note)
+
+
+def _scored(predictions: Predictions, protocol: Protocol) -> Predictions:
+    """Without the frames whose truth a protocol does not score."""
+    left_out = getattr(protocol.choices, "left_out", ())
+    label = predictions.label
+    if not left_out or label is None or label.ndim != 1:
+        return predictions
+    odd = np.isin(label, left_out)
+    if not odd.any():
+        return predictions
+    note = (
+        f"{predictions.source}: {np.count_nonzero(odd)} frames were left out, whose truth is of "
+        f"class {', '.join(map(str, left_out))}, which {protocol.name} does not score"
+    )
+    return predictions.take(~odd, note)
 
 
 def _fitted(

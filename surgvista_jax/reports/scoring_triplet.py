@@ -1,12 +1,14 @@
 """Scores of action triplets and their components."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from surgvista_jax.facts.triplets import TABLES
 from surgvista_jax.metrics import scores as make
 from surgvista_jax.metrics import triplet
 from surgvista_jax.metrics.averaging import nanmean
-from surgvista_jax.metrics.protocols import Protocol, TripletChoices
+from surgvista_jax.metrics.protocols import Protocol, TripletChoices, video_number
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.reports.evaluation import ClassTable, Evaluation, primary_first, video_rows
 
@@ -68,10 +70,27 @@ def evaluate(predictions: Predictions, protocol: Protocol) -> Evaluation:
             section=section,
         )
     )
-    for k in (5, 10):
+    for k in (5, 10, 20):
         hits, total = triplet.top_k_counts(truth, score, k)
         sums = np.array([[hits[r].sum(), total[r].sum()] for r in rows], np.float64)
-        scores.append(
-            make.ratio(f"top{k}", f"Triplets among the {k} highest", *sums.T, section=section)
-        )
-    return Evaluation(primary_first(scores, protocol.primary), tables[::-1])
+        title = f"Top-{k}, triplets among the {k} highest"
+        scores.append(make.ratio(f"top{k}", title, *sums.T, section=section))
+    notes = []
+    folds = _folds(predictions.videos, choices.folds)
+    if folds is not None:
+        ap = values["ivt"]
+        scores.append(make.mean_of_folds("ap_ivt_folds", "AP IVT, mean of the folds", ap, folds))
+        each = [triplet.mean_average_precision(ap[folds == k]) for k in np.unique(folds)]
+        listed = ", ".join(f"{100 * value:.2f}" for value in each)
+        spread = 100 * np.std(each, ddof=1)
+        notes.append(f"AP IVT of the folds in percent: {listed}; standard deviation {spread:.2f}.")
+    return Evaluation(primary_first(scores, protocol.primary), tables[::-1], notes=notes)
+
+
+def _folds(videos: Sequence[str], folds: Sequence[Sequence[int]]) -> np.ndarray | None:
+    """The fold of each video, int [V]; None unless they are the videos of all folds."""
+    fold_of = {number: k for k, numbers in enumerate(folds) for number in numbers}
+    numbers = [video_number(video) for video in videos]
+    if not folds or len(numbers) != len(fold_of) or set(numbers) != fold_of.keys():
+        return None
+    return np.array([fold_of[number] for number in numbers if number is not None])

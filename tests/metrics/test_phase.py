@@ -66,7 +66,8 @@ def test_perfect_prediction_is_one(pair, absent) -> None:
     assert phase.accuracies(confusion) == 1.0
     for values in phase.per_class(confusion, absent).values():
         assert (values[np.unique(truth)] == 1).all()
-        assert np.isnan(np.delete(values, np.unique(truth))).all()
+        others = np.delete(values, np.unique(truth))
+        assert (np.isnan(others) | (others == 1) & (absent == "absent_is_one")).all()
 
 
 def test_policies_differ_exactly_where_a_phase_is_absent() -> None:
@@ -80,13 +81,19 @@ def test_policies_differ_exactly_where_a_phase_is_absent() -> None:
         "union": {"precision": [0.75, 0, 0, nan], "recall": [0.75, 0, 0, nan]},
         "gt_only": {"precision": [0.75, nan, nan, nan], "recall": [0.75, 0, nan, nan]},
         "drop_undefined": {"precision": [0.75, nan, 0, nan], "recall": [0.75, 0, nan, nan]},
+        "absent_is_one": {
+            "precision": [0.75, nan, 0, 1],
+            "recall": [0.75, 0, nan, nan],
+            "f1": [0.75, 0, 0, 1],
+            "jaccard": [0.6, 0, 0, 1],
+        },
     }
     for absent, table in expected.items():
         found = phase.per_class(confusion, absent)
         for name, values in table.items():
             np.testing.assert_array_equal(found[name], values, err_msg=f"{absent} {name}")
     assert phase.per_class(confusion, "gt_only")["f1"][1] == 0
-    with pytest.raises(UserError, match="choose union, gt_only, drop_undefined"):
+    with pytest.raises(UserError, match="choose union, gt_only, drop_undefined, absent_is_one"):
         phase.per_class(confusion, "ignore")
 
 
@@ -124,8 +131,14 @@ def test_mean_of_f1_is_not_f1_of_means() -> None:
     table = phase.per_class(phase.confusion_matrices(pairs, 2)[0], "gt_only")
     mean = nanmean(table["f1"])
     precision, recall = nanmean(table["precision"]), nanmean(table["recall"])
-    of_means = 2 * precision * recall / (precision + recall)
-    assert abs(mean - of_means) > 0.1
+    of_means = phase.harmonic_mean(precision, recall)
+    assert of_means == 2 * precision * recall / (precision + recall)
+    assert of_means - mean > 0.1
+
+
+def test_the_harmonic_mean_of_nothing_found_is_zero() -> None:
+    found = phase.harmonic_mean(np.array([0, 1, np.nan]), np.array([0, 0, 1]))
+    np.testing.assert_array_equal(found, [0, 0, np.nan])
 
 
 def test_faults_name_the_video() -> None:

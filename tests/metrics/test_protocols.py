@@ -54,6 +54,8 @@ def test_splits_are_recognised_by_number() -> None:
     assert video_number("VID06") == 6 and video_number("case") is None
     assert "(whose videos have 98,234 frames)" in protocol.recognise_split(forty, 98_000)
     assert Split("x", frozenset({1})).frames is None
+    fourteen = [f"video{k}" for k in range(28, 42)]  # whose frames no publication counts
+    assert "M2CAI16 28-41" in find("m2cai16-strict").recognise_split(fourteen, 9)
 
 
 def test_unknown_protocol_lists_the_known_ones() -> None:

@@ -142,7 +142,7 @@ def test_triplet_scores() -> None:
         rules["absent"] = "zero"
         table = triplet.video_average_precisions(videos, CHOLECT50, "ivt", **rules)
         assert found["zero_ap_ivt"] == pytest.approx(table.mean()) and np.isfinite(table).all()
-        for k in (5, 10):
+        for k in (5, 10, 20):
             hits, total = triplet.top_k_counts(truth, score, k)
             assert found[f"top{k}"] == pytest.approx(hits.sum() / total.sum())
 
