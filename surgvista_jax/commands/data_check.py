@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from surgvista_jax.data.cautions import long_usual_clip
 from surgvista_jax.data.checking.frames import scan_frames
 from surgvista_jax.data.checking.labels import check_labels, check_splits, class_shares
 from surgvista_jax.data.checking.overlaps import check_overlap
@@ -14,10 +15,11 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.writing import write_text
 
 ABOUT = """\
-What is checked: videos and frames against the published numbers; rates; videos and patients on
-two sides of a split; operations of the test in pretraining data (by a table of known overlaps);
-label gaps, absent classes, implausibly short segments; frames that cannot be read, stand still, or
-occur in another video too. Errors give exit code 1.
+What is checked: videos and frames against the published numbers; rates; videos shorter than the
+published clip of 16 frames, 4 apart; videos and patients on two sides of a split; operations of the
+test in pretraining data (by a table of known overlaps); label gaps, absent classes, implausibly
+short segments; frames that cannot be read, stand still, or occur in another video too. Errors give
+exit code 1.
 
 Frame counts may differ by one a video without an error. Cholec80's test half has 98,234
 seconds if every frame with a number divisible by 25 counts. The ground truth beside the predictions
@@ -71,6 +73,7 @@ def check(dataset: Dataset, pretraining: list[Dataset], look_at_frames: bool = T
     """Checks everything that is known to go wrong with such a dataset."""
     findings = check_counts(dataset)
     findings += check_rates(dataset)
+    findings += check_clips(dataset)
     findings += check_splits(dataset)
     findings += check_overlap(dataset, pretraining)
     if dataset.task != "none":
@@ -130,3 +133,9 @@ def check_rates(dataset: Dataset) -> list[Finding]:
         f"{other[0].video} at {other[0].fps:g}: a clip of them spans another time"
     )
     return [Finding("warning", "rates", text)]
+
+
+def check_clips(dataset: Dataset) -> list[Finding]:
+    """Finds that the published clip is longer than most videos: its frames repeat."""
+    text = long_usual_clip(dataset)
+    return [Finding("warning", "clips", text)] if text else []

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from surgvista_jax.data import datasets
+from surgvista_jax.data.cautions import long_usual_clip
 from surgvista_jax.data.conversion.convert import Conversion, convert
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.official import Official, Reading
@@ -121,6 +122,8 @@ def main(arguments: argparse.Namespace) -> int:
             official, *where, config, arguments.workers, arguments.unlabelled
         )
     _report(conversion, arguments.json)
+    if caution := long_usual_clip(conversion.dataset):
+        print(f"WARNING: {caution}", file=sys.stderr)
     return 1 if conversion.problems else 0
 
 

@@ -18,7 +18,7 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.predictions import PREDICTIONS, predict, write_predictions
-from surgvista_jax.inference.trained import CLIP, Meaning, load_classifier
+from surgvista_jax.inference.trained import CLIP, Meaning, TrainedClassifier, load_classifier
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
@@ -86,7 +86,7 @@ def main(arguments: argparse.Namespace) -> int:
         ComputeConfig(dtype=arguments.dtype),
     )
     meaning = trained.meaning
-    dataset, notes, problems = _videos(arguments, meaning)
+    dataset, notes, problems = _videos(arguments, trained)
     print(f"{arguments.checkpoint}: {meaning}", file=sys.stderr)
     for remark in (*notes, *problems):
         print(remark, file=sys.stderr)
@@ -128,16 +128,16 @@ def _told(arguments: argparse.Namespace) -> dict:
 
 
 def _videos(
-    arguments: argparse.Namespace, meaning: Meaning
+    arguments: argparse.Namespace, trained: TrainedClassifier
 ) -> tuple[Dataset, list[Remark], list[Remark]]:
     """The frames to be looked at, at the rate of training; notes; and what could not be used."""
-    first = arguments.videos[0]
+    first, meaning = arguments.videos[0], trained.meaning
     notes: list[Remark]
     problems: list[Remark]
     is_dataset = (first / "dataset.json").is_file() or is_tfds(first)
     if is_dataset and len(arguments.videos) == 1:
         dataset, notes, problems = read_dataset(first), [], []
-        dataset = dataset.split(arguments.split) if arguments.split else dataset
+        dataset = trained.split(dataset, arguments.split) if arguments.split else dataset
     elif arguments.split:
         raise UserError("--split: is for a dataset folder")
     else:

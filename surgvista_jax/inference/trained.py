@@ -1,12 +1,14 @@
 """The classifier that weights hold, and what its numbers mean."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from surgvista_jax.config import build
 from surgvista_jax.data.batches.clips import ClipConfig
+from surgvista_jax.data.batches.made_splits import lacks_splits
+from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.classifier import Backbone, Classifier
 from surgvista_jax.models.backbones import VIT, BackboneConfig
@@ -19,6 +21,7 @@ from surgvista_jax.weights.place import locate
 from surgvista_jax.weights.provenance import facts
 from surgvista_jax.weights.runs import Run, find_run
 
+MADE_SPLITS = "made_splits"  # what a run says of splits that it made for want of a dataset's own
 CLIP = ("num_frames", "stride", "size")  # of a clip, what weights from elsewhere may be told
 
 
@@ -58,12 +61,33 @@ class TrainedClassifier:
         classifier: what is computed with its parameters.
         params: NumPy trees, the parts of the classifier's parameters.
         meaning: see there.
+        dataset: the name of the one that it was finetuned on; "" where it is not known.
+        made_splits: the splits of it that the run made, name -> ids; {} where it had its own.
     """
 
     name: str
     classifier: Classifier
     params: Mapping[str, Any]
     meaning: Meaning
+    dataset: str = ""
+    made_splits: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+
+    def split(self, dataset: Dataset, name: str) -> Dataset:
+        """The videos of a split of a dataset: as the finetuning run made it, or the dataset's own.
+
+        Raises:
+            UserError: there is no split of that name.
+        """
+        ids = {video.video for video in dataset.videos}
+        made = {split: tuple(videos) for split, videos in self.made_splits.items()}
+        if lacks_splits(dataset) and self.dataset == dataset.name and name in made:
+            if missing := sorted(set(made[name]) - ids):
+                raise UserError(
+                    f"{dataset.folder}: lacks {len(missing)} videos of the split {name!r} that the"
+                    f" finetuning run made, such as {missing[0]}"
+                )
+            return dataclasses.replace(dataset, splits=made).split(name)
+        return dataset.split(name)
 
 
 def load_classifier(
@@ -112,7 +136,12 @@ def _of_run(
     params = restore_params(run.folder)
     meaning = _meaning(path, model, len(about["classes"]), about, told)
     backbone = Backbone(model, meaning.clip, compute)
-    return _composed(str(path), backbone, head, params, meaning)
+    composed = _composed(str(path), backbone, head, params, meaning)
+    return dataclasses.replace(
+        composed,
+        dataset=str(about.get("dataset", "")),
+        made_splits=about.get(MADE_SPLITS, {}),
+    )
 
 
 def _composed(

@@ -12,6 +12,7 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.inference.predictions import PREDICTIONS, write_outputs
+from surgvista_jax.inference.trained import MADE_SPLITS
 from surgvista_jax.json_object import read_object
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
@@ -83,6 +84,12 @@ def description(config: LabelledRun, dataset: Dataset, *, name: str, **parts: An
         "name": name,
         **parts,
     }
+
+
+def made_splits(division: Division) -> dict[str, Any]:
+    """The part of a description that names splits which were made; {} where none were."""
+    made = {split: list(ids) for split, ids in division.made.items()}
+    return {MADE_SPLITS: made} if made else {}
 
 
 def write_outcome(

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from surgvista_jax.commands.data_check import ABOUT, check
+from surgvista_jax.data.checking.labels import check_splits
+from surgvista_jax.data.checking.report import Finding
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.datasets.cholec80 import PHASES, VIDEOS, read_phases
 from surgvista_jax.data.labels.names import ClassNames
@@ -57,11 +59,39 @@ def found(dataset: Dataset, *pretraining: Dataset) -> dict[str, str]:
     return {f"{f.topic} {f.level}": f.text for f in report.findings if f.level != "good"}
 
 
-def test_a_sound_folder(sound):
-    assert found(sound).keys() == {"counts note"}
+def test_a_sound_folder(tmp_path):
+    labels = [0] * 40 + [1] * 40
+    sound = make(tmp_path / "data", {"a": labels, "b": labels}, {"train": ("a",), "test": ("b",)})
+    assert found(sound).keys() == {"counts note", "splits note"}
     code, page, _ = run("data", "check", sound.folder)
-    assert code == 0 and "nothing wrong" in page and "all 80 frames can be read" in page
+    assert code == 0 and "nothing wrong" in page and "all 160 frames can be read" in page
     assert "50.00%" in page
+
+
+def test_what_is_not_known_of_patients_is_not_said(tmp_path):
+    labels = [0] * 40 + [1] * 40
+    sound = make(tmp_path / "data", {"a": labels, "b": labels}, {"train": ("a",), "test": ("b",)})
+
+    def told(*patients) -> Finding:
+        entries = zip(sound.videos, patients, strict=True)
+        videos = tuple(dataclasses.replace(video, patient=patient) for video, patient in entries)
+        (finding,) = check_splits(dataclasses.replace(sound, videos=videos))
+        return finding
+
+    assert told(None, None).level == "note" and "no patients are known" in told(None, None).text
+    assert told("p", None).level == "note" and "of 1 videos the patient" in told("p", None).text
+    assert told("p", "q") == Finding("good", "splits", "no video and no patient is on two sides")
+    assert told("p", "p").level == "error"
+
+
+def test_clips_of_five_seconds_are_no_wrong_rate(tmp_path):
+    """Neither whole-clip labels, nor two in a clip; the clip of a run is longer than they are."""
+    labels = {"a": [0] * 5, "b": [1] * 5, "c": [0] * 3 + [1] * 2}
+    dataset = make(tmp_path / "data", labels, {})
+    texts = found(dataset)
+    assert not {topic for topic in texts if topic.endswith("error")}
+    assert "16 x 4 at 1 fps span 61 s, the median video 5 s" in texts["clips warning"]
+    assert "no split: a run draws 20%" in texts["splits note"]
 
 
 def test_unreadable_frames_are_named(sound):

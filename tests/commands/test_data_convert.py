@@ -40,9 +40,10 @@ def files(out: Path) -> dict[str, bytes]:
 
 
 def problems(capfd) -> list[str]:
-    """The lines on stderr without the progress bar."""
+    """The lines on stderr without the progress bar, and without the one on clips and videos."""
     lines = capfd.readouterr().err.replace("\r", "\n").split("\n")
-    return [line for line in lines if line.strip() and not re.search("video/s|s/video", line)]
+    others = "video/s|s/video|^WARNING: clips of 16 x 4 at"
+    return [line for line in lines if line.strip() and not re.search(others, line)]
 
 
 def test_videos_and_frame_folders_become_a_dataset(tmp_path, capfd):
@@ -394,3 +395,9 @@ def test_what_is_the_same_of_many_videos_is_said_once_and_times_of_each(tmp_path
     assert line.startswith("4 videos, such as ") and "192x64" in line
     assert convert(tmp_path / "holes", tmp_path / "out 2") == 0
     assert sum("no pictures at" in line for line in problems(capfd)) == 4
+
+
+def test_a_conversion_warns_of_videos_shorter_than_a_clip(tmp_path, capfd):
+    footage.write_images(tmp_path / "in" / "a", [(48, 32)] * 10)
+    assert convert(tmp_path / "in", tmp_path / "out") == 0
+    assert "WARNING: clips of 16 x 4 at 5 fps span 12.2 s" in capfd.readouterr().err

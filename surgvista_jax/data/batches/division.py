@@ -1,9 +1,11 @@
 """The division of a dataset: videos to train on, to choose the best parameters by, to test on."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
+from surgvista_jax.data.batches.made_splits import lacks_splits, with_made_splits
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
 
@@ -21,12 +23,16 @@ class Division:
         selection: what chooses the best parameters; None where the last ones are taken.
         test: what is reported; None where no split is named.
         selected_on: what `selection` is, for reports: "val", "held-out train", "test" or "last".
+        made: split -> ids, where splits were made as the dataset has none; else {}.
+        note: how they were made, in words; else "".
     """
 
     train: Dataset
     selection: Dataset | None
     test: Dataset | None
     selected_on: str
+    made: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    note: str = ""
 
     def summary(self) -> str:
         """The parts in words."""
@@ -34,7 +40,8 @@ class Division:
         chosen = "the last parameters are taken"
         if self.selection is not None:
             chosen = f"select on {len(self.selection.videos)} ({self.selected_on})"
-        return f"{self.train.name}: train on {len(self.train.videos)} videos, {chosen}{tested}"
+        parts = f"{self.train.name}: train on {len(self.train.videos)} videos, {chosen}{tested}"
+        return f"{self.note}\n{parts}" if self.note else parts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +51,8 @@ class SplitConfig:
     Attributes:
         train, val, test: names of its splits; without a split `val`, videos are held out; an empty
             `test` asks for no predictions.
-        hold_out: the share of the training videos (whole patients) that is then held out.
+        hold_out: the share of the training videos (whole patients) that is then held out; where a
+            dataset has no splits at all, the share that `val` and `test` get each.
     """
 
     train: str = "train"
@@ -56,6 +64,8 @@ class SplitConfig:
 def divide(dataset: Dataset, splits: SplitConfig, select_on: str) -> Division:
     """Takes the parts from a dataset's splits; no two of them share a video.
 
+    A dataset without splits, or with "train" alone, gets those that it lacks, for this run only.
+
     Args:
         select_on: "val"; "test": the test videos choose as well, as in some published results; or
             "last": all training videos are trained on, and none choose.
@@ -63,6 +73,33 @@ def divide(dataset: Dataset, splits: SplitConfig, select_on: str) -> Division:
     Raises:
         UserError: a split is missing, shares videos with another or is too small.
     """
+    shares = _shares_to_make(dataset, splits, select_on)
+    if shares is None:
+        return _parts(dataset, splits, select_on)
+    dataset, note = with_made_splits(dataset, shares)
+    parts = _parts(dataset, splits, select_on)
+    return dataclasses.replace(parts, made=dataset.splits, note=note)
+
+
+def _shares_to_make(
+    dataset: Dataset, splits: SplitConfig, select_on: str
+) -> dict[str, float] | None:
+    """The shares of the splits to be made beside "train"; None where the dataset's own are taken.
+
+    Who names other splits than the usual ones wants those and no made ones.
+    """
+    usual = SplitConfig()
+    named = (splits.train, splits.val or usual.val, splits.test or usual.test)
+    if named != (usual.train, usual.val, usual.test) or not lacks_splits(dataset):
+        return None
+    shares = {splits.test: splits.hold_out} if splits.test else {}
+    if select_on == "val" and splits.val and (splits.test or not dataset.splits):
+        shares[splits.val] = splits.hold_out
+    return shares if shares or not dataset.splits else None
+
+
+def _parts(dataset: Dataset, splits: SplitConfig, select_on: str) -> Division:
+    """The parts of a dataset that has the splits."""
     train, val, test = splits.train, splits.val, splits.test
     testing = dataset.split(test) if test else None
     if testing is not None:

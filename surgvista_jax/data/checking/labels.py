@@ -2,11 +2,17 @@
 
 import numpy as np
 
+from surgvista_jax.data.batches.division import SplitConfig
+from surgvista_jax.data.batches.made_splits import lacks_splits
+from surgvista_jax.data.cautions import unlearnt_in_splits
 from surgvista_jax.data.checking.report import Finding
 from surgvista_jax.data.dataset import UNLABELLED, Dataset, Video
+from surgvista_jax.data.labels.coverage import class_counts
 
 # A phase lasts minutes.  Where the middle one lasts less, rates or numbers are mixed up.
 SHORTEST_PHASE = 5.0  # seconds
+# A shorter video is a clip of an operation, which says nothing of how long phases last.
+SHORTEST_OPERATION = 30.0  # seconds
 LONG_GAP = 60.0  # seconds
 
 
@@ -14,7 +20,7 @@ def class_shares(dataset: Dataset) -> dict[str, list[int]]:
     """Split -> number of frames that show each class."""
     return {
         split: np.sum(
-            [_class_counts(video, len(dataset.classes)) for video in dataset.split(split).videos],
+            [class_counts(v.labels, len(dataset.classes)) for v in dataset.split(split).videos],
             axis=0,
         ).tolist()
         for split in dataset.splits
@@ -27,7 +33,8 @@ def check_labels(dataset: Dataset) -> list[Finding]:
     findings = _gaps(dataset)
     findings += _absent(dataset)
     if dataset.task == "phase":
-        lengths = [s for video in dataset.videos for s in _segment_seconds(video)]
+        whole = [v for v in dataset.videos if v.num_frames / v.fps >= SHORTEST_OPERATION]
+        lengths = [s for video in whole for s in _segment_seconds(video)]
         if lengths and np.median(lengths) < SHORTEST_PHASE:
             text = (
                 f"half of all phases last less than {np.median(lengths):.1f} s: are the labels at "
@@ -38,10 +45,16 @@ def check_labels(dataset: Dataset) -> list[Finding]:
 
 
 def _absent(dataset: Dataset) -> list[Finding]:
-    """Classes that a split lacks: named for the usual splits, counted for the others."""
-    findings, others = [], 0
+    """Classes that a split lacks: named for the usual splits, counted for the others.
+
+    What a training split lacks cannot be learnt, which is said of every one.
+    """
+    findings = [Finding("warning", "classes", text) for text in unlearnt_in_splits(dataset)]
+    others = 0
     for split, counts in class_shares(dataset).items():
         absent = [dataset.classes[i] for i, count in enumerate(counts) if not count]
+        if split.rpartition("/")[2] == "train":
+            continue
         if "/" in split:
             others += bool(absent)
         elif absent:
@@ -65,9 +78,32 @@ def check_splits(dataset: Dataset) -> list[Finding]:
                 findings += _shared(
                     dataset, scheme, (first, splits[first]), (second, splits[second])
                 )
-    if not findings and len(dataset.splits) > 1:
-        findings.append(Finding("good", "splits", "no video and no patient is on two sides"))
+    if lacks_splits(dataset) and dataset.task != "none":
+        have = "the split 'train' alone" if dataset.splits else "no split"
+        text = (
+            f"{have}: a run draws {SplitConfig.hold_out:.0%} of the videos to select on and as many"
+            " to test on, by patient where patients are known"
+        )
+        findings.append(Finding("note", "splits", text))
+    elif not findings and len(dataset.splits) > 1:
+        findings.append(_sides_kept(dataset))
     return findings
+
+
+def _sides_kept(dataset: Dataset) -> Finding:
+    """What may be said where no video and no known patient is on two sides."""
+    patients = {video.patient for video in dataset.videos} - {None}
+    unknown = sum(video.patient is None for video in dataset.videos)
+    if not patients:
+        text = "no video is on two sides; no patients are known, so one may be on two sides"
+        return Finding("note", "splits", text)
+    if unknown:
+        text = (
+            f"no video and none of {len(patients)} known patients is on two sides; of {unknown}"
+            " videos the patient is not known"
+        )
+        return Finding("note", "splits", text)
+    return Finding("good", "splits", "no video and no patient is on two sides")
 
 
 def schemes(dataset: Dataset) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -132,12 +168,3 @@ def _segment_seconds(video: Video) -> list[float]:
     starts = np.flatnonzero(np.concatenate(([True], labels[1:] != labels[:-1])))
     lengths = np.diff(np.append(starts, len(labels))) / video.fps
     return lengths[labels[starts] != UNLABELLED].tolist()
-
-
-def _class_counts(video: Video, num_classes: int) -> np.ndarray:
-    counts = np.zeros(num_classes, np.int64)
-    for label in video.labels or ():
-        for class_id in label if isinstance(label, tuple) else (label,):
-            if class_id != UNLABELLED:
-                counts[class_id] += 1
-    return counts

@@ -31,7 +31,7 @@ def read_folders(folders: str, split: str | None = None, root: str = "") -> Data
 
     Args:
         folders: their paths, separated by commas.
-        split: which of the splits of each; None: all videos.
+        split: which of the splits of each; None: all videos, as of a folder without any split.
         root: the folder below which relative paths lie.
 
     Raises:
@@ -43,7 +43,7 @@ def read_folders(folders: str, split: str | None = None, root: str = "") -> Data
         raise UserError(f"{folders!r}: one of the folders between the commas has no name")
     datasets = [read_dataset(path) for path in paths]
     if split is not None:
-        datasets = [dataset.split(split) for dataset in datasets]
+        datasets = [dataset.split(split) if dataset.splits else dataset for dataset in datasets]
     return datasets[0] if len(datasets) == 1 else mix(datasets)
 
 

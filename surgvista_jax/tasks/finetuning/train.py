@@ -1,7 +1,6 @@
 """The finetuning program: a labelled dataset and a backbone in, a classifier out."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import flax.linen as nn
@@ -9,18 +8,18 @@ import jax
 import ml_collections
 
 from surgvista_jax.config import build
-from surgvista_jax.data.batches.division import divide
+from surgvista_jax.data.batches.division import Division, divide
 from surgvista_jax.data.batches.samples import labelled_samples
-from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
+from surgvista_jax.tasks.beginning import tell_division, warn_of_data
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.descent import train_on_clips
 from surgvista_jax.tasks.finetuning.probe import FEATURES, train_probe
 from surgvista_jax.tasks.finetuning.start import RANDOM, StartingPoint, starting_point
 from surgvista_jax.tasks.finetuning.task import Finetuning, make_finetuning
-from surgvista_jax.tasks.outcome import check_protocol, description, write_outcome
+from surgvista_jax.tasks.outcome import check_protocol, description, made_splits, write_outcome
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
 from surgvista_jax.training.run import Loaded, check_mesh
@@ -71,9 +70,9 @@ def finetune(
         mesh, batch_size=config.evaluation.batch_size, key="config.evaluation.batch_size"
     )
     claim(workdir, config_dict, KIND, FREE_KEYS)
-    about = _about(task, train, start)
-    if jax.process_index() == 0:
-        print(division.summary(), file=sys.stderr)
+    about = _about(task, division, start)
+    tell_division(workdir, division)
+    warn_of_data(train, start.clip, start.clip_key)
 
     outcome: tuple[dict, Outputs | None] | None
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
@@ -91,17 +90,18 @@ def finetune(
     return True
 
 
-def _about(task: Finetuning, train: Dataset, start: StartingPoint) -> dict:
+def _about(task: Finetuning, division: Division, start: StartingPoint) -> dict:
     """What the finetuned model is, as JSON values."""
     config = task.config
     return description(
         config,
-        train,
+        division.train,
         name=f"{config.mode} finetuning of {config.init}",
         init=config.init,
         init_digest=start.origin,
         model=dataclasses.asdict(task.model),
         head=dataclasses.asdict(config.head),
         clip=dataclasses.asdict(task.clip),
-        sources=as_json([of_dataset(train), *start.sources]),
+        **made_splits(division),
+        sources=as_json([of_dataset(division.train), *start.sources]),
     )

@@ -16,6 +16,7 @@ from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.data.storage.records import shard_faults
 from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.beginning import warn_of_data
 from surgvista_jax.tasks.clip_names import clip_names
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
@@ -53,6 +54,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
     begun = start(task)
     claim(workdir, config_dict, KIND, FREE_KEYS)
     _warn_of_faults(dataset)
+    warn_of_data(dataset, config.clip)
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         return train(
             task,

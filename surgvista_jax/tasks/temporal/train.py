@@ -1,7 +1,6 @@
 """The temporal program: features of whole videos in, an MS-TCN and its predictions out."""
 
 import dataclasses
-import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -19,8 +18,9 @@ from surgvista_jax.data.dataset import label_fingerprint
 from surgvista_jax.data.storage.feature_folder import FeaturesHeader, open_features
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.beginning import tell_division, warn_of_data
 from surgvista_jax.tasks.evaluation import Chooser
-from surgvista_jax.tasks.outcome import check_protocol, description, write_outcome
+from surgvista_jax.tasks.outcome import check_protocol, description, made_splits, write_outcome
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.tasks.temporal.task import TemporalTask
@@ -66,7 +66,8 @@ def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> boo
     check_score(config.evaluation.score, dataset.label_kind, len(dataset.classes))
     check_protocol(config.evaluation.protocol, dataset)
     claim(workdir, config_dict, KIND, FREE_KEYS)
-    print(division.summary(), file=sys.stderr)
+    tell_division(workdir, division)
+    warn_of_data(division.train, clip=None)
     about = _about(config, division, features.header)
     task = TemporalTask(config, videos, len(dataset.classes), features.header.width)
     chooser = Chooser(
@@ -114,6 +115,7 @@ def _about(config: TemporalConfig, division: Division, header: FeaturesHeader) -
         name=f"MS-TCN on {header.model}",
         model=dataclasses.asdict(config.model),
         features=dataclasses.asdict(header),
+        **made_splits(division),
         sources=as_json([of_dataset(division.train)]),
     )
 

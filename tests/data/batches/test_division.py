@@ -72,8 +72,10 @@ def test_splits_that_share_videos(dataset, splits, shared):
 
 
 def test_a_missing_split_is_named(dataset):
-    with pytest.raises(UserError, match="no split 'test'"):
-        divide(with_splits(dataset, train=(0, 1)), SPLITS, "val")
+    with pytest.raises(UserError, match="no split 'tset'"):
+        divide(dataset, dataclasses.replace(SPLITS, test="tset"), "val")
+    with pytest.raises(UserError, match="no split 'test'; it has: train, val"):
+        divide(with_splits(dataset, train=(0, 1), val=(2,)), SPLITS, "val")
 
 
 def operations(patients, **splits) -> Dataset:

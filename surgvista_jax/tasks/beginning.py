@@ -1,0 +1,57 @@
+"""What a run says of its data before it trains, once, whatever the number of its processes."""
+
+import csv
+import io
+import sys
+from pathlib import Path
+
+import jax
+
+from surgvista_jax.data.batches.clips import ClipConfig
+from surgvista_jax.data.batches.division import Division
+from surgvista_jax.data.cautions import long_clip, never_learnt
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.writing import write_text
+
+SPLITS = "splits.csv"
+
+
+def say(text: str) -> None:
+    """Prints a line, if this is process 0."""
+    if jax.process_index() == 0:
+        print(text, file=sys.stderr)
+
+
+def tell_division(workdir: Path, division: Division) -> None:
+    """Says what is trained, selected and tested on; splits that were made are written too.
+
+    They stand in `splits.csv`, which `data convert videos --splits` reads.
+
+    Raises:
+        CannotWrite: the file cannot be written.
+    """
+    if not division.made:
+        say(division.summary())
+        return
+    say(f"{division.summary()}; the splits are in {workdir / SPLITS}")
+    if jax.process_index() == 0:
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(("video", "split"))
+        rows.writerows((video, split) for split, ids in division.made.items() for video in ids)
+        write_text(workdir / SPLITS, text.getvalue())
+
+
+def warn_of_data(train: Dataset, clip: ClipConfig | None, key: str = "config.clip") -> None:
+    """Warns of clips that are longer than most videos, and of classes that no video shows.
+
+    Args:
+        train: the videos that are trained on.
+        clip: what is seen of them; None where whole videos are.
+        key: where the user says the clip.
+    """
+    long = None
+    if clip is not None:
+        long = long_clip(train.videos, clip.num_frames, clip.stride, clip.sampling, key)
+    for text in filter(None, (long, never_learnt(train))):
+        say(f"WARNING: {text}")
