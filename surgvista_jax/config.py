@@ -58,6 +58,11 @@ def load_config(
     return config.lock()
 
 
+def told_keys(overrides: Sequence[str]) -> frozenset[str]:
+    """The keys that overrides replace: "--config.clip.size=64" -> "clip.size"."""
+    return frozenset(word.removeprefix("--config.").partition("=")[0] for word in overrides)
+
+
 def run_config(file: Path, argument: str = "") -> ml_collections.ConfigDict:
     """Runs `get_config` of a file; this is also how one configuration starts from another."""
     spec = importlib.util.spec_from_file_location("surgvista_config", file)

@@ -12,7 +12,8 @@ from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.classifier import Backbone
-from surgvista_jax.inference.features import TrainedBackbone, compute_features, trained_clip
+from surgvista_jax.inference.features import TrainedBackbone, compute_features
+from surgvista_jax.inference.seen import seen_by
 from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.heads import POOLS
 from surgvista_jax.models.layers import ComputeConfig
@@ -58,9 +59,12 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.split:
         dataset = dataset.split(arguments.split)
     model, variables, origin, _ = read_backbone(arguments.init, None)
-    clip = trained_clip(arguments.init)
-    if clip is None:
+    seen = seen_by(arguments.init)
+    if seen is None:
         clip = ClipConfig(num_frames=1, stride=1) if model.sees_single_frames else ClipConfig()
+    else:
+        clip = dataclasses.replace(seen.clip, stride=seen.stride_at(dataset.fps))
+        say((f"{arguments.init} was trained on {seen}",))
     asked = {name: getattr(arguments, name) for name in ("num_frames", "stride", "size")}
     changes = {name: value for name, value in asked.items() if value is not None}
     clip = dataclasses.replace(clip, sampling="past", **changes)

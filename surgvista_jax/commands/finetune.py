@@ -2,7 +2,7 @@
 
 import argparse
 
-from surgvista_jax.config import load_config
+from surgvista_jax.config import load_config, told_keys
 from surgvista_jax.errors import TOLD_TO_STOP
 from surgvista_jax.tasks.programs import program_of, run
 from surgvista_jax.training import processes
@@ -21,5 +21,7 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.config, lambda values: program_of(values).config, arguments.overrides
     )
     processes.join(arguments)
-    finished = run(config, arguments.workdir) or bool("loop" in config and config.loop.stop_after)
+    told = told_keys(arguments.overrides)
+    finished = run(config, arguments.workdir, told)
+    finished = finished or bool("loop" in config and config.loop.stop_after)
     return 0 if finished else TOLD_TO_STOP

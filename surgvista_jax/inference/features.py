@@ -16,8 +16,6 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from surgvista_jax.config import build
-from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.feature_folder import FeatureFolder, FeaturesHeader, create_features
@@ -26,8 +24,6 @@ from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.processes import on_all_processes
 from surgvista_jax.training.state import create_filled
-from surgvista_jax.weights.place import locate
-from surgvista_jax.weights.provenance import facts_at
 
 # Videos whose rows are held in memory at a time, however long the dataset is.
 _FRAMES_AT_ONCE = 20_000
@@ -66,17 +62,6 @@ class TrainedBackbone:
             clip_stride=clip.stride,
             size=clip.size,
         )
-
-
-def trained_clip(spec: str) -> ClipConfig | None:
-    """The clip that a model was trained to see; None where neither file nor folder tells it.
-
-    Args:
-        spec: `[NAME:]PATH[#KEY]`.
-    """
-    place = locate(spec)
-    told = facts_at(place).get("clip")
-    return None if told is None else build(ClipConfig, told, f"{place.path}: clip")
 
 
 def compute_features(

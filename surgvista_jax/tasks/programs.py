@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from surgvista_jax.config import build
 from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.probe import FEATURES
+from surgvista_jax.tasks.finetuning.seen import with_seen_clips
 from surgvista_jax.tasks.finetuning.train import finetune
 from surgvista_jax.tasks.outcome import report_seeds
 from surgvista_jax.tasks.temporal.config import TemporalConfig
@@ -27,15 +28,17 @@ class Program(NamedTuple):
         config: the dataclass of its configurations.
         run: (configuration, run folder) -> whether the run of one seed came to its end.
         shares: whether runs of several seeds share a folder of features, given as `features`.
+        sees_clips: whether its clips are those of the weights that it starts from.
     """
 
     config: type[FinetuneConfig] | type[TemporalConfig]
     run: Callable[..., bool]
     shares: bool = False
+    sees_clips: bool = False
 
 
 _BY_MODE = {"temporal": Program(TemporalConfig, train_temporal)}
-_FINETUNING = Program(FinetuneConfig, finetune, shares=True)
+_FINETUNING = Program(FinetuneConfig, finetune, shares=True, sees_clips=True)
 
 
 def program_of(values: Mapping) -> Program:
@@ -43,8 +46,11 @@ def program_of(values: Mapping) -> Program:
     return _BY_MODE.get(values.get("mode", ""), _FINETUNING)
 
 
-def run(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
+def run(config_dict: ml_collections.ConfigDict, workdir: Path, told: Collection[str] = ()) -> bool:
     """Runs, or continues, what a configuration asks for, once or for several seeds.
+
+    Args:
+        told: keys that the command line says, such as "clip.size".
 
     Returns:
         Whether all came to its end; False if it was stopped before.
@@ -54,6 +60,8 @@ def run(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
             does not fit.
     """
     program = program_of(config_dict)
+    if program.sees_clips:
+        config_dict = with_seen_clips(config_dict, told)
     config = build(program.config, config_dict)
     one_seed = program.run
     if program.shares and config.seeds > 1:

@@ -126,7 +126,7 @@ def train(
         workdir: the run's folder, claimed for it.
         loaded: what does not start at random; dropped as soon as it is on the devices.
         meta: saved with each checkpoint. A run goes on only where all of it is the same, but for
-            "sources", which says where things were found.
+            "sources", which says where things were found, and "fps", which "data" holds as well.
         hooks: what is to be done now and then, made for the run that is about to go on.
 
     Raises:
@@ -143,7 +143,7 @@ def train(
         seed=config.seed,
         average=config.average,
     )
-    decisive = {key: value for key, value in meta.items() if key != "sources"}
+    decisive = {key: value for key, value in meta.items() if key not in ("sources", "fps")}
 
     def first_state(params: Any) -> TrainState:
         return initial_state(params, optimizer, average=config.average > 0)

@@ -71,6 +71,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
             loaded=begun.loaded,
             meta={
                 "data": fingerprint(dataset),
+                "fps": dataset.fps,
                 **begun.digests,
                 "seed": config.seed,
                 "batch_size": config.budget.batch_size,

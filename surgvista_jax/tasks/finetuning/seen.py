@@ -1,0 +1,69 @@
+"""The clips of a finetuning run: as the user says, else as its starting weights saw them."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import ml_collections
+
+from surgvista_jax.data.batches.clips import ClipConfig
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.inference.seen import Seen, seen_by
+from surgvista_jax.tasks.beginning import say
+from surgvista_jax.tasks.finetuning.start import RANDOM
+
+# What the recipe says of clips for want of anything better. Another value in a file is meant.
+_USUAL = {"clip": ClipConfig(), "image_clip": ClipConfig(num_frames=8, stride=8)}
+
+
+def with_seen_clips(
+    config: ml_collections.ConfigDict, told: Collection[str] = ()
+) -> ml_collections.ConfigDict:
+    """The configuration with the clips that `config.init` was trained on, which is said in a line.
+
+    A value stays that the command line says, or that the file says other than the recipe does.
+
+    Args:
+        config: of a finetuning run.
+        told: keys that the command line says, such as "clip.size".
+    """
+    seen = None if config.init in ("", RANDOM) else _seen_by(config.init)
+    if seen is None:
+        return config
+    stride = seen.clip.stride
+    if config.data.folder and Path(config.data.folder).is_dir():
+        stride = seen.stride_at(read_dataset(config.data.folder).fps)
+    resolved = ml_collections.ConfigDict(config)
+    taken, kept = [], []
+    with resolved.unlocked():
+        for group, usual in _USUAL.items():
+            clip = resolved[group]
+            if clip is None:
+                continue
+            for key, value in _values(seen, stride, clip.sampling).items():
+                if clip[key] == value:
+                    continue
+                if f"{group}.{key}" in told or clip[key] != getattr(usual, key):
+                    kept.append(f"{group}.{key}={clip[key]}")
+                else:
+                    clip[key] = value
+                    taken.append(f"{group}.{key}={value}")
+    if taken or kept:
+        parts = [f"taken: {', '.join(taken)}" if taken else "", f"as you say: {', '.join(kept)}"]
+        said = "; ".join(filter(None, parts if kept else parts[:1]))
+        say(f"init: {config.init} was trained on {seen}; {said}")
+    return resolved
+
+
+def _seen_by(init: str) -> Seen | None:
+    try:
+        return seen_by(init)
+    except UserError:  # whoever reads the parameters says it, and better
+        return None
+
+
+def _values(seen: Seen, stride: int, sampling: str) -> dict[str, int]:
+    values = {"num_frames": seen.clip.num_frames, "stride": stride, "size": seen.clip.size}
+    if sampling == "uniform" or seen.clip.sampling == "uniform" or seen.clip.num_frames == 1:
+        del values["stride"]  # not used, here or there
+    return values
