@@ -24,11 +24,16 @@ predictions:
           lines `Frame<TAB>Phase`; the ground truth likewise, in a folder of its own (--truth)
   .txt    one such file of one video, or of several one after the other (--boundaries)
   .csv    a header and one row a frame; --columns says which column is what
+  a run's folder, or what `surgvista predict` wrote: their predictions.npz
+  labels  as `surgvista data convert videos` reads them, a CSV file or a folder with one for each
+          video: rows of intervals, of seconds, of frames with their second, or of whole clips
+          (path,label); mostly as --truth, where no --truth-fps is needed
 
 examples:
   surgvista evaluate --list
   surgvista evaluate predictions.npz --protocol=cholec80-relaxed-official --out=report
   surgvista evaluate predictions/ --truth=phase_annotations/ --fps=1 --truth-fps=25 --protocol=...
+  surgvista evaluate MY_RUN --truth=my_labels.csv --protocol=phase-strict
   surgvista evaluate seed0.npz seed1.npz --protocol=phase-strict --baseline other.npz
 """
 
@@ -57,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     files = parser.add_argument_group("text and CSV files")
     files.add_argument("--fps", type=float, help="rate of the frame numbers: frame / fps = seconds")
-    files.add_argument("--truth", type=Path, help="folder of ground truth, one .txt file a video")
+    files.add_argument("--truth", type=Path, help="ground truth: a folder with one .txt file a video, or labels as below")
     files.add_argument(
         "--boundaries",
         default="",

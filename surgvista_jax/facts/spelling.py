@@ -1,7 +1,9 @@
-"""When two spellings mean one class, and which texts mean that there is no label."""
+"""When two spellings mean one class, which texts mean no label, and what a name is near to."""
 
+import difflib
 import re
 import unicodedata
+from collections.abc import Sequence
 
 # What label files write where nothing was labelled: by hand, by losses that ignore a class, by
 # pandas and by databases.
@@ -32,3 +34,10 @@ def _kept(text: str, separators: re.Match[str]) -> str:
 def is_unlabelled(text: str) -> bool:
     """Whether the text of a label says that there is none, as -1, -100, nan and none do."""
     return same_class(text) in _UNLABELLED or text.strip().casefold() in _UNLABELLED
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """What may have been meant by a name that is not there: "; did you mean 'x'?", or ""."""
+    by_key = {same_class(other): other for other in known if other}
+    close = difflib.get_close_matches(same_class(name), list(by_key), n=1)
+    return f"; did you mean {by_key[close[0]]!r}?" if close else ""

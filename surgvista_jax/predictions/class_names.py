@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import near, same_class
 
 
 def _plain(name: str) -> str:
@@ -24,6 +25,7 @@ def class_ids(
         first: the number of the first class in this file, 0 or 1. None: inferred from the
             numbers; raises UserError where they could be either.
     """
+    names = np.array([_number(str(name)) for name in names])
     distinct, inverse = np.unique(names, return_inverse=True)
     if all(re.fullmatch(r"\d+", name) for name in distinct):
         ids = distinct.astype(np.int64)
@@ -38,10 +40,21 @@ def class_ids(
             "not fix; give --classes FILE with one name a line"
         )
     known = {_plain(name): index for index, name in enumerate(classes)}
-    unknown = [name for name in distinct if _plain(name) not in known]
+    known |= {same_class(name): index for index, name in enumerate(classes)}
+    found = [known.get(same_class(name), known.get(_plain(name))) for name in distinct]
+    unknown = [name for name, index in zip(distinct, found, strict=True) if index is None]
     if unknown:
-        raise UserError(f"{source}: unknown phase '{unknown[0]}'; known: {', '.join(classes)}")
-    return np.array([known[_plain(name)] for name in distinct])[inverse.ravel()]
+        raise UserError(
+            f"{source}: unknown phase '{unknown[0]}'; known: {', '.join(classes)}"
+            + near(unknown[0], classes)
+        )
+    return np.array(found, np.int64)[inverse.ravel()]
+
+
+def _number(name: str) -> str:
+    """A whole number in its plainest form, "1.0" as "1"; other names as they are."""
+    plain = same_class(name)
+    return plain if re.fullmatch(r"\d+", plain) else name
 
 
 def _first_number(ids: np.ndarray, num_classes: int, source: str) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import is_unlabelled, near, same_class
 from surgvista_jax.metrics.sampling import check_scores
 from surgvista_jax.predictions.class_names import class_ids, column_order
 from surgvista_jax.predictions.frames import Predictions, assemble
@@ -57,8 +58,8 @@ def read_csv(
     def column(role: str) -> list[str]:
         if columns[role] not in table:
             raise UserError(
-                f"{source}: no column {columns[role]!r} for {role}; the file has "
-                f"{', '.join(header)}; say --columns {role}=NAME"
+                f"{source}: no column {columns[role]!r} for {role}{near(columns[role], header)}; "
+                f"the file has {', '.join(header)}; say --columns {role}=NAME"
             )
         return table[columns[role]]
 
@@ -83,7 +84,8 @@ def read_csv(
     label = None
     if columns["label"] in table:
         texts = np.array(table[columns["label"]])
-        known = (texts != "") & (texts != "-1")
+        told = {same_class(name) for name in classes}
+        known = np.array([not is_unlabelled(t) or same_class(t) in told for t in texts], bool)
         label = np.full(len(texts), -1, np.int64)
         if known.any():
             label[known] = class_ids(texts[known], classes, source, first_class)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import near
 
 KINDS = ("centre", "procedure", "patient")
 
@@ -46,6 +47,11 @@ def _from_csv(path: Path, kind: str) -> dict[str, str]:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"--groups {path}: not readable as CSV ({error})") from None
-    if not rows or "video" not in rows[0] or kind not in rows[0]:
-        raise UserError(f"--groups {path}: the columns video and {kind} are needed")
+    header = [name for name in rows[0] if name] if rows else []
+    for column in ("video", kind):
+        if column not in header:
+            raise UserError(
+                f"--groups {path}: the columns video and {kind} are needed; no column {column!r} in"
+                f" {', '.join(header) or 'an empty file'}{near(column, header)}"
+            )
     return {row["video"]: row[kind] or "" for row in rows}

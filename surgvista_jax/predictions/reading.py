@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from surgvista_jax.data.labels.tables import read_rows
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import TASKS
 from surgvista_jax.metrics.calibration import are_probabilities
@@ -19,7 +20,9 @@ from surgvista_jax.predictions.class_names import column_order
 from surgvista_jax.predictions.concatenated import BY_TRUTH, ONE, is_text_file, separate
 from surgvista_jax.predictions.csv_table import DEFAULTS, read_csv
 from surgvista_jax.predictions.frames import Predictions, at_rate, join
+from surgvista_jax.predictions.label_csv import is_label_csv, read_labels
 from surgvista_jax.predictions.npz import read_npz
+from surgvista_jax.predictions.places import file_in, with_runs_opened
 from surgvista_jax.predictions.text_folder import read_folder
 from surgvista_jax.predictions.truth import with_truth
 
@@ -42,6 +45,7 @@ def read_runs(
     paths: Sequence[str], protocol: Protocol, options: ReadingOptions
 ) -> list[Predictions]:
     """One Predictions a run, ready to be scored."""
+    paths = with_runs_opened(paths)
     files = [read_one(path, protocol, options) for path in paths]
     sets = [frozenset(file.videos) for file in files]
     if len(set(sets)) == 1:
@@ -61,11 +65,14 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
     classes = protocol.class_names
     if options.classes and not isinstance(protocol.choices, TripletChoices):
         classes = options.classes
-    place = Path(path)
-    if not place.exists():
-        raise UserError(f"{path}: no such file or folder")
+    place = file_in(path)
     text = is_text_file(place)
-    if place.is_dir() or text or place.suffix == ".csv":
+    labels_alone = _is_label_file(place, options)
+    if labels_alone and protocol.label_kind != "multi":
+        fps = options.fps or protocol.fps or 1.0
+        found = _read_labels(place, protocol, classes, fps, options)
+        found = found.take(found.decision >= 0) if found.decision is not None else found
+    elif place.is_dir() or text or place.suffix == ".csv":
         if protocol.label_kind == "multi":
             raise UserError(f"{path}: {protocol.name} needs scores of several labels: an .npz file")
         if options.fps is None:
@@ -88,7 +95,12 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
     truth = None
     if options.truth is not None:
         truth_fps = options.truth_fps or options.fps or found.fps
-        truth = _read_truth(options.truth, truth_fps, classes, options)
+        if _is_label_file(options.truth):
+            own = classes or found.classes
+            truth = _read_labels(options.truth, protocol, own, found.fps, options, found)
+            found = replace(found, notes=(*found.notes, *truth.notes))
+        else:
+            truth = _read_truth(options.truth, truth_fps, classes, options)
         found = replace(found, files=(*found.files, (truth.source, digest(options.truth))))
     if text or options.boundaries:
         boundaries = options.boundaries or BY_TRUTH
@@ -99,11 +111,48 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
     return _fitted(found, protocol, classes, one=options.boundaries == ONE)
 
 
+def _is_label_file(place: Path, options: ReadingOptions | None = None) -> bool:
+    """Whether these are label files, as `data convert` reads them.
+
+    Args:
+        options: of predictions, which a CSV file may hold in a layout of its own; None for truth.
+    """
+    if not is_label_csv(place):
+        return False
+    if place.is_dir() or options is None:
+        return True
+    columns = options.columns or DEFAULTS
+    header = next((row.cells for row in read_rows(place)), {})
+    return columns["prediction"] not in header and not any(
+        name.startswith(columns["score"]) for name in header
+    )
+
+
+def _read_labels(
+    place: Path,
+    protocol: Protocol,
+    classes: tuple[str, ...],
+    fps: float,
+    options: ReadingOptions,
+    predicted: Predictions | None = None,
+) -> Predictions:
+    said = (options.columns or DEFAULTS)["label"]
+    return read_labels(
+        place,
+        protocol.task,
+        classes,
+        fps,
+        column=None if said == DEFAULTS["label"] else said,
+        first_class=options.first_class,
+        predicted=predicted,
+    )
+
+
 def _read_truth(
     place: Path, fps: float, classes: tuple[str, ...], options: ReadingOptions
 ) -> Predictions:
     if not place.is_dir() and not is_text_file(place):
-        raise UserError(f"--truth {place}: no such folder")
+        raise UserError(f"--truth {place}: no such folder, and no .txt or .csv file")
     return read_folder(place, str(place), fps, classes, options.first_class)
 
 

@@ -1,10 +1,11 @@
-"""The labels of predicted frames from a folder of ground truth."""
+"""The labels of predicted frames from files of ground truth."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import near
 from surgvista_jax.metrics.protocols import video_number
 from surgvista_jax.predictions.frames import Predictions, at_rate
 
@@ -12,7 +13,7 @@ from surgvista_jax.predictions.frames import Predictions, at_rate
 def with_truth(
     predictions: Predictions, truth: Predictions, rate: float | None, missing: str
 ) -> Predictions:
-    """Labels from a ground-truth folder, matched by video name (or number) and time.
+    """Labels from ground truth, matched by video name (or number) and time.
 
     Args:
         rate: frames a second to compare at (None: the slower of the two).
@@ -24,7 +25,8 @@ def with_truth(
     _check_durations(predictions, truth, partner)
     rate = rate or min(predictions.fps, truth.fps)
     predictions, truth = at_rate(predictions, rate), at_rate(truth, rate)
-    assert truth.decision is not None  # what a folder of ground truth holds
+    true_labels = truth.label if truth.decision is None else truth.decision
+    assert true_labels is not None
     keep, labels, left_out = [], [], 0
     for video, name in enumerate(predictions.videos):
         rows, true_rows = predictions.rows(video), truth.rows(partner[video])
@@ -43,12 +45,18 @@ def with_truth(
             )
         left_out += absent
         keep.append(np.flatnonzero(found) + rows.start)
-        labels.append(truth.decision[true_rows][position[found]])
+        labels.append(true_labels[true_rows][position[found]])
     kept = predictions.take(np.concatenate(keep))
     notes += kept.notes
     if left_out:
         notes += (f"{left_out} frames were left out: predicted or in the truth, but not both",)
-    return replace(kept, label=np.concatenate(labels), notes=notes)
+    label = np.concatenate(labels)
+    kept = replace(kept, label=label, notes=notes)
+    if label.ndim == 1:  # whose unlabelled frames are left out with those of any file
+        return kept
+    known = np.asarray((label >= 0).all(1))
+    count = np.count_nonzero(~known)
+    return kept.take(known, f"{count} unlabelled frames were left out") if count else kept
 
 
 def _partners(
@@ -67,7 +75,8 @@ def _partners(
         else:
             alone.append(name)
     if alone and (missing == "error" or not partner):
-        raise UserError(f"{truth.source}: no ground truth for {alone[0]}")
+        hint = near(alone[0], truth.videos)
+        raise UserError(f"{truth.source}: no ground truth for {alone[0]}{hint}")
     notes: tuple[str, ...] = ()
     if alone:
         predictions = predictions.take(np.isin(predictions.video_index, list(partner)))

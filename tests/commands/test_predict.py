@@ -227,3 +227,26 @@ def test_nothing_is_written_outside_the_folder(fast, tmp_path, monkeypatch):
     assert predict("../videos/a.mp4", "b.mp4", f"--checkpoint={fast}", "--out=out") == 0
     assert (tmp_path / "here" / "out" / "videos" / "a.csv").is_file()
     assert sorted(path.name for path in (tmp_path / "videos").iterdir()) == ["a.mp4"]
+
+
+def test_splits_that_a_run_made_are_those_that_predict_takes(tmp_path, capsys):
+    """Of a dataset without splits; evaluate scores what both wrote alike."""
+    data = make_dataset(tmp_path / "data")
+    head = json.loads((data / "dataset.json").read_text())
+    (data / "dataset.json").write_text(json.dumps(head | {"splits": {}}))
+    before = (data / "dataset.json").read_bytes()
+    config, workdir, out = tmp_path / "config.py", tmp_path / "run", tmp_path / "out"
+    assert run(make_config(config, data), workdir, "budget.steps=2", "evaluation.protocol=")
+    said = capsys.readouterr().err
+    assert "has no split; made by patient, with seed 0: train 5 videos, test 2 videos (20%" in said
+    assert "WARNING" not in said and (data / "dataset.json").read_bytes() == before
+    rows = lines(workdir / "splits.csv")
+    tested = {row["video"] for row in rows if row["split"] == "test"}
+    assert len(rows) == 9 and set(predictions(workdir)["video"]) == tested
+    assert set(meta(workdir)["made_splits"]["test"]) == tested
+    assert predict(data, "--split=test", f"--checkpoint={workdir}", f"--out={out}") == 0
+    for key in ("video", "frame", "score", "label"):
+        np.testing.assert_array_equal(predictions(out)[key], predictions(workdir)[key], key)
+    other = tmp_path / "other"
+    assert predict(data, "--split=mine", f"--checkpoint={workdir}", f"--out={other}") == 1
+    assert "no split 'mine'" in capsys.readouterr().err

@@ -37,6 +37,7 @@ from surgvista_jax.data.labels.track import (
 )
 from surgvista_jax.data.labels.video_table import VIDEO, VideoNames, composed, video_column
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import near
 
 # Beside a label and the name of its video, these say nothing of time.
 _TIMELESS = {*VIDEO, "split", "patient", "centre"}
@@ -112,9 +113,10 @@ class LabelFiles:
     def _check(self, row: Row, said: set[str]) -> None:
         """Whether a row says when: by its columns, or as whole clips do by none beside a label."""
         if said and not ({"start", "end"} <= said or "second" in said):
+            hint = near("second", [*said]) or near("start", [*said])
             raise UserError(
                 f"{row.where}: columns start and end, or second, or frame and second are needed, "
-                f"or of whole clips path and label alone; there are {', '.join(row.cells)}"
+                f"or of whole clips path and label alone; there are {', '.join(row.cells)}{hint}"
             )
 
 

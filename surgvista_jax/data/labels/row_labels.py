@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from surgvista_jax.data.labels.names import ClassNames
 from surgvista_jax.data.labels.tables import Row
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.spelling import is_unlabelled, same_class
+from surgvista_jax.facts.spelling import is_unlabelled, near, same_class
 from surgvista_jax.facts.tasks import NONE, TASKS
 
 
@@ -48,9 +48,10 @@ class LabelColumns:
             choices = [self.column] if self.column else [TASKS[self.task].column, "label"]
             columns = [name for name in choices if name in row.cells][:1]
         if not columns:
+            wanted = self.one_each or self.column or "label"
             raise UserError(
-                f"{row.where}: no column of labels; --column names it, there are "
-                + ", ".join(row.cells)
+                f"{row.where}: no column of labels ({wanted!r}){near(wanted, [*row.cells])}; "
+                "--column names it, there are " + ", ".join(row.cells)
             )
         return columns
 

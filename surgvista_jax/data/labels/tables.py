@@ -12,6 +12,7 @@ from typing import TypeVar, overload
 
 from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import near
 
 Number = TypeVar("Number", int, float)
 _HIGHEST = 1e12  # no frame and no second has a higher number
@@ -96,9 +97,8 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Row]:
     missing = [name for name in columns if name not in header]
     if missing:
         raise UserError(
-            f"{path}, line 1: no column {missing[0]!r}; the header must name "
-            + ", ".join(columns)
-            + f", it names {', '.join(header) or 'nothing'}"
+            f"{path}, line 1: no column {missing[0]!r}{near(missing[0], header)}; the header must"
+            f" name {', '.join(columns)}" + f", it names {', '.join(header) or 'nothing'}"
         )
     twice = [name for number, name in enumerate(header) if name in header[:number]]
     if twice:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from surgvista_jax.data.labels.tables import Row, read_rows
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import near
 
 VIDEO = ("video", "path")  # the column that names it
 
@@ -115,7 +116,10 @@ def video_column(path: Path, row: Row) -> str:
     for column in VIDEO:
         if column in row.cells:
             return column
-    raise UserError(f"{path}, line 1: no column 'video' or 'path'; it names {', '.join(row.cells)}")
+    raise UserError(
+        f"{path}, line 1: no column 'video' or 'path'{near('video', [*row.cells])}; it names "
+        + ", ".join(row.cells)
+    )
 
 
 def composed(name: str) -> str:
