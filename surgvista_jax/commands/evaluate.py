@@ -62,7 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     files = parser.add_argument_group("text and CSV files")
     files.add_argument("--fps", type=float, help="rate of the frame numbers: frame / fps = seconds")
-    files.add_argument("--truth", type=Path, help="ground truth: a folder with one .txt file a video, or labels as below")
+    files.add_argument(
+        "--truth",
+        type=Path,
+        help="ground truth: a folder with one .txt file a video, or labels as below",
+    )
     files.add_argument(
         "--boundaries",
         default="",
