@@ -26,9 +26,11 @@ def merged(remarks: Iterable[Remark], num_videos: int) -> list[Remark]:
             said += alike
             continue
         which = "all videos" if len(alike) == num_videos else f"{len(alike)} videos"
-        names = [remark.path.removeprefix(LABELS_OF) for remark in alike[:SHOWN]]
-        same = len({remark.text for remark in alike}) == 1
-        text = alike[0].text + ("" if same else f" in {names[0]}, others likewise")
-        text += f" ({', '.join(names)}, …)"
+        first, *others = (remark.path.removeprefix(LABELS_OF) for remark in alike[:SHOWN])
+        if len({remark.text for remark in alike}) == 1:
+            named = ", ".join((first, *others, "…"))
+        else:
+            named = f"{first}; in other numbers {', '.join(others)}, …"
+        text = f"{alike[0].text} ({named})"
         said.append(Remark((LABELS_OF if of_labels else "") + which, text))
     return sorted(said)

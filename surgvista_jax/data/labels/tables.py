@@ -226,4 +226,5 @@ def _from_zero(
         notes.append(f"{missing} frames between the first and the last have no line: unlabelled")
     if repeated:
         notes.append(f"{repeated} frames have several lines; the last one counts")
-    return FrameLabels(labels, fps, tuple(notes), every, may_be_seconds=every == 1 and fps > 1)
+    may_be_seconds = every == 1 and fps > 1 and fps == int(fps)
+    return FrameLabels(labels, fps, tuple(notes), every, may_be_seconds, holds=True)

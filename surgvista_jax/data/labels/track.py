@@ -30,6 +30,7 @@ class FrameLabels:
         every: only each so-many-th frame was labelled; a moment has the label of the nearest one.
         may_be_seconds: copies of such files with one line a second, numbered by seconds, are in
             use: the length of the video tells which it is.
+        holds: with `every`, a moment has the label of the last one before it instead.
     """
 
     by_number: Mapping[int, Label]
@@ -37,6 +38,7 @@ class FrameLabels:
     notes: tuple[str, ...] = ()
     every: int = 1
     may_be_seconds: bool = False
+    holds: bool = False
 
     @property
     def seconds(self) -> float:
@@ -71,6 +73,8 @@ class FrameLabels:
         if self.every == 1 and fewer:
             return np.floor(exact + ROUNDING).astype(int)
         numbers = np.ceil(exact - ROUNDING).astype(int)
+        if self.every > 1 and self.holds:
+            return numbers // self.every * self.every
         nearest = (numbers + self.every // 2) // self.every * self.every
         last = max(self.by_number, default=0)
         within = (nearest > last) & (exact < last + self.every - ROUNDING)
@@ -187,7 +191,9 @@ def as_seconds(track: FrameLabels, video_seconds: float) -> FrameLabels | None:
     seconds = max(track.by_number, default=-1) + 1
     if seconds < 2 or abs(seconds - video_seconds) > max(2.0, SAME_LENGTH * video_seconds):
         return None
-    return replace(track, fps=1.0, may_be_seconds=False)
+    step = round(track.fps)
+    by_number = {number * step: label for number, label in track.by_number.items()}
+    return replace(track, by_number=by_number, every=step, may_be_seconds=False)
 
 
 def lost_intervals(track: Track, moments: np.ndarray, video_seconds: float) -> list[Interval]:

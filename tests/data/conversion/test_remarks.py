@@ -9,7 +9,7 @@ def test_many_remarks_of_one_kind_are_one():
     other = Remark("v01", "left out: 3 frames, 60 are needed")
     said = merged([*remarks, other, other], num_videos=70)
     assert [str(remark) for remark in said] == [
-        "labels of 64 videos: 0 of 100 frames have none in v00, others likewise (v00, v01, v02, …)",
+        "labels of 64 videos: 0 of 100 frames have none (v00; in other numbers v01, v02, …)",
         "v01: left out: 3 frames, 60 are needed",
     ]
 

@@ -40,10 +40,28 @@ def test_the_last_of_every_25th_frame_holds_as_long_as_the_others(fps):
     assert -1 not in found and found[-1] == 3 and found[0] == 0
 
 
+def test_a_file_of_each_second_says_the_same_however_it_is_numbered():
+    names = dict(enumerate("abcdefgh"))
+    at = moments(8, 5)
+    for holds in (True, False):
+        by_second = as_seconds(FrameLabels(names, 25.0, may_be_seconds=True, holds=holds), 8.0)
+        by_frame = FrameLabels(
+            {25 * k: name for k, name in names.items()}, 25.0, (), 25, False, holds
+        )
+        assert by_second.at(at) == by_frame.at(at)
+        assert ("".join(by_frame.at(at)) == "".join(5 * name for name in "abcdefgh")) == holds
+
+
+def test_each_25th_frame_is_met_at_a_rate_that_is_not_quite_25():
+    track = FrameLabels({25 * k: k for k in range(100)}, 24.97, every=25, holds=True)
+    assert track.at(moments(20, 1)) == tuple(range(20))
+
+
 def test_numbers_are_seconds_where_the_length_says_so():
     track = FrameLabels({k: k for k in range(100)}, 25.0, may_be_seconds=True)
     by_second = as_seconds(track, 101.0)
-    assert by_second is not None and by_second.fps == 1 and by_second.seconds == 100
+    assert by_second is not None and by_second.seconds == 100
+    assert by_second.at(moments(100, 1)) == tuple(range(100))
     assert as_seconds(track, 4.0) is None and as_seconds(track, 60.0) is None
     assert as_seconds(FrameLabels(track.by_number, 25.0), 100.0) is None
 
