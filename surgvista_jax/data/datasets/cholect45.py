@@ -1,8 +1,8 @@
 """CholecT45: the layout of its triplets as text.
 
-Confirmed by CAMMA-public/cholect45 and CAMMA-public/cholect50: the folds; a frame and 100 cells a
-line, frames from 0, one a second. Unconfirmed: ids of triplets in place of 0 and 1, a layout that
-SurgVISTA alone tells.
+Confirmed by CAMMA-public/cholect45 and the data loader of CAMMA-public/rendezvous: the folds; a
+frame and 100 cells a line, frames from 0, one a second. Unconfirmed: ids of triplets in place of 0
+and 1, a layout that SurgVISTA alone tells.
 """
 
 from functools import partial

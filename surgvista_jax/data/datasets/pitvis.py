@@ -1,13 +1,13 @@
 """PitVis: the videos, for pretraining, and the layout of their steps and instruments.
 
 Confirmed by dreets/pitvis (the challenge's scores) and wylliamunlimited/pitvis-phase-recognition,
-which went through the published files: steps 1 to 14 and -1, instruments 0 to 18, -1 and -2. By
-the latter and UCL-WEISS/PitVis-2023 on Hugging Face: 25 public videos, files, names of steps; by
-the latter and PitVQA: names of instruments; by the latter, quoting A. Das et al., and its counts
-of lines: the division 20/5. 120,018 frames: SurgVISTA; the 115,562 of the labelled videos and
-4,456 of video 19 come to the same. Unconfirmed, told by the one account: that video 19 has no
-labels, that each file has one line more than its video has seconds, that video 24 alone has 25
-frames a second, not 24.
+which went through the published files: steps 1 to 14 and -1, instruments 0 to 18, -1 and -2. By the
+latter and UCL-WEISS/PitVis-2023 on Hugging Face: 25 public videos and their files; by the latter
+and PitVQA: names of steps and instruments; by the latter, quoting A. Das et al., and its counts of
+lines: the division 20/5. 120,018 frames: SurgVISTA; the 115,562 of the labelled videos and 4,456 of
+video 19 come to the same. Unconfirmed, told by the one account: that video 19 has no labels, that
+each file has one line more than its video has seconds, that video 24 alone has 25 frames a second,
+not 24.
 """
 
 from collections.abc import Callable
