@@ -11,7 +11,7 @@ from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.classifier import Backbone
+from surgvista_jax.inference.classifier import Backbone, usual_clip
 from surgvista_jax.inference.features import TrainedBackbone, compute_features
 from surgvista_jax.inference.seen import seen_by
 from surgvista_jax.models.backbones import BackboneConfig
@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> int:
     model, variables, origin, _ = read_backbone(arguments.init, None)
     seen = seen_by(arguments.init)
     if seen is None:
-        clip = ClipConfig(num_frames=1, stride=1) if model.sees_single_frames else ClipConfig()
+        clip = usual_clip(model)
     else:
         clip = dataclasses.replace(seen.clip, stride=seen.stride_at(dataset.fps))
         say((f"{arguments.init} was trained on {seen}",))

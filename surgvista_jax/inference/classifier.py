@@ -22,6 +22,17 @@ from surgvista_jax.models.patches import normalise
 OF_BACKBONE = ("backbone", "batch_stats")
 
 
+def usual_clip(model: BackboneConfig) -> ClipConfig:
+    """What a backbone sees where nothing says it.
+
+    One frame an image model; 8 frames a video model whose tokens are single frames' (UMT); 16 any
+    other.
+    """
+    if model.knows_no_time:
+        return ClipConfig(num_frames=1, stride=1)
+    return ClipConfig(num_frames=8, stride=8) if model.sees_single_frames else ClipConfig()
+
+
 @dataclasses.dataclass(frozen=True)
 class Backbone:
     """A backbone and the clips that it sees. Its part of the parameters is `OF_BACKBONE`.
@@ -105,6 +116,7 @@ class Classifier:
             class_token=self.backbone.model.class_token,
             norm=self.norm,
             num_components=self.num_components,
+            norm_epsilon=self.backbone.model.last_epsilon,
         )
 
     def init(self, key: jax.Array) -> dict:

@@ -12,7 +12,7 @@ from surgvista_jax.checks import check_one_of
 from surgvista_jax.models import efficientvit, resnet
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD, patchify, token_grid
-from surgvista_jax.models.video_vit import EncoderConfig, VideoEncoder
+from surgvista_jax.models.video_vit import LEARNED, EncoderConfig, VideoEncoder
 
 VIT = "vit"
 # Name -> module and channels of its feature map.
@@ -65,6 +65,18 @@ class BackboneConfig:
     def sees_single_frames(self) -> bool:
         """Whether its tokens are single frames', or patches of such."""
         return self.encoder is None or self.encoder.tubelet == 1
+
+    @property
+    def knows_no_time(self) -> bool:
+        """Whether it is a model of single images: its positions, if any, are one frame's."""
+        return self.sees_single_frames and (
+            self.encoder is None or self.encoder.positions == LEARNED
+        )
+
+    @property
+    def last_epsilon(self) -> float:
+        """Epsilon of a layer norm behind it, as its program has it."""
+        return 1e-6 if self.encoder is None else self.encoder.transformer.last_epsilon
 
     @property
     def ends_with_norm(self) -> bool:

@@ -96,6 +96,7 @@ class Head(nn.Module):
         class_token: whether the first token is a class token.
         norm: a layer norm of the pooled features, for a backbone that ends without one.
         num_components: further outputs, the classes of the components together.
+        norm_epsilon: of that norm.
     """
 
     config: HeadConfig
@@ -105,6 +106,7 @@ class Head(nn.Module):
     class_token: bool = False
     norm: bool = True
     num_components: int = 0
+    norm_epsilon: float = 1e-6
 
     @nn.compact
     def __call__(
@@ -113,7 +115,7 @@ class Head(nn.Module):
         """tokens [B, N, D] -> (features [B, D], logits [B, C], component logits or None)."""
         x = self._pooled(tokens).astype(jnp.float32)
         if self.norm:
-            x = layer_norm(jnp.float32, "norm")(x)
+            x = layer_norm(jnp.float32, "norm", self.norm_epsilon)(x)
         features = x
         x = nn.Dropout(self.config.dropout, deterministic=not train)(x)
 

@@ -35,6 +35,9 @@ class TransformerConfig:
             the key changes no softmax) or "qkv".
         layer_scale: start value of the scales on both residual branches; 0 leaves them out.
         drop_path: share of samples whose branch the last block drops; it rises linearly from 0.
+        norm_epsilon: of the blocks' layer norms; programs differ in it, and weights that come from
+            a file bring their program's.
+        final_epsilon: of the norm behind the last block; 0: that of the blocks.
     """
 
     width: int
@@ -44,11 +47,14 @@ class TransformerConfig:
     attention_bias: str = "qv"
     layer_scale: float = 0.0
     drop_path: float = 0.0
+    norm_epsilon: float = 1e-6
+    final_epsilon: float = 0.0
 
     def __post_init__(self) -> None:
         check_whole(self, 1, "width", "depth", "heads")
         check(self, "above 0", lambda ratio: ratio > 0, "mlp_ratio")
-        check(self, "0 or more", lambda scale: scale >= 0, "layer_scale")
+        check(self, "above 0", lambda epsilon: epsilon > 0, "norm_epsilon")
+        check(self, "0 or more", lambda x: x >= 0, "layer_scale", "final_epsilon")
         check(self, f"divisible by heads={self.heads}", lambda n: n % self.heads == 0, "width")
         check_one_of(self, ("none", "qv", "qkv"), "attention_bias")
         check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "drop_path")
@@ -56,6 +62,11 @@ class TransformerConfig:
     @property
     def mlp_width(self) -> int:
         return int(self.width * self.mlp_ratio)
+
+    @property
+    def last_epsilon(self) -> float:
+        """Epsilon of the norm behind the last block."""
+        return self.final_epsilon or self.norm_epsilon
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,10 +130,10 @@ class Linear(nn.Module):
         return add_trailing(product, bias)
 
 
-def layer_norm(dtype: Dtype, name: str) -> nn.LayerNorm:
-    """Layer norm with float32 statistics and ViT's epsilon of 1e-6."""
+def layer_norm(dtype: Dtype, name: str, epsilon: float = 1e-6) -> nn.LayerNorm:
+    """Layer norm with float32 statistics."""
     return nn.LayerNorm(
-        epsilon=1e-6,
+        epsilon=epsilon,
         dtype=dtype,
         use_fast_variance=False,  # E[x^2] - E[x]^2 loses digits where the mean is large
         scale_init=with_axes(nn.initializers.ones, (None,)),
@@ -205,10 +216,10 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, drop_rate: jax.Array, train: bool) -> tuple[jax.Array, None]:
         x = nn.with_logical_constraint(x, ("batch", None, None))
-        y = layer_norm(self.dtype, "attention_norm")(x)
+        y = layer_norm(self.dtype, "attention_norm", self.config.norm_epsilon)(x)
         y = Attention(self.config, self.dtype, name="attention")(y, train)
         x = x + self._branch(y, "attention_scale", drop_rate, train)
-        y = layer_norm(self.dtype, "mlp_norm")(x)
+        y = layer_norm(self.dtype, "mlp_norm", self.config.norm_epsilon)(x)
         y = Mlp(self.config, self.dtype, name="mlp")(y)
         x = x + self._branch(y, "mlp_scale", drop_rate, train)
         return x, None

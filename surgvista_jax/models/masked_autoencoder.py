@@ -115,7 +115,8 @@ class Decoder(nn.Module):
             parts.insert(0, visible[:, :first])
         x = jnp.concatenate(parts, axis=1)  # [B, first + N, width]
         x = Transformer(self.config, self.compute, name="transformer")(x, train)
-        x = layer_norm(dtype, "norm")(x[:, -hidden_ids.shape[1] :])  # [B, M, width]
+        x = x[:, -hidden_ids.shape[1] :]  # [B, M, width]
+        x = layer_norm(dtype, "norm", self.config.last_epsilon)(x)
         x = Linear(self.outputs, ("embed", "output"), dtype, name="head")(x)
         return x.astype(jnp.float32)
 

@@ -17,7 +17,7 @@ from surgvista_jax.models.layers import (
     token_initializer,
 )
 from surgvista_jax.models.logical_axes import with_axes
-from surgvista_jax.models.positions import TABLES, check_width
+from surgvista_jax.models.positions import RESIZES, TABLES, check_width
 
 LEARNED = "learned"
 
@@ -38,11 +38,13 @@ class EncoderConfig:
         transformer: sizes of the stack of blocks.
         tubelet: frames per token; 1 is an image model, whose patches are single frames'.
         patch: pixels per side of a token.
-        positions: "separable" or "flat", fixed sine tables of the whole clip; or "learned", one
-            table of a frame's patches that every frame shares.
+        positions: "separable", "flat" or "stretched", fixed sine tables of the whole clip; or
+            "learned", one table of a frame's patches that every frame shares.
         class_token: prepends a learned token.
         class_position: a learned position of the class token; without one it has none.
         norm: a layer norm after the last block.
+        resize: how a learned table is interpolated to another number of patches: "bicubic",
+            "offset" or "antialias", see `positions.interpolate_positions`.
     """
 
     transformer: TransformerConfig
@@ -52,9 +54,11 @@ class EncoderConfig:
     class_token: bool = False
     class_position: bool = False
     norm: bool = True
+    resize: str = "bicubic"
 
     def __post_init__(self) -> None:
         check_one_of(self, (*TABLES, LEARNED), "positions")
+        check_one_of(self, RESIZES, "resize")
         check_whole(self, 1, "tubelet", "patch")
         if self.class_position and not self.class_token:
             raise ValueError("class_position=True: is the position of a class token: it needs one")
@@ -118,7 +122,9 @@ class VideoEncoder(nn.Module):
             token = jnp.broadcast_to(token.astype(dtype), (x.shape[0], 1, width))
             x = jnp.concatenate([token, x], axis=1)
         x = Transformer(config.transformer, self.compute, name="transformer")(x, train)
-        return layer_norm(dtype, "norm")(x) if config.norm else x
+        if not config.norm:
+            return x
+        return layer_norm(dtype, "norm", config.transformer.last_epsilon)(x)
 
     def _positions(self) -> jax.Array:
         """The table of the whole clip, float32 [N, D]."""

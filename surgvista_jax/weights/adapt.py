@@ -86,7 +86,8 @@ def adapt_encoder(
     if tree is not None and config.positions == LEARNED:
         table = tree.pop("positions")
         if new.positions == LEARNED:
-            tree["positions"] = interpolate_positions(table, square(len(table)), grid[1:])
+            old = square(len(table))
+            tree["positions"] = interpolate_positions(table, old, grid[1:], config.resize)
     dropped = []
     if new.class_token and not keep_class_token:
         new = dataclasses.replace(new, class_token=False, class_position=False)

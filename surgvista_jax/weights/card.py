@@ -14,7 +14,7 @@ from surgvista_jax.reports.names import in_markdown
 from surgvista_jax.reports.words import number, span, title_of
 from surgvista_jax.weights.how_to_load import how_to_load
 from surgvista_jax.weights.kinds import ClassifierConfig, described, encoder_of
-from surgvista_jax.weights.names.table import Table
+from surgvista_jax.weights.names.table import RAW, Table, in_decimals
 from surgvista_jax.weights.provenance import Source
 from surgvista_jax.weights.runs import Run
 
@@ -28,6 +28,7 @@ KINDS = {
 POSITIONS = {
     "separable": "fixed sine tables of time, row and column, computed and not stored",
     "flat": "one fixed sine table that counts through the clip, computed and not stored",
+    "stretched": "the fixed sine table of 8x14x14 tokens, interpolated to the clip",
     "learned": "a learned table of a frame's patches",
 }
 TERMS = (
@@ -195,16 +196,24 @@ def _input(about: Card) -> list[str]:
     if getattr(about.config, "pixels", "imagenet") == "bgr":
         lines.append("Pixels: BGR, divided by 255.")
     else:
-        pixels = about.table.pixels or (IMAGENET_MEAN, IMAGENET_STD)
-        mean, std = (", ".join(f"{x:g}" for x in values) for values in pixels)
-        lines.append(f"Pixels: RGB, divided by 255, minus ({mean}), divided by ({std}).")
+        lines.append(f"Pixels: RGB, {_pixels(about.table)}.")
     encoder = encoder_of(about.config)
     if encoder is not None:
         lines.append(
             f"Tokens of {encoder.tubelet} frames x {encoder.patch}x{encoder.patch} pixels;"
-            f" positions: {POSITIONS[encoder.positions]}. The layer norms' epsilon is 1e-6."
+            f" positions: {POSITIONS[encoder.positions]}. The layer norms' epsilon is"
+            f" {in_decimals(encoder.transformer.norm_epsilon)}."
         )
     return lines
+
+
+def _pixels(table: Table) -> str:
+    """What a model's program does to pixels from 0 to 255, in words."""
+    if table.pixels == RAW:
+        return "values from 0 to 255 as they are"
+    pixels = table.pixels or (IMAGENET_MEAN, IMAGENET_STD)
+    mean, std = (", ".join(f"{x:g}" for x in values) for values in pixels)
+    return f"divided by 255, minus ({mean}), divided by ({std})"
 
 
 def _scores(report: dict) -> list[str]:

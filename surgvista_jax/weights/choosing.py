@@ -45,7 +45,10 @@ def choose(
             raise UserError(
                 f"{source.path}: {name} is of kind {table.kind}, wanted is {' or '.join(kinds)}"
             )
-        return match_all([table], source, expect, lambda table: rule)[0]
+        also = [other for other in map(tables.find, table.also) if other.kind in kinds]
+        named = match_all([table, *also], source, expect, lambda table: rule)
+        found = next((found for found in named if found.complete), named[0])
+        return dataclasses.replace(found, named=True)
     known = [t for t in tables.registry().values() if t.kind in kinds]
     asked = [table for table in known if not table.variant_of]
     matches = match_all(asked, source, expect, lambda table: rule)
@@ -71,7 +74,7 @@ def choose(
     # By what normalises their pixels, which no file records.
     alike: dict[Pixels | None, list[str]] = {}
     for table in known:
-        if first.table.name in (table.name, table.variant_of):
+        if first.table.name in (table.name, table.variant_of) and not table.only_named:
             alike.setdefault(table.pixels, []).append(table.name)
     if len(alike) > 1:
         each = [f"{' or '.join(names)} ({in_words(pixels)})" for pixels, names in alike.items()]

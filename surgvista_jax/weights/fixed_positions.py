@@ -1,8 +1,10 @@
 """Whether a table of positions in a file is the fixed one that we compute."""
 
+import math
+
 import numpy as np
 
-from surgvista_jax.models.positions import flat_sine, separable_sine
+from surgvista_jax.models.positions import TABLES
 from surgvista_jax.weights.files.stored import Stored
 
 # Largest difference between equal tables, by the type that they were saved in.
@@ -17,7 +19,7 @@ def positions_fault(name: str, stored: Stored, form: str) -> str:
     Args:
         name: what the file calls it.
         stored: [N, D] or [1, N, D].
-        form: "separable" or "flat", what the model's positions are.
+        form: what the model's positions are: "separable", "flat" or "stretched".
     """
     if stored.shape[:-2] not in ((), (1,)) or len(stored.shape) < 2 or 0 in stored.shape:
         return f"{name} is {list(stored.shape)}, and a table of positions is [1, N, D]"
@@ -25,18 +27,30 @@ def positions_fault(name: str, stored: Stored, form: str) -> str:
     says = f"{name} is not the fixed sine table ({form}) that the model computes"
     if not np.isfinite(table).all():  # its grid cannot be read off
         return f"{says}: it holds values that are not finite"
-    try:
-        grid = (1, 1, len(table)) if form == "flat" else _grid(table)
-        make = flat_sine if form == "flat" else separable_sine
-        wanted = None if grid is None else make(grid, table.shape[1])
-    except ValueError:  # no such table has this width
-        wanted = None
-    if wanted is None:
+    difference = np.inf
+    for grid in _grids(table, form):
+        try:
+            wanted = TABLES[form](grid, table.shape[1])
+        except ValueError:  # no such table has this width
+            break
+        difference = min(difference, np.abs(table - wanted).max())
+        if difference <= _TOLERANCE.get(stored.dtype, _SINGLE):
+            return ""
+    if not np.isfinite(difference):
         return f"{says}, for any grid of {len(table)} tokens: learned positions are not read"
-    difference = np.abs(table - wanted).max()
-    if not difference <= _TOLERANCE.get(stored.dtype, _SINGLE):
-        return f"{says}: it differs by up to {difference:.2g}; learned positions are not read"
-    return ""
+    return f"{says}: it differs by up to {difference:.2g}; learned positions are not read"
+
+
+def _grids(table: np.ndarray, form: str) -> list[tuple[int, int, int]]:
+    """Grids (t, h, w) of which a table [N, D] may be."""
+    tokens = len(table)
+    if form == "flat":  # only counts
+        return [(1, 1, tokens)]
+    if form == "separable":
+        grid = _grid(table)
+        return [] if grid is None else [grid]
+    sides = range(1, math.isqrt(tokens) + 1)  # of square frames
+    return [(tokens // side**2, side, side) for side in sides if tokens % side**2 == 0]
 
 
 def _grid(table: np.ndarray) -> tuple[int, int, int] | None:

@@ -9,6 +9,7 @@ import numpy as np
 from surgvista_jax.models.image_vit import TeacherConfig
 from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
+from surgvista_jax.models.positions import TABLES
 from surgvista_jax.models.video_vit import LEARNED, EncoderConfig
 from surgvista_jax.weights.adapt import AdaptConfig, adapt_encoder
 from surgvista_jax.weights.choosing import heads_rule
@@ -17,11 +18,15 @@ from surgvista_jax.weights.kinds import (
     StudentConfig,
     encoder_of,
     with_encoder,
+    with_program_of,
 )
 from surgvista_jax.weights.loading import Loaded, encoder_notes, encoder_params, load
+from surgvista_jax.weights.names.table import in_decimals
 
 
-def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
+def load_student(
+    spec: str | Path, model: MaskedAutoencoderConfig, grid: tuple[int, int, int] | None = None
+) -> Loaded:
     """Reads as much of a student as a file holds: all of it, or an encoder fitted to it.
 
     Sizes of transformers and patches must be the student's. Other differences of an encoder are
@@ -33,6 +38,7 @@ def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
     Args:
         spec: `[NAME:]PATH`.
         model: the student.
+        grid: tokens along (t, h, w) of its clips, on which two forms of positions may be the same.
 
     Returns:
         `params` with "encoder" and, of a pretraining model, "pixel_decoder" and perhaps
@@ -65,7 +71,7 @@ def load_student(spec: str | Path, model: MaskedAutoencoderConfig) -> Loaded:
     loaded = load(spec, kinds=kinds, expect=expect, heads=heads_rule(like=StudentConfig(model)))
     given = encoder_of(loaded.config)
     assert given is not None
-    encoder, notes = _fitted(given, encoder_params(loaded), wanted)
+    encoder, notes = _fitted(given, encoder_params(loaded), wanted, grid)
     params = {"encoder": encoder}
     config: EncoderConfig | StudentConfig = wanted
     if loaded.kind == "student":
@@ -86,6 +92,9 @@ def load_teacher(spec: str | Path, teacher: TeacherConfig) -> Loaded:
     over its position, and its final norm is left out, for the features of the last block are what
     is learned from; `notes` says so.
 
+    Returns:
+        `config` with the epsilon and the interpolation of the file's own program.
+
     Raises:
         UserError: as `load`; the file holds no image ViT of the teacher's sizes.
     """
@@ -95,9 +104,11 @@ def load_teacher(spec: str | Path, teacher: TeacherConfig) -> Loaded:
         if found is None:
             return None if kind == "classifier" else wanted
         encoder, changed = encoder_of(found), wanted
+        if encoder is not None:
+            changed = with_program_of(wanted, encoder)
         if encoder is not None and encoder.class_token:
             changed = dataclasses.replace(
-                wanted, class_position=encoder.class_position, norm=encoder.norm
+                changed, class_position=encoder.class_position, norm=encoder.norm
             )
         return with_encoder(found, changed)
 
@@ -106,8 +117,14 @@ def load_teacher(spec: str | Path, teacher: TeacherConfig) -> Loaded:
     params, notes = _with_whole_class_token(encoder_params(loaded)), encoder_notes(loaded)
     if params.pop("norm", None) is not None:
         notes += ("its final norm is left out",)
+    given = encoder_of(loaded.config)
+    assert given is not None  # each of `kinds` has one
+    if given.transformer.norm_epsilon != teacher.transformer.norm_epsilon:
+        epsilon = in_decimals(given.transformer.norm_epsilon)
+        notes += (f"its layer norms' epsilon is {epsilon}, as in its own program",)
+    config = with_program_of(wanted, given)
     return dataclasses.replace(
-        loaded, kind="teacher", config=wanted, params={"encoder": params}, notes=notes
+        loaded, kind="teacher", config=config, params={"encoder": params}, notes=notes
     )
 
 
@@ -115,6 +132,7 @@ def _fittable(wanted: EncoderConfig, found: EncoderConfig) -> EncoderConfig:
     """What a file may hold for `wanted` to be made of it: `found`, where it differs in no size."""
     if found.transformer.width != wanted.transformer.width:
         return wanted
+    wanted = with_program_of(wanted, found)
     return dataclasses.replace(
         wanted,
         transformer=_with_key_bias(wanted.transformer, found.transformer),
@@ -133,7 +151,10 @@ def _with_key_bias(wanted: TransformerConfig, found: TransformerConfig) -> Trans
 
 
 def _fitted(
-    found: EncoderConfig, params: dict, wanted: EncoderConfig
+    found: EncoderConfig,
+    params: dict,
+    wanted: EncoderConfig,
+    grid: tuple[int, int, int] | None,
 ) -> tuple[dict, tuple[str, ...]]:
     """An encoder's parameters as `wanted` has them, and what was changed, in words."""
     notes = []
@@ -143,7 +164,7 @@ def _fitted(
         )
     if found.positions == LEARNED:
         notes.append(f"its learned positions are replaced by fixed ones ({wanted.positions})")
-    elif found.positions != wanted.positions:
+    elif not _same_positions(found, wanted, grid):
         notes.append(
             f"WARNING: it was trained with {found.positions} positions, and the student has"
             f" {wanted.positions} ones (config.model.positions)"
@@ -152,6 +173,12 @@ def _fitted(
         notes.append("its class token is dropped")
     if found.transformer.attention_bias != wanted.transformer.attention_bias:
         notes.append("its biases of the keys are dropped, which changes no attention")
+    epsilons = [in_decimals(config.transformer.norm_epsilon) for config in (found, wanted)]
+    if epsilons[0] != epsilons[1]:
+        notes.append(
+            f"its layer norms' epsilon was {epsilons[0]}, and the student's is {epsilons[1]}"
+            " (config.model.encoder.norm_epsilon)"
+        )
     if not found.norm:
         notes.append("it has no final norm: that starts at ones and zeros")
     if wanted.class_token:
@@ -173,6 +200,16 @@ def _fitted(
             "bias": np.zeros(width, np.float32),
         }
     return params, tuple(notes)
+
+
+def _same_positions(
+    found: EncoderConfig, wanted: EncoderConfig, grid: tuple[int, int, int] | None
+) -> bool:
+    """Whether two forms of fixed positions are one table on a grid; if unknown, on some grid."""
+    forms, width = (found.positions, wanted.positions), wanted.transformer.width
+    if forms[0] == forms[1] or grid is None:
+        return forms[0] == forms[1] or set(forms) == {"flat", "stretched"}
+    return np.array_equal(TABLES[forms[0]](grid, width), TABLES[forms[1]](grid, width))
 
 
 def _with_whole_class_token(params: dict) -> dict:

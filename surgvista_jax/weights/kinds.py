@@ -87,15 +87,39 @@ def with_encoder(config: Any, encoder: EncoderConfig) -> Any:
     return dataclasses.replace(config, encoder=encoder)
 
 
+def with_program_of(config: EncoderConfig, other: EncoderConfig) -> EncoderConfig:
+    """The encoder with the norms' epsilon and the interpolation of another one's program."""
+    return dataclasses.replace(
+        config,
+        transformer=with_epsilon_of(config.transformer, other.transformer),
+        resize=other.resize,
+    )
+
+
+def with_epsilon_of(sizes: TransformerConfig, other: TransformerConfig) -> TransformerConfig:
+    """The same sizes with the epsilon of another transformer's norms."""
+    return dataclasses.replace(
+        sizes, norm_epsilon=other.norm_epsilon, final_epsilon=other.final_epsilon
+    )
+
+
 def comparable(config: Any) -> Any:
-    """The configuration without what no file records: drop path and the scales' start value."""
+    """The configuration without what no file records.
+
+    That is drop path and the scales' start value, and what the program knows that a table is of:
+    the norms' epsilon and how positions are interpolated.
+    """
     if isinstance(config, TransformerConfig):
         return dataclasses.replace(
             config,
             mlp_ratio=config.mlp_width / config.width,
             layer_scale=float(config.layer_scale > 0),
             drop_path=0.0,
+            norm_epsilon=1.0,
+            final_epsilon=0.0,
         )
+    if isinstance(config, EncoderConfig):
+        config = dataclasses.replace(config, resize="bicubic")
     if isinstance(config, StudentConfig) and not config.feature_width:
         model = dataclasses.replace(config.model, feature_decoder=config.model.pixel_decoder)
         config = dataclasses.replace(config, model=model)

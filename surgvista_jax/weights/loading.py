@@ -15,10 +15,10 @@ from surgvista_jax.weights.adapt import renormalise_patches
 from surgvista_jax.weights.choosing import GivenHeads, choose, heads_rule
 from surgvista_jax.weights.files.read import SourceFile
 from surgvista_jax.weights.files.write import flat
-from surgvista_jax.weights.kinds import INSIDE, encoder_of, with_encoder
+from surgvista_jax.weights.kinds import INSIDE, encoder_of, with_encoder, with_epsilon_of
 from surgvista_jax.weights.matching import Expect, Match, difference
 from surgvista_jax.weights.names.entries import Entry
-from surgvista_jax.weights.names.table import KINDS, Table
+from surgvista_jax.weights.names.table import KINDS, Table, in_words
 from surgvista_jax.weights.place import Place, locate, open_place
 from surgvista_jax.weights.runs import read_run
 
@@ -116,7 +116,8 @@ def load_backbone(
     Args:
         spec: as for `load`.
         expected: architecture, transformer and patch that the file must have. What `adapt` can
-            change (tubelet, positions, class token, norm) is the file's own.
+            change (tubelet, positions, class token, norm), and what its program knows (epsilon),
+            is the file's own.
         heads: as for `load`.
 
     Returns:
@@ -132,7 +133,8 @@ def load_backbone(
         sizes = None if expected is None else expected.encoder
         if sizes is None or encoder is None:
             return expected
-        changed = dataclasses.replace(encoder, transformer=sizes.transformer, patch=sizes.patch)
+        transformer = with_epsilon_of(sizes.transformer, encoder.transformer)
+        changed = dataclasses.replace(encoder, transformer=transformer, patch=sizes.patch)
         return with_encoder(found, changed)
 
     rule = expect if expected is not None else None
@@ -170,7 +172,19 @@ def encoder_notes(loaded: Loaded) -> tuple[str, ...]:
         notes += (f"of its {loaded.kind} only the {part} is taken, not {', '.join(sorted(rest))}",)
     if loaded.table is not None and loaded.table.pixels:
         notes += ("its patches now take pixels that are normalised as ImageNet's",)
-    return notes
+    return notes + _other_pixels(loaded)
+
+
+def _other_pixels(loaded: Loaded) -> tuple[str, ...]:
+    """What else the file might have been, where nobody named its table, in words."""
+    if loaded.match is None or loaded.match.named or loaded.table is None:
+        return ()
+    name = loaded.table.name
+    return tuple(
+        f"read as {name} ({in_words(loaded.table.pixels)}); {table.only_named}: {table.name}:FILE"
+        for table in tables.registry().values()
+        if table.only_named and table.variant_of == name
+    )
 
 
 def digest_of(tree: Mapping) -> str:

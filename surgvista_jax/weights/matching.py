@@ -46,6 +46,7 @@ class Match:
         others: those of the keys that may be weights as well, as KEY of `FILE#KEY`.
         fault: why the configuration is unknown, or is not the expected one; else "".
         nearest: no table fits the file, and this is the one that comes nearest.
+        named: the user, or the file, said whose names it has.
     """
 
     table: Table
@@ -63,6 +64,7 @@ class Match:
     others: tuple[str, ...] = ()
     fault: str = ""
     nearest: bool = False
+    named: bool = False
 
     @property
     def complete(self) -> bool:

@@ -19,7 +19,8 @@ HEADS = {"encoder": 2, "pixel_decoder": 1, "feature_decoder": 4}
 # The option that says them.
 GIVEN = "--heads=" + ",".join(f"{part}={number}" for part, number in HEADS.items())
 _SEPARABLE = ("surgvista", "surgvista_finetuned", "mvd", "mvd_finetuned")
-_ONE_FRAME = ("umt", "umt_finetuned", "frames_finetuned")
+_STRETCHED = ("umt", "umt_finetuned")
+_ONE_FRAME = (*_STRETCHED, "frames_finetuned", "endossl_finetuned")
 
 
 def _sizes(bias: str, depth: int = 3, part: str = "encoder", width: int = 32) -> TransformerConfig:
@@ -48,11 +49,12 @@ def tiny_config(table: Table, bias: str = "qv"):
             class_token=True,
             class_position=True,
         )
+    positions = "separable" if table.name in _SEPARABLE else "flat"
     encoder = EncoderConfig(
-        _sizes(bias),
+        _sizes("qkv" if table.name == "endossl_finetuned" else bias),
         tubelet=1 if table.name in _ONE_FRAME else 2,
         patch=4,
-        positions="separable" if table.name in _SEPARABLE else "flat",
+        positions="stretched" if table.name in _STRETCHED else positions,
         norm=table.kind != "classifier" and table.name != "videomae2",
     )
     if table.kind == "encoder":

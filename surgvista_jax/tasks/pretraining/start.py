@@ -1,5 +1,6 @@
 """The parameters that a pretraining run starts with, and its teacher's."""
 
+import dataclasses
 import math
 import sys
 from typing import NamedTuple
@@ -7,10 +8,13 @@ from typing import NamedTuple
 import jax
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.models.image_vit import ImageEncoder
 from surgvista_jax.models.positions import interpolate_positions
+from surgvista_jax.models.video_vit import EncoderConfig
 from surgvista_jax.tasks.pretraining.task import Pretraining
 from surgvista_jax.training.run import Loaded
 from surgvista_jax.weights.for_pretraining import load_student, load_teacher
+from surgvista_jax.weights.kinds import with_epsilon_of
 from surgvista_jax.weights.names.entries import square
 from surgvista_jax.weights.provenance import Source, of_loaded
 
@@ -24,11 +28,13 @@ class Weights(NamedTuple):
         params: part -> tree of NumPy arrays; the parts that are missing are random.
         digest: sha256 of what was read, or "random" or "none".
         sources: where it comes from.
+        encoder: what a teacher's file says of its encoder.
     """
 
     params: dict
     digest: str
     sources: tuple[Source, ...] = ()
+    encoder: EncoderConfig | None = None
 
 
 class Start(NamedTuple):
@@ -38,11 +44,13 @@ class Start(NamedTuple):
         loaded: parts of student and teacher that are read; the others are random.
         digests: of what was read, by "init" and "teacher"; a run goes on with these alone.
         sources: where they come from.
+        task: as it was given; the norms of a teacher that is read have its own program's epsilon.
     """
 
     loaded: Loaded
     digests: dict[str, str]
     sources: tuple[Source, ...]
+    task: Pretraining
 
 
 def start(task: Pretraining) -> Start:
@@ -56,6 +64,7 @@ def start(task: Pretraining) -> Start:
         Loaded(student.params, teacher.params),
         {"init": student.digest, "teacher": teacher.digest},
         (*student.sources, *teacher.sources),
+        _with_teacher(task, teacher.encoder),
     )
 
 
@@ -68,7 +77,7 @@ def student_weights(task: Pretraining) -> Weights:
     spec, model = task.config.init, task.config.model
     if spec in ("", RANDOM):
         return Weights({}, RANDOM)
-    loaded = load_student(spec, model)
+    loaded = load_student(spec, model, task.grid)
     params = dict(loaded.params)
     width = task.student.feature_width
     unused = []
@@ -108,12 +117,23 @@ def teacher_weights(task: Pretraining) -> Weights:
     table, grid = params["encoder"]["positions"], task.grid[1:]
     if len(table) != math.prod(grid):
         side, _ = square(len(table))
-        positions = interpolate_positions(table, (side, side), grid)
+        positions = interpolate_positions(table, (side, side), grid, loaded.config.resize)
         params = {"encoder": {**params["encoder"], "positions": positions}}
         notes += (f"positions interpolated from {side}x{side} to {grid[0]}x{grid[1]} patches",)
     for said in (loaded.summary(), *notes):
         _say("teacher", said)
-    return Weights(params, loaded.identity, of_loaded("teacher", loaded))
+    sources = of_loaded("teacher", loaded)
+    return Weights(params, loaded.identity, sources, loaded.config)
+
+
+def _with_teacher(task: Pretraining, encoder: EncoderConfig | None) -> Pretraining:
+    """The task with the epsilon of a teacher that was read."""
+    if task.teacher is None or encoder is None:
+        return task
+    config = task.teacher.config
+    transformer = with_epsilon_of(config.transformer, encoder.transformer)
+    config = dataclasses.replace(config, transformer=transformer)
+    return dataclasses.replace(task, teacher=ImageEncoder(config, task.teacher.compute))
 
 
 def _say(what: str, text: str) -> None:

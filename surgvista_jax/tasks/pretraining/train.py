@@ -52,6 +52,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
     check_mesh(mesh, config.budget, task)
     dataset = read_folders(config.data.folder, config.data.split, config.data.root)
     begun = start(task)
+    task = begun.task
     claim(workdir, config_dict, KIND, FREE_KEYS)
     _warn_of_faults(dataset)
     warn_of_data(dataset, config.clip)

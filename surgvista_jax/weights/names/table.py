@@ -14,6 +14,8 @@ Heads = Callable[[int, int, str], int]
 # Mean and deviation of red, green and blue, in [0, 1].
 Pixels = tuple[tuple[float, float, float], tuple[float, float, float]]
 Shapes = Mapping[str, tuple[int, ...]]
+# Values from 0 to 255 as they are.
+RAW: Pixels = ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
 
 
 class HeadsUnknown(UserError):
@@ -58,6 +60,9 @@ class Table:
             `loading.load_backbone` then lets the patch embedding make up the difference.
         optional: regular expression: names of a decoder that a pretraining model may be without.
         variant_of: a table with the same names; this one is then taken only when named.
+        only_named: of a variant of other pixels, why it might have been meant where its like was
+            taken unnamed: that is noted, and not asked.
+        also: names of tables that are tried where this one was named and does not fit.
     """
 
     name: str
@@ -74,15 +79,24 @@ class Table:
     optional: str = ""
     variant_of: str = ""
     pixels: Pixels | None = None
+    only_named: str = ""
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind {self.kind!r} of {self.name} is not one of {', '.join(KINDS)}")
 
 
+def in_decimals(epsilon: float) -> str:
+    """A power of ten as people write it: 1e-6."""
+    return f"{epsilon:g}".replace("e-0", "e-")
+
+
 def in_words(pixels: Pixels | None) -> str:
     """By what a table's images were normalised."""
     if pixels is None:
         return "pixels normalised as ImageNet's"
+    if pixels == RAW:
+        return "raw pixels from 0 to 255"
     mean, deviation = (", ".join(f"{x:g}" for x in values) for values in pixels)
     return f"pixels minus ({mean}), divided by ({deviation})"

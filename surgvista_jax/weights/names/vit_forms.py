@@ -42,6 +42,8 @@ class EncoderForm:
         position_table, class_token: names, where there are such parameters.
         class_slot: the table of positions has a first row for the class token.
         optional: of "class_token" and "norm", parts that a file may lack: its model has none then.
+        epsilon: of the program's layer norms.
+        resize: how the program interpolates a learned table, see `video_vit.EncoderConfig`.
     """
 
     blocks: str
@@ -56,6 +58,8 @@ class EncoderForm:
     class_token: str = ""
     class_slot: bool = False
     optional: tuple[str, ...] = ()
+    epsilon: float = 1e-6
+    resize: str = "bicubic"
 
     def infer(self, shapes: Shapes, heads: Heads) -> EncoderConfig:
         """The encoder that a file's names and shapes imply.
@@ -64,7 +68,9 @@ class EncoderForm:
             UserError: there are no blocks.
             Incomplete: the table of positions does not form a square.
         """
-        transformer = infer_transformer(shapes, heads, self.blocks, self.names)
+        transformer = dataclasses.replace(
+            infer_transformer(shapes, heads, self.blocks, self.names), norm_epsilon=self.epsilon
+        )
         tubelet, patch = self.tubelet, self.patch
         shape = shapes.get(f"{self.patches}.weight", ())
         if len(shape) == 2 + self.conv:
@@ -78,6 +84,7 @@ class EncoderForm:
             class_token=bool(self.class_token) and self._has("class_token", shapes),
             class_position=self.class_slot,
             norm=self.norm is not None and self._has("norm", shapes),
+            resize=self.resize,
         )
         table = shapes.get(self.position_table, ())
         if len(table) == 3:
@@ -118,7 +125,12 @@ class EncoderForm:
 
 @dataclasses.dataclass(frozen=True)
 class DecoderForm:
-    """What a family calls the parts of a decoder; `bias`: its projection has one."""
+    """What a family calls the parts of a decoder.
+
+    Attributes:
+        bias: its projection has one.
+        final_epsilon: of its last norm; 0: that of the encoder, which its blocks share.
+    """
 
     projection: str
     mask_token: str
@@ -126,6 +138,7 @@ class DecoderForm:
     norm: str
     head: str
     bias: bool = True
+    final_epsilon: float = 0.0
 
     def leaves_traces(self, shapes: Shapes) -> bool:
         """Whether any of its names is there."""
@@ -192,7 +205,9 @@ class StudentForm:
                 stack = infer_transformer(shapes, heads, form.blocks, names, part)
                 if part == "feature_decoder":
                     width = size_of(shapes, (f"{head}.bias", 0), (f"{head}.weight", 0))
-                stacks[part] = stack
+                stacks[part] = dataclasses.replace(
+                    stack, norm_epsilon=self.encoder.epsilon, final_epsilon=form.final_epsilon
+                )
             except HeadsUnknown:
                 raise
             except UserError as error:
@@ -232,11 +247,16 @@ class StudentForm:
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierForm:
-    """A finetuned model: the encoder without its norm, a norm after the mean, and a head."""
+    """A finetuned model: the encoder without its norm, a norm after the mean, and a head.
+
+    Attributes:
+        final_epsilon: of that norm; 0: that of the encoder's.
+    """
 
     encoder: EncoderForm
     norm: str = "fc_norm"
     head: str = "head"
+    final_epsilon: float = 0.0
 
     def infer(self, shapes: Shapes, heads: Heads) -> ClassifierConfig:
         """The model that a file's names and shapes imply.
@@ -246,6 +266,8 @@ class ClassifierForm:
             Incomplete: there is the norm, but no head; its classes are then 0.
         """
         encoder = self.encoder.infer(shapes, heads)
+        transformer = dataclasses.replace(encoder.transformer, final_epsilon=self.final_epsilon)
+        encoder = dataclasses.replace(encoder, transformer=transformer)
         try:
             classes = size_of(shapes, (f"{self.head}.bias", 0), (f"{self.head}.weight", 0))
         except UserError as error:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from surgvista_jax.weights.names.table import Table
-from surgvista_jax.weights.names.vit_entries import VIDEOMAE
+from surgvista_jax.weights.names.vit_entries import VIDEOMAE, separate
 from surgvista_jax.weights.names.vit_forms import (
     ClassifierForm,
     DecoderForm,
@@ -29,6 +29,13 @@ FINETUNED = ClassifierForm(dataclasses.replace(ENCODER, norm=None))
 # An image model's convolution on every frame of the clip, positions counted through the clip.
 FRAMES = ClassifierForm(
     EncoderForm("blocks.{}.", VIDEOMAE, norm=None, positions="flat", tubelet=1, conv=2)
+)
+# EndoSSL's ViT among them, whose query, key and value are layers of their own.
+DIVIDED = dataclasses.replace(
+    FRAMES,
+    encoder=dataclasses.replace(
+        FRAMES.encoder, names=dataclasses.replace(separate(VIDEOMAE, "attn.{}"), qv_bias=())
+    ),
 )
 
 
@@ -77,6 +84,18 @@ TABLES = (
         source=SOURCE,
         infer=FRAMES.infer,
         entries=FRAMES.entries,
+        prefixes=PREFIXES,
+        fixed=POSITIONS,
+        also=("endossl_finetuned",),
+    ),
+    Table(
+        name="endossl_finetuned",
+        title="EndoSSL's ViT finetuned on clips by SurgVISTA's program",
+        kind="classifier",
+        licence=LICENCE,
+        source=SOURCE,
+        infer=DIVIDED.infer,
+        entries=DIVIDED.entries,
         prefixes=PREFIXES,
         fixed=POSITIONS,
     ),

@@ -21,7 +21,9 @@ POSITIONS = r"(.*\.)?pos(ition)?_embed(dings)?"
 FINETUNED = ClassifierForm(EncoderForm("blocks.{}.", VIDEOMAE, norm=None))
 
 
-def pretraining(encoder: EncoderForm, decoder_blocks: str) -> StudentForm:
+def pretraining(
+    encoder: EncoderForm, decoder_blocks: str, final_epsilon: float = 0.0
+) -> StudentForm:
     """VideoMAE's encoder and one decoder, whose projection has no bias."""
     decoder = DecoderForm(
         projection="encoder_to_decoder",
@@ -30,6 +32,7 @@ def pretraining(encoder: EncoderForm, decoder_blocks: str) -> StudentForm:
         norm="decoder.norm",
         head="decoder.head",
         bias=False,
+        final_epsilon=final_epsilon,
     )
     return StudentForm(encoder, decoder)
 
@@ -53,9 +56,9 @@ HUB_NAMES = dataclasses.replace(
         f"{_INSIDE}.{{long}}",
     ),
     qv_bias=(f"{_INSIDE}.q_bias", f"{_INSIDE}.v_bias"),
-    qkv_bias=(),
+    qkv_bias=(f"{_INSIDE}.q_bias", f"{_INSIDE}.key.bias", f"{_INSIDE}.v_bias"),
 )
-# transformers 5 renamed the two biases.
+# transformers 5 renamed the two biases, and gave the key one.
 HUB_SPELLINGS = (
     (r"attention\.attention\.query\.bias$", f"{_INSIDE}.q_bias"),
     (r"attention\.attention\.value\.bias$", f"{_INSIDE}.v_bias"),
@@ -68,13 +71,18 @@ def _hub_encoder(prefix: str, norm: str | None) -> EncoderForm:
         HUB_NAMES,
         f"{prefix}embeddings.patch_embeddings.projection",
         norm,
+        optional=("norm",) if norm else (),
+        epsilon=1e-12,
     )
 
 
+# The decoder's and the classifier's last norm have torch's own epsilon.
 HUB_PRETRAINING = pretraining(
-    _hub_encoder("videomae.", "videomae.layernorm"), "decoder.decoder_layers.{}."
+    _hub_encoder("videomae.", "videomae.layernorm"), "decoder.decoder_layers.{}.", 1e-5
 )
-HUB_FINETUNED = ClassifierForm(_hub_encoder("videomae.", None), head="classifier")
+HUB_FINETUNED = ClassifierForm(
+    _hub_encoder("videomae.", None), head="classifier", final_epsilon=1e-5
+)
 HUB_ENCODER = _hub_encoder("", "layernorm")
 
 VIDEOMAE_TABLE = Table(

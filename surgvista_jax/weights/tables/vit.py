@@ -16,7 +16,11 @@ TIMM_FORM = EncoderForm(
     position_table="pos_embed",
     class_token="cls_token",
     class_slot=True,
+    resize="antialias",
 )
+# Programs that keep timm's names and interpolate positions in their own way.
+MAE_FORM = dataclasses.replace(TIMM_FORM, resize="bicubic")
+DINO_FORM = dataclasses.replace(TIMM_FORM, resize="offset")
 DECODER = (r"(decoder_.*|mask_token)", "MAE's decoder of pixels")
 HEAD = (r"(head|head_dist|pre_logits)\..*", "a classification head")
 
@@ -57,6 +61,7 @@ HUB_FORM = EncoderForm(
     position_table="embeddings.position_embeddings",
     class_token="embeddings.cls_token",
     class_slot=True,
+    epsilon=1e-12,
 )
 # transformers 5 renamed the parts of a block.
 HUB_SPELLINGS = (
@@ -93,8 +98,11 @@ def _named(
     source: str,
     table: Table = VIT,
     pixels: Pixels | None = None,
+    form: EncoderForm | None = None,
 ) -> Table:
     changes: dict[str, Any] = {"name": name, "title": title, "licence": licence, "source": source}
+    if form is not None:
+        changes |= {"infer": form.infer, "entries": form.entries}
     return dataclasses.replace(table, **changes, variant_of=table.name, pixels=pixels)
 
 
@@ -107,12 +115,14 @@ TABLES = (
         "MAE's image ViT",
         "CC BY-NC 4.0",
         "https://github.com/facebookresearch/mae",
+        form=MAE_FORM,
     ),
     _named(
         "dino",
         "DINO's image ViT",
         "Apache-2.0",
         "https://github.com/facebookresearch/dino",
+        form=DINO_FORM,
     ),
     _named(
         "endovit",
@@ -120,6 +130,7 @@ TABLES = (
         "Apache-2.0",
         "https://github.com/DominikBatic/EndoViT",
         pixels=((0.3464, 0.2280, 0.2228), (0.2520, 0.2128, 0.2093)),
+        form=MAE_FORM,
     ),
     _named(
         "augreg",
