@@ -1,7 +1,8 @@
 """The frames of one video in their order, at the wanted rate: of a file or a folder of images."""
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from av.video.stream import VideoStream
 from surgvista_jax.data.conversion.sources import SourceVideo, frame_files
 from surgvista_jax.data.rates import HOLE, Pick, kept_index, picked
 from surgvista_jax.data.storage.open import read_image
-from surgvista_jax.data.storage.video_index import Index, pictures, read_index
+from surgvista_jax.data.storage.video_index import Index, needed, pictures, read_index
 from surgvista_jax.data.storage.video_pictures import Decoding, Picture, Pixels
 from surgvista_jax.data.storage.video_seek import Seeker
 from surgvista_jax.data.storage.video_stream import (
@@ -80,13 +81,15 @@ class FileReader:
         self.frames_promised = self._index.promised
         self.frames_missing: int | None = self._index.missing
         self._decoding = Decoding()
+        self._wanted: Set[int] | None = None
         self._holes: dict[float, tuple[float, int]] = {}  # start -> (end, repeated frames)
         self._black = 0
         self._about: list[str] = []
 
     @property
     def frames_read(self) -> int:
-        return self._decoding.num_decoded
+        left_out = self._times.num_pictures - len(self._decoding.damaged)
+        return self._decoding.num_decoded if self._wanted is None else left_out
 
     @property
     def current(self) -> str:
@@ -102,13 +105,34 @@ class FileReader:
                     yield seeker.pixels.array(pick.picture)
 
     def frames(self, fps: float) -> Iterator[np.ndarray]:
+        self._reset()
+        given = 0
+        for image in self._frames(fps, leave_out=True):
+            if image is None:  # a picture whose neighbours are needed: once more, decoding all
+                self._reset()
+                every = itertools.islice(self._frames(fps, leave_out=False), given, None)
+                yield from (image for image in every if image is not None)
+                return
+            given += 1
+            yield image
+
+    def _reset(self) -> None:
+        self._decoding, self._holes, self._black, self._about = Decoding(), {}, 0, []
+
+    def _frames(self, fps: float, leave_out: bool) -> Iterator[np.ndarray | None]:
         grid = self._times.grid(fps, self._options.clock)
         with open_video(self._path, self._options.stream, self._threads) as video:
             pixels = Pixels(video.stream, self._options.deinterlace)
             shown: Picture | None = None
             image: np.ndarray | None = None
             early = 0
-            for pick in picked(pictures(video, self._index, self._decoding), grid):
+            codec = video.stream.codec_context.name
+            self._wanted = needed(self._index, grid, codec) if leave_out else None
+            decoded = pictures(video, self._index, self._decoding, self._wanted)
+            for pick in picked(decoded, grid):
+                if pick.picture and self._wanted is not None and pixels.is_interlaced(pick.picture):
+                    yield None
+                    return
                 if pick.picture is None:
                     early += 1
                     continue

@@ -1,12 +1,14 @@
 """What has to be known of a video file before its pictures are read in order or at any place."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
 
+from surgvista_jax.data.rates import Grid, picked
 from surgvista_jax.data.storage.video_pictures import Decoding, Picture, decode, timed
 from surgvista_jax.data.storage.video_stream import (
     OpenVideo,
@@ -16,13 +18,16 @@ from surgvista_jax.data.storage.video_stream import (
     open_video,
 )
 from surgvista_jax.data.storage.video_times import (
+    TELL_LENGTH,
     Packets,
     Times,
     measure,
-    packets_missing,
     read_packets,
 )
 
+# Decoders that can leave out pictures that no other is predicted from.
+_LEAVE_OUT = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video"})
+_SLACK = 1.0  # seconds by which headers of whole recordings are wrong
 _HEAD = 64  # pictures that are decoded to see whether their time stamps can be believed
 
 
@@ -39,6 +44,7 @@ class Index:
         promised: packets that the header promises; None: it promises nothing.
         missing: how many of these are not there; below 0: there are more.
         others: the other streams of pictures, in words.
+        interlaced: some of the first pictures are.
     """
 
     times: Times
@@ -49,6 +55,7 @@ class Index:
     promised: int | None
     missing: int
     others: tuple[str, ...]
+    interlaced: bool
 
 
 def read_index(path: Path, options: VideoOptions) -> Index:
@@ -69,14 +76,67 @@ def read_index(path: Path, options: VideoOptions) -> Index:
         if not times.by_number:
             keys, key_dts = _keys(packets)
             shown = np.unique(packets.pts[packets.shown & np.isfinite(packets.pts)]) * packets.tick
-        return Index(times, keys, key_dts, shown, packets.tick, promised, missing, video.others)
+        interlaced = any(frame.interlaced_frame for frame in head)
+        tick, others = packets.tick, video.others
+        return Index(times, keys, key_dts, shown, tick, promised, missing, others, interlaced)
+
+
+def packets_missing(video: OpenVideo, packets: Packets) -> tuple[int | None, int]:
+    """How many packets the header promises (None: nothing), and how many of them are not there.
+
+    Of a header that tells only how long the recording is, the missing packets are estimated.
+    """
+    container, stream = video.container, video.stream
+    there = len(packets.pts) + packets.empty
+    hidden = int(np.sum(~packets.shown))
+    name = container.format.name
+    if name.startswith("mov"):  # its index, from which an edit list has been cut already
+        promised = max(len(stream.index_entries), there)
+    elif name == "avi":  # dropped pictures are counted but have no packet
+        promised = stream.frames
+        there = max(there, int(np.max(packets.dts, initial=-1, where=~np.isnan(packets.dts))) + 1)
+    elif name.startswith(TELL_LENGTH) and container.duration and np.isfinite(packets.end):
+        start = (container.start_time or 0) / av.time_base
+        lacking = start + container.duration / av.time_base - packets.end
+        rate = stream.average_rate
+        if rate is None or lacking <= _SLACK:
+            return there - hidden, 0
+        return there - hidden + round(lacking * rate), round(lacking * rate)
+    else:
+        return None, 0
+    return (promised - hidden, promised - there) if promised else (None, 0)
 
 
 def pictures(
-    video: OpenVideo, index: Index, decoding: Decoding | None = None
+    video: OpenVideo,
+    index: Index,
+    decoding: Decoding | None = None,
+    wanted: Set[int] | None = None,
 ) -> Iterator[tuple[float, Picture]]:
-    """The pictures of a file that has just been opened, with their times."""
-    return timed(decode(video.stream, demux(video), decoding), index.times, index.tick)
+    """The pictures of a file that has just been opened, with their times.
+
+    Args:
+        video: the file.
+        index: its index.
+        decoding: where it is noted what could not be decoded.
+        wanted: time stamps of the pictures that are needed; None: all.
+    """
+    return timed(decode(video.stream, demux(video), decoding, wanted), index.times, index.tick)
+
+
+def needed(index: Index, grid: Grid, codec: str) -> Set[int] | None:
+    """Time stamps of the pictures that frames at the instants of a grid show.
+
+    None where all have to be decoded: they are counted, deinterlaced by their neighbours, or
+    of a codec whose decoder is not known to leave out just what it should.
+    """
+    times = index.times
+    if codec not in _LEAVE_OUT or index.interlaced or times.by_number or not len(index.shown):
+        return None
+    seconds = {float(index.shown[0]), float(index.shown[-1])}
+    for pick in picked(((float(s), s) for s in index.shown), grid):
+        seconds |= {pick.time, pick.time + pick.gap}
+    return {round(second / index.tick) for second in seconds}
 
 
 def _keys(packets: Packets) -> tuple[np.ndarray, np.ndarray]:

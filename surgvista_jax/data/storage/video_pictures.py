@@ -1,8 +1,9 @@
 """The decoded pictures of a video file, each with its time, and their pixels."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Literal
 
 import av
 import numpy as np
@@ -52,7 +53,10 @@ class Decoding:
 
 
 def decode(
-    stream: VideoStream, packets: Iterable[Packet], decoding: Decoding | None = None
+    stream: VideoStream,
+    packets: Iterable[Packet],
+    decoding: Decoding | None = None,
+    wanted: Set[int] | None = None,
 ) -> Iterator[VideoFrame]:
     """Decodes packets in their order; what cannot be decoded is left out and noted.
 
@@ -60,8 +64,11 @@ def decode(
         stream: the stream of the packets.
         packets: up to and with the one that says the end.
         decoding: where that is noted.
+        wanted: time stamps of the pictures that are needed: others that no picture is predicted
+            from are not decoded, which changes nothing in these; None: all.
     """
     decoding = decoding or Decoding()
+    skips: Literal["DEFAULT", "NONREF"] = "DEFAULT"
     tick, last = float(stream.time_base or 1), 0.0
     for packet in packets:
         if not packet.size and not (packet.dts is None and packet.pts is None):
@@ -69,6 +76,11 @@ def decode(
         if packet.pts is not None:
             last = packet.pts * tick
         is_damaged = packet.is_corrupt
+        if wanted is not None and packet.size:
+            needed = packet.pts is None or packet.pts in wanted
+            if needed != (skips == "DEFAULT"):
+                skips = "DEFAULT" if needed else "NONREF"
+                stream.codec_context.skip_frame = skips
         try:
             frames = stream.codec_context.decode(packet if packet.size else None)
         except av.FFmpegError:

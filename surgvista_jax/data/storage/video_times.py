@@ -18,12 +18,11 @@ from surgvista_jax.data.storage.video_stream import (
 # Files of these hold no time stamps: FFmpeg counts at a rate that it guesses.
 _BARE = frozenset("h264 hevc vvc m4v mpegvideo h261 h263 mjpeg obu dirac vc1 cavsvideo".split())
 # Their headers tell how long the recording is; of others FFmpeg estimates it by what is there.
-_TELL_LENGTH = ("matroska", "asf", "flv", "mxf")
+TELL_LENGTH = ("matroska", "asf", "flv", "mxf")
 # Packets are stored in the order of decoding, which differs from that of showing by so many.
 _REORDERED = 32
 _WINDOW = 48  # pictures, over which the rate is measured: times are rounded, cameras are uneven
 _LONGEST_GAP = 1800.0  # seconds; a longer one is a broken time stamp, no pause
-_SLACK = 1.0  # seconds by which headers of whole recordings are wrong
 _SAME_RATE = 0.01  # steps as near as this to a rate are of that rate
 _SOME = 0.1  # share of the pictures
 _MOST_TOLERANCE = 1e-3  # seconds
@@ -119,7 +118,7 @@ def read_packets(video: OpenVideo) -> Packets:
     rows: list[tuple[float, float, bool, bool]] = []
     end, empty = -np.inf, 0
     ticks = {s.index: float(s.time_base) for s in container.streams if s.time_base}
-    of_all = container.format.name.startswith(_TELL_LENGTH)
+    of_all = container.format.name.startswith(TELL_LENGTH)
     try:
         for packet in container.demux() if of_all else demux(video):
             if packet.dts is None and packet.pts is None and not packet.size:
@@ -141,32 +140,6 @@ def read_packets(video: OpenVideo) -> Packets:
     table = np.array(rows, float).reshape(-1, 4)
     key, shown = table[:, 2] > 0, table[:, 3] > 0
     return Packets(table[:, 0], table[:, 1], key, shown, tick, end, empty)
-
-
-def packets_missing(video: OpenVideo, packets: Packets) -> tuple[int | None, int]:
-    """How many packets the header promises (None: nothing), and how many of them are not there.
-
-    Of a header that tells only how long the recording is, the missing packets are estimated.
-    """
-    container, stream = video.container, video.stream
-    there = len(packets.pts) + packets.empty
-    hidden = int(np.sum(~packets.shown))
-    name = container.format.name
-    if name.startswith("mov"):  # its index, from which an edit list has been cut already
-        promised = max(len(stream.index_entries), there)
-    elif name == "avi":  # dropped pictures are counted but have no packet
-        promised = stream.frames
-        there = max(there, int(np.max(packets.dts, initial=-1, where=~np.isnan(packets.dts))) + 1)
-    elif name.startswith(_TELL_LENGTH) and container.duration and np.isfinite(packets.end):
-        start = (container.start_time or 0) / av.time_base
-        lacking = start + container.duration / av.time_base - packets.end
-        rate = stream.average_rate
-        if rate is None or lacking <= _SLACK:
-            return there - hidden, 0
-        return there - hidden + round(lacking * rate), round(lacking * rate)
-    else:
-        return None, 0
-    return (promised - hidden, promised - there) if promised else (None, 0)
 
 
 def measure(

@@ -1,5 +1,6 @@
 """Does each frame of an extracted video show what was to be seen at its second?"""
 
+import dataclasses
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from surgvista_jax.data.conversion import frame_readers
 from surgvista_jax.data.conversion.extract import (
     ExtractConfig,
     Extracted,
@@ -15,6 +17,7 @@ from surgvista_jax.data.conversion.extract import (
 )
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.storage.open import read_image
+from surgvista_jax.data.storage.video_pictures import Decoding
 from tests.support import marked_videos as marked
 from tests.support.marked_videos import Pictures
 
@@ -222,3 +225,31 @@ def test_a_recording_that_was_interrupted_is_read_to_its_last_fragment(tmp_path)
         extracted, frames = run(path, fps=5)
         shown = told(frames)
         assert len(shown) >= 9 and shown == list(range(0, 5 * len(shown), 5))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video"])
+def test_pictures_that_nobody_needs_are_left_out_and_change_nothing(tmp_path, codec, monkeypatch):
+    pictures = Pictures(codec, times=marked.with_hole(75, FPS, 50, Fraction(2)))
+    path = marked.write(tmp_path / "v.mkv", pictures)
+    decoded = []
+    monkeypatch.setattr(
+        frame_readers, "Decoding", lambda: decoded.append(Decoding()) or decoded[-1]
+    )
+    extracted, few = run(path, fps=2)
+    assert decoded[-1].num_decoded < 60 and extracted.frames_read == 75
+    monkeypatch.setattr(frame_readers, "needed", lambda *arguments: None)
+    same, every = run(path, fps=2)
+    assert decoded[-1].num_decoded == 75 and same.notes == extracted.notes
+    assert all(np.array_equal(a, b) for a, b in zip(few, every, strict=True))
+
+
+def test_interlaced_pictures_after_others_get_their_neighbours(tmp_path, monkeypatch):
+    pictures = Pictures("mpeg2video", fields="top", size=(240, 160))
+    path = marked.write(tmp_path / "v.mkv", pictures)
+    right, frames = run(path, fps=5)
+    original = frame_readers.read_index
+    as_if = lambda *arguments: dataclasses.replace(original(*arguments), interlaced=False)  # noqa: E731
+    monkeypatch.setattr(frame_readers, "read_index", as_if)
+    extracted, again = run(path, fps=5)
+    assert extracted == right
+    assert all(np.array_equal(a, b) for a, b in zip(frames, again, strict=True))
