@@ -22,6 +22,12 @@ def say(text: str) -> None:
         print(text, file=sys.stderr)
 
 
+def warn(text: str | None) -> None:
+    """Prints a warning, if there is one and this is process 0."""
+    if text:
+        say(f"WARNING: {text}")
+
+
 def tell_division(workdir: Path, division: Division) -> None:
     """Says what is trained, selected and tested on; splits that were made are written too.
 
@@ -54,4 +60,4 @@ def warn_of_data(train: Dataset, clip: ClipConfig | None, key: str = "config.cli
     if clip is not None:
         long = long_clip(train.videos, clip.num_frames, clip.stride, clip.sampling, key)
     for text in filter(None, (long, never_learnt(train))):
-        say(f"WARNING: {text}")
+        warn(text)

@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import flax.linen as nn
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.training import loop
+from surgvista_jax.training import loop, memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.loop import Batches, Finished, Hook, LoopConfig, Names, Run
 from surgvista_jax.training.optim import Optimizer
-from surgvista_jax.training.partition import batch_sharding, check_divisible, process_rows
+from surgvista_jax.training.partition import RULES, batch_sharding, check_divisible, process_rows
 from surgvista_jax.training.state import (
     TrainState,
     abstract_sharded,
@@ -188,6 +189,42 @@ def train(
                 flops_per_clip=task.flops_per_clip,
             )
             return loop.run_to_end(run, hooks(run))
+
+
+def check_memory(
+    task: Task,
+    config: TrainConfig,
+    batch: Callable[[int], Mapping[str, jax.ShapeDtypeStruct]],
+    mesh: Mesh,
+    remat: str,
+) -> str | None:
+    """What to say of the memory that a step needs, before anything is loaded; None where it fits.
+
+    Args:
+        batch: the shapes and types of a batch of so many clips.
+        remat: `compute.remat`.
+
+    Raises:
+        UserError: it clearly cannot fit.
+    """
+    available = memory.device_memory(mesh)
+    if available is None:
+        return None
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        frozen = abstract_sharded(task.init_frozen, mesh)
+        trained = abstract_sharded(task.init_trained, mesh)
+        size = memory.size_of((frozen, trained))
+        flops = max(task.flops_per_clip.values(), default=0.0)
+        if memory.is_small(flops, size, config.budget, mesh, available):
+            return None
+        state = abstract_sharded(
+            lambda: initial_state(
+                task.init_trained(), config.optimizer.transform, average=config.average > 0
+            ),
+            mesh,
+        )
+        need = memory.need_of(task.loss, state, frozen, batch, config.budget, mesh)
+    return memory.fits(need, available, config.budget, mesh, remat)
 
 
 def check_mesh(mesh: Mesh, budget: BudgetConfig, task: Task) -> None:

@@ -15,6 +15,7 @@ from surgvista_jax.data.dataset import Dataset, label_fingerprint
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
 from surgvista_jax.tasks.clip_names import clip_names
 from surgvista_jax.tasks.evaluation import Chooser
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.task import Finetuning
 from surgvista_jax.training.optim import adamw
 from surgvista_jax.training.run import Data, Loaded, TrainConfig, train
@@ -61,14 +62,7 @@ def train_on_clips(
     finished = train(
         task,
         _data(task, division.train, clips),
-        TrainConfig(
-            budget,
-            adamw(config.optim, budget.batch_size),
-            config.checkpoint,
-            config.loop,
-            config.seed,
-            average=config.ema,
-        ),
+        settings_of(config),
         workdir,
         mesh=mesh,
         loaded=loaded,
@@ -87,6 +81,18 @@ def train_on_clips(
         return chooser.best, None
     params = chooser.restore(abstract_sharded(task.init_params, mesh))
     return chooser.best, predict(params, division.test, title="test")
+
+
+def settings_of(config: FinetuneConfig) -> TrainConfig:
+    """How a configuration trains on clips."""
+    return TrainConfig(
+        config.budget,
+        adamw(config.optim, config.budget.batch_size),
+        config.checkpoint,
+        config.loop,
+        config.seed,
+        average=config.ema,
+    )
 
 
 def _data(task: Finetuning, dataset: Dataset, clips: int) -> Data:

@@ -110,6 +110,17 @@ class Finetuning:
         _, logits, components = classifier.classify(whole, tokens, dropout_key)
         return self.labels.loss(logits, components, target)
 
+    def batch_shapes(self, clips: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """The shapes and types of what the loss sees of a batch of so many clips."""
+        clip, classes = self.clip, len(self.labels.classes)
+        single = self.labels.kind == "single"
+        video = (clips, clip.num_frames, clip.size, clip.size, 3)
+        label = (clips,) if single else (clips, classes)
+        return {
+            "video": jax.ShapeDtypeStruct(video, jnp.uint8),
+            "label": jax.ShapeDtypeStruct(label, jnp.int32 if single else jnp.float32),
+        }
+
     @property
     def flops_per_clip(self) -> dict[str, float]:
         """Metric -> operations that training on one clip needs, without recomputation."""

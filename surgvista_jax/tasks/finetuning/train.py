@@ -13,16 +13,16 @@ from surgvista_jax.data.batches.samples import labelled_samples
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
-from surgvista_jax.tasks.beginning import tell_division, warn_of_data
+from surgvista_jax.tasks.beginning import tell_division, warn, warn_of_data
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
-from surgvista_jax.tasks.finetuning.descent import train_on_clips
+from surgvista_jax.tasks.finetuning.descent import settings_of, train_on_clips
 from surgvista_jax.tasks.finetuning.probe import FEATURES, train_probe
 from surgvista_jax.tasks.finetuning.start import RANDOM, StartingPoint, starting_point
 from surgvista_jax.tasks.finetuning.task import Finetuning, make_finetuning
 from surgvista_jax.tasks.outcome import check_protocol, description, made_splits, write_outcome
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
-from surgvista_jax.training.run import Loaded, check_mesh
+from surgvista_jax.training.run import Loaded, check_memory, check_mesh
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
@@ -69,6 +69,9 @@ def finetune(
     check_divisible(
         mesh, batch_size=config.evaluation.batch_size, key="config.evaluation.batch_size"
     )
+    if config.mode != "linear":  # whose features are computed without a backward pass
+        settings, remat = settings_of(config), config.compute.remat
+        warn(check_memory(task, settings, task.batch_shapes, mesh, remat))
     claim(workdir, config_dict, KIND, FREE_KEYS)
     about = _about(task, division, start)
     tell_division(workdir, division)

@@ -104,6 +104,22 @@ class Pretraining:
             loss += objective.feature_weight * parts["feature_loss"]
         return loss, parts
 
+    def batch_shapes(self, clips: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """The shapes and types of a batch of so many clips."""
+        clip, masks = self.config.clip, self.config.mask.masks_per_clip
+        ids = {
+            "visible_ids": self.num_tokens - self.num_hidden,
+            "hidden_ids": self.num_hidden,
+        }
+        video = (clips, clip.num_frames, clip.size, clip.size, 3)
+        return {
+            "video": jax.ShapeDtypeStruct(video, jnp.uint8),
+            **{
+                name: jax.ShapeDtypeStruct((clips, masks, count), jnp.int32)
+                for name, count in ids.items()
+            },
+        }
+
     @property
     def num_tokens(self) -> int:
         t, h, w = self.grid

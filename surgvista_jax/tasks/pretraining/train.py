@@ -16,7 +16,7 @@ from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.data.storage.records import shard_faults
 from surgvista_jax.errors import UserError
-from surgvista_jax.tasks.beginning import warn_of_data
+from surgvista_jax.tasks.beginning import warn, warn_of_data
 from surgvista_jax.tasks.clip_names import clip_names
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
@@ -25,7 +25,7 @@ from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.training.loop import Finished
 from surgvista_jax.training.optim import adamw
 from surgvista_jax.training.partition import RULES, make_mesh
-from surgvista_jax.training.run import Data, TrainConfig, check_mesh, train
+from surgvista_jax.training.run import Data, TrainConfig, check_memory, check_mesh, train
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
@@ -51,6 +51,14 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
     mesh = make_mesh(config.mesh)
     check_mesh(mesh, config.budget, task)
     dataset = read_folders(config.data.folder, config.data.split, config.data.root)
+    settings = TrainConfig(
+        config.budget,
+        adamw(config.optim, config.budget.batch_size),
+        config.checkpoint,
+        config.loop,
+        config.seed,
+    )
+    warn(check_memory(task, settings, task.batch_shapes, mesh, config.compute.remat))
     begun = start(task)
     task = begun.task
     claim(workdir, config_dict, KIND, FREE_KEYS)
@@ -60,13 +68,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
         return train(
             task,
             _data(task, dataset),
-            TrainConfig(
-                config.budget,
-                adamw(config.optim, config.budget.batch_size),
-                config.checkpoint,
-                config.loop,
-                config.seed,
-            ),
+            settings,
             workdir,
             mesh=mesh,
             loaded=begun.loaded,
