@@ -105,9 +105,10 @@ def forest(
     def place(value: float) -> str:
         return _at((value - low) / span)
 
-    # A name and a text that a phone cannot show side by side get a line each.
-    tall = [len(name) + len(text) > PHONE_LINE for name, _, text in rows]
-    height = 40 * len(rows) + 16 * sum(tall)
+    # Where a phone cannot show a name and its text side by side, all rows have a line for each.
+    tall = any(len(name) + len(text) > PHONE_LINE for name, _, text in rows)
+    pitch = 56 if tall else 40
+    height = pitch * len(rows)
     body = ""
     marks = [(0.0, "start", ends[0]), (1.0, "end", ends[1])]
     if low < 0 < high:
@@ -115,10 +116,9 @@ def forest(
         marks = [mark for mark in marks if abs(mark[0] - zero) > 0.2] + [(zero, "middle", "0")]
     for share, anchor, text in marks:
         body += f'<text x="{_at(share)}" y="{height + 12}" text-anchor="{anchor}">{text}</text>'
-    y = 0
-    for (name, found, text), two_lines in zip(rows, tall, strict=True):
-        body += f'<text x="0" y="{y + 14}">{escape(name)}</text>'
-        y += 16 * two_lines
+    for number, (name, found, text) in enumerate(rows):
+        body += f'<text x="0" y="{pitch * number + 14}">{escape(name)}</text>'
+        y = pitch * number + 16 * tall
         body += f'<text x="100%" y="{y + 14}" text-anchor="end">{escape(text)}</text>'
         body += f'<line x1="0" x2="100%" y1="{y + 26}" y2="{y + 26}" class="grid"/>'
         if low < 0 < high:
@@ -132,7 +132,6 @@ def forest(
             )
         if found["value"] is not None:
             body += f'<circle cx="{place(found["value"])}" cy="{y + 26}" r="5" class="point"/>'
-        y += 40
     return _svg(height + 18, body, "values with 95 % intervals")
 
 

@@ -50,6 +50,10 @@ def test_pieces_of_the_page() -> None:
     rows = [("A" * n, {"value": 0.5, "low": 0.4, "high": 0.6}, "text") for n in (5, 60)]
     short, long = (charts.forest([row], 0, 1, ("0", "1")) for row in rows)
     assert 'height="58"' in short and 'height="74"' in long
+    both = charts.forest(
+        rows, 0, 1, ("0", "1")
+    )  # rows are alike, so that none seems to matter more
+    assert 'height="130"' in both and 'cy="42"' in both and 'cy="98"' in both
     assert charts.dots(["a"] * 50, [1.0] * 50, 0.0, "piled") == ""
     assert charts.colour(0) == charts.colour(len(charts.COLOURS))
     assert page_tables.breakable("CalotTriangle<x>") == "Calot<wbr>Triangle&lt;x&gt;"
