@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sizes", type=int, nargs="+", default=[5, 10, 40], help="of a sample [5 10 40]"
     )
     parser.add_argument(
-        "--repetitions", type=int, default=400, help="samples of each size [%(default)s]"
+        "--repetitions", type=int, default=200, help="samples of each size [%(default)s]"
     )
     parser.add_argument("--seed", type=int, default=0, help="[%(default)s]")
     parser.add_argument("--json", action="store_true", help="print as JSON")

@@ -133,7 +133,7 @@ def coverage(
     failing: float,
     repetitions: int,
     seed: int,
-    samples: int = 1000,
+    samples: int = 400,
     every: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Share of samples of so many patients whose 95 % interval holds the population's score.

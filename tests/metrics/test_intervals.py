@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from surgvista_jax.metrics import intervals
 from surgvista_jax.metrics.intervals import Interval, draw, interval
 from surgvista_jax.metrics.scores import gain, mean_of_videos, ratio
 
@@ -138,3 +139,36 @@ def test_videos_without_a_value_and_draws_without_one_are_left_out() -> None:
     found = of_mean(values, 400)
     assert found.value == pytest.approx(1.9 / 3) and found.low < 0.6 < found.high
     assert 350 < found.samples < 400
+
+
+def test_influences_within_draws_are_the_derivatives_of_the_score() -> None:
+    part, whole = np.array([3.0, 8, 1, 6]), np.array([4.0, 9, 5, 6])
+    of = ratio("a", "A", part, whole).of_weights
+    draws = draw(4, 5, 0, stratum=np.array([0, 0, 1, 1]))
+    values = of(draws.weights(draws.counts))
+    found = intervals._influences(of, draws, draws.counts, values)
+    assert found.shape == (5, 4)
+    # Towards a unit, away from what was drawn in its stratum.
+    of_unit = part - values[:, None] * whole
+    drawn = np.stack([(draws.counts * of_unit)[:, [k, k + 1]].sum(1) for k in (0, 0, 2, 2)], axis=1)
+    expected = (2 * of_unit - drawn) / (draws.counts @ whole)[:, None]
+    np.testing.assert_allclose(found, expected, atol=0.02)
+    mean = mean_of_videos("a", "A", part).of_weights
+    alone = draw(4, 1, 0)
+    found = intervals._influences(mean, alone, np.ones((1, 4)), np.array([part.mean()]))
+    np.testing.assert_allclose(found[0], part - part.mean(), atol=1e-9)
+
+
+def test_few_units_are_seen_in_each_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a mean both ways are one; for a score that bends, influences move with the draw."""
+    values = np.array([0.6, 0.7, 0.95, 0.8, 0.9])
+    odd = np.array([0.2, 0.9, 0.3, 0.4, 0.8])
+
+    def bent(weights: np.ndarray) -> np.ndarray:
+        mean, other = (weights @ v / weights.sum(1) for v in (values, odd))
+        return mean**4 * (1 - other) ** 2
+
+    straight, curved = of_mean(values, 1000), interval(bent, draw(5, 1000, 0), SHARE)
+    monkeypatch.setattr(intervals, "FEW", 0)
+    assert of_mean(values, 1000).low == pytest.approx(straight.low, abs=1e-6)
+    assert abs(interval(bent, draw(5, 1000, 0), SHARE).high - curved.high) > 0.01
