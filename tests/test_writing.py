@@ -298,3 +298,15 @@ def test_of_nested_places_the_inner_one_is_named(tmp_path):
     with pytest.raises(CannotWrite, match="^inner: cannot be written .full.$"):
         with writing_to("outer"), writing_to("inner"):
             raise OSError("full")
+
+
+@pytest.mark.parametrize("below", ["x", "a/x", "a/b/x"])
+def test_a_file_where_a_folder_is_needed_is_named(below, tmp_path):
+    (tmp_path / "file").write_text("before")
+    path = tmp_path / "file" / below
+    with pytest.raises(CannotWrite, match=r"x: cannot be written \(.*/file is a file, not a fold"):
+        write_text(path, "text")
+    with pytest.raises(CannotWrite, match=r"\(.*/file is a file, not a folder\)"):
+        with writing_to(path):
+            path.mkdir(parents=True, exist_ok=True)
+    assert (tmp_path / "file").read_text() == "before"

@@ -14,6 +14,7 @@ FORM = "hf://OWNER/NAME[@REVISION][:FILE]"
 _PART = r"[\w][\w.-]*"
 _ADDRESS = re.compile(rf"hf://({_PART}/{_PART})(?:@([^:#\s]+))?(?::([^#]+))?")
 _SHOWN = 8  # files that a message names
+_PATIENCE = 20  # seconds
 
 
 class Fetched(NamedTuple):
@@ -52,40 +53,60 @@ def fetch(address: str) -> Fetched:
         ) from None
     passed: tuple[str, ...] = ()
     try:
+        found = _find(huggingface_hub, repository, revision)
         if not file:
-            names = _names(huggingface_hub, repository, revision)
-            file, passed = _chosen(address, names)
-        path = Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
-        commit = _commit(path)
-        besides = [shard.name for shard in shards_of(path, exist=False)] if is_index(path) else []
-        folder = file.rpartition("/")[0]
-        for name in besides:
-            within = f"{folder}/{name}" if folder else name
-            huggingface_hub.hf_hub_download(repository, within, revision=commit)
+            file, passed = _chosen(address, found.names)
+
+        def download(name: str) -> Path:
+            # One request has told whether there is a network: none is waited for again.
+            return Path(
+                huggingface_hub.hf_hub_download(
+                    repository, name, revision=found.commit, local_files_only=not found.reached
+                )
+            )
+
+        path, folder = download(file), file.rpartition("/")[0]
+        beside = [shard.name for shard in shards_of(path, exist=False)] if is_index(path) else []
+        config = f"{folder}/config.json" if folder else "config.json"
+        for name in [f"{folder}/{name}" if folder else name for name in beside]:
+            download(name)
+        if config in found.names:  # it says the attention heads
+            download(config)
     except UserError:
         raise
     except Exception as error:  # its errors and those of its HTTP library have no common type
         raise _refusal(address, repository, revision, file, error) from error
-    _fetch_config(huggingface_hub, repository, folder, commit)
-    return Fetched(path, f"{SCHEME}{repository}@{commit}:{file}", passed)
+    return Fetched(path, f"{SCHEME}{repository}@{_commit(path)}:{file}", passed)
 
 
-def _names(hub: Any, repository: str, revision: str) -> set[str]:
-    """The files of a revision; without network, those of them in the cache."""
+class _Found(NamedTuple):
+    """A revision: its commit, or the revision where that is unknown; its files; who told them."""
+
+    commit: str
+    names: set[str]
+    reached: bool
+
+
+def _find(hub: Any, repository: str, revision: str) -> _Found:
+    """What the Hub says of a revision; without network, what of it is in the cache."""
+    from huggingface_hub import constants, errors
+
     try:
-        found = hub.HfApi().model_info(repository, revision=revision).siblings or []
-        return {entry.rfilename for entry in found}
-    except Exception as error:
+        told = hub.HfApi().model_info(repository, revision=revision, timeout=_PATIENCE)
+        return _Found(told.sha, {entry.rfilename for entry in told.siblings or []}, True)
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, ValueError):
+        raise
+    except Exception:  # its errors and those of its HTTP library have no common type
         try:
-            cached = hub.scan_cache_dir().repos
+            cached = hub.scan_cache_dir(constants.HF_HUB_CACHE).repos
         except hub.CacheNotFound:
             cached = frozenset()
-        for known in cached:
-            for commit in known.revisions if known.repo_id == repository else ():
-                if revision == commit.commit_hash or revision in commit.refs:
-                    folder = commit.snapshot_path
-                    return {file.file_path.relative_to(folder).as_posix() for file in commit.files}
-        raise error
+    for known in cached:
+        for commit in known.revisions if known.repo_id == repository else ():
+            if revision == commit.commit_hash or revision in commit.refs:
+                files = [f.file_path.relative_to(commit.snapshot_path) for f in commit.files]
+                return _Found(commit.commit_hash, {path.as_posix() for path in files}, False)
+    raise errors.LocalEntryNotFoundError(revision)
 
 
 def _chosen(address: str, names: set[str]) -> tuple[str, tuple[str, ...]]:
@@ -103,15 +124,6 @@ def _commit(path: Path) -> str:
     """The commit of a file in the cache, which is the name of its snapshot's folder."""
     parts = path.parts
     return parts[len(parts) - parts[::-1].index("snapshots")]
-
-
-def _fetch_config(hub: Any, repository: str, folder: str, commit: str) -> None:
-    """Puts `config.json`, which says the attention heads, beside the file, where there is one."""
-    try:
-        name = f"{folder}/config.json" if folder else "config.json"
-        hub.hf_hub_download(repository, name, revision=commit)
-    except Exception:  # the weights do without
-        return
 
 
 def _refusal(

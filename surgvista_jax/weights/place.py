@@ -82,12 +82,12 @@ def _entered(place: Place) -> Place:
         ours = (folder / DESCRIPTION).is_file() or any((folder / n).is_dir() for n in _OF_A_RUN)
         if not ours and (inside := file_within(folder)):
             return place._replace(path=folder / inside.file, passed=inside.passed)
-        named = [] if ours or (folder / "config.json").is_file() else weight_files(folder)
+        named = [] if ours else weight_files(folder)
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror or error})") from error
     if place.key:
         raise UserError(f"{folder}#{place.key}: is a folder, in which no key can be named")
-    if named and not ours:
+    if named:
         shown = ", ".join(str(folder / name) for name in named[:8])
         raise UserError(f"{folder}: is a folder; name a file in it: {shown}")
     return place

@@ -1,6 +1,7 @@
 """An export is a file and its card, both or neither; its card's lines fill a model of PyTorch's."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +138,35 @@ def test_a_full_disk_is_told_of_an_export_and_leaves_what_was_there(suffix, tmp_
     assert f"{out}, {out}.md: cannot be written (" in line and "File too large" in line
     assert out.read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, "x.npz"]
+
+
+def test_a_student_that_learned_from_pixels_alone_goes_out_and_comes_back(tmp_path, capsys):
+    """As the README does it; the card says which names a model of PyTorch's has besides."""
+    arrays = write_tiny("surgvista", tmp_path / "x.npz")
+    alone = {name: array for name, array in arrays.items() if "_img" not in name}
+    np.savez(tmp_path / "alone.npz", **alone)
+    assert (
+        main(["weights", "import", str(tmp_path / "alone.npz"), GIVEN, f"--out={tmp_path / 'f'}"])
+        == 0
+    )
+    out = tmp_path / "o.safetensors"
+    assert main(["weights", "export", str(tmp_path / "f"), "--as=surgvista", f"--out={out}"]) == 0
+    with open_file(out) as source:
+        assert source.arrays.keys() == alone.keys()
+        np.testing.assert_array_equal(source.take("down_vid.bias"), alone["down_vid.bias"])
+    pattern = re.search('absent = r"(.*)"', Path(f"{out}.md").read_text())[1]
+    assert all(re.fullmatch(pattern, name) for name in arrays.keys() - alone.keys())
+    assert not any(re.fullmatch(pattern, name) for name in alone)
+
+
+def test_where_a_name_does_not_fit_those_that_do_are_named_with_what_they_leave_out(
+    tmp_path, capsys
+):
+    arrays = write_tiny("surgvista", tmp_path / "x.npz")
+    np.savez(tmp_path / "alone.npz", **{k: v for k, v in arrays.items() if "_img" not in k})
+    for name, out in (("x", "pixel_decoder, feature_decoder"), ("alone", "pixel_decoder")):
+        words = [f"{tmp_path / name}.npz", GIVEN, "--as=videomae", f"--out={tmp_path / 'o.npz'}"]
+        line = refused(capsys, "export", *words)
+        assert line.endswith(f"; names that fit: surgvista (all of it); mvd ({out} left out)")
+    line = refused(capsys, "export", *words[:2], "--as=vit", words[3])
+    assert "names that fit: surgvista (all of it)" in line

@@ -55,8 +55,8 @@ def file_within(folder: Path) -> Inside | None:
 
 def weight_files(folder: Path) -> list[str]:
     """Names of the files in a folder that may be weights, to be named in messages."""
-    found = (entry.name for entry in folder.iterdir() if entry.suffix in SUFFIXES)
-    return sorted(found)
+    found = {entry.name for entry in folder.iterdir() if entry.suffix in SUFFIXES}
+    return sorted(found - {"predictions.npz"})  # a run's, of which nothing else is left
 
 
 def heads_beside(path: Path) -> dict[str, str]:

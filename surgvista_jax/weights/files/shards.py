@@ -59,4 +59,4 @@ def files_of(path: Path) -> list[Path]:
 def _is_beside(file: str) -> bool:
     """Whether a name is that of a file in the same folder, on any system."""
     names = (PurePosixPath(file).name, PureWindowsPath(file).name)
-    return bool(file) and "\0" not in file and all(name == file for name in names)
+    return file not in ("", "..") and "\0" not in file and all(name == file for name in names)
