@@ -1,7 +1,8 @@
-"""Reading JSON that should be one object: the object, or one line that says what there is."""
+"""Reading JSON that others may have written: the value, or one line that says what there is."""
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,44 @@ def parse_object(text: str, where: object, *, unique: bool = False) -> dict[str,
         return values
 
     try:
-        values = json.loads(text, object_pairs_hook=pairs)
-    except RecursionError:
-        raise UserError(f"{where}: is not JSON that can be read (it nests too deep)") from None
+        values = parse(text, pairs)
     except ValueError as error:
         raise UserError(f"{where}: is not JSON ({error})") from None
     if not isinstance(values, dict):
         raise UserError(f"{where}: should hold a JSON object")
     return values
+
+
+def parse(text: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The value of a JSON text.
+
+    Args:
+        text: the text.
+        pairs: makes the value of an object.
+
+    Raises:
+        ValueError: one line: it is not JSON, its numbers are too long or its lists too deep to be
+            read, or a text in it cannot be written again (half of a pair of UTF-16).
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=pairs)
+    except json.JSONDecodeError as error:
+        at = f"line {error.lineno}, " if "\n" in text.strip() else ""
+        raise ValueError(f"{error.msg} at {at}column {error.colno}") from None
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
+    except ValueError as error:  # Python refuses to make numbers of more than some thousand digits
+        if "digits" in str(error):
+            raise ValueError("a number in it has too many digits") from None
+        raise
+    if "\\ud" in text.lower() and _has_half_character(value):
+        raise ValueError("a text in it holds half a character (\\ud800 to \\udfff alone)")
+    return value
+
+
+def _has_half_character(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -8,6 +8,8 @@ import numpy as np
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near, same_class
 
+_MOST_DIGITS = 9
+
 
 def _plain(name: str) -> str:
     """Case, blanks, hyphens and underscores are ignored."""
@@ -20,14 +22,16 @@ def class_ids(
     """Class ids of names or numbers, int64 [N].
 
     Args:
-        names: text [N]; all numbers, or all names.
+        names: text [N]; all whole numbers, which may be written as 1.0, or all names.
         classes: in the order of their ids; () if they are not known.
         first: the number of the first class in this file, 0 or 1. None: inferred from the
             numbers; raises UserError where they could be either.
     """
-    names = np.array([_number(str(name)) for name in names])
+    names = np.array([_number(str(name).strip()) for name in names], str)
     distinct, inverse = np.unique(names, return_inverse=True)
-    if all(re.fullmatch(r"\d+", name) for name in distinct):
+    if all(re.fullmatch(r"[0-9]+", name) for name in distinct):
+        if long := [name for name in distinct if len(name) > _MOST_DIGITS]:
+            raise UserError(f"{source}: class {long[0]:.40}: no task has so many classes")
         ids = distinct.astype(np.int64)
         if first is None:
             first = _first_number(ids, len(classes), source)
@@ -75,7 +79,7 @@ def column_order(names: Sequence[str], classes: Sequence[str], source: str) -> n
     to stand in the order of the classes. Raises UserError where a name contradicts that.
     """
     standing = np.arange(len(names))
-    if all(re.fullmatch(r"\d+", name) for name in names):
+    if all(re.fullmatch(r"[0-9]{1,9}", name) for name in names):
         return np.argsort(np.array(names, dtype=np.int64), kind="stable")
     found, wanted = [_plain(name) for name in names], [_plain(name) for name in classes]
     if len(set(found)) == len(found) and sorted(found) == sorted(wanted):

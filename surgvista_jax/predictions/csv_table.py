@@ -1,11 +1,13 @@
 """CSV files of predictions, whatever their columns are called.
 
 `--columns video=case,second=t,label=truth,score=p_` says which column is which:
-  video, and frame or second; label (a class id or name; empty = unlabelled); and either
-  prediction (a class id or name) or score (the beginning of the columns with one score a class).
+  video, and frame or second; label (a class id or name; empty, nan or below 0: unlabelled); and
+  either prediction (a class id or name) or score (the beginning of the columns with one score a
+  class).
 """
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from surgvista_jax.metrics.sampling import check_scores
 from surgvista_jax.predictions.class_names import class_ids, column_order
 from surgvista_jax.predictions.frames import Predictions, assemble
 
+_BELOW_ZERO = re.compile(r"-[0-9]+(\.0*)?")  # no class, as -1 and -100
+_FURTHEST = 1e12  # seconds or frames
 ROLES = ("video", "frame", "second", "label", "prediction", "score")
 DEFAULTS = {role: role for role in ROLES} | {"score": "score_"}
 
@@ -42,12 +46,14 @@ def read_csv(
     """Reads a CSV file with a header; single labels only. Arguments as in read_folder."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file))
+            rows = [[field.strip() for field in row] for row in csv.reader(file)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{source}: not readable as CSV ({error})") from None
     if not rows:
         raise UserError(f"{source}: empty; a header and one row a frame are needed")
     header, rows = rows[0], [row for row in rows[1:] if row]
+    if twice := [name for name in header if name and header.count(name) > 1]:
+        raise UserError(f"{source}: two columns are called {twice[0]!r}; rename one")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise UserError(
@@ -65,9 +71,9 @@ def read_csv(
 
     seconds = table.get(columns["second"])
     if seconds is not None and columns["frame"] not in table:
-        frame = np.rint(_numbers(seconds, source, columns["second"]) * fps).astype(np.int64)
+        frame = np.rint(_places(seconds, source, columns["second"]) * fps).astype(np.int64)
     else:
-        frame = _numbers(column("frame"), source, columns["frame"])
+        frame = _places(column("frame"), source, columns["frame"])
         if not np.array_equal(frame, np.rint(frame)):
             raise UserError(f"{source}: column {columns['frame']!r} holds fractions of frames")
         frame = frame.astype(np.int64)
@@ -85,7 +91,8 @@ def read_csv(
     if columns["label"] in table:
         texts = np.array(table[columns["label"]])
         told = {same_class(name) for name in classes}
-        known = np.array([not is_unlabelled(t) or same_class(t) in told for t in texts], bool)
+        none = [is_unlabelled(t) or bool(_BELOW_ZERO.fullmatch(t)) for t in texts]
+        known = ~np.array(none, bool) | np.array([same_class(t) in told for t in texts], bool)
         label = np.full(len(texts), -1, np.int64)
         if known.any():
             label[known] = class_ids(texts[known], classes, source, first_class)
@@ -99,6 +106,18 @@ def read_csv(
         label=label,
         classes=classes,
     )
+
+
+def _places(texts: list[str], source: str, name: str) -> np.ndarray:
+    """Frames or seconds."""
+    values = _numbers(texts, source, name)
+    wrong = np.flatnonzero(~(np.abs(values) < _FURTHEST))
+    if len(wrong):
+        raise UserError(
+            f"{source}, line {wrong[0] + 2}: column {name!r} holds {texts[wrong[0]]!r:.60}, which "
+            "is no place in a video"
+        )
+    return values
 
 
 def _numbers(texts: list[str], source: str, name: str) -> np.ndarray:

@@ -59,8 +59,11 @@ class Predictions:
 
 def natural_order(name: str) -> list:
     """Sort key in which video9 comes before video10."""
+    parts = re.split(r"([0-9]+)", name)
+    # By length and then by digits, since a number of thousands of digits cannot be made.
     return [
-        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)
+        (0, len(part.lstrip("0")), part.lstrip("0")) if at % 2 else (1, 0, part)
+        for at, part in enumerate(parts)
     ]
 
 

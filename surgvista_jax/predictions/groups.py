@@ -5,12 +5,12 @@ and centre, procedure or patient.
 """
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near
+from surgvista_jax.json_object import parse
 
 KINDS = ("centre", "procedure", "patient")
 
@@ -29,9 +29,9 @@ def read_groups(path: Path, kind: str, videos: Sequence[str]) -> list[str]:
 
 def _from_dataset(folder: Path, kind: str) -> dict[str, str]:
     try:
-        dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        dataset = parse((folder / "dataset.json").read_text(encoding="utf-8"))
         lines = (folder / "videos.jsonl").read_text(encoding="utf-8").splitlines()
-        entries = [json.loads(line) for line in lines if line.strip()]
+        entries = [parse(line) for line in lines if line.strip()]
         if kind == "procedure":
             return {entry["video"]: str(dataset.get("procedure") or "") for entry in entries}
         return {entry["video"]: str(entry.get(kind) or "") for entry in entries}

@@ -6,7 +6,9 @@ split.
 """
 
 import json
+import struct
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,25 @@ from typing import Any
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import parse
 from surgvista_jax.metrics.sampling import check_scores
 from surgvista_jax.predictions.frames import Predictions, assemble
 from surgvista_jax.writing import replacing
 
+# What NumPy and its archives raise for damaged, encrypted and absurdly large files.
+_UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    SyntaxError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+_HIGHEST_CLASS, _HIGHEST_FRAME, _HIGHEST_RATE = 10**9, 10**15, 1e6
 KEYS = ("video", "frame", "score", "label", "meta")
 
 
@@ -60,7 +77,7 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
             if not hasattr(file, "files"):
                 raise UserError(f"{source}: a single array; {', '.join(KEYS)} are needed")
             arrays = {key: file[key] for key in file.files if key in KEYS}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         if "pickle" in str(error):
             raise UserError(
                 f"{source}: holds Python objects; save `video` as a text array (dtype str)"
@@ -80,17 +97,24 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
         raise UserError(f"{source}: `video` must be a text array [N]")
     if arrays["frame"].dtype.kind not in "iu" or arrays["frame"].ndim != 1:
         raise UserError(f"{source}: `frame` must hold whole numbers [N]")
+    if arrays["score"].dtype.kind not in "biuf":
+        raise UserError(f"{source}: `score` must hold numbers [N, C]")
+    if arrays["frame"].size and arrays["frame"].max() > _HIGHEST_FRAME:
+        raise UserError(f"{source}: frame {arrays['frame'].max()} is beyond any video")
     score = check_scores(arrays["score"], f"{source}: score")
     if "label" in arrays:
-        _check_label(arrays["label"], source)
-    classes = tuple(str(name) for name in meta.get("classes", ()))
+        arrays["label"] = _label(arrays["label"], source)
+    named = meta.get("classes") or ()
+    if not isinstance(named, list | tuple) or not all(isinstance(n, str | int) for n in named):
+        raise UserError(f"{source}: meta key 'classes' is {named!r:.60}; a list of names is needed")
+    classes = tuple(map(str, named))
     if classes and len(classes) != score.shape[1]:
         raise UserError(
             f"{source}: score has {score.shape[1]} columns but meta names {len(classes)} classes"
         )
     fps = meta.get("fps")
-    if not isinstance(fps, int | float) or isinstance(fps, bool) or not fps > 0:
-        raise UserError(f"{source}: meta key 'fps' is {fps!r}; the labelled rate is needed")
+    if not isinstance(fps, int | float) or isinstance(fps, bool) or not 0 < fps <= _HIGHEST_RATE:
+        raise UserError(f"{source}: meta key 'fps' is {fps!r:.60}; the labelled rate is needed")
     video = arrays["video"]
     found = assemble(
         source,
@@ -104,25 +128,26 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
     return replace(found, meta=meta)
 
 
-def _check_label(label: np.ndarray, source: str) -> None:
+def _label(label: np.ndarray, source: str) -> np.ndarray:
     """Class ids [N] are whole numbers; labels [N, C] may be shares of annotators, but not NaN."""
     if label.dtype.kind not in "biuf" or label.ndim not in (1, 2):
         raise UserError(f"{source}: `label` must hold numbers, [N] or [N, C]")
     wrong = ~np.isfinite(label)
-    if label.ndim == 1:
-        wrong |= label != np.rint(label)
+    if label.ndim == 1 and label.dtype.kind != "b":
+        wrong |= (label != np.rint(label)) | (np.abs(label.astype(float)) > _HIGHEST_CLASS)
     if wrong.any():
         row = int(np.argwhere(wrong)[0][0])
         raise UserError(
             f"{source}: label of row {row} is {label[row]}; class ids are whole numbers (-1: "
             "unlabelled), several labels a frame are finite numbers"
         )
+    return label.astype(np.int64) if label.ndim == 1 else label
 
 
 def _meta(array: np.ndarray, source: str) -> dict:
     try:
-        meta = json.loads(str(array))
-    except json.JSONDecodeError as error:
+        meta = parse(str(array))
+    except ValueError as error:
         raise UserError(f"{source}: meta is not JSON ({error})") from None
     if not isinstance(meta, dict):
         raise UserError(f"{source}: meta must be a JSON object with task, classes, fps, ...")

@@ -201,7 +201,7 @@ def _labelled(predictions: Predictions) -> Predictions:
     if known.all():
         return predictions
     count = np.count_nonzero(~known)
-    note = f"{predictions.source}: {count} unlabelled frames (label -1) were left out"
+    note = f"{predictions.source}: {count} unlabelled frames (label below 0) were left out"
     return predictions.take(known, note)
 
 

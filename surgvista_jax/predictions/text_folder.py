@@ -105,7 +105,9 @@ def _read_file(path: Path, source: str) -> tuple[np.ndarray, list[str]]:
             continue
         if len(words) == 1:
             words = [str(len(frames)), words[0]]
-        elif not words[0].isdigit():
+        elif not re.fullmatch(r"[0-9]{1,15}", words[0]):
+            if re.fullmatch(r"[0-9]+", words[0]):
+                raise UserError(f"{source}, line {number}: no video has frame {words[0]:.40}")
             if frames and frames[-1] != len(frames) - 1:
                 raise UserError(f"{source}, line {number}: {words[0]!r} is not a frame number")
             words = [str(len(frames)), line.strip()]  # a phase of several words, without a frame

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from surgvista_jax.commands.data_check import ABOUT, check
+from surgvista_jax.data.checking.frames import scan_frames
 from surgvista_jax.data.checking.labels import check_splits
 from surgvista_jax.data.checking.report import Finding
 from surgvista_jax.data.dataset import Dataset, Video
@@ -101,6 +102,13 @@ def test_unreadable_frames_are_named(sound):
     assert text == "2 of 80 frames cannot be read: a frame 7, b frame 9"
     assert run("data", "check", sound.folder)[0] == 1
     assert run("data", "check", sound.folder, "--no-frames")[0] == 0
+
+
+def test_frames_that_never_were_are_not_looked_for_one_by_one(sound):
+    first, *others = sound.videos
+    first = dataclasses.replace(first, num_frames=10**9, labels=None)
+    findings = scan_frames(dataclasses.replace(sound, videos=(first, *others)))
+    assert "after it were not looked at: is 'num_frames' 1,000,000,000 right?" in str(findings)
 
 
 def test_the_same_recording_twice_is_found(sound):

@@ -1,8 +1,9 @@
 """The frames of a dataset that cannot be read, stand still, or occur in another video too."""
 
 import hashlib
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,8 @@ NAMED = 5  # frames or videos that a finding names
 FROZEN_SHARE = 0.2  # of a video: more repeated pictures are reported
 SHARED_SHARE = 0.1  # of a video: beyond this, two videos are the same recording
 _READ_AT_ONCE = 256  # frames that a thread holds in memory
+_PARTS_AT_ONCE = 32  # of so many frames
+_HOPELESS = 2048  # frames in a row that cannot be read: the others are not looked for
 
 
 def scan_frames(dataset: Dataset) -> list[Finding]:
@@ -45,8 +48,15 @@ def scan_frames(dataset: Dataset) -> list[Finding]:
             except UserError as error:  # records of another version of the video
                 findings.append(Finding("error", "frames", str(error)))
                 continue
-            parts = _parts(video.num_frames)
-            marks = np.concatenate(list(threads.map(partial(_fingerprints, frames), parts)))
+            scan = partial(threads.map, partial(_fingerprints, frames))
+            marks = _marks(scan, video.num_frames)
+            if len(marks) < video.num_frames:
+                text = (
+                    f"{video.video}: frame {len(marks) - 1} and many before it cannot be read; the"
+                    f" {video.num_frames - len(marks):,} after it were not looked at: is"
+                    f" 'num_frames' {video.num_frames:,} right?"
+                )
+                findings.append(Finding("error", "frames", text))
             bar.update(len(marks))
             seen += len(marks)
             lost += [f"{video.video} frame {i}" for i in np.flatnonzero(marks == 0)]
@@ -67,11 +77,23 @@ def scan_frames(dataset: Dataset) -> list[Finding]:
     return findings + _twins(dataset, prints)
 
 
-def _parts(num_frames: int) -> list[list[int]]:
+def _marks(scan: Callable[[list[list[int]]], Iterable[np.ndarray]], num_frames: int) -> np.ndarray:
+    """Fingerprints of a video's frames; fewer where a long row of them cannot be read."""
+    marks = np.zeros(0, np.uint64)
+    parts = _parts(num_frames)
+    while some := list(itertools.islice(parts, _PARTS_AT_ONCE)):
+        new = np.concatenate(list(scan(some)))
+        marks = np.concatenate([marks, new])
+        if len(new) >= _HOPELESS and not new.any():
+            break
+    return marks
+
+
+def _parts(num_frames: int) -> Iterator[list[int]]:
     """The frames of a video, divided among the threads."""
     size = min(_READ_AT_ONCE, -(-num_frames // available_cores()))
-    firsts = range(0, num_frames, size)
-    return [list(range(first, min(first + size, num_frames))) for first in firsts]
+    for first in range(0, num_frames, size):
+        yield list(range(first, min(first + size, num_frames)))
 
 
 def _fingerprints(frames: Frames, frame_ids: list[int]) -> np.ndarray:

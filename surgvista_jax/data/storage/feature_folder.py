@@ -185,7 +185,9 @@ def open_features(folder: str | os.PathLike) -> FeatureFolder:
     if entry.keys() != kinds.keys():
         raise UserError(f"{path}: must be a JSON object with the keys {', '.join(kinds)}")
     for key, kind in kinds.items():
-        value = float(entry[key]) if kind is float and type(entry[key]) is int else entry[key]
+        value = entry[key]
+        if kind is float and type(value) is int and abs(value) < 2**53:
+            value = float(value)
         if type(value) is not kind or (kind is not str and not value > 0):
             wanted = {str: "text", int: "a whole number above 0", float: "a number above 0"}
             raise UserError(f"{path}: {key!r} must be {wanted[kind]}, found {entry[key]!r}")

@@ -2,10 +2,9 @@
 
 import dataclasses
 import json
-import math
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from surgvista_jax.data.dataset import TASKS, UNLABELLED, Dataset, Video
@@ -13,7 +12,13 @@ from surgvista_jax.data.storage.records import read_index
 from surgvista_jax.data.storage.tfds import is_tfds, read_tfds, source_folder
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import LABEL_KINDS
+from surgvista_jax.json_object import parse
 from surgvista_jax.writing import write_text
+
+_HIGHEST_RATE = 1e6  # frames a second
+_A_RATE = f"'fps' must be a number above 0 (and at most {_HIGHEST_RATE:,.0f})"
+_MOST_FRAMES = 2**31 - 1
+_LONGEST_FOUND = 300  # characters of a wrong value in a message
 
 
 def read_dataset(folder: str | os.PathLike) -> Dataset:
@@ -40,7 +45,7 @@ def read_dataset(folder: str | os.PathLike) -> Dataset:
     kind = head["label_kind"]
     _check(kind in LABEL_KINDS, path, f"'label_kind' must be one of {LABEL_KINDS}", kind)
     _check(_is_names(head["classes"]), path, "'classes' must be a list of names, each once")
-    _check(_is_rate(head["fps"]), path, "'fps' must be a number above 0", head["fps"])
+    _check(_is_rate(head["fps"]), path, _A_RATE, head["fps"])
     _check(
         isinstance(head["splits"], dict) and all(map(_is_names, head["splits"].values())),
         path,
@@ -107,12 +112,14 @@ def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video
         for key in ("patient", "centre"):
             value = entry.get(key)
             _check(value is None or isinstance(value, str), where, f"{key!r} must be text", value)
-        _check(_is_rate(entry["fps"]), where, "'fps' must be a number above 0", entry["fps"])
+        _check(_is_rate(entry["fps"]), where, _A_RATE, entry["fps"])
         count = entry["num_frames"]
-        _check(_is_int(count) and count > 0, where, "'num_frames' must be 1 or more", count)
+        frames = f"'num_frames' must be 1 or more (and at most {_MOST_FRAMES:,})"
+        _check(_is_int(count) and 0 < count <= _MOST_FRAMES, where, frames, count)
+        _check(_is_id(entry["video"]), where, "'video' must be an id without `..`", entry["video"])
         _check(entry["video"] not in videos, where, "a second video with the id", entry["video"])
         source = folder / source_folder(entry["source"])
-        found = entry["video"] in packed or source.exists()
+        found = entry["video"] in packed or _exists(source)
         _check(found, where, "there is no source (file or folder)", str(source))
         labels = entry.get("labels")
         if labels is not None:
@@ -142,12 +149,12 @@ def _check_labels(
         if label_kind == "single":
             shaped, class_ids = _is_int(label), [label]
         else:
-            shaped, class_ids = isinstance(label, list), label
+            shaped, class_ids = isinstance(label, list) and _are_distinct(label), label
         _check(
             shaped and all(_is_int(i) and 0 <= i < num_classes for i in class_ids),
             where,
             f"label of frame {frame} must be "
-            + ("a class id" if label_kind == "single" else "a list of class ids")
+            + ("a class id" if label_kind == "single" else "a list of class ids, each once,")
             + f" from 0 to {num_classes - 1}, or {UNLABELLED} for none",
             label,
         )
@@ -167,12 +174,9 @@ def _read_text(path: Path) -> str:
 
 def _parse(text: str, where: str) -> dict[str, Any]:
     try:
-        entry = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        place = getattr(error, "lineno", 1), getattr(error, "colno", 1)
-        at = f"line {place[0]}, column {place[1]}" if "\n" in text else f"column {place[1]}"
-        message = getattr(error, "msg", "nested too deep")
-        raise UserError(f"{where}: not JSON: {message} at {at}") from None
+        entry = parse(text)
+    except ValueError as error:
+        raise UserError(f"{where}: not JSON: {error}") from None
     _check(isinstance(entry, dict), where, "must be a JSON object {...}")
     return entry
 
@@ -187,7 +191,10 @@ def _check_keys(entry: dict, required: set[str], optional: set[str], where: str)
 
 def _check(holds: Any, where: str | Path, rule: str, found: Any = None) -> None:
     if not holds:
-        raise UserError(f"{where}: {rule}" + ("" if found is None else f", found {found!r}"))
+        said = "" if found is None else f", found {found!r}"
+        if len(said) > _LONGEST_FOUND:
+            said = said[:_LONGEST_FOUND] + "…"
+        raise UserError(f"{where}: {rule}{said}")
 
 
 def _is_int(value: Any) -> bool:
@@ -195,7 +202,24 @@ def _is_int(value: Any) -> bool:
 
 
 def _is_rate(value: Any) -> bool:
-    return (_is_int(value) or isinstance(value, float)) and 0 < value < math.inf
+    return (_is_int(value) or isinstance(value, float)) and 0 < value <= _HIGHEST_RATE
+
+
+def _is_id(video: str) -> bool:
+    """Whether files that are named by a video stay in the folder that they are written to."""
+    path = PurePosixPath(video.replace("\\", "/"))
+    return not path.is_absolute() and ".." not in path.parts and video.isprintable()
+
+
+def _are_distinct(labels: list) -> bool:
+    return all(map(_is_int, labels)) and len(set(labels)) == len(labels)
+
+
+def _exists(source: Path) -> bool:
+    try:
+        return source.exists()
+    except (OSError, ValueError):  # no path can be of such a name
+        return False
 
 
 def _is_names(value: Any) -> bool:

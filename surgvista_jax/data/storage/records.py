@@ -32,6 +32,7 @@ from array_record.python.array_record_module import ArrayRecordReader, ArrayReco
 
 from surgvista_jax.data.storage.decode import EncodedFrames
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import parse
 from surgvista_jax.writing import write_text
 
 RECORDS = "records"
@@ -191,7 +192,7 @@ def _index(folder: Path) -> _Index:
 @functools.lru_cache(maxsize=16)
 def _parse_index(path: Path, _changed: int, _size: int) -> _Index:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["shards"]
+        entries = parse(path.read_text(encoding="utf-8"))["shards"]
         shards = tuple(
             Shard(**{**entry, "videos": tuple((str(v), int(n)) for v, n in entry["videos"])})
             for entry in entries

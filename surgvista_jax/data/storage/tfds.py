@@ -12,7 +12,6 @@ examples as they are stored. A sequence lies in one record: a clip costs reading
 """
 
 import functools
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.decode import EncodedFrames
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import parse
 
 _FPS = 1.0  # frames a second; TFDS records none
 _VIDEO_KEYS = ("video", "video_id")
@@ -270,7 +270,7 @@ def _described(folder: Path) -> tuple[dict, list[tuple[str, str, bool, dict]]]:
     """What `features.json` says, and what `_walk` yields of its images and labels."""
     path = Path(folder) / "features.json"
     try:
-        features = json.loads(path.read_text(encoding="utf-8"))
+        features = parse(path.read_text(encoding="utf-8"))
         return features, list(_walk(features, "", False))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{path}: not a description of TFDS features") from None

@@ -105,7 +105,7 @@ def test_fingerprint_tells_what_decides_the_clips(tmp_path):
         ("dataset.json", 1, {"frames": 1}, "unknown 'frames'; known: citation, classes"),
         ("dataset.json", 1, {"task": "phases"}, "'task' must be one of .* found 'phases'"),
         ("dataset.json", 1, {"label_kind": "both"}, "'label_kind' must be one of"),
-        ("dataset.json", 1, {"fps": 0}, "'fps' must be a number above 0, found 0"),
+        ("dataset.json", 1, {"fps": 0}, "'fps' must be a number above 0 .* found 0"),
         ("dataset.json", 1, {"fps": True}, "'fps' must be"),
         ("dataset.json", 1, {"classes": ["cut", "cut"]}, "'classes' must be"),
         ("dataset.json", 1, {"classes": "cut"}, "'classes' must be"),
@@ -115,7 +115,7 @@ def test_fingerprint_tells_what_decides_the_clips(tmp_path):
         ("dataset.json", 1, {"splits": {"train": ["d"]}}, r"split 'train' .* found \['d'\]"),
         ("videos.jsonl", 2, {"num_frames": ...}, "missing 'num_frames'"),
         ("videos.jsonl", 2, {"label": [0]}, "unknown 'label'; known: centre, fps"),
-        ("videos.jsonl", 2, {"num_frames": 0}, "'num_frames' must be 1 or more, found 0"),
+        ("videos.jsonl", 2, {"num_frames": 0}, "'num_frames' must be 1 or more .* found 0"),
         ("videos.jsonl", 2, {"num_frames": "3"}, "'num_frames' must be"),
         ("videos.jsonl", 2, {"fps": float("nan")}, "'fps' must be a number above 0"),
         ("videos.jsonl", 2, {"video": "löwe 1"}, "a second video with the id, found 'löwe 1'"),
@@ -128,6 +128,27 @@ def test_fingerprint_tells_what_decides_the_clips(tmp_path):
         ("videos.jsonl", 2, {"labels": [0, 1, -2]}, "label of frame 2 .* found -2"),
         ("videos.jsonl", 2, {"labels": [[0], 1, 1]}, r"label of frame 0 .* found \[0\]"),
         ("videos.jsonl", 2, {"labels": [0, True, 1]}, "label of frame 1 .* found True"),
+        ("dataset.json", 1, {"fps": 10**400}, "'fps' must be .* 1,000,000.*, found 1000.*0…"),
+        ("dataset.json", 1, {"name": "\ud800"}, "holds half a character"),
+        ("dataset.json", 1, {"classes": [["cut"]]}, "'classes' must be"),
+        ("dataset.json", 1, {"classes": None}, "'classes' must be"),
+        ("dataset.json", 1, {"splits": None}, "'splits' must map"),
+        ("dataset.json", 1, {"splits": {"train": "c"}}, "'splits' must map"),
+        ("dataset.json", 1, {"task": ["phase"]}, "'task' must be one of"),
+        ("videos.jsonl", 2, {"video": "\udfff"}, "holds half a character"),
+        ("videos.jsonl", 2, {"video": "../c"}, "'video' must be an id without `..`"),
+        ("videos.jsonl", 2, {"video": "/c"}, "'video' must be an id without `..`"),
+        ("videos.jsonl", 2, {"video": ["c"]}, "'video' must be text"),
+        ("videos.jsonl", 2, {"source": "a" * 5000}, "there is no source .*…"),
+        ("videos.jsonl", 2, {"source": "\0"}, "there is no source"),
+        ("videos.jsonl", 2, {"fps": 10**400}, "'fps' must be .* 1,000,000"),
+        ("videos.jsonl", 2, {"fps": "25"}, "'fps' must be a number above 0 .* found '25'"),
+        ("videos.jsonl", 2, {"num_frames": 10**18}, "'num_frames' must be .* 2,147,483,647"),
+        ("videos.jsonl", 2, {"num_frames": 3.0}, "'num_frames' must be"),
+        ("videos.jsonl", 2, {"centre": ["a"]}, "'centre' must be text"),
+        ("videos.jsonl", 2, {"labels": {"0": 1}}, "'labels' must be a list"),
+        ("videos.jsonl", 2, {"labels": [0, 1.0, 1]}, "label of frame 1 .* found 1.0"),
+        ("videos.jsonl", 2, {"labels": [0, None, 1]}, "label of frame 1 must be a class id"),
     ],
 )
 def test_a_fault_is_named_with_file_and_line(tmp_path, file, line, changes, message):
@@ -191,3 +212,31 @@ def test_a_failed_write_leaves_the_old_dataset(tmp_path, monkeypatch):
         write_dataset(dataclasses.replace(written, videos=written.videos[:1]))
     assert read_dataset(tmp_path) == written
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("label", [[0, 0], [[0]], [True], ["0"], 0, None, {"0": 1}])
+def test_several_labels_are_ids_each_once(tmp_path, label):
+    dataset(tmp_path)
+    edit(tmp_path, "dataset.json", 1, label_kind="multi", task="triplet")
+    edit(tmp_path, "videos.jsonl", 1, labels=[[0, 1], label, -1])
+    with pytest.raises(UserError, match="line 1: label of frame 1 must be a list of class ids"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "nests too deep"),
+        ('{"fps": ' + "1" * 5000 + "}", "too many digits"),
+        ("{", "column 2"),
+        ("[]", "must be a JSON object"),
+        ("null", "must be a JSON object"),
+        ("", "column 1"),
+    ],
+)
+def test_what_is_no_json_object_is_one_line(tmp_path, text, said):
+    dataset(tmp_path)
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(UserError, match=said) as refused:
+        read_dataset(tmp_path)
+    assert "\n" not in str(refused.value) and len(str(refused.value)) < 400
