@@ -139,7 +139,7 @@ class Labelling:
         if isinstance(track, FrameLabels):
             track = self._at_true_rate(recording, track, video, seconds)
         wrong = at_another_rate(track, seconds, own=self.reading.own)
-        for text in length_notes(track.seconds, seconds, video.fps):
+        for text in length_notes(track.seconds, seconds, video.fps, wrong_rate=wrong):
             said = self.problems if wrong else self.notes
             said.append(Remark(LABELS_OF + video.video, text))
         lost = lost_intervals(track, moments, seconds)

@@ -150,8 +150,14 @@ def overlap_notes(intervals: Sequence[Interval]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def length_notes(track_seconds: float, video_seconds: float, fps: float) -> list[str]:
-    """Says where labels and video differ in length by more than a frame of the dataset."""
+def length_notes(
+    track_seconds: float, video_seconds: float, fps: float, *, wrong_rate: bool = True
+) -> list[str]:
+    """Says where labels and video differ in length by more than a frame of the dataset.
+
+    Args:
+        wrong_rate: what `at_another_rate` says of them.
+    """
     difference = track_seconds - video_seconds
     if math.isinf(track_seconds) or not track_seconds or abs(difference) <= 1.0 / fps + ROUNDING:
         return []
@@ -162,7 +168,7 @@ def length_notes(track_seconds: float, video_seconds: float, fps: float) -> list
             text += f" (1/{1 / ratio:.3g})"
         if ratio > 1 and (math.isclose(ratio, round(ratio), rel_tol=0.02) or ratio > 20):
             text += "; is each of them for a frame, not for a second?"
-        elif ratio <= TOO_SHORT:
+        elif ratio <= TOO_SHORT and wrong_rate:
             text += "; is each of them for a second, not for a frame?"
         return [text]
     if difference > 0:

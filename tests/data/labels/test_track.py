@@ -78,8 +78,10 @@ def test_labels_much_too_short_or_long_are_at_another_rate():
     assert not at_another_rate(sparse, 100.0, own=True)
     assert at_another_rate(few, 4000.0, own=False) and not at_another_rate(few, 4000.0, own=True)
     assert not at_another_rate(IntervalLabels((Interval(0, math.inf, 0),)), 9.0, own=False)
-    (note,) = length_notes(4.0, 100.0, 1.0)
+    (note,) = length_notes(4.0, 100.0, 1.0, wrong_rate=True)
     assert "0.04 times as long as the video (1/25); is each of them for a second" in note
+    (note,) = length_notes(4.0, 100.0, 1.0, wrong_rate=False)
+    assert note.endswith("as long as the video (1/25)")
 
 
 def test_what_lies_between_two_frames_is_found():
