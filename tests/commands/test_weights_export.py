@@ -122,9 +122,11 @@ def test_a_full_disk_is_told_of_an_import(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pth"])
 def test_a_full_disk_is_told_of_an_export_and_leaves_what_was_there(suffix, tmp_path, capsys):
     resource = pytest.importorskip("resource")
+    if suffix == ".pth":
+        pytest.importorskip("torch")
     write_tiny("vit", tmp_path / "x.npz")
     out = tmp_path / f"o{suffix}"
     out.write_text("before")

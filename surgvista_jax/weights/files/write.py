@@ -144,4 +144,11 @@ def _write_torch(arrays: dict[str, np.ndarray], path: Path) -> None:
             f"{path.name}: writing this needs PyTorch: pip install"
             " 'surgvista_jax[torch]', or choose .safetensors"
         ) from None
-    torch.save({name: torch.from_numpy(array.copy()) for name, array in arrays.items()}, path)
+    state = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    with open(path, "wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # its writer says only that the file ends too early
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
