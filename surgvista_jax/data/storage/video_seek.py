@@ -10,6 +10,7 @@ from types import TracebackType
 import av
 import numpy as np
 from av.packet import Packet
+from av.video.frame import PictureType, VideoFrame
 
 from surgvista_jax.data.rates import Grid, Pick, picked
 from surgvista_jax.data.storage.video_index import Index
@@ -48,6 +49,7 @@ class Seeker:
         self.pixels = Pixels(self._video.stream, options.deinterlace)
         self._pictures: Iterator[tuple[float, Picture]] = iter(())
         self._first: float | None = None
+        self._is_refreshed = True
         self._passed: deque[tuple[float, Picture]] = deque(maxlen=2)
 
     def __enter__(self) -> "Seeker":
@@ -75,8 +77,8 @@ class Seeker:
             first = self._first
             if key is None:
                 return pick
-            if first is None or first > second:
-                continue  # nothing could be decoded from there
+            if first is None or first > second or not self._is_refreshed:
+                continue  # not all could be decoded from there
             if pick is None:
                 return None
             assert pick.picture is not None
@@ -124,8 +126,18 @@ class Seeker:
         for item in self._pictures:
             if self._first is None:
                 self._first = item[0]
+                self._is_refreshed = self._is_intra(item[1].frame)
             self._passed.append(item)
             yield item
+
+    def _is_intra(self, frame: VideoFrame) -> bool:
+        """Whether a picture at which decoding began needs no other.
+
+        H.264 that refreshes stripes of its pictures in turn calls pictures key frames from which on
+        one is whole again only after some others.
+        """
+        is_h264 = self._video.stream.codec_context.name == "h264"
+        return not is_h264 or frame.pict_type == PictureType.I
 
     def _begin(self, key: int | None) -> None:
         self._passed.clear()

@@ -116,6 +116,18 @@ def test_any_place_has_the_very_frames_of_extraction(tmp_path, name, fps):
                 np.testing.assert_array_equal(frame, whole[frame_id])
 
 
+def test_pictures_that_are_refreshed_stripe_by_stripe_are_decoded_from_where_all_are(
+    tmp_path, monkeypatch
+):
+    options = {"preset": "ultrafast", "intra-refresh": "1"}
+    monkeypatch.setitem(marked.OPTIONS, "libx264", options)
+    path = marked.write(tmp_path / "v.mp4", Pictures(key_every=20, between=0, count=120))
+    whole = from_start(path, 25.0)
+    for frame_id in (85, 90, 45):
+        [frame] = VideoFile(path, 120, 25.0).images([frame_id])
+        np.testing.assert_array_equal(frame, whole[frame_id])
+
+
 def test_one_file_is_gone_through_once_for_all_its_clips(tmp_path, monkeypatch):
     calls = []
     original = video_file.read_index
