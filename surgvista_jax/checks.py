@@ -27,6 +27,16 @@ def check_whole(config: Any, lowest: int, *fields: str) -> None:
     )
 
 
+def check_seed(config: Any, field: str = "seed") -> None:
+    """Refuses what JAX and NumPy cannot both start from, seeds of further runs included."""
+    check(
+        config,
+        "a whole number from 0 on, of at most 18 digits",
+        lambda value: isinstance(value, int) and 0 <= value < 10**18,
+        field,
+    )
+
+
 def check_one_of(config: Any, choices: Collection[str], *fields: str) -> None:
     """Refuses fields whose value is none of the choices."""
     check(config, f"one of {', '.join(choices)}", lambda value: value in choices, *fields)

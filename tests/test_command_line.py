@@ -77,6 +77,10 @@ MISTAKES = {
     "uneven parts": ("--config.budget.accumulate=3", "multiple of config.budget.accumulate=3"),
     "no clip": ("--config.clip.num_frames=0", "config.clip.num_frames=0: should be a whole"),
     "no loader": ("--config.loader.workers=-1", "config.loader.workers=-1: should be a whole"),
+    "endless seed": (
+        "--config.seed=12345678901234567890",
+        "at most 18 digits",
+    ),
     "no mask": ("--config.mask.kind=block", "config.mask.kind='block': should be one of tube"),
 }
 

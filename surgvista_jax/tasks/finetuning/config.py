@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from surgvista_jax.checks import check, check_one_of, check_whole
+from surgvista_jax.checks import check, check_one_of, check_seed, check_whole
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.crop import AugmentConfig
 from surgvista_jax.data.batches.division import SELECT_ON, SplitConfig
@@ -146,7 +146,7 @@ class FinetuneConfig:
         check_one_of(self, WEIGHTINGS, "class_weights")
         check_one_of(self, SELECT_ON, "select_on")
         check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "ema", "drop_path")
-        check_whole(self, 0, "seed")
+        check_seed(self)
         check_whole(self, 1, "seeds")
         mixed = self.mode != "linear" and (self.mix.mixup or self.mix.cutmix)
         if mixed and self.budget.batch_size // self.budget.accumulate % 2:

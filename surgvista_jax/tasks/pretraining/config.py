@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from surgvista_jax.checks import check_one_of, check_whole
+from surgvista_jax.checks import check_one_of, check_seed, check_whole
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.batches.masking import MaskConfig
@@ -81,4 +81,4 @@ class PretrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_whole(self, 0, "seed")
+        check_seed(self)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from surgvista_jax.checks import check, check_one_of, check_whole
+from surgvista_jax.checks import check, check_one_of, check_seed, check_whole
 from surgvista_jax.data.batches.division import SELECT_ON, SplitConfig
 from surgvista_jax.models.mstcn import MsTcnConfig
 from surgvista_jax.tasks.scoring import ScoringConfig
@@ -64,6 +64,6 @@ class TemporalConfig:
         check_one_of(self, SELECT_ON, "select_on")
         check_one_of(self, MODES, "progress")
         check_whole(self, 1, "epochs", "pad_to", "seeds")
-        check_whole(self, 0, "seed")
+        check_seed(self)
         check(self, "above 0", lambda rate: rate > 0, "learning_rate")
         check(self, "0 or more", lambda weight: weight >= 0, "smoothing_weight")

@@ -148,7 +148,7 @@ def test_a_folder_without_a_header(tmp_path):
     with pytest.raises(UserError, match="features.json: missing; `surgvista features`"):
         open_features(tmp_path)
     (tmp_path / "features.json").write_text("{")
-    with pytest.raises(UserError, match="cannot be read as JSON"):
+    with pytest.raises(UserError, match="is not JSON"):
         open_features(tmp_path)
     (tmp_path / "features.json").write_text("[]")
     with pytest.raises(UserError, match="JSON object"):
