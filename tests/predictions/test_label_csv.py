@@ -126,6 +126,7 @@ def test_classes_may_be_numbers(tmp_path):
             ["vidoe,second,label", "a,0,cut"],
             "no column 'video' or 'path'; did you mean 'vidoe'",
         ),
+        (["paht,label", "a,cut"], "no column 'video' or 'path'; did you mean 'paht'"),
         (["video,second,lable", "a,0,cut"], r"\('label'\); did you mean 'lable'"),
         (["video,secnd,label", "a,0,cut"], "line 2: .*did you mean 'secnd'"),
         (["video,second,label", *(f"a,{k},scrub" for k in range(99))], "unknown phase 'scrub'"),

@@ -116,9 +116,9 @@ def video_column(path: Path, row: Row) -> str:
     for column in VIDEO:
         if column in row.cells:
             return column
+    hint = next(filter(None, (near(column, [*row.cells]) for column in VIDEO)), "")
     raise UserError(
-        f"{path}, line 1: no column 'video' or 'path'{near('video', [*row.cells])}; it names "
-        + ", ".join(row.cells)
+        f"{path}, line 1: no column 'video' or 'path'{hint}; it names {', '.join(row.cells)}"
     )
 
 
