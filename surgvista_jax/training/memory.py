@@ -159,7 +159,8 @@ def _ways(need: Need, memory: float, budget: BudgetConfig, mesh: Mesh, remat: st
 def device_memory(mesh: Mesh) -> float | None:
     """Bytes that a device may use; None where nothing tells it.
 
-    Of processors, which are one device or made to be several, their part of what is free.
+    Of processors, which are one device or made to be several, their part of what is free; that is
+    another for each of several processes, which must not decide differently: None.
     """
     devices = [
         device for device in mesh.devices.flat if device.process_index == jax.process_index()
@@ -167,7 +168,7 @@ def device_memory(mesh: Mesh) -> float | None:
     if not devices:
         return None
     if devices[0].platform == "cpu":
-        free = _free_memory()
+        free = _free_memory() if jax.process_count() == 1 else None
         return None if free is None else free / len(devices)
     limits = [(device.memory_stats() or {}).get("bytes_limit") for device in devices]
     known = [limit for limit in limits if limit]
