@@ -58,6 +58,13 @@ def load_config(
     return config.lock()
 
 
+def with_defaults(values: Mapping[str, Any], cls: type) -> dict[str, Any]:
+    """A configuration that an earlier version wrote, with defaults for keys that are newer."""
+    config = ml_collections.ConfigDict(values)
+    _fill_defaults(config, cls)
+    return config.to_dict()
+
+
 def told_keys(overrides: Sequence[str]) -> frozenset[str]:
     """The keys that overrides replace: "--config.clip.size=64" -> "clip.size"."""
     return frozenset(word.removeprefix("--config.").partition("=")[0] for word in overrides)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import ml_collections
 
+from surgvista_jax.config import with_defaults
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.training.writers import FIGURES
@@ -18,7 +19,7 @@ _SHOWN = 8  # differing keys that a message names
 
 
 def claim(
-    workdir: Path, config: ml_collections.ConfigDict, kind: str, free_keys: Sequence[str]
+    workdir: Path, config: ml_collections.ConfigDict, cls: type, kind: str, free_keys: Sequence[str]
 ) -> None:
     """Makes a run folder of this configuration, or checks that it is one.
 
@@ -28,6 +29,7 @@ def claim(
     Args:
         workdir: the run's folder.
         config: the configuration of the run that starts.
+        cls: its dataclass; keys that an earlier version did not write have its defaults.
         kind: what it trains: "pretraining", "finetuning" or "temporal".
         free_keys: keys, or groups of them, in which a continued run may differ.
 
@@ -45,7 +47,7 @@ def claim(
                 f"{path}: a run of another kind lives here ({begun.kind}, now {kind}); take another"
                 " --workdir"
             )
-        old, new = _flat(begun.values), _flat(config.to_dict())
+        old, new = _flat(with_defaults(begun.values, cls)), _flat(config.to_dict())
         differing = [
             f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
             for key in sorted(old.keys() | new.keys())

@@ -214,7 +214,7 @@ def run_folder(tmp_path_factory, dataset):
     config.model.patch = 16
     for part in ("encoder", "pixel_decoder", "feature_decoder"):
         config.model[part].update({"width": 32, "depth": 1, "heads": 2})
-    claim(folder, config, "pretraining", ())
+    claim(folder, config, PretrainConfig, "pretraining", ())
     task = make_pretraining(build(PretrainConfig, config))
     params = jax.jit(lambda: nn.unbox(task.init_trained()))()
     with Checkpoints(folder, CheckpointConfig(save_every=1)) as checkpoints:

@@ -1,5 +1,6 @@
 """A run folder says whose run it holds, and takes no other."""
 
+import dataclasses
 import json
 
 import ml_collections
@@ -11,8 +12,24 @@ from surgvista_jax.training.rundir import claim, read_config
 CONFIG = ml_collections.ConfigDict({"seed": 1, "mask": {"ratio": 0.9}})
 
 
+@dataclasses.dataclass(frozen=True)
+class Mask:
+    ratio: float = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Empty:
+    pass
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    seed: int = 0
+    mask: Mask | None = None
+
+
 def begun(folder, config=CONFIG, kind="pretraining"):
-    claim(folder, config, kind, ())
+    claim(folder, config, Settings, kind, ())
     (folder / "metrics.jsonl").write_text('{"step": 1}\n')
     return folder
 
@@ -20,13 +37,13 @@ def begun(folder, config=CONFIG, kind="pretraining"):
 def test_the_kind_is_written_beside_the_configuration(tmp_path):
     found = read_config(begun(tmp_path))
     assert found == ("pretraining", CONFIG.to_dict())
-    claim(tmp_path, CONFIG, "pretraining", ())  # it goes on
+    claim(tmp_path, CONFIG, Settings, "pretraining", ())  # it goes on
 
 
 def test_a_run_of_another_kind_is_refused(tmp_path):
     begun(tmp_path)
     with pytest.raises(UserError, match=r"\(pretraining, now finetuning\); take another"):
-        claim(tmp_path, CONFIG, "finetuning", ())
+        claim(tmp_path, CONFIG, Settings, "finetuning", ())
 
 
 @pytest.mark.parametrize("process", [0, 1])
@@ -42,7 +59,7 @@ def test_what_killed_writers_left_is_removed_by_the_first_process(
         (folder / "x").touch()
     (tmp_path / "figures" / "x.png").touch()
     monkeypatch.setattr("jax.process_index", lambda: process)
-    claim(tmp_path, CONFIG, "pretraining", ())
+    claim(tmp_path, CONFIG, Settings, "pretraining", ())
     assert [folder.exists() for folder in left] == [process > 0] * 2
     assert (tmp_path / "figures" / "x.png").exists()
 
@@ -51,7 +68,7 @@ def test_what_belongs_to_another_run_is_left_alone(tmp_path):
     begun(tmp_path)
     (tmp_path / ".partial-a").mkdir()
     with pytest.raises(UserError):
-        claim(tmp_path, CONFIG, "finetuning", ())
+        claim(tmp_path, CONFIG, Settings, "finetuning", ())
     assert (tmp_path / ".partial-a").exists()
 
 
@@ -67,7 +84,15 @@ def test_runs_of_before_it_was_written_are_known_by_their_keys(tmp_path, config,
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert read_config(tmp_path) == (kind, config)
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
-    claim(tmp_path, ml_collections.ConfigDict(config), kind, ())
+    claim(tmp_path, ml_collections.ConfigDict(config), Empty, kind, ())
+
+
+def test_a_run_of_before_a_key_was_there_goes_on_with_its_default_alone(tmp_path):
+    begun(tmp_path, ml_collections.ConfigDict({"seed": 1, "mask": {}}))
+    same = ml_collections.ConfigDict({"seed": 1, "mask": {"ratio": 0.5}})
+    claim(tmp_path, same, Settings, "pretraining", ())
+    with pytest.raises(UserError, match=r"mask\.ratio was 0\.5, is 0\.9"):
+        claim(tmp_path, CONFIG, Settings, "pretraining", ())
 
 
 @pytest.mark.parametrize(("text", "said"), [("{", "is not JSON"), ("[]", "a JSON object")])

@@ -72,7 +72,7 @@ def finetune(
     if config.mode != "linear":  # whose features are computed without a backward pass
         settings, remat = settings_of(config), config.compute.remat
         warn(check_memory(task, settings, task.batch_shapes, mesh, remat))
-    claim(workdir, config_dict, KIND, FREE_KEYS)
+    claim(workdir, config_dict, FinetuneConfig, KIND, FREE_KEYS)
     about = _about(task, division, start)
     tell_division(workdir, division)
     warn_of_data(train, start.clip, start.clip_key)

@@ -61,7 +61,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
     warn(check_memory(task, settings, task.batch_shapes, mesh, config.compute.remat))
     begun = start(task)
     task = begun.task
-    claim(workdir, config_dict, KIND, FREE_KEYS)
+    claim(workdir, config_dict, PretrainConfig, KIND, FREE_KEYS)
     _warn_of_faults(dataset)
     warn_of_data(dataset, config.clip)
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):

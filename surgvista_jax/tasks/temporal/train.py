@@ -65,7 +65,7 @@ def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> boo
     )
     check_score(config.evaluation.score, dataset.label_kind, len(dataset.classes))
     check_protocol(config.evaluation.protocol, dataset)
-    claim(workdir, config_dict, KIND, FREE_KEYS)
+    claim(workdir, config_dict, TemporalConfig, KIND, FREE_KEYS)
     tell_division(workdir, division)
     warn_of_data(division.train, clip=None)
     about = _about(config, division, features.header)
