@@ -17,7 +17,7 @@ joined by `;`), or for critical views of safety every column `cvs_…` with 0 or
 import functools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ from surgvista_jax.facts.spelling import near
 
 # Beside a label and the name of its video, these say nothing of time.
 _TIMELESS = {*VIDEO, "split", "patient", "centre"}
+_MOST_APART = 1.0  # seconds between a frame's time and its rate's: times may be whole seconds
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class _Reading:
         self._intervals: list[Interval] = []
         self._frames: dict[int, Label] = {}
         self._whole: list[Label] = []
-        self._last: tuple[int, Row] | None = None
+        self._rows: list[tuple[int, Row]] = []  # where they tell frame and second
         self._unlabelled: Counter[str] = Counter()
         self._respelled: dict[str, str] = {}
 
@@ -175,8 +176,8 @@ class _Reading:
         if number < 0 or number in self._frames:
             raise UserError(f"{row.where}: {key} {number} is below 0 or occurs twice")
         self._frames[number] = label
-        if self._last is None or number > self._last[0]:
-            self._last = number, row
+        if key == "frame":
+            self._rows.append((number, row))
 
     def track(self) -> Track:
         """What the rows say together."""
@@ -191,13 +192,7 @@ class _Reading:
         if self._intervals:
             overlaps = () if self._columns.multi else overlap_notes(self._intervals)
             return IntervalLabels(tuple(self._intervals), self._columns.multi, notes + overlaps)
-        fps = 1.0
-        if self._last is not None and "frame" in self._last[1].cells and self._last[0]:
-            number, row = self._last
-            seconds = row.number("second")
-            if seconds <= 0:
-                raise UserError(f"{row.where}: frame {number} cannot be at second {seconds:g}")
-            fps = _nearest_rate(number / seconds)
+        fps = _rate(self._rows) if self._rows else 1.0
         return FrameLabels(self._frames, fps, notes)
 
 
@@ -230,6 +225,38 @@ def _seconds(row: Row, column: str) -> float:
     return total
 
 
-def _nearest_rate(fps: float) -> float:
-    """The rate that a time of three decimals implies: a whole one where it is within 1 %."""
-    return float(round(fps)) if abs(fps - round(fps)) < 0.01 * fps else fps
+def _rate(rows: Sequence[tuple[int, Row]]) -> float:
+    """Frames a second, by the last one's second.
+
+    Raises:
+        UserError: a frame is told to be at another second than at that rate.
+    """
+    number, last = max(rows, key=lambda pair: pair[0])
+    if not number:
+        return 1.0
+    seconds = last.number("second")
+    if seconds <= 0:
+        raise UserError(f"{last.where}: frame {number} cannot be at second {seconds:g}")
+    fps = _nearest_rate(number, seconds, last.cells["second"])
+    for number, row in rows:
+        seconds = row.number("second")
+        if abs(seconds - number / fps) > _MOST_APART:
+            raise UserError(
+                f"{row.where}: frame {number} is at second {seconds:g}, but by the last frame "
+                f"({last.where}) there are {fps:.4g} a second, and it is at {number / fps:.4g}; "
+                "where frames do not come evenly, write start,end,label or second,label"
+            )
+    return fps
+
+
+def _nearest_rate(number: int, seconds: float, text: str) -> float:
+    """The rate that a frame's time implies: a whole one where its last digit allows it.
+
+    Of 29.97 a second only a short video could be of 30.
+    """
+    fps = number / seconds
+    digit = max(10.0 ** -len(text.strip().partition(".")[2]), 1e-3)
+    is_whole = round(fps) > 0 and abs(fps - round(fps)) < 0.01 * fps
+    if is_whole and abs(number / round(fps) - seconds) <= digit:
+        return float(round(fps))
+    return fps

@@ -96,6 +96,27 @@ def test_whole_numbers_may_be_written_with_a_point(tmp_path):
         read(tmp_path, "video,frame,second,label\na,0,0,x\na,1,inf,x\n")
 
 
+def test_a_rate_that_is_nearly_whole_is_not_rounded_where_it_would_shift_labels(tmp_path):
+    # An hour at 29.97 a second: of 30, the last frame would be 3.6 s earlier.
+    def track(last):
+        text = f"video,frame,second,label\na,0,0,x\na,{last},y\n"
+        path = write(tmp_path / "labels.csv", text)
+        names = VideoNames(tmp_path, {"a.mp4": "a"})
+        return LabelFiles(path, LabelColumns("phase"), None, names).track("a", ("x", "y"))
+
+    assert track("107892,3600").fps == track("107892,3600.000").fps == pytest.approx(29.97)
+    assert track("4,0.133").fps == track("249,8.300").fps == 30  # thousandths
+
+
+def test_frames_at_other_seconds_than_those_of_their_rate_are_a_mistake(tmp_path):
+    uneven = "video,frame,second,label\na,0,0,x\na,25,9,x\na,75,3,y\n"
+    with pytest.raises(UserError, match=r"line 3: frame 25 is at second 9, .*, line 4\) .* at 1;"):
+        read(tmp_path, uneven)
+    whole = "".join(f"a,{k},{k // 25},{'xy'[k > 60]}\n" for k in range(101))
+    _, labels, _ = read(tmp_path, "video,frame,second,label\n" + whole)
+    assert labels == (0, 0, 0, 1)
+
+
 @pytest.mark.parametrize("column", ["path", "video"])
 @pytest.mark.parametrize("clip", ["a.mp4", "a", "in/a.mp4", "{folder}/in/a.mp4"])
 def test_a_label_for_a_whole_clip(tmp_path, column, clip):
