@@ -193,7 +193,7 @@ def _reordered(predictions: Predictions, classes: tuple[str, ...]) -> Prediction
 
 def _labelled(predictions: Predictions) -> Predictions:
     if predictions.label is None:
-        raise UserError(f"{predictions.source}: holds no labels; give --truth DIR")
+        raise UserError(f"{predictions.source}: holds no labels; give --truth, a folder or a CSV")
     label = predictions.label
     if label.ndim == 2:
         return predictions

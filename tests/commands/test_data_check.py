@@ -85,6 +85,14 @@ def test_what_is_not_known_of_patients_is_not_said(tmp_path):
     assert told("p", "p").level == "error"
 
 
+def test_videos_in_no_split_are_named(tmp_path):
+    labels = dict.fromkeys("abc", [0] * 40 + [1] * 40)
+    splits = {"train": ("a",), "test": ("c",)}
+    _, finding = check_splits(make(tmp_path / "data", labels, splits))
+    assert finding.text == "1 of 3 videos are in no split; no run sees them: b"
+    assert finding.level == "note"
+
+
 def test_clips_of_five_seconds_are_no_wrong_rate(tmp_path):
     """Neither whole-clip labels, nor two in a clip; the clip of a run is longer than they are."""
     labels = {"a": [0] * 5, "b": [1] * 5, "c": [0] * 3 + [1] * 2}

@@ -286,7 +286,7 @@ def test_protocol_and_file_must_fit(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         read_one(str(tmp_path / "q.npz"), STRICT, ReadingOptions())
     write_npz(tmp_path / "p.npz", **{**arrays(), "label": None})
-    with pytest.raises(UserError, match="holds no labels; give --truth DIR"):
+    with pytest.raises(UserError, match="holds no labels; give --truth, a folder or a CSV"):
         read_one(path, STRICT, ReadingOptions())
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match="--fps is needed"):

@@ -69,7 +69,7 @@ def _absent(dataset: Dataset) -> list[Finding]:
 
 
 def check_splits(dataset: Dataset) -> list[Finding]:
-    """The same video or patient on two sides of a split."""
+    """The same video or patient on two sides of a split, and videos that are in none."""
     findings = []
     for scheme, splits in schemes(dataset).items():
         names = list(splits)
@@ -87,7 +87,18 @@ def check_splits(dataset: Dataset) -> list[Finding]:
         findings.append(Finding("note", "splits", text))
     elif not findings and len(dataset.splits) > 1:
         findings.append(_sides_kept(dataset))
-    return findings
+    return findings + _left_out(dataset)
+
+
+def _left_out(dataset: Dataset) -> list[Finding]:
+    """Videos that no split names, where there are splits."""
+    placed = {video for ids in dataset.splits.values() for video in ids}
+    bare = [video.video for video in dataset.videos if video.video not in placed]
+    if not bare or not placed:
+        return []
+    shown = ", ".join(bare[:8]) + (", …" if len(bare) > 8 else "")
+    text = f"{len(bare)} of {len(dataset.videos)} videos are in no split; no run sees them: {shown}"
+    return [Finding("note", "splits", text)]
 
 
 def _sides_kept(dataset: Dataset) -> Finding:
