@@ -61,7 +61,7 @@ def run(config_dict: ml_collections.ConfigDict, workdir: Path, told: Collection[
     """
     program = program_of(config_dict)
     if program.sees_clips:
-        config_dict = with_seen_clips(config_dict, told)
+        config_dict = with_seen_clips(config_dict, told, workdir)
     config = build(program.config, config_dict)
     one_seed = program.run
     if program.shares and config.seeds > 1:

@@ -88,6 +88,13 @@ class Begun(NamedTuple):
     values: dict[str, Any]
 
 
+def begun_config(workdir: Path) -> dict[str, Any] | None:
+    """The configuration of the run that would go on in a folder; None where none would."""
+    if not (workdir / CONFIG).exists() or not _has_begun(workdir):
+        return None
+    return read_config(workdir).values
+
+
 def read_config(workdir: Path) -> Begun:
     """The kind and the configuration of the run in a folder."""
     path = workdir / CONFIG

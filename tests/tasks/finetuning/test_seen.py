@@ -25,12 +25,12 @@ def folder(tmp_path):
     return run
 
 
-def clips(config: str, *words) -> list[tuple]:
+def clips(config: str, *words, workdir=None) -> list[tuple]:
     """clip and image_clip of a shipped configuration with these overrides."""
     overrides = [f"--config.{word}" for word in words]
     values = load_config(str(ROOT / "configs" / config), FinetuneConfig, overrides)
     told = [word.partition("=")[0] for word in words]
-    resolved = with_seen_clips(values, told)
+    resolved = with_seen_clips(values, told, workdir)
     parts = [resolved.clip, resolved.image_clip]
     return [part and (part.num_frames, part.stride, part.size) for part in parts]
 
@@ -53,6 +53,21 @@ def test_what_the_user_says_stays(folder, capsys):
     assert clips("finetune/frames.py", f"init={folder}")[0] == (1, 1, 64)
     assert clips("finetune/endoscapes.py", f"init={folder}")[0] == (8, 20, 64)
     assert clips("finetune/synthetic.py", f"init={folder}") == [(4, 2, 64), None]
+
+
+@pytest.mark.parametrize("seed", ["", "seed0"])
+def test_a_run_that_goes_on_keeps_its_clips(seed, folder, tmp_path):
+    single = tmp_path / "finetuned" / seed
+    single.mkdir(parents=True)
+    known = {"num_frames": 16, "stride": 4, "size": 224}
+    text = json.dumps({"init": str(folder), "clip": known, "image_clip": None})
+    (single / "config.json").write_text(text)
+    recipe, workdir = "finetune/cholec80.py", tmp_path / "finetuned"
+    assert clips(recipe, f"init={folder}", workdir=workdir)[0] == (8, 2, 64)
+    (single / "metrics.jsonl").write_text('{"step": 1}\n')  # an earlier version began it
+    assert clips(recipe, f"init={folder}", workdir=workdir)[0] == (16, 4, 224)
+    changed = (f"init={folder}", "clip.size=96")
+    assert clips(recipe, *changed, workdir=workdir)[0] == (16, 4, 96)
 
 
 @pytest.mark.parametrize("init", ["", "random", "nowhere", "mvd:nowhere.pth"])
