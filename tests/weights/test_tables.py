@@ -24,6 +24,7 @@ from surgvista_jax.weights.files.write import flat, save, to_theirs
 from surgvista_jax.weights.for_pretraining import load_student, load_teacher
 from surgvista_jax.weights.kinds import comparable, encoder_of
 from surgvista_jax.weights.loading import load, load_backbone
+from surgvista_jax.weights.names.entries import patch_embedding
 from tests.support.weight_files import GRID, HEADS, random_arrays, tiny_config, write
 
 TABLES = tables.registry()
@@ -275,3 +276,10 @@ def test_what_is_read_of_a_pth_stays_on_disk_beside_it(tmp_path):
         mapped = maps.read_text().split(str(path))[1:]
         resident = [int(part.split("Rss:")[1].split()[0]) * 1024 for part in mapped]
     assert mapped and sum(resident) < path.stat().st_size / 4
+
+
+def test_patches_of_several_frames_have_no_name_in_an_image_model():
+    """An export that looks for names that fit asks every table, those of image models too."""
+    transform = patch_embedding(width=4, patch=2, tubelet=2, conv=2)
+    with pytest.raises(UserError, match="of single frames, ours of 2"):
+        transform.to_theirs(np.zeros((24, 4), np.float32))

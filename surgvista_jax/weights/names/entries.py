@@ -137,6 +137,8 @@ def patch_embedding(width: int, patch: int, tubelet: int, conv: int) -> Transfor
         return (x.reshape(full).transpose(2, 3, 4, 1, 0).reshape(kernel),)
 
     def to_theirs(x: np.ndarray) -> Arrays:
+        if theirs != full and tubelet > 1:
+            raise UserError(f"their patches are of single frames, ours of {tubelet}")
         x = x.reshape(tubelet, patch, patch, 3, width)
         return (x.transpose(4, 3, 0, 1, 2).reshape(theirs),)
 
