@@ -60,9 +60,10 @@ def run(config_dict: ml_collections.ConfigDict, workdir: Path, told: Collection[
             does not fit.
     """
     program = program_of(config_dict)
+    config = build(program.config, config_dict)
     if program.sees_clips:
         config_dict = with_seen_clips(config_dict, told, workdir)
-    config = build(program.config, config_dict)
+        config = build(program.config, config_dict)
     one_seed = program.run
     if program.shares and config.seeds > 1:
         one_seed = functools.partial(program.run, features=workdir / FEATURES)
