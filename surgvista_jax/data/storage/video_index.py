@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
 
 from surgvista_jax.data.rates import Grid, picked
 from surgvista_jax.data.storage.video_pictures import Decoding, Picture, decode, timed
@@ -28,6 +29,7 @@ from surgvista_jax.data.storage.video_times import (
 # Decoders that can leave out pictures that no other is predicted from.
 _LEAVE_OUT = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video"})
 _SLACK = 1.0  # seconds by which headers of whole recordings are wrong
+_TELL_END = ("matroska", "asf")  # their headers count from zero, however late the first picture
 _HEAD = 64  # pictures that are decoded to see whether their time stamps can be believed
 
 
@@ -96,8 +98,7 @@ def packets_missing(video: OpenVideo, packets: Packets) -> tuple[int | None, int
         promised = stream.frames
         there = max(there, int(np.max(packets.dts, initial=-1, where=~np.isnan(packets.dts))) + 1)
     elif name.startswith(TELL_LENGTH) and container.duration and np.isfinite(packets.end):
-        start = (container.start_time or 0) / av.time_base
-        lacking = start + container.duration / av.time_base - packets.end
+        lacking = _told_end(container) - packets.end
         rate = stream.average_rate
         if rate is None or lacking <= _SLACK:
             return there - hidden, 0
@@ -105,6 +106,19 @@ def packets_missing(video: OpenVideo, packets: Packets) -> tuple[int | None, int
     else:
         return None, 0
     return (promised - hidden, promised - there) if promised else (None, 0)
+
+
+def _told_end(container: InputContainer) -> float:
+    """The second at which the recording ends, by a header that tells how long it is."""
+    name, length = container.format.name, (container.duration or 0) / av.time_base
+    lengths = [
+        float(stream.duration * stream.time_base)
+        for stream in container.streams
+        if stream.duration is not None and stream.time_base is not None
+    ]
+    if name.startswith(_TELL_END):  # FFmpeg takes it for a length, to which a late start is added
+        return max(lengths, default=length)
+    return (container.start_time or 0) / av.time_base + length
 
 
 def pictures(
