@@ -15,7 +15,7 @@ from surgvista_jax.weights.hub import FORM
 from surgvista_jax.weights.kinds import encoder_of, with_encoder
 from surgvista_jax.weights.loading import load
 from surgvista_jax.weights.matching import Expect
-from surgvista_jax.weights.place import SPEC, Place, locate
+from surgvista_jax.weights.place import SPEC, Place, is_ours, locate
 from surgvista_jax.weights.provenance import SOURCES, as_json, facts, of_loaded
 
 
@@ -51,9 +51,9 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.out.exists():
         raise UserError(f"--out={arguments.out}: exists already; choose another folder")
     if place.path.is_dir():
-        raise UserError(
-            f"{arguments.file}: is a folder, which needs no import: it can be used as it is"
-        )
+        can = "needs no import: it can be used as it is"
+        told = can if is_ours(place.path) else "holds no file of weights"
+        raise UserError(f"{arguments.file}: is a folder, which {told}")
     expect = None if arguments.size is None else of_size(arguments.size)
     loaded = load(place, expect=expect, heads=heads)
     match = loaded.match

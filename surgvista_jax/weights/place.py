@@ -8,7 +8,12 @@ from typing import NamedTuple
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights import tables
-from surgvista_jax.weights.files.folders import file_within, heads_beside, weight_files
+from surgvista_jax.weights.files.folders import (
+    file_within,
+    heads_beside,
+    models_below,
+    weight_files,
+)
 from surgvista_jax.weights.files.read import SourceFile, open_file
 from surgvista_jax.weights.folder import DESCRIPTION
 from surgvista_jax.weights.hub import SCHEME, fetch
@@ -79,18 +84,25 @@ def _entered(place: Place) -> Place:
     if not folder.is_dir():
         return place
     try:
-        ours = (folder / DESCRIPTION).is_file() or any((folder / n).is_dir() for n in _OF_A_RUN)
+        ours = is_ours(folder)
         if not ours and (inside := file_within(folder)):
             return place._replace(path=folder / inside.file, passed=inside.passed)
         named = [] if ours else weight_files(folder)
+        below = [] if ours or named else models_below(folder)
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror or error})") from error
     if place.key:
         raise UserError(f"{folder}#{place.key}: is a folder, in which no key can be named")
-    if named:
-        shown = ", ".join(str(folder / name) for name in named[:8])
-        raise UserError(f"{folder}: is a folder; name a file in it: {shown}")
+    if named or below:
+        shown = ", ".join(str(folder / name) for name in (named or below)[:8])
+        what = "a file" if named else "one"
+        raise UserError(f"{folder}: is a folder; name {what} in it: {shown}")
     return place
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder is an imported one or of a run."""
+    return (folder / DESCRIPTION).is_file() or any((folder / name).is_dir() for name in _OF_A_RUN)
 
 
 def _exists(path: Path) -> bool:

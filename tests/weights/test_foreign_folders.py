@@ -143,3 +143,34 @@ def test_a_distributed_checkpoint_of_pytorch_is_one_line(tmp_path):
     (tmp_path / "__0_0.distcp").write_bytes(b"x")
     with pytest.raises(UserError, match="make one file of it: .*dcp_to_torch"):
         locate(tmp_path)
+
+
+def test_the_folders_of_a_trainer_are_named(tmp_path):
+    for step in ("checkpoint-10", "checkpoint-9"):
+        (tmp_path / step).mkdir()
+        write(tmp_path / step / "model.safetensors", arrays_of())
+    with pytest.raises(UserError, match="name one in it: .*checkpoint-10, .*checkpoint-9$"):
+        locate(tmp_path)
+
+
+def test_an_empty_folder_is_not_said_to_need_no_import(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    words = ("weights", "import", str(tmp_path / "empty"), "--out", str(tmp_path / "out"))
+    assert main(list(words)) == 1
+    assert "holds no file of weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"\x08\0\0\0\0\0\0\0{}      ", "safetensors"),
+        (b"\x1f\x8b\x08\0", "gzip"),
+        (b"m.pth".ljust(257, b"\0") + b"ustar\0", "tar's"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    ],
+)
+def test_a_file_under_a_name_of_pytorchs_is_told_for_what_it_is(start, said, tmp_path):
+    path = tmp_path / "model.bin"
+    path.write_bytes(start.ljust(600, b"\0"))
+    with pytest.raises(UserError, match=f"model.bin: is .*{said}"), open_place(locate(path)):
+        pass

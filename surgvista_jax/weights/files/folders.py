@@ -59,6 +59,12 @@ def weight_files(folder: Path) -> list[str]:
     return sorted(found - {"predictions.npz"})  # a run's, of which nothing else is left
 
 
+def models_below(folder: Path) -> list[str]:
+    """Names of the folders in a folder that hold a model, as transformers' trainer leaves them."""
+    inside = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    return [entry.name for entry in inside if any((entry / name).is_file() for name in USUAL)]
+
+
 def heads_beside(path: Path) -> dict[str, str]:
     """As metadata, the attention heads that transformers' `config.json` says beside a file."""
     config = path.with_name("config.json")

@@ -132,7 +132,25 @@ def _open_one(path: Path, stack: contextlib.ExitStack) -> tuple[dict, dict]:
         return open_safetensors(path)
     if path.suffix == ".npz":
         return open_npz(path, stack)
+    if other := _misnamed(path):
+        raise UserError(f"{path}: is {other}")
     return open_torch(path), {}
+
+
+def _misnamed(path: Path) -> str:
+    """What a file that has a name of PyTorch's is instead; "" where its first bytes tell nothing.
+
+    Of safetensors the first eight are the length of the JSON that follows.
+    """
+    with open(path, "rb") as file:
+        start = file.read(512)
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
+        return "in the form of safetensors: let its name end in .safetensors"
+    if start.startswith(b"\x1f\x8b"):
+        return "compressed by gzip: unpack it (gzip -d, or tar -xzf)"
+    if start[257:262] == b"ustar":
+        return "an archive of tar's: unpack it (tar -xf) and name a file in it"
+    return "a file of HDF5, which is not read" if start.startswith(b"\x89HDF") else ""
 
 
 _TEXT = "text, not weights"
