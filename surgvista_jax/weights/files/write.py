@@ -95,10 +95,6 @@ def to_theirs(leaves: Mapping[str, Any], table: Table, config: Any) -> dict[str,
                 theirs = entry.transform.to_theirs(*parts)
             except UserError as error:
                 raise UserError(f"{entry.paths[0]}: {error} ({table.title})") from None
-            except ValueError:  # as of a kernel over two frames, where theirs spans one
-                raise UserError(
-                    f"{entry.paths[0]}: {table.title} has no form for its shape {ours[0].shape}"
-                ) from None
             for name, array in zip(entry.named(layer), theirs, strict=True):
                 arrays[name] = np.ascontiguousarray(array)
     return arrays
