@@ -15,10 +15,15 @@ from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.launchers import in_terminal, launch
 
 # Seconds until a process that waits says so, and until it gives up: processes of one machine start
-# together, others when their machines are ready. JAX itself would end by an abort, with a trace.
-_QUIET = 20.0
-_PATIENCE_HERE = 12.0
+# together (but for a cold disk), others when their machines are ready. JAX itself would end by an
+# abort, with a trace.
+_QUIET = 10.0
+_PATIENCE_HERE = 120.0
 _PATIENCE = 300.0
+_ADVICE = (
+    "start all of them (srun, mpirun, or the same command with another --process-id), or this one"
+    " alone (with SLURM_NTASKS=1 under Slurm)"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,10 +97,12 @@ def _connect(
     local_device_ids: list[int] | None = None,
 ) -> None:
     """`jax.distributed.initialize`, which waits in silence and ends by an abort, made to speak."""
-    notes = [threading.Timer(patience, _give_up, [promise, patience])]
-    if patience > _QUIET:
-        waiting = f"{promise}: waiting for the other processes"
-        notes.append(threading.Timer(_QUIET, _say, [waiting]))
+    waiting = f"{promise}: waiting for the other processes; {_ADVICE}"
+    gave_up = f"{promise}: the other processes did not come within {patience:g} s; {_ADVICE}"
+    notes = [
+        threading.Timer(_QUIET, _say, [waiting]),
+        threading.Timer(patience, _give_up, [gave_up]),
+    ]
     for note in notes:
         note.daemon = True
         note.start()
@@ -122,13 +129,9 @@ def _say(line: str) -> None:
     print(f"surgvista: {line}", file=sys.stderr, flush=True)
 
 
-def _give_up(promise: str, patience: float) -> None:
+def _give_up(line: str) -> None:
     """Ends this process, whose main thread is held in JAX."""
-    _say(
-        f"{promise}: the other processes did not come within {patience:g} s: start all of them"
-        " (srun, mpirun, or the same command with another --process-id), or this one alone (with"
-        " SLURM_NTASKS=1 under Slurm)"
-    )
+    _say(line)
     os._exit(1)
 
 

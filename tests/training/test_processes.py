@@ -55,5 +55,5 @@ def test_others_that_do_not_come_are_one_line_and_no_abort():
     )
     assert run.returncode == 1
     waiting, gave_up = run.stderr.splitlines()
-    assert waiting == "surgvista: SLURM_NTASKS=2: waiting for the other processes"
+    assert waiting.startswith("surgvista: SLURM_NTASKS=2: waiting for the other processes; start")
     assert "did not come within 1.5 s" in gave_up and "SLURM_NTASKS=1" in gave_up
