@@ -137,8 +137,9 @@ def match_all(
     if any(one.complete for one in found):
         return found
     widely = [match(table, source, expect, heads(table), any_word=True) for table in asked]
-    more = any(one.complete for one in widely) or not any(one.names for one in found)
-    return widely if more else found
+    if not any(one.names for one in found):  # the nearest may lack some of its names
+        return widely if any(one.names and not one.fault for one in widely) else found
+    return widely if any(one.complete for one in widely) else found
 
 
 def match(

@@ -192,7 +192,7 @@ IMPORTS = {
     "not heads": ("x.npz --heads=two --out=o", "--heads=two: a number"),
     "heads of nothing": ("x.npz --heads=teacher=2 --out=o", "PART being one of"),
     "a folder in the way": ("x.npz --heads=2 --out=taken", "exists already"),
-    "a folder": ("taken --out=o", "needs no import"),
+    "an empty folder": ("taken --out=o", "holds no file of weights"),
     "another family": ("x.npz --as=endossl --heads=2 --out=o", "does not hold EndoSSL"),
     "a missing name": ("missing.npz --heads=2 --out=o", "'blocks.0.mlp.fc1.bias' missing"),
 }
