@@ -13,6 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.training import loop, memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
@@ -196,13 +197,13 @@ def check_memory(
     config: TrainConfig,
     batch: Callable[[int], Mapping[str, jax.ShapeDtypeStruct]],
     mesh: Mesh,
-    remat: str,
+    compute: ComputeConfig,
 ) -> str | None:
     """What to say of the memory that a step needs, before anything is loaded; None where it fits.
 
     Args:
         batch: the shapes and types of a batch of so many clips.
-        remat: `compute.remat`.
+        compute: how its models are computed.
 
     Raises:
         UserError: it clearly cannot fit.
@@ -224,7 +225,8 @@ def check_memory(
             mesh,
         )
         need = memory.need_of(task.loss, state, frozen, batch, config.budget, mesh)
-    return memory.fits(need, available, config.budget, mesh, remat)
+    need = need.unrolled() if compute.unroll else need
+    return memory.fits(need, available, config.budget, mesh, compute.remat)
 
 
 def check_mesh(mesh: Mesh, budget: BudgetConfig, task: Task) -> None:

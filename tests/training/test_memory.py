@@ -5,6 +5,9 @@ import jax.numpy as jnp
 import pytest
 
 from surgvista_jax.__main__ import main
+from surgvista_jax.config import load_config
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training import memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.memory import Need, fits, need_of
@@ -72,6 +75,21 @@ def test_what_cannot_fit_is_one_line_with_the_keys_that_would_make_it():
     said = str(error.value)
     assert "remat" not in said and "accumulate" not in said and "config.mesh.fsdp=4" in said
     assert "a smaller model, or more devices" in said
+
+
+def test_a_clip_keeps_less_where_blocks_are_unrolled(tmp_path, monkeypatch):
+    config = tiny_run.make_config(tmp_path / "config.py", tiny_run.make_dataset(tmp_path / "data"))
+    found = []
+    monkeypatch.setattr(memory, "device_memory", lambda mesh: 1e5)
+    monkeypatch.setattr(memory, "fits", lambda need, *others: found.append(need))
+    monkeypatch.setattr("surgvista_jax.tasks.pretraining.train.start", None)  # ends the run there
+    for unroll in (False, True):
+        values = load_config(str(config), PretrainConfig, [f"--config.compute.unroll={unroll}"])
+        with pytest.raises(TypeError):
+            pretrain(values, tmp_path / "run")
+    scanned, unrolled = found
+    assert unrolled.fixed == scanned.fixed
+    assert 0.5 * scanned.per_clip < unrolled.per_clip < 0.7 * scanned.per_clip
 
 
 def test_a_run_stops_before_it_loads_anything(tmp_path, monkeypatch, capsys):

@@ -70,8 +70,8 @@ def finetune(
         mesh, batch_size=config.evaluation.batch_size, key="config.evaluation.batch_size"
     )
     if config.mode != "linear":  # whose features are computed without a backward pass
-        settings, remat = settings_of(config), config.compute.remat
-        warn(check_memory(task, settings, task.batch_shapes, mesh, remat))
+        settings = settings_of(config)
+        warn(check_memory(task, settings, task.batch_shapes, mesh, config.compute))
     claim(workdir, config_dict, FinetuneConfig, KIND, FREE_KEYS)
     about = _about(task, division, start)
     tell_division(workdir, division)

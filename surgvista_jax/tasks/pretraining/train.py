@@ -58,7 +58,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
         config.loop,
         config.seed,
     )
-    warn(check_memory(task, settings, task.batch_shapes, mesh, config.compute.remat))
+    warn(check_memory(task, settings, task.batch_shapes, mesh, config.compute))
     begun = start(task)
     task = begun.task
     claim(workdir, config_dict, PretrainConfig, KIND, FREE_KEYS)
