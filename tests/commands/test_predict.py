@@ -156,7 +156,7 @@ def test_mistakes_are_one_line(trained, tmp_path, capsys):
     checkpoint = f"--checkpoint={workdir}"
     for words, said in (
         ((tmp_path / "nowhere.mp4", checkpoint), "no such file or folder"),
-        ((text, checkpoint), "is not a video; known are: "),
+        ((text, checkpoint), "is not a video; no moving pictures are in it"),
         ((tmp_path, checkpoint), "no video and no folder of images"),
         ((data, checkpoint, "--fps=2"), "its own fps is 1.0, which cannot be replaced"),
         ((data, checkpoint, "--split=none"), "no split 'none'"),
