@@ -18,8 +18,6 @@ JPEG_QUALITY = 95
 MARGIN_SAMPLES = 32  # frames of a video that decide where its margins are
 READER = "av"  # what reads video files; earlier journals do not say it, and used OpenCV
 
-__all__ = ["ExtractConfig", "Extracted", "UnreadableVideo", "extract", "folder_fps"]
-
 
 @dataclass(frozen=True)
 class ExtractConfig:

@@ -22,7 +22,6 @@ from surgvista_jax.data.conversion.extract import (
     READER,
     ExtractConfig,
     Extracted,
-    UnreadableVideo,
     extract,
     folder_fps,
 )
@@ -30,6 +29,7 @@ from surgvista_jax.data.conversion.journal import Finished, Journal
 from surgvista_jax.data.conversion.sources import Remark, SourceVideo
 from surgvista_jax.data.dataset import Video
 from surgvista_jax.data.storage.open import FRAME_NAME
+from surgvista_jax.data.storage.video_stream import UnreadableVideo
 from surgvista_jax.errors import UserError
 from surgvista_jax.writing import writing_to
 

@@ -20,7 +20,7 @@ DEINTERLACE = ("auto", "off")
 _NO_VIDEO = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 # To see whether a stream is one picture: packets that are looked at, of all streams together.
 _PACKETS_LOOKED_AT = 2000
-# Demuxers that make text a picture; and those of single pictures.
+# Demuxers that make text a picture.
 _TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from surgvista_jax.data.conversion.extract import (
     ExtractConfig,
-    UnreadableVideo,
     extract,
 )
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.rates import is_rate, kept_index
 from surgvista_jax.data.storage.open import read_image
+from surgvista_jax.data.storage.video_stream import UnreadableVideo
 from tests.support import footage
 from tests.support.places import REALDATA
 

@@ -12,12 +12,12 @@ from surgvista_jax.data.conversion import frame_readers
 from surgvista_jax.data.conversion.extract import (
     ExtractConfig,
     Extracted,
-    UnreadableVideo,
     extract,
 )
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.storage.open import read_image
 from surgvista_jax.data.storage.video_pictures import Decoding
+from surgvista_jax.data.storage.video_stream import UnreadableVideo
 from tests.support import marked_videos as marked
 from tests.support.marked_videos import Pictures
 
