@@ -13,9 +13,16 @@ from surgvista_jax.data.conversion.sources import SourceVideo, frame_files
 from surgvista_jax.data.rates import HOLE, Pick, kept_index, picked
 from surgvista_jax.data.storage.open import read_image
 from surgvista_jax.data.storage.video_index import Index, needed, pictures, read_index
+from surgvista_jax.data.storage.video_parts import (
+    NotAlike,
+    decoded_in_parts,
+    divided,
+    num_side_by_side,
+)
 from surgvista_jax.data.storage.video_pictures import Decoding, Picture, Pixels
 from surgvista_jax.data.storage.video_seek import Seeker
 from surgvista_jax.data.storage.video_stream import (
+    OpenVideo,
     UnreadableVideo,
     VideoOptions,
     describe,
@@ -28,6 +35,9 @@ import cv2  # isort: skip  # after `storage.decode`, which silences it
 _NAMED = 3
 # Seconds by which uneven pictures have to be off, if they were counted, to be spoken of.
 _DRIFT = 0.5
+# From the quickest on: the wanted pictures, decoded in parts side by side; the file from its start,
+# leaving out what is not needed; all of it.
+_WAYS = ("parts", "start", "all")
 
 
 class Reader(Protocol):
@@ -105,21 +115,21 @@ class FileReader:
                     yield seeker.pixels.array(pick.picture)
 
     def frames(self, fps: float) -> Iterator[np.ndarray]:
-        self._reset()
         given = 0
-        for image in self._frames(fps, leave_out=True):
-            if image is None:  # a picture whose neighbours are needed: once more, decoding all
-                self._reset()
-                every = itertools.islice(self._frames(fps, leave_out=False), given, None)
-                yield from (image for image in every if image is not None)
+        for way in _WAYS:
+            self._reset()
+            try:
+                for image in itertools.islice(self._frames(fps, way), given, None):
+                    given += 1
+                    yield image
                 return
-            given += 1
-            yield image
+            except NotAlike:
+                pass  # what was given so far is right
 
     def _reset(self) -> None:
         self._decoding, self._holes, self._black, self._about = Decoding(), {}, 0, []
 
-    def _frames(self, fps: float, leave_out: bool) -> Iterator[np.ndarray | None]:
+    def _frames(self, fps: float, way: str) -> Iterator[np.ndarray]:
         grid = self._times.grid(fps, self._options.clock)
         with open_video(self._path, self._options.stream, self._threads) as video:
             pixels = Pixels(video.stream, self._options.deinterlace)
@@ -127,12 +137,10 @@ class FileReader:
             image: np.ndarray | None = None
             early = 0
             codec = video.stream.codec_context.name
-            self._wanted = needed(self._index, grid, codec) if leave_out else None
-            decoded = pictures(video, self._index, self._decoding, self._wanted)
-            for pick in picked(decoded, grid):
+            self._wanted = None if way == "all" else needed(self._index, grid, codec)
+            for pick in picked(self._decoded(video, way), grid):
                 if pick.picture and self._wanted is not None and pixels.is_interlaced(pick.picture):
-                    yield None
-                    return
+                    raise NotAlike  # its neighbours are needed
                 if pick.picture is None:
                     early += 1
                     continue
@@ -152,6 +160,17 @@ class FileReader:
                 f"has several streams of pictures; {describe(video.stream)} is taken, not "
                 f"{', '.join(video.others)}: --stream takes another"
             ] * bool(video.others and self._options.stream is None)
+
+    def _decoded(self, video: OpenVideo, way: str) -> Iterator[tuple[float, Picture]]:
+        if way != "parts":
+            return pictures(video, self._index, self._decoding, self._wanted)
+        if self._threads == 1 or self._wanted is None:
+            raise NotAlike
+        parts = divided(self._index, self._wanted)
+        num_threads = num_side_by_side(video, parts, self._threads)
+        if num_threads < 2:
+            raise NotAlike
+        return decoded_in_parts(self._path, self._options, self._index, parts, num_threads)
 
     def _note_hole(self, pick: Pick[Picture]) -> None:
         start = pick.time - self._start

@@ -69,6 +69,7 @@ def decode(
     """
     decoding = decoding or Decoding()
     skips: Literal["DEFAULT", "NONREF"] = "DEFAULT"
+    stream.codec_context.skip_frame = skips  # an earlier part may have left the other
     tick, last = float(stream.time_base or 1), 0.0
     for packet in packets:
         if not packet.size and not (packet.dts is None and packet.pts is None):

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -88,6 +88,36 @@ class Seeker:
                 return pick
         raise AssertionError("the start of the file is always tried")
 
+    def part(
+        self, key: int | None, until: float, wanted: Set[int]
+    ) -> list[tuple[float, Picture]] | None:
+        """Pictures from a key frame on, without their neighbours.
+
+        Args:
+            key: number of the key frame; None: the start of the file.
+            until: the second at which the part ends.
+            wanted: time stamps of the pictures of the part that are needed.
+
+        Returns:
+            The wanted pictures with their times; None if one is not found, could be another than
+            reading from the start gives, or anything on the way is damaged.
+        """
+        decoding, tick = Decoding(), self._index.tick
+        self._begin(key, decoding, wanted)
+        found: dict[int, tuple[float, Picture]] = {}
+        for time, picture in self._remembered():
+            if time > until - _ALIKE:
+                break
+            stamp = picture.frame.pts
+            if stamp is not None and stamp in wanted:
+                if stamp in found or abs(time - stamp * tick) > _ALIKE:
+                    return None
+                found[stamp] = time, Picture(picture.frame, None, None)
+        late = key is not None and (self._first is None or self._first > self._index.keys[key])
+        if decoding.damaged or late or not self._is_refreshed or found.keys() != wanted:
+            return None
+        return list(found.values())
+
     def _is_whole(self, grid: Grid, pick: Pick[Picture] | None) -> bool:
         """Whether no picture was left out where a pick and its neighbours were looked for."""
         if pick is None or pick.picture is None or not len(self._index.shown):
@@ -139,7 +169,9 @@ class Seeker:
         is_h264 = self._video.stream.codec_context.name == "h264"
         return not is_h264 or frame.pict_type == PictureType.I
 
-    def _begin(self, key: int | None) -> None:
+    def _begin(
+        self, key: int | None, decoding: Decoding | None = None, wanted: Set[int] | None = None
+    ) -> None:
         self._passed.clear()
         self._first = None
         packets = None if key is None else self._sought(key)
@@ -155,7 +187,7 @@ class Seeker:
             packets = itertools.chain([first], packets)
         frames = (
             frame
-            for frame in decode(self._video.stream, packets, Decoding())
+            for frame in decode(self._video.stream, packets, decoding, wanted)
             # What is shown before the key frame may need pictures before it.
             if frame.pts is None or frame.pts * self._index.tick >= since
         )
@@ -164,8 +196,8 @@ class Seeker:
     def _sought(self, key: int) -> Iterator[Packet] | None:
         """The packets from a key frame on, or from one before it; None where none is found."""
         second, dts = self._index.keys[key], self._index.key_dts[key]
-        for earlier in _EARLIER:
-            place = int(dts - earlier / self._index.tick)
+        shown = round(second / self._index.tick)  # where MP4 is sought; most others by `dts`
+        for place in (shown, *(int(dts - earlier / self._index.tick) for earlier in _EARLIER)):
             packets = _from(self._video, place)
             if packets is None:
                 return None
