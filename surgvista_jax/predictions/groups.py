@@ -10,6 +10,7 @@ from pathlib import Path
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near
+from surgvista_jax.json_lines import read_lines
 from surgvista_jax.json_object import parse
 
 KINDS = ("centre", "procedure", "patient")
@@ -30,12 +31,11 @@ def read_groups(path: Path, kind: str, videos: Sequence[str]) -> list[str]:
 def _from_dataset(folder: Path, kind: str) -> dict[str, str]:
     try:
         dataset = parse((folder / "dataset.json").read_text(encoding="utf-8"))
-        lines = (folder / "videos.jsonl").read_text(encoding="utf-8").splitlines()
-        entries = [parse(line) for line in lines if line.strip()]
+        entries = [line.values for line in read_lines(folder / "videos.jsonl")]
         if kind == "procedure":
             return {entry["video"]: str(dataset.get("procedure") or "") for entry in entries}
         return {entry["video"]: str(entry.get(kind) or "") for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(
             f"--groups {folder}: not a dataset folder with dataset.json and videos.jsonl ({error})"
         ) from None

@@ -1,6 +1,5 @@
 """The parameters of a finetuning run that are kept: the best on the chosen videos."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
+from surgvista_jax.json_lines import lacks_step, read_lines
 from surgvista_jax.metrics.selecting import SCORES
 from surgvista_jax.training.checkpoint import restore_params, save_params
 from surgvista_jax.training.checkpoint_files import FOLDER as CHECKPOINTS
@@ -108,14 +108,26 @@ def _rank(line: dict) -> float:
 
 
 def read_evaluations(workdir: Path) -> list[dict]:
-    """The lines of `evaluations.jsonl`; a line that a crash cut off is left out."""
+    """The lines of `evaluations.jsonl`; a last one that a crash cut off is left out.
+
+    Raises:
+        UserError: another line is broken: its number, and what is to be done.
+    """
     path = workdir / FILE
     if not path.exists():
         return []
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break
-    return lines
+    advice = (
+        "mend it, or delete that line: the step is evaluated again if the run still comes to it"
+    )
+    # Whoever drops the line from the file says so.
+    lines = read_lines(path, required=_lacks, advice=advice, torn=lambda note: None)
+    return [line.values for line in lines]
+
+
+def _lacks(values: dict[str, Any]) -> str | None:
+    """What a line of an evaluation lacks; None where it is whole."""
+    score = values.get("score", "")
+    number = isinstance(score, int | float) and not isinstance(score, bool)
+    if score is not None and not (number and abs(score) < np.inf):
+        return "'score' should be a number or null"
+    return lacks_step(values)

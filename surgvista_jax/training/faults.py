@@ -1,6 +1,5 @@
 """What goes wrong without stopping the run: each fault is named, counted, and has its limit."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import jax
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_lines import keep_lines
 from surgvista_jax.training.writers import drop_lines_after
 from surgvista_jax.writing import append_line
 
@@ -91,9 +91,8 @@ class UnreadableFrames:
         self._describe = describe
         self._say = say
         self._names: set[str] = set()
-        if self._path.exists():  # an earlier start has named these
-            lines = self._path.read_text(encoding="utf-8").splitlines()
-            self._names.update(json.loads(line)["frame"] for line in lines if line.endswith("}"))
+        # An earlier start has named these.
+        self._names.update(line["frame"] for line in keep_lines(self._path, required=_lacks_frame))
 
     def see(self, step: int, index: np.ndarray, unreadable: np.ndarray) -> None:
         """Takes in one batch: clip indices [b], flags [b, T]. Raises UserError above the share."""
@@ -123,6 +122,10 @@ class UnreadableFrames:
             f"{self.replaced} of {self._seen} frames could not be read and were replaced"
             f" ({len(self._names)} different ones, listed in {self._path})"
         )
+
+
+def _lacks_frame(values: dict[str, Any]) -> str | None:
+    return None if isinstance(values.get("frame"), str) else "'frame' should be text"
 
 
 def _own_name(stem: str) -> str:

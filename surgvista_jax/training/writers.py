@@ -15,7 +15,8 @@ from tensorboardX import summary
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import masked_crc32c
 
-from surgvista_jax.writing import write_bytes, write_text, writing_to
+from surgvista_jax.json_lines import keep_lines, lacks_step
+from surgvista_jax.writing import write_bytes, writing_to
 
 METRICS_FILE = "metrics.jsonl"
 FIGURES = "figures"
@@ -119,19 +120,12 @@ class MetricWriter:
 def drop_lines_after(path: Path, step: int) -> None:
     """Keeps the lines of a .jsonl file whose "step" is at most `step`; all at once or not at all.
 
-    A line that is not JSON, as a kill in mid-write leaves it, is dropped too.
+    A last line that was cut off, as a kill in mid-write leaves it, goes too, with a note.
+
+    Raises:
+        UserError: another line is broken: its number, and what is to be done.
     """
-    if not path.exists():
-        return
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _is_upto(line, step)]
-    write_text(path, (line + "\n" for line in kept))
-
-
-def _is_upto(line: str, step: int) -> bool:
-    try:
-        return json.loads(line)["step"] <= step
-    except (ValueError, KeyError, TypeError):
-        return False
+    keep_lines(path, lambda values: values["step"] <= step, required=lacks_step)
 
 
 def _finite(value: float | int | None) -> float | int | None:

@@ -169,3 +169,15 @@ def test_a_torn_line_is_left_out(tmp_path):
     assert not again.has(4)
     add(again, 0.6)
     assert [line["step"] for line in read_evaluations(tmp_path)] == [2, 4]
+
+
+@pytest.mark.parametrize("line", [b'{"step": 4, "sc', b"\xff", b"[1]", b'{"step": 4}'])
+def test_a_torn_evaluation_is_done_again_and_a_broken_one_is_named(tmp_path, line):
+    path = tmp_path / "evaluations.jsonl"
+    add(Selection(tmp_path, 0), 0.5)
+    whole = path.read_bytes()
+    path.write_bytes(whole + line)
+    assert not Selection(tmp_path, 4).has(4) and path.read_bytes() == whole
+    path.write_bytes(line + b"\n" + whole)
+    with pytest.raises(UserError, match="evaluations.jsonl, line 1: .*delete that line"):
+        Selection(tmp_path, 4)

@@ -107,3 +107,16 @@ def test_a_full_disk_is_one_clear_error_and_keeps_the_lines_before(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     with MetricWriter(tmp_path, active=True, step=10):
         assert [line["step"] for line in lines(tmp_path)] == list(range(11))
+
+
+@pytest.mark.parametrize("line", [b"\xff", b'{"step": 1, "lo', b"3", b'{"step": 1e999}', b"{}"])
+def test_a_broken_line_is_dropped_as_the_last_and_named_before_others(tmp_path, line, capsys):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n' + line + b"\n")
+    with MetricWriter(tmp_path, active=True, step=1) as writer:
+        writer.scalars(2, {})
+    assert [line["step"] for line in lines(tmp_path)] == [1, 2]
+    assert capsys.readouterr().err.startswith(f"{path}, line 2: ")
+    path.write_bytes(line + b'\n{"step": 2}\n')
+    with pytest.raises(UserError, match="metrics.jsonl, line 1: .*; mend or delete that line"):
+        MetricWriter(tmp_path, active=True, step=1)

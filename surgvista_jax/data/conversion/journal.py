@@ -11,11 +11,18 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from surgvista_jax.data.conversion.extract import Extracted
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_lines import read_lines, say_torn
+
+_ADVICE = (
+    "delete that line, and its video is extracted again (line 1 holds the settings of all: without"
+    " it give another --out)"
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,21 @@ class Finished:
 
     def is_of(self, source: SourceVideo) -> bool:
         return (self.key, self.video, self.size) == (source.key, source.video, source.size)
+
+
+T = TypeVar("T")
+
+
+def _typed(cls: type[T], values: dict[str, Any]) -> T:
+    """A dataclass of what a line says; TypeError for other keys, or values of another type."""
+    made = cls(**values)
+    for name, hint in get_type_hints(cls).items():
+        options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        kinds = [get_origin(option) or option for option in options]
+        kinds += [int] if float in kinds else []
+        if not isinstance(getattr(made, name), tuple(kinds)):
+            raise TypeError(name)
+    return made
 
 
 class Journal:
@@ -84,26 +106,29 @@ class Journal:
             pass  # a file system without locks
 
     def _load(self, settings: dict[str, Any]) -> None:
-        data = Path(self._path).read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        # A line without end was being written when the process was killed or the disk was full.
-        os.ftruncate(self._file, len(whole))
-        lines = whole.splitlines()
+        notes: list[str] = []
+        lines = list(read_lines(self._path, advice=_ADVICE, torn=notes.append))
+        for note in notes:
+            say_torn(note)
+        # What was being written when the process was killed or the disk was full is cut off. The
+        # file stays the same one, which holds the lock.
+        os.ftruncate(self._file, end := lines[-1].end if lines else 0)
+        if end and os.pread(self._file, 1, end - 1) != b"\n":
+            os.write(self._file, b"\n")
         if not lines:
             self._write({"settings": settings})
             return
-        for number, line in enumerate(lines, start=1):
+        begun = lines[0].values.get("settings")
+        if not isinstance(begun, dict):
+            raise UserError(f"{self._path}, line 1: not the settings of a conversion; {_ADVICE}")
+        for line in lines[1:]:
             try:
-                entry = json.loads(line)
-                if number == 1:
-                    begun = entry["settings"]
-                else:
-                    entry["extracted"] = Extracted(**entry["extracted"])
-                    self.finished[entry["video"]] = Finished(**entry)
-            except (ValueError, TypeError, KeyError):
+                extracted = _typed(Extracted, line.values["extracted"])
+                entry = _typed(Finished, {**line.values, "extracted": extracted})
+                self.finished[entry.video] = entry
+            except (TypeError, KeyError):
                 raise UserError(
-                    f"{self._path}, line {number}: not a line of this journal; delete the file to "
-                    "convert every video anew"
+                    f"{self._path}, line {line.number}: not a line of this journal; {_ADVICE}"
                 ) from None
         keys = [*settings, *(key for key in begun if key not in settings)]
         differing = [key for key in keys if begun.get(key) != settings.get(key)]

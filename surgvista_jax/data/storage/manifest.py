@@ -12,12 +12,15 @@ from surgvista_jax.data.storage.records import read_index
 from surgvista_jax.data.storage.tfds import is_tfds, read_tfds, source_folder
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import LABEL_KINDS
+from surgvista_jax.json_lines import read_lines
 from surgvista_jax.json_object import parse
 from surgvista_jax.writing import write_text
 
 _HIGHEST_RATE = 1e6  # frames a second
 _A_RATE = f"'fps' must be a number above 0 (and at most {_HIGHEST_RATE:,.0f})"
 _MOST_FRAMES = 2**31 - 1
+_MISSING = "{}: missing; `surgvista data convert` writes it"
+_AGAIN = "mend it, or run `surgvista data convert` again, which writes the file anew"
 _LONGEST_FOUND = 300  # characters of a wrong value in a message
 
 
@@ -100,12 +103,10 @@ def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video
     packed = {video for shard in read_index(folder) for video, _ in shard.videos}
     optional = {field.name for field in fields} - required
     videos: dict[str, Video] = {}
-    # Split at "\n" alone: str.splitlines also breaks at characters that a JSON text may hold.
-    for number, line in enumerate(_read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        entry = _parse(line, where)
+    if not path.exists():
+        raise UserError(_MISSING.format(path))
+    for line in read_lines(path, advice=_AGAIN):
+        where, entry = f"{path}, line {line.number}", line.values
         _check_keys(entry, required, optional, where)
         for key in ("video", "source"):
             _check(isinstance(entry[key], str) and entry[key], where, f"{key!r} must be text")
@@ -165,7 +166,7 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path}: missing; `surgvista data convert` writes it") from None
+        raise UserError(_MISSING.format(path)) from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start})") from None
     except OSError as error:
