@@ -67,7 +67,7 @@ class Selection:
         kept = (line for line in self._lines if line["step"] in saved)
         self.best: dict | None = max(kept, key=_rank, default=None)
         if jax.process_index() == 0:
-            drop_lines_after(self._path, step)
+            drop_lines_after(self._path, step, _lacks)
             with writing_to(self.folder):
                 for beyond in (number for number in saved if number > step):
                     shutil.rmtree(self.folder / CHECKPOINTS / str(beyond))
@@ -116,11 +116,8 @@ def read_evaluations(workdir: Path) -> list[dict]:
     path = workdir / FILE
     if not path.exists():
         return []
-    advice = (
-        "mend it, or delete that line: the step is evaluated again if the run still comes to it"
-    )
     # Whoever drops the line from the file says so.
-    lines = read_lines(path, required=_lacks, advice=advice, torn=lambda note: None)
+    lines = read_lines(path, required=_lacks, torn=lambda note: None)
     return [line.values for line in lines]
 
 

@@ -5,7 +5,7 @@ import json
 import math
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,9 @@ class MetricWriter:
         self._events.flush()
 
 
-def drop_lines_after(path: Path, step: int) -> None:
+def drop_lines_after(
+    path: Path, step: int, required: Callable[[dict], str | None] = lacks_step
+) -> None:
     """Keeps the lines of a .jsonl file whose "step" is at most `step`; all at once or not at all.
 
     A last line that was cut off, as a kill in mid-write leaves it, goes too, with a note.
@@ -125,7 +127,7 @@ def drop_lines_after(path: Path, step: int) -> None:
     Raises:
         UserError: another line is broken: its number, and what is to be done.
     """
-    keep_lines(path, lambda values: values["step"] <= step, required=lacks_step)
+    keep_lines(path, lambda values: values["step"] <= step, required=required)
 
 
 def _finite(value: float | int | None) -> float | int | None:
