@@ -5,6 +5,7 @@ import json
 import textwrap
 from pathlib import Path
 
+from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.named_protocols import PROTOCOLS, find
 from surgvista_jax.metrics.protocols import Protocol
@@ -179,10 +180,7 @@ def _positive(name: str, value: float | None) -> float | None:
 def _read_classes(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ()
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--classes {path}: not readable ({error})") from None
+    lines = read_text(path).split("\n")
     return tuple(line.strip() for line in lines if line.strip())
 
 

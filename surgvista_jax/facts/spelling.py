@@ -5,9 +5,16 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-# What label files write where nothing was labelled: by hand, by losses that ignore a class, by
-# pandas and by databases.
-_UNLABELLED = frozenset(("", "-1", "-100", "nan", "none", "null", "na", "n/a", "#n/a", "<na>"))
+# What label files write where nothing was labelled: by hand, by losses that ignore a class, by C,
+# pandas and databases.
+_UNLABELLED = frozenset(
+    ("", "-1", "-100", "nan", "-nan", "none", "null", "na", "n/a", "#n/a", "#na", "<na>")
+)
+# A number, whose minus a spreadsheet may have made a dash, and which it may write as 1,0.
+_NUMBER = re.compile(
+    r"([-+\u2010-\u2015\u2212]?) ?([0-9]+(?:[.,]0{1,2}(?![0-9])|\.[0-9]*)?(?:e[-+]?[0-9]{1,2})?)"
+)
+_MOST_DIGITS = 15  # of a number that is made to see whether it is whole
 _SEPARATORS = re.compile(r"(?<=[^\W_])[\s_\-\u2010-\u2015\u2212]+(?=[^\W_])")
 
 
@@ -16,14 +23,37 @@ def same_class(name: str) -> str:
 
     Case, the Unicode form (composed or not, no-break spaces, full-width letters, invisible
     characters), blanks, underscores and hyphens between letters, and the form of a whole number (1,
-    01, 1.0) do not count. Numbers beside one another stay apart: "step 1-1" is not "step 11".
+    01, 1.0, 1e0; -1, - 1 with any dash) do not count. Numbers beside one another stay apart:
+    "step 1-1" is not "step 11".
     """
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     text = "".join(c for c in text if unicodedata.category(c) != "Cf")
     text = " ".join(text.split())
-    if number := re.fullmatch(r"(-?)0*(\d+)(?:\.0*)?", text):
-        return number[1] + number[2]
+    whole = whole_number(text)
+    if whole is not None:
+        return whole
     return _SEPARATORS.sub(lambda found: _kept(text, found), text)
+
+
+def whole_number(text: str) -> str | None:
+    """The digits of a whole number, with a minus below zero, however it is written; else None."""
+    found = _NUMBER.fullmatch(text.strip().casefold())
+    if not found:
+        return None
+    digits = found[2].replace(",", ".")
+    if "." in digits or "e" in digits:
+        value = float(digits)
+        if value >= 10**_MOST_DIGITS or value != int(value):
+            return None
+        digits = str(int(value))
+    digits = digits.lstrip("0") or "0"
+    return digits if found[1] in ("", "+") or digits == "0" else f"-{digits}"
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a finite number, whole or not, which a class is called by at most."""
+    found = re.fullmatch(r"[-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?", text.strip().casefold())
+    return found is not None
 
 
 def _kept(text: str, separators: re.Match[str]) -> str:

@@ -113,6 +113,33 @@ class Protocol:
             return TABLES[self.choices.table].class_names("ivt")
         return self.classes
 
+    def misfit(self, task: str, label_kind: str, classes: Sequence[str]) -> str:
+        """Says in words why labels are none that it scores; "" where they may be.
+
+        Args:
+            task: facts.tasks.TASKS, or another word, which says nothing.
+            label_kind: facts.tasks.LABEL_KINDS; "": that of the task.
+            classes: their names; () if they are not known.
+        """
+        usual = TASKS[task].label_kind if task in TASKS else self.label_kind
+        kind = label_kind or usual
+        fitting = next((t.protocol for t in TASKS.values() if t.name == task and t.protocol), "")
+        hint = f"; {fitting} scores any {task}" if fitting and kind == usual else ""
+        if kind != self.label_kind:
+            words = {"single": "one class a frame", "multi": "several classes a frame"}
+            return f"holds {words[kind]}, {self.name} scores {words[self.label_kind]}{hint}"
+        # Those of any classes score clips and presence of whatever task.
+        open_to_all = isinstance(self.choices, SingleChoices | PresenceChoices)
+        if task in TASKS and task != self.task and not (open_to_all and not self.classes):
+            return f"is of task {task}, {self.name} of task {self.task}{hint}"
+        wanted = self.class_names
+        if classes and wanted and len(classes) != len(wanted):
+            return (
+                f"has {len(classes)} classes ({_first(classes)}), {self.name} has {len(wanted)} "
+                f"({_first(wanted)}){hint}"
+            )
+        return ""
+
     @property
     def published_task(self) -> str:
         """What reports and digests call the task, which may be an earlier name of it."""
@@ -156,6 +183,10 @@ class Protocol:
             f"{several}, which are none of the test splits on record ({known}): do not "
             "compare the scores with those of other splits"
         )
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def video_number(video: str) -> int | None:

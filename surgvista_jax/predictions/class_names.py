@@ -1,12 +1,18 @@
 """The class that a name or a number in a file means, and the order of its columns."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.spelling import near, same_class
+from surgvista_jax.facts.spelling import (
+    is_number,
+    is_unlabelled,
+    near,
+    same_class,
+    whole_number,
+)
 
 _MOST_DIGITS = 9
 
@@ -17,48 +23,91 @@ def _plain(name: str) -> str:
 
 
 def class_ids(
-    names: np.ndarray, classes: Sequence[str], source: str, first: int | None = None
+    names: np.ndarray,
+    classes: Sequence[str],
+    source: str,
+    first: int | None = None,
+    where: Callable[[int], str] | None = None,
 ) -> np.ndarray:
-    """Class ids of names or numbers, int64 [N].
+    """Class ids of names or numbers, int64 [N]; -1 for texts that say that there is no label.
 
     Args:
         names: text [N]; all whole numbers, which may be written as 1.0, or all names.
         classes: in the order of their ids; () if they are not known.
+        source: the file or folder, for messages.
         first: the number of the first class in this file, 0 or 1. None: inferred from the
             numbers; raises UserError where they could be either.
+        where: the file and the line of a name, by its place in `names`; None: the source alone.
     """
-    names = np.array([_number(str(name).strip()) for name in names], str)
-    distinct, inverse = np.unique(names, return_inverse=True)
-    if all(re.fullmatch(r"[0-9]+", name) for name in distinct):
-        if long := [name for name in distinct if len(name) > _MOST_DIGITS]:
+    texts = np.array([str(name).strip() for name in names], str)
+    distinct, at, inverse = np.unique(texts, return_index=True, return_inverse=True)
+    told = {same_class(name) for name in classes}
+    here = where or (lambda _: source)
+    none = [is_unlabelled(name) and same_class(name) not in told for name in distinct]
+    for name, place in zip(distinct, at, strict=True):
+        _check_number(name, told, here(int(place)))
+    ids = np.full(len(distinct), -1, np.int64)
+    known = ~np.array(none, bool)
+    if known.any():
+        ids[known] = _known_ids(
+            distinct[known], classes, first, source, [here(int(place)) for place in at[known]]
+        )
+    return ids[inverse.ravel()]
+
+
+def _check_number(name: str, told: Collection[str], where: str) -> None:
+    """Refuses numbers that are neither a class nor the mark of none.
+
+    Raises:
+        UserError: a number below -1, or one that is not whole, and no class is called so.
+    """
+    key = same_class(name)
+    if key in told or is_unlabelled(name):
+        return
+    whole = whole_number(name)
+    if whole is None and is_number(name):
+        raise UserError(f"{where}: class {name[:40]!r} is not a whole number")
+    if whole is not None and whole.startswith("-"):
+        raise UserError(
+            f"{where}: class {name[:40]!r} is below 0; only -1, -100, nan and an empty cell say "
+            "that there is none"
+        )
+
+
+def _known_ids(
+    names: np.ndarray, classes: Sequence[str], first: int | None, source: str, where: Sequence[str]
+) -> np.ndarray:
+    """Ids of different names that are classes, int64 [n]; `where` says of each where it stands."""
+    keys = [same_class(name) for name in names]
+    by_key = {same_class(name): index for index, name in enumerate(classes)}
+    if all(key.isascii() and key.isdigit() for key in keys):
+        if first is None and all(key in by_key for key in keys):  # classes are called by numbers
+            return np.array([by_key[key] for key in keys], np.int64)
+        if long := [key for key in keys if len(key) > _MOST_DIGITS]:
             raise UserError(f"{source}: class {long[0]:.40}: no task has so many classes")
-        ids = distinct.astype(np.int64)
+        ids = np.array(keys).astype(np.int64)
         if first is None:
             first = _first_number(ids, len(classes), source)
-        if len(ids) and ids.min() < first:
+        if ids.min() < first:
             raise UserError(f"{source}: class {ids.min()}, but --first-class is {first}")
-        return (ids - first)[inverse.ravel()]
+        return ids - first
     if not classes:
+        name = next(name for name, key in zip(names, keys, strict=True) if not key.isdigit())
         raise UserError(
-            f"{source}: classes are names such as '{distinct[0]}', whose order this protocol does "
+            f"{source}: classes are names such as '{name}', whose order this protocol does "
             "not fix; give --classes FILE with one name a line"
         )
-    known = {_plain(name): index for index, name in enumerate(classes)}
-    known |= {same_class(name): index for index, name in enumerate(classes)}
-    found = [known.get(same_class(name), known.get(_plain(name))) for name in distinct]
-    unknown = [name for name, index in zip(distinct, found, strict=True) if index is None]
-    if unknown:
-        raise UserError(
-            f"{source}: unknown phase '{unknown[0]}'; known: {', '.join(classes)}"
-            + near(unknown[0], classes)
-        )
-    return np.array(found, np.int64)[inverse.ravel()]
-
-
-def _number(name: str) -> str:
-    """A whole number in its plainest form, "1.0" as "1"; other names as they are."""
-    plain = same_class(name)
-    return plain if re.fullmatch(r"\d+", plain) else name
+    plain = {_plain(name): index for index, name in enumerate(classes)}
+    found = [
+        by_key.get(key, plain.get(_plain(name))) for name, key in zip(names, keys, strict=True)
+    ]
+    for name, index, place in zip(names, found, where, strict=True):
+        if index is None:
+            raise UserError(
+                f"{place}: unknown phase {str(name)!r}; known: {', '.join(classes)}"
+                + near(name, classes)
+            )
+    return np.array(found, np.int64)
 
 
 def _first_number(ids: np.ndarray, num_classes: int, source: str) -> int:
@@ -91,3 +140,34 @@ def column_order(names: Sequence[str], classes: Sequence[str], source: str) -> n
                 f"{wanted.index(name)} of {', '.join(classes)}; name all of them, in any order"
             )
     return standing
+
+
+def check_shared(names: Sequence[str], classes: Sequence[str], source: str, scorer: str) -> str:
+    """Holds the class names of a file against those that are scored, which are as many.
+
+    Returns:
+        What to say where some are called otherwise, and so are taken by their order; else "".
+
+    Raises:
+        UserError: none is called alike, and they are no numbers or numbered words either.
+    """
+    known = {_plain(name) for name in classes}
+    others = [name for name in names if _plain(name) not in known]
+    if not others or any(re.search(r"[0-9]", name) for name in names):
+        return ""
+    if len(others) == len(names):
+        raise UserError(
+            f"{source}: its classes {_some(names)} are none of {scorer}'s ({_some(classes)}); take "
+            "another protocol, or name them by --classes FILE in the order of the protocol's, if "
+            "they mean the same"
+        )
+    which = ", ".join(
+        f"{name!r} for {wanted!r}"
+        for name, wanted in zip(names, classes, strict=True)
+        if name in others
+    )
+    return f"{source}: classes were taken by their order: {which}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

@@ -5,13 +5,13 @@ videos begin is told by their ground truth or by a file of lengths; without eith
 as one sequence, as some published tables did, if the user says so.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from surgvista_jax.data.labels.tables import read_lines
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.protocols import Split, video_number
 from surgvista_jax.metrics.sampling import sampling_rate
@@ -79,17 +79,12 @@ def _same_video(name: str, videos: Sequence[str]) -> bool:
 def read_lengths(path: Path) -> list[tuple[str, int]]:
     """(video, frames) of each line of a CSV file, in its order; a header is passed over."""
     where = f"--boundaries {path}"
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{where}: not readable as CSV ({error})") from None
     lengths: list[tuple[str, int]] = []
-    for number, row in rows:
+    for number, (line, row) in enumerate(read_lines(path)):
         if len(row) != 2 or not row[0].strip() or not row[1].strip().isdecimal():
-            if number == 1 and len(row) == 2:
+            if number == 0 and len(row) == 2:
                 continue
-            raise UserError(f"{where}, line {number}: {','.join(row)!r} is not video,frames")
+            raise UserError(f"{where}, line {line}: {','.join(row)!r} is not video,frames")
         lengths.append((row[0].strip(), int(row[1])))
     names = [name for name, _ in lengths]
     if not lengths or len(set(names)) < len(names) or min(n for _, n in lengths) < 1:

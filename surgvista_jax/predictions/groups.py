@@ -4,10 +4,10 @@ Read from a dataset folder (dataset.json and videos.jsonl) or from a CSV file wi
 and centre, procedure or patient.
 """
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from surgvista_jax.data.labels.tables import read_rows
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near
 from surgvista_jax.json_lines import read_lines
@@ -42,16 +42,12 @@ def _from_dataset(folder: Path, kind: str) -> dict[str, str]:
 
 
 def _from_csv(path: Path, kind: str) -> dict[str, str]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"--groups {path}: not readable as CSV ({error})") from None
-    header = [name for name in rows[0] if name] if rows else []
+    rows = list(read_rows(path))
+    header = [*rows[0].cells] if rows else []
     for column in ("video", kind):
         if column not in header:
             raise UserError(
                 f"--groups {path}: the columns video and {kind} are needed; no column {column!r} in"
                 f" {', '.join(header) or 'an empty file'}{near(column, header)}"
             )
-    return {row["video"]: row[kind] or "" for row in rows}
+    return {row.cells["video"].strip(): row.cells[kind].strip() for row in rows}

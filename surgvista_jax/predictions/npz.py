@@ -34,6 +34,7 @@ _UNREADABLE = (
     zlib.error,
     zipfile.BadZipFile,
 )
+_UNLABELLED = (-1, -100)
 _HIGHEST_CLASS, _HIGHEST_FRAME, _HIGHEST_RATE = 10**9, 10**15, 1e6
 KEYS = ("video", "frame", "score", "label", "meta")
 
@@ -129,19 +130,31 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
 
 
 def _label(label: np.ndarray, source: str) -> np.ndarray:
-    """Class ids [N] are whole numbers; labels [N, C] may be shares of annotators, but not NaN."""
+    """The labels, -1 where there is none, which -100 says too.
+
+    Class ids [N] are whole numbers; labels [N, C] may be shares of annotators, but not NaN, and a
+    row of them is unlabelled as a whole or not at all.
+    """
     if label.dtype.kind not in "biuf" or label.ndim not in (1, 2):
         raise UserError(f"{source}: `label` must hold numbers, [N] or [N, C]")
     wrong = ~np.isfinite(label)
+    none = np.isin(label, _UNLABELLED)
+    wrong |= (label < 0) & ~none
     if label.ndim == 1 and label.dtype.kind != "b":
         wrong |= (label != np.rint(label)) | (np.abs(label.astype(float)) > _HIGHEST_CLASS)
+    elif label.ndim == 2:
+        wrong |= none & ~none.all(axis=1, keepdims=True)
     if wrong.any():
         row = int(np.argwhere(wrong)[0][0])
         raise UserError(
-            f"{source}: label of row {row} is {label[row]}; class ids are whole numbers (-1: "
-            "unlabelled), several labels a frame are finite numbers"
+            f"{source}: label of row {row} is {label[row]}; class ids are whole numbers (-1 or "
+            "-100: unlabelled), several labels a frame are finite numbers from 0 on, or -1 all"
         )
-    return label.astype(np.int64) if label.ndim == 1 else label
+    if label.ndim == 1:
+        label = label.astype(np.int64)
+    elif none.any():
+        label = label.astype(np.float64)
+    return np.where(none, -1, label) if none.any() else label
 
 
 def _meta(array: np.ndarray, source: str) -> dict:

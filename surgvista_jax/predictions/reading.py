@@ -9,16 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from surgvista_jax.data.labels.tables import read_rows
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.tasks import TASKS
-from surgvista_jax.metrics.calibration import are_probabilities
 from surgvista_jax.metrics.protocols import Protocol, TripletChoices
-from surgvista_jax.predictions.class_names import column_order
 from surgvista_jax.predictions.concatenated import BY_TRUTH, ONE, is_text_file, separate
 from surgvista_jax.predictions.csv_table import DEFAULTS, read_csv
+from surgvista_jax.predictions.fitting import (
+    check_meta,
+    fitted,
+    labelled,
+    reordered,
+    scored,
+)
 from surgvista_jax.predictions.frames import Predictions, at_rate, join
 from surgvista_jax.predictions.label_csv import is_label_csv, read_labels
 from surgvista_jax.predictions.npz import read_npz
@@ -87,8 +89,9 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
         if options.fps not in (None, found.fps) and options.truth is None:
             note = f"{path}: its own fps {found.fps:g} was used; --fps is for text and CSV files"
             found = replace(found, notes=(*found.notes, note))
+        check_meta(found, protocol, classes)
         if classes and len(found.classes) == len(classes):
-            found = _reordered(found, classes)
+            found = reordered(found, classes, protocol.name)
     else:
         raise UserError(f"{path}: give an .npz, .csv or .txt file or a folder of .txt files")
     found = replace(found, files=((path, digest(place)),))
@@ -107,8 +110,8 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
         found, truth = separate(found, truth, boundaries, protocol.splits)
     if truth is not None:
         found = with_truth(found, truth, protocol.fps, options.missing)
-    found = _scored(at_rate(_labelled(found), protocol.fps), protocol)
-    return _fitted(found, protocol, classes, one=options.boundaries == ONE)
+    found = scored(at_rate(labelled(found), protocol.fps), protocol)
+    return fitted(found, protocol, classes, one=options.boundaries == ONE)
 
 
 def _is_label_file(place: Path, options: ReadingOptions | None = None) -> bool:
@@ -167,121 +170,3 @@ def digest(path: Path) -> str:
             content = hashlib.sha256(file.read_bytes()).digest()
             hasher.update(file.relative_to(path).as_posix().encode() + b"\0" + content)
     return hasher.hexdigest()
-
-
-def _reordered(predictions: Predictions, classes: tuple[str, ...]) -> Predictions:
-    """Brings a file that names the same classes in another order into the order wanted."""
-    order = column_order(predictions.classes, classes, predictions.source)
-    if np.array_equal(order, np.arange(len(order))):
-        return predictions
-    label, score = predictions.label, predictions.score
-    assert score is not None  # decisions alone come without names of classes
-    if label is not None and label.ndim == 2:
-        label = label[:, order]
-    elif label is not None:
-        known = (label >= 0) & (label < len(order))
-        label = np.where(known, np.argsort(order)[np.where(known, label, 0)], label)
-    note = f"{predictions.source}: classes were brought into the protocol's order"
-    return replace(
-        predictions,
-        score=score[:, order],
-        label=label,
-        classes=tuple(classes),
-        notes=(*predictions.notes, note),
-    )
-
-
-def _labelled(predictions: Predictions) -> Predictions:
-    if predictions.label is None:
-        raise UserError(f"{predictions.source}: holds no labels; give --truth, a folder or a CSV")
-    label = predictions.label
-    if label.ndim == 2:
-        return predictions
-    known = label >= 0
-    if known.all():
-        return predictions
-    count = np.count_nonzero(~known)
-    note = f"{predictions.source}: {count} unlabelled frames (label below 0) were left out"
-    return predictions.take(known, note)
-
-
-def _scored(predictions: Predictions, protocol: Protocol) -> Predictions:
-    """Without the frames whose truth a protocol does not score."""
-    left_out = getattr(protocol.choices, "left_out", ())
-    label = predictions.label
-    if not left_out or label is None or label.ndim != 1:
-        return predictions
-    odd = np.isin(label, left_out)
-    if not odd.any():
-        return predictions
-    note = (
-        f"{predictions.source}: {np.count_nonzero(odd)} frames were left out, whose truth is of "
-        f"class {', '.join(map(str, left_out))}, which {protocol.name} does not score"
-    )
-    return predictions.take(~odd, note)
-
-
-def _fitted(
-    predictions: Predictions, protocol: Protocol, classes: tuple, *, one: bool
-) -> Predictions:
-    """Checks classes, shapes and values; fills in decisions and class names.
-
-    Args:
-        one: whether several operations are one sequence, longer than any.
-    """
-    source, label, score = predictions.source, predictions.label, predictions.score
-    assert label is not None
-    several = protocol.label_kind == "multi"
-    if several and (label.ndim != 2 or score is None or label.shape != score.shape):
-        raise UserError(
-            f"{source}: {protocol.name} needs label and score of one shape [N, C]; label is "
-            f"{label.shape}, score {None if score is None else score.shape}"
-        )
-    if not several and label.ndim != 1:
-        raise UserError(
-            f"{source}: {protocol.name} needs one label a frame; label is {label.shape}"
-        )
-    classes = classes or predictions.classes
-    held = score.shape[1] if score is not None else 0
-    if not classes:
-        known = [values for values in (label, predictions.decision) if values is not None]
-        top = max(int(values.max(initial=0)) for values in known) + 1
-        classes = tuple(f"class {k}" for k in range(held or top))
-    if held and held != len(classes):
-        raise UserError(
-            f"{source}: {held} columns of scores, but {protocol.name} has {len(classes)} classes"
-        )
-    decision = predictions.decision
-    if not several:
-        if decision is None:
-            assert score is not None  # a file holds one or the other
-            decision = score.argmax(1)
-        high = max(int(label.max()), int(decision.max()))
-        if high >= len(classes) or decision.min() < 0:
-            raise UserError(
-                f"{source}: class {high} occurs, but the {len(classes)} classes are "
-                f"0..{len(classes) - 1}"
-            )
-    notes = predictions.notes
-    if not several and score is not None and not are_probabilities(score):
-        notes += (f"{source}: scores are not probabilities, so calibration is left out",)
-    if not one:
-        _check_length(predictions, protocol)
-    return replace(predictions, classes=tuple(classes), decision=decision, notes=notes)
-
-
-def _check_length(predictions: Predictions, protocol: Protocol) -> None:
-    """A wrong fps shows as operations of seconds or of days."""
-    last = [predictions.frame[predictions.rows(k)][-1] for k in range(len(predictions.videos))]
-    median = float(np.median(last)) / predictions.fps
-    if median < protocol.shortest_seconds or median > protocol.longest_seconds:
-        short = median < protocol.shortest_seconds
-        lasts = f"{median:.0f} s, too short" if short else f"{median / 3600:.1f} h, too long"
-        other = TASKS[protocol.task].protocol
-        any_length = f" ({other} takes videos of any length)" if other else ""
-        if not short and len(predictions.videos) == 1:
-            any_length += "; are they several videos? then --boundaries tells them apart"
-        raise UserError(
-            f"{predictions.source}: at fps {predictions.fps:g} the median video lasts {lasts} for "
-            f"an operation of {protocol.name}; is fps {1 if short else 25} meant?{any_length}"
-        )

@@ -49,18 +49,9 @@ def check_protocol(name: str, dataset: Dataset) -> None:
         raise UserError(
             f"config.evaluation.protocol={name!r}: should be one of {', '.join(PROTOCOLS)}"
         )
-    protocol = PROTOCOLS[name]
-    if protocol.label_kind != dataset.label_kind:
-        raise UserError(
-            f"config.evaluation.protocol={name!r} is for labels of kind {protocol.label_kind}, the"
-            f" dataset's are of kind {dataset.label_kind}"
-        )
-    wanted = len(protocol.class_names)
-    if wanted not in (0, len(dataset.classes)):
-        raise UserError(
-            f"config.evaluation.protocol={name!r} is for {wanted} classes, the dataset has"
-            f" {len(dataset.classes)}"
-        )
+    misfit = PROTOCOLS[name].misfit(dataset.task, dataset.label_kind, dataset.classes)
+    if misfit:
+        raise UserError(f"config.evaluation.protocol={name!r}: the dataset {misfit}")
 
 
 def description(config: LabelledRun, dataset: Dataset, *, name: str, **parts: Any) -> dict:

@@ -17,6 +17,12 @@ from surgvista_jax.facts.spelling import is_unlabelled, same_class
         ("1", "1.0"),
         ("01", "1"),
         ("\uff11", "1"),
+        ("1.000e+00", "1"),
+        ("1,0", "1"),
+        ("- 2", "-2"),
+        ("\u22122", "-2"),
+        ("\u20132.0", "-2"),
+        ("-0", "0"),
         ("phase_3", "Phase 3"),
         ("STRASSE", "stra\u00dfe"),
     ],
@@ -31,6 +37,10 @@ def test_spellings_of_one_class(one, other):
         ("1", "10"),
         ("1.0", "10"),
         ("1.5", "15"),
+        ("1,5", "15"),
+        ("1,000", "1"),
+        ("9e99", "9"),
+        ("9" * 400 + ".0", "9"),
         ("step 1-1", "step 11"),
         ("step 1 1", "step 11"),
         ("step 1.1", "step 11"),
@@ -46,7 +56,8 @@ def test_names_that_stay_apart(one, other):
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "-1", "-1.0", "-100", "nan", "NaN", "None", "NULL", "n/a", "<NA>", "NA", "#N/A"],
+    ["", " ", "-1", "-1.0", "-100", "nan", "NaN", "None", "NULL", "n/a", "<NA>", "NA", "#N/A"]
+    + ["-nan", " -1", "- 1", "\u22121", "-1.0e+00"],
 )
 def test_no_label(text):
     assert is_unlabelled(text)

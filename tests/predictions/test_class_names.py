@@ -32,6 +32,21 @@ def test_numbers_that_may_count_from_0_or_1_are_asked_about(tmp_path: Path) -> N
     assert found.label.tolist() == [0, 6] and found.decision.tolist() == [0, 5]
 
 
+def test_classes_that_are_called_by_numbers_are_found_by_their_names() -> None:
+    assert class_ids(np.array(["2", "1.0", "2"]), ("2", "1"), "p").tolist() == [0, 1, 0]
+    assert class_ids(np.array(["-1", "-2", "0"]), ("-2", "0"), "p").tolist() == [-1, 0, 1]
+    assert class_ids(np.array(["none", "cut"]), ("None", "cut"), "p").tolist() == [0, 1]
+
+
+def test_texts_that_say_that_there_is_no_label_are_below_zero() -> None:
+    marks = np.array([" -1", "-1.0", "-100", "nan", "", "None", "0"])
+    assert class_ids(marks, ("a",), "p").tolist() == [-1] * 6 + [0]
+    assert class_ids(np.array(["", "-1"]), (), "p").tolist() == [-1, -1]
+    for text, said in (("-2", "is below 0"), ("0.5", "not a whole"), ("0,5", "not a whole")):
+        with pytest.raises(UserError, match=f"line 7: class '{text}' {said}|{said}"):
+            class_ids(np.array(["0", text]), ("a",), "p", where=lambda k: f"line {6 + k}")
+
+
 def test_columns_are_ordered_by_their_names() -> None:
     assert column_order(["c", "a", "b"], ["A", "B", "C"], "p").tolist() == [1, 2, 0]
     assert column_order(["0", "1", "10", "2"], ["a", "b", "c", "d"], "p").tolist() == [0, 1, 3, 2]

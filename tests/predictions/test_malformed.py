@@ -112,7 +112,7 @@ def table(folder: Path, *rows: str, header: str = "video,frame,label,prediction"
 
 
 @pytest.mark.parametrize("blank", ["", " "])
-@pytest.mark.parametrize("unlabelled", ["-1", "", "nan", "NaN", "-100", "-2", "-1.0"])
+@pytest.mark.parametrize("unlabelled", ["-1", "", "nan", "NaN", "-100", "\u22121", "-1.0"])
 def test_unlabelled_frames_stay_unlabelled(tmp_path, unlabelled, blank):
     rows = [f"v,{frame},{blank}{label},0" for frame, label in enumerate([0, 1, unlabelled, 1])]
     found = table(tmp_path, *rows)
@@ -129,10 +129,13 @@ def test_numbers_may_be_written_as_floats(tmp_path):
 ROWS = {
     "long class": (["v,0," + "9" * 30 + ",0"], "class 9+: no task has so many classes"),
     "endless class": (["v,0," + "9" * 5000 + ",0"], "no task has so many classes"),
-    "infinite frame": (["v,inf,0,0"], "line 2: column 'frame' holds 'inf', which is no place"),
-    "frame that is no number": (["v,nan,0,0"], "line 2: column 'frame' holds 'nan'"),
+    "infinite frame": (["v,inf,0,0"], "line 2: column 'frame': 'inf' is not a number"),
+    "frame that is no number": (["v,nan,0,0"], "line 2: column 'frame': 'nan' is not a number"),
     "late frame": (["v,1e300,0,0"], "line 2: column 'frame' holds '1e300'"),
-    "missing prediction": (["v,0,0,"], "classes are names such as ''"),
+    "label below -1": (["v,0,0,0", "v,1,-2,0"], "line 3: class '-2' is below 0; only -1, -100"),
+    "label with a dash": (["v,0,\u2013 3,0"], "line 2: class .* is below 0"),
+    "label of a half": (["v,0,0,0", "v,1,1.5,0"], "line 3: class '1.5' is not a whole number"),
+    "prediction below -1": (["v,0,0,-2"], "line 2: class '-2' is below 0"),
     "no rows": ([], "no frames"),
 }
 
@@ -145,7 +148,7 @@ def test_a_faulty_row_is_one_line(tmp_path, rows, said):
 
 
 def test_columns_of_one_name_are_refused(tmp_path):
-    with pytest.raises(UserError, match="two columns are called 'label'; rename one"):
+    with pytest.raises(UserError, match="column 'label' is there twice; name each once"):
         table(tmp_path, "v,0,0,1,0", header="video,frame,label,label,prediction")
 
 
@@ -164,8 +167,36 @@ def test_a_frame_of_too_many_digits_is_one_line(tmp_path, line, said):
 
 def test_a_superscript_is_no_frame_number(tmp_path):
     (tmp_path / "v.txt").write_text("0\tcut\n²\tcut\n")
-    with pytest.raises(UserError, match="unknown phase"):
+    with pytest.raises(UserError, match="line 2: '²' is not a frame number"):
         read_folder(tmp_path, "p", 1, ("cut",))
+
+
+@pytest.mark.parametrize("none", ["\t", "", "\t-1", "\t -100", "\tnan", ",-1.0"])
+def test_frames_without_a_label_in_text_stay_unlabelled(tmp_path, none):
+    (tmp_path / "v.txt").write_text(f"0\t1\n1{none}\n2.0\t0\n3\t2.0\n")
+    found = read_folder(tmp_path, "p", 1, ("a", "b", "c"))
+    assert found.frame.tolist() == [0, 1, 2, 3]
+    assert found.decision is not None and found.decision.tolist() == [1, -1, 0, 2]
+    (tmp_path / "v.txt").write_text("0\t1\n1\t-3\n")
+    with pytest.raises(UserError, match="p/v.txt, line 2: class '-3' is below 0"):
+        read_folder(tmp_path, "p", 1, ("a", "b", "c"))
+
+
+@pytest.mark.parametrize("row", [[-1, -1, -1], [-100, -100, -100]])
+def test_rows_of_several_labels_are_unlabelled_as_a_whole(tmp_path, row):
+    label = np.array([[0, 1, 1], row, [1, 0, 0], [0, 0, 0]])
+    found = read_npz(npz(tmp_path, label=label), "p.npz")
+    assert found.label is not None and found.label.tolist()[1] == [-1, -1, -1]
+    label[1, 0] = 1
+    with pytest.raises(UserError, match="label of row 1 is"):
+        read_npz(npz(tmp_path, label=label), "p.npz")
+
+
+@pytest.mark.parametrize("label", [-2, -99, -3.0])
+def test_labels_below_zero_that_are_no_mark_are_refused(tmp_path, label):
+    assert read_npz(npz(tmp_path, label=np.array([0, 1, -100, -1])), "p.npz").label is not None
+    with pytest.raises(UserError, match="label of row 1 is -"):
+        read_npz(npz(tmp_path, label=np.array([0, label, 1, -1])), "p.npz")
 
 
 def test_any_name_has_its_place_in_the_order():

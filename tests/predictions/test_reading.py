@@ -9,7 +9,6 @@ import pytest
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.phases import CHOLEC80
 from surgvista_jax.metrics.named_protocols import find
-from surgvista_jax.predictions.csv_table import parse_columns, read_csv
 from surgvista_jax.predictions.frames import assemble, at_rate, join, natural_order
 from surgvista_jax.predictions.npz import read_npz, write_npz
 from surgvista_jax.predictions.reading import ReadingOptions, digest, read_one, read_runs
@@ -204,6 +203,7 @@ def test_classes_in_another_order_mean_the_same(tmp_path: Path) -> None:
     found = read_one(str(table), STRICT, ReadingOptions(fps=1, classes=("a", "b", "c")))
     assert found.score.tolist() == [[0.7, 0.2, 0.1]] and found.label.tolist() == [0]
     several = {**turned, "label": np.eye(3, dtype=np.uint8)[turned["label"]]}
+    several["meta"] = several["meta"] | {"task": "cvs"}
     write_npz(tmp_path / "r.npz", **several)
     found = read_one(str(tmp_path / "r.npz"), find("endoscapes-cvs50"), options)
     np.testing.assert_array_equal(found.label.argmax(1), p.label)
@@ -244,24 +244,6 @@ def test_videos_without_a_partner_are_named(tmp_path: Path) -> None:
         read_one(str(predictions), find("cholec80-strict"), drop)
 
 
-def test_csv_with_other_column_names(tmp_path: Path) -> None:
-    path = tmp_path / "p.csv"
-    path.write_text("case,t,truth,p_a,p_b\nv1,0.0,a,0.9,0.1\nv1,0.04,b,0.2,0.8\nv1,0.08,,0.5,0.5\n")
-    columns = parse_columns("video=case,second=t,label=truth,score=p_")
-    found = read_csv(path, "p.csv", columns, 25, ())
-    assert found.classes == ("a", "b") and found.frame.tolist() == [0, 1, 2]
-    assert found.label.tolist() == [0, 1, -1]
-    ready = read_one(str(path), STRICT, ReadingOptions(fps=25, columns=columns))
-    assert len(ready.label) == 2 and "1 unlabelled frames" in ready.notes[0]
-    with pytest.raises(UserError, match="no column 'frame' for frame; the file has case, t, truth"):
-        read_csv(path, "p.csv", parse_columns(""), 25, ())
-    with pytest.raises(UserError, match="write role=column"):
-        parse_columns("vid=case")
-    path.write_text("video,frame,label,prediction\nv,0,0,0\nv,x,0,0\n")
-    with pytest.raises(UserError, match="line 3: column 'frame' holds 'x', not a number"):
-        read_csv(path, "p.csv", parse_columns(""), 1, ("a", "b"))
-
-
 def test_folds_are_joined_and_seeds_kept_apart(tmp_path: Path) -> None:
     for name, seed, videos in (("a", 0, ("v1",)), ("b", 1, ("v2",)), ("c", 2, ("v1", "v2"))):
         write_npz(tmp_path / f"{name}.npz", **arrays(seed, videos))
@@ -274,25 +256,6 @@ def test_folds_are_joined_and_seeds_kept_apart(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="differ in fps or classes"):
         write_npz(tmp_path / "b.npz", **{**arrays(1, ("v2",)), "meta": {**META, "fps": 2}})
         join([read_npz(tmp_path / "a.npz", "a"), read_npz(tmp_path / "b.npz", "b")])
-
-
-def test_protocol_and_file_must_fit(tmp_path: Path) -> None:
-    write_npz(tmp_path / "p.npz", **arrays())
-    path = str(tmp_path / "p.npz")
-    with pytest.raises(UserError, match="3 columns of scores, but cholec80-strict has 7 classes"):
-        read_one(path, find("cholec80-strict"), ReadingOptions())
-    with pytest.raises(UserError, match=r"needs label and score of one shape \[N, C\]"):
-        read_one(path, find("cholect50-rdv"), ReadingOptions())
-    with pytest.raises(UserError, match="no such file"):
-        read_one(str(tmp_path / "q.npz"), STRICT, ReadingOptions())
-    write_npz(tmp_path / "p.npz", **{**arrays(), "label": None})
-    with pytest.raises(UserError, match="holds no labels; give --truth, a folder or a CSV"):
-        read_one(path, STRICT, ReadingOptions())
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match="--fps is needed"):
-        read_one(str(tmp_path / "folder"), STRICT, ReadingOptions())
-    write_npz(tmp_path / "p.npz", **{**arrays(), "score": 3 * arrays()["score"]})
-    assert "not probabilities" in read_one(path, STRICT, ReadingOptions()).notes[0]
 
 
 def test_folders_of_text_files_belong_to_the_ids_of_videos(tmp_path: Path) -> None:

@@ -18,9 +18,15 @@ from surgvista_jax.tasks.outcome import RESULT, check_protocol, report_seeds
         ("tool-presence", "tool", "multi", 6, ""),
         ("clips-single", "phase", "single", 4, ""),  # the kind of the labels decides
         ("surgvista-clips", "cvs", "single", 6, ""),
-        ("cholec80-tool", "tool", "multi", 6, "is for 7 classes, the dataset has 6"),
-        ("cholec80-strict", "tool", "multi", 7, "is for labels of kind single, the dataset's are"),
-        ("cholect50-rdv", "triplet", "multi", 89, "is for 100 classes, the dataset has 89"),
+        ("cholec80-tool", "tool", "multi", 6, "the dataset has 6 classes .*cholec80-tool has 7"),
+        (
+            "cholec80-strict",
+            "tool",
+            "multi",
+            7,
+            "dataset holds several classes a frame, cholec80-strict",
+        ),
+        ("cholect50-rdv", "triplet", "multi", 89, "dataset has 89 classes .*cholect50-rdv has 100"),
         ("cholec80-tools", "tool", "multi", 7, "should be one of"),
     ],
 )

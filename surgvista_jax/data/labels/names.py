@@ -83,6 +83,11 @@ def shown(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Letters and digits alone; digits between which something stood stay apart."""
-    parts = re.split(r"(?<=\d)[\W_]+(?=\d)", same_class(name))
+    """Letters and digits alone; digits between which something stood stay apart.
+
+    A number below zero stays one: -2 is no class 2.
+    """
+    if (key := same_class(name)).startswith("-") and key[1:2].isdigit():
+        return key
+    parts = re.split(r"(?<=\d)[\W_]+(?=\d)", key)
     return "-".join(re.sub(r"[\W_]+", "", part) for part in parts)

@@ -16,6 +16,9 @@ from surgvista_jax.facts.spelling import near
 
 Number = TypeVar("Number", int, float)
 _HIGHEST = 1e12  # no frame and no second has a higher number
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+(e[-+]?[0-9]+)?", re.IGNORECASE)
+_SHOWN = 60  # characters of a wrong cell
 
 
 def read_text(path: Path) -> str:
@@ -30,6 +33,15 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: missing; it must hold the labels") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    return decoded(data, path)
+
+
+def decoded(data: bytes, path: object) -> str:
+    """As `read_text`, of what a file holds; `path` names it.
+
+    Raises:
+        UserError: it is not text.
+    """
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = data.decode("utf-16" if wide else "utf-8-sig")
@@ -53,10 +65,17 @@ def version(path: Path) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table with a header; `where` names file and line."""
+    """A line of a table with a header.
+
+    Attributes:
+        where: file and line.
+        cells: column -> text.
+        decimal_comma: whether 2,5 is a number: commas do not separate the cells.
+    """
 
     where: str
     cells: dict[str, str]
+    decimal_comma: bool = False
 
     @overload
     def number(self, column: str) -> float: ...
@@ -71,16 +90,18 @@ class Row:
             UserError: it holds none.
         """
         text = self.cells[column].strip()
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        said = f"{self.where}: column {column!r}: {text[:_SHOWN]!r}"
+        point = text
+        if _DECIMAL_COMMA.fullmatch(text):
+            point = text.replace(",", ".")
+            if not self.decimal_comma:
+                raise UserError(f"{said} is not a number; write {point}")
+        value = float(point) if _NUMBER.fullmatch(point) else math.nan
         if math.isfinite(value) and kind is float:
             return value
         if abs(value) < _HIGHEST and value == int(value):
             return kind(value)
-        wanted = "a whole number" if kind is int else "a number"
-        raise UserError(f"{self.where}: column {column!r}: {text!r} is not {wanted}")
+        raise UserError(f"{said} is not {'a whole number' if kind is int else 'a number'}")
 
 
 def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Row]:
@@ -90,35 +111,58 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Row]:
         UserError: a column is missing or there twice, a line has another number of cells, a
             quotation mark is not closed in its line.
     """
-    lines = _cells(path)
-    header = [name.strip() for name in next(lines, (0, []))[1]]
+    text, first, separator = _layout(read_text(path))
+    filled = _cells(path, text, first, separator)
+    begins, header = next(filled, (1, []))
+    header = [name.strip() for name in header]
     while header and not header[-1]:  # spreadsheets write empty columns
         header.pop()
     missing = [name for name in columns if name not in header]
     if missing:
         raise UserError(
-            f"{path}, line 1: no column {missing[0]!r}{near(missing[0], header)}; the header must"
-            f" name {', '.join(columns)}" + f", it names {', '.join(header) or 'nothing'}"
+            f"{path}, line {begins}: no column {missing[0]!r}{near(missing[0], header)}; the"
+            f" header must name {', '.join(columns)}"
+            + f", it names {', '.join(header) or 'nothing'}"
         )
     twice = [name for number, name in enumerate(header) if name in header[:number]]
     if twice:
-        raise UserError(f"{path}, line 1: column {twice[0]!r} is there twice; name each once")
-    for number, cells in lines:
-        if not any(cell.strip() for cell in cells):
-            continue
+        raise UserError(
+            f"{path}, line {begins}: column {twice[0]!r} is there twice; name each once"
+        )
+    for number, cells in filled:
         where = f"{path}, line {number}"
         if len(cells) < len(header) or any(cell.strip() for cell in cells[len(header) :]):
-            raise UserError(f"{where}: {len(cells)} cells, the header has {len(header)}")
-        yield Row(where, dict(zip(header, cells, strict=False)))
+            hint = "; is a comma in a number? write 2.5" if separator == "," else ""
+            hint = hint if len(cells) > len(header) else ""
+            raise UserError(f"{where}: {len(cells)} cells, the header has {len(header)}{hint}")
+        yield Row(where, dict(zip(header, cells, strict=False)), separator != ",")
 
 
-def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The number of each line, from 1, and its cells."""
-    text = read_text(path)
-    first = 1
-    if told := re.match(r"sep=([,;\t])\n", text):  # a spreadsheet's own line
-        text, first = text[told.end() :], 2
-    separator = told[1] if told else max(",;\t", key=text.split("\n", 1)[0].count)
+def read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The number and the cells of each line of a CSV file that need not have a header.
+
+    Raises:
+        UserError: as `read_rows`.
+    """
+    text, first, separator = _layout(read_text(path))
+    return _cells(path, text, first, separator)
+
+
+def _layout(text: str) -> tuple[str, int, str]:
+    """A table without what stands before its header, the number of its first line, the separator.
+
+    The separator is that which occurs most in the header, unless a spreadsheet's own line says it.
+    """
+    blank = re.match(r"(?:[ \t,;]*\n)*", text)
+    first = 1 + (text[: blank.end()].count("\n") if blank else 0)
+    text = text[blank.end() :] if blank else text
+    if told := re.match(r"sep=([,;\t])\n", text):
+        return text[told.end() :], first + 1, told[1]
+    return text, first, max(",;\t", key=text.split("\n", 1)[0].count)
+
+
+def _cells(path: Path, text: str, first: int, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The number of each line that is not empty, the first one being `first`, and its cells."""
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     while True:
         number = lines.line_num + first
@@ -134,7 +178,8 @@ def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
             raise UserError(
                 f'{path}, line {number}: a quotation mark (") opens in it that is not closed there'
             )
-        yield number, cells
+        if any(cell.strip() for cell in cells):
+            yield number, cells
 
 
 def read_frame_table(
@@ -161,14 +206,16 @@ def read_frame_table(
     """
     labels: dict[int, Label] = {}
     repeated = 0
+    header_may_come = True
     for line_number, line in enumerate(read_text(path).split("\n"), start=1):
         line = line.strip()
         if not line:
             continue
+        is_first, header_may_come = header_may_come, False
         where = f"{path}, line {line_number}"
         cells = re.split(r"\s*[\t,;]\s*|\s+", line, maxsplit=1)
         if not re.fullmatch(r"[+-]?\d{1,12}(\.0*)?", cells[0]):
-            if line_number == 1:
+            if is_first:
                 continue
             raise UserError(f"{where}: {cells[0]!r} is not a frame number")
         if len(cells) < 2 or not cells[1].strip():

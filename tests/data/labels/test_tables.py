@@ -55,13 +55,34 @@ def test_a_fault_is_named_by_its_line(tmp_path, data, said):
     assert str(caught.value).startswith(f"{path}, {said}")
 
 
-@pytest.mark.parametrize("text", ["inf", "nan", "1e999", "", "x", "1,5", "9" * 400])
+@pytest.mark.parametrize("text", ["inf", "nan", "1e999", "", "x", "1_0", "1,5,5", "9" * 400])
 def test_a_number_is_finite(tmp_path, text):
     path = write(tmp_path / "t.csv", f"n;m\n{text};1\n")
     (row,) = read_rows(path)
     for kind in (int, float):
         with pytest.raises(UserError, match="t.csv, line 2: column 'n': "):
             row.number("n", kind)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_comma_that_does_not_separate_is_a_decimal_one(tmp_path, separator):
+    (row,) = read_rows(write(tmp_path / "t.csv", f"n{separator}m\n2,5{separator}3,0\n"))
+    assert row.number("n") == 2.5 and row.number("m", int) == 3
+    (row,) = read_rows(write(tmp_path / "t.csv", 'n,m\n"2,5",1\n'))
+    with pytest.raises(UserError, match="line 2: column 'n': '2,5' is not a number; write 2.5"):
+        row.number("n")
+    with pytest.raises(UserError, match="4 cells, the header has 2; is a comma in a number"):
+        list(read_rows(write(tmp_path / "t.csv", "n,m\n2,5,3,0\n")))
+
+
+def test_what_is_blank_before_the_header_is_passed_over(tmp_path):
+    for before in ("\n\n", " \n;;\n", "\nsep=;\n"):
+        path = write(tmp_path / "t.csv", f"{before}video;label\na;cut\n")
+        (row,) = read_rows(path)
+        assert row.cells == {"video": "a", "label": "cut"}
+        assert row.where.endswith(f"line {before.count(chr(10)) + 2}")
+    table = write(tmp_path / "p.txt", "\nFrame\tPhase\n0\tcut\n")
+    assert read_frame_table(table, 1, lambda text, where: 5).by_number == {0: 5}
 
 
 def test_a_whole_number_may_be_written_with_a_point(tmp_path):
