@@ -9,15 +9,21 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from surgvista_jax.errors import UserError
 
 _ASIDE = ".partial-"
+# What `tempfile` adds to that: a folder of another form is not one of ours.
+_ASIDE_FORM = re.compile(r"\.partial-[a-z0-9_]{8}")
+
+# Called with a path and the whole new file before that takes its place; it may refuse by raising.
+Guard = Callable[[Path, Path], None]
 
 
 class CannotWrite(UserError):
@@ -47,23 +53,27 @@ def reason_of(error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: str | os.PathLike, guard: Guard | None = None) -> Iterator[Path]:
     """Gives a path to write a new file to, which takes the place of `path` at the end.
 
     It has the same name, in another folder; after an error it is gone and `path` is as before.
     Folders that lead to `path` are made. A link stays, and what it points to is replaced. Anybody
     may read the file who may read the user's new files, however it is written.
 
+    Where nothing was when the guard was asked, nothing is replaced that has come there since.
+
     Raises:
         CannotWrite: the file cannot be written, or is a folder.
         UserError: what is done inside failed at another file, such as one that it reads.
     """
-    with replacing_all([path]) as (aside,):
+    with replacing_all([path], guard) as (aside,):
         yield aside
 
 
 @contextlib.contextmanager
-def replacing_all(paths: Sequence[str | os.PathLike]) -> Iterator[list[Path]]:
+def replacing_all(
+    paths: Sequence[str | os.PathLike], guard: Guard | None = None
+) -> Iterator[list[Path]]:
     """As `replacing`, for several files: all take their places or, after an error, none does.
 
     A kill leaves at every place the old file or the new one.
@@ -83,7 +93,12 @@ def replacing_all(paths: Sequence[str | os.PathLike]) -> Iterator[list[Path]]:
                 file.aside.chmod(file.mode)  # safetensors' files are their owner's alone
                 with open(file.aside, "rb+") as written:
                     os.fsync(written.fileno())
-        _rename(moving)
+        new = set() if guard is None else {file.place for file in moving if _is_free(file.place)}
+        for file in moving:
+            if guard is not None:
+                with writing_to(file.path):
+                    guard(file.path, file.aside)
+        _rename(moving, new)
 
 
 class _File(NamedTuple):
@@ -130,15 +145,34 @@ def _failed(error: OSError, files: Sequence[_File]) -> list[_File]:
     ]
 
 
-def _rename(files: Sequence[_File]) -> None:
-    """Renames files to their places; after an error, what stood there stands there again."""
+def _rename(files: Sequence[_File], new: Collection[Path]) -> None:
+    """Renames files to their places; after an error, what stood there stands there again.
+
+    Nothing is replaced at the `new` places, whatever has come there.
+    """
     with contextlib.ExitStack() as undo:
         for number, file in enumerate(files, start=1):
             with writing_to(file.path):
                 if number < len(files):  # nothing after the last can fail: it is not taken back
                     undo.callback(_take_back, file, _keep(file))
-                os.replace(file.aside, file.place)
+                if file.place in new:
+                    _move_new(file)
+                else:
+                    os.replace(file.aside, file.place)
         undo.pop_all()
+
+
+def _is_free(place: Path) -> bool:
+    return not os.path.lexists(place)
+
+
+def _move_new(file: _File) -> None:
+    try:
+        os.link(file.aside, file.place)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+    except OSError:  # a file system without links
+        os.replace(file.aside, file.place)
 
 
 def _keep(file: _File) -> Path | None:
@@ -162,19 +196,46 @@ def _take_back(file: _File, before: Path | None) -> None:
 
 
 def clear_asides(folder: Path) -> None:
-    """Removes what killed writers left in a folder; nobody else may be writing there."""
+    """Removes what killed writers left in a folder; nobody else may be writing there.
+
+    Their folders are known by the form of their names; links are left alone.
+    """
     for left in folder.glob(f"{_ASIDE}*"):
-        shutil.rmtree(left, ignore_errors=True)
+        if _ASIDE_FORM.fullmatch(left.name) and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
 
 
-def write_text(path: str | os.PathLike, text: str | Iterable[str]) -> None:
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Gives an empty folder to fill, which becomes `path` at the end; after an error it is gone.
+
+    Raises:
+        CannotWrite: `path` is there, and not an empty folder, or cannot be written.
+    """
+    place = Path(path).absolute()
+    with writing_to(path):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=place.parent))
+    try:
+        aside = made / place.name
+        aside.mkdir()
+        yield aside
+        with writing_to(path):
+            os.rename(aside, place)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def write_text(
+    path: str | os.PathLike, text: str | Iterable[str], guard: Guard | None = None
+) -> None:
     """Writes a whole file in UTF-8, from one text or from parts that are taken one by one.
 
     Raises:
         CannotWrite: it cannot be written.
     """
     parts = [text] if isinstance(text, str) else text
-    with replacing(path) as aside, open(aside, "w", encoding="utf-8", newline="\n") as file:
+    with replacing(path, guard) as aside, open(aside, "w", encoding="utf-8", newline="\n") as file:
         file.writelines(parts)
 
 
@@ -184,9 +245,10 @@ def write_bytes(path: str | os.PathLike, data: bytes) -> None:
         aside.write_bytes(data)
 
 
-def write_json(path: str | os.PathLike, value: Any) -> None:
+def write_json(path: str | os.PathLike, value: Any, guard: Guard | None = None) -> None:
     """As `write_text`, of a value as JSON; a number that is not finite has none: ValueError."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(path, text, guard)
 
 
 def append_line(path: str | os.PathLike, value: Mapping) -> None:

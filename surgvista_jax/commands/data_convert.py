@@ -18,6 +18,7 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.rates import is_rate
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import TASKS
+from surgvista_jax.ownership import add_overwrite
 
 
 def convert_official(
@@ -27,6 +28,7 @@ def convert_official(
     config: ExtractConfig,
     num_workers: int | None = None,
     unlabelled: bool = False,
+    overwrite: bool = False,
 ) -> Conversion:
     """Converts the official files of a dataset; `unlabelled` leaves its label files alone."""
     head = Dataset(
@@ -51,7 +53,7 @@ def convert_official(
             reading = replace(reading, recordings=bare, classes=None)
         return reading
 
-    return convert(head, read, source, config, num_workers)
+    return convert(head, read, source, config, num_workers, overwrite)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unlabelled", action="store_true", help="of a dataset: only the videos, for pretraining"
     )
+    add_overwrite(parser)
     add_video_options(parser)
     labels = parser.add_argument_group("labels of `videos`")
     labels.add_argument(
@@ -111,7 +114,9 @@ def main(arguments: argparse.Namespace) -> int:
     where = arguments.source, arguments.out
     if arguments.format == VIDEOS:
         config = _config(arguments, ExtractConfig())
-        conversion = convert_videos(*where, config, arguments.workers, _labels(arguments))
+        conversion = convert_videos(
+            *where, config, arguments.workers, _labels(arguments), arguments.overwrite
+        )
     else:
         official = datasets.find(arguments.format)
         for option in ("labels", "task", "column", "classes", "splits"):
@@ -119,7 +124,12 @@ def main(arguments: argparse.Namespace) -> int:
                 raise UserError(f"--{option}: is for `videos`; {official.name} has its own")
         config = _config(arguments, official.extract)
         conversion = convert_official(
-            official, *where, config, arguments.workers, arguments.unlabelled
+            official,
+            *where,
+            config,
+            arguments.workers,
+            arguments.unlabelled,
+            arguments.overwrite,
         )
     _report(conversion, arguments.json)
     if caution := long_usual_clip(conversion.dataset):

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surgvista_jax.data.conversion.extract import ExtractConfig
-from surgvista_jax.data.conversion.extract_all import extract_all, open_journal
+from surgvista_jax.data.conversion.extract_all import extract_all
 from surgvista_jax.data.conversion.labelling import Labelling, check_labels
 from surgvista_jax.data.conversion.official import Reading
+from surgvista_jax.data.conversion.placing import FrameFolders
 from surgvista_jax.data.conversion.remarks import merged
 from surgvista_jax.data.conversion.sources import Remark
+from surgvista_jax.data.conversion.state import is_begun, open_journal, ownership
 from surgvista_jax.data.dataset import Dataset, Video
-from surgvista_jax.data.storage.manifest import write_dataset
+from surgvista_jax.data.storage.manifest import DATASET_FILE, FILES, write_dataset
 from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
-from surgvista_jax.writing import CannotWrite
+from surgvista_jax.ownership import Ownership
+from surgvista_jax.writing import CannotWrite, writing_to
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ def convert(
     source: Path,
     config: ExtractConfig,
     num_workers: int | None = None,
+    overwrite: bool = False,
 ) -> Conversion:
     """Makes a dataset folder of what a reader finds.
 
@@ -56,9 +60,11 @@ def convert(
         source: the folder of the official files.
         config: rate and size of the frames.
         num_workers: videos read at a time; None: one for each core.
+        overwrite: whether files in the way that no conversion wrote may be replaced.
 
     Raises:
-        UserError: a wrong file, nothing to convert, other settings than before, a full disk.
+        UserError: a wrong file, nothing to convert, other settings than before, something in the
+            way that may not be replaced, a full disk.
     """
     out = head.folder
     if not source.is_dir():
@@ -67,17 +73,20 @@ def convert(
         raise UserError(f"{out}: is a file; --out must be a folder, which need not exist")
     if out.resolve() == source.resolve():
         raise UserError(f"{out}: is the folder of the videos; --out must be another one")
-    fresh = not out.exists()
-    if fresh:  # a mistake in the official files leaves no folder behind
+    owned = ownership(out, overwrite)
+    fresh = not is_begun(out)
+    if fresh:  # a mistake in the official files, or what is in the way, leaves nothing behind
         reading = read({})
         notes = check_labels(reading)
+        _check_room(owned, reading)
     with open_journal(out, head.source_format, source, config) as journal:
         if not fresh:
             reading = read({entry.key: video for video, entry in journal.finished.items()})
             notes = check_labels(reading)
+            owned.check(out / name for name in FILES)
         notes += reading.notes
         sources = [recording.source for recording in reading.recordings]
-        extraction = extract_all(sources, out, journal, config, num_workers or available_cores())
+        extraction = extract_all(sources, owned, journal, config, num_workers or available_cores())
         problems = sorted([*reading.problems, *extraction.problems])
         if not extraction.videos:
             for problem in problems:
@@ -94,7 +103,7 @@ def convert(
         )
         labelling = Labelling(reading, journal, config, dataset)
         try:
-            write_dataset(dataset, labelling.videos())
+            write_dataset(dataset, labelling.videos(), owned)
         except CannotWrite as error:
             raise UserError(
                 f"{error}; all frames are in place: solve that and run the same command again"
@@ -104,6 +113,21 @@ def convert(
     notes = sorted([*notes, *extraction.notes])
     problems = sorted([*problems, *labelling.problems])
     return Conversion(dataset, extraction.num_extracted, problems, notes)
+
+
+def _check_room(owned: Ownership, reading: Reading) -> None:
+    """Refuses a folder without a journal that holds what would be replaced."""
+    about = owned.folder / DATASET_FILE
+    if about.exists() and not (owned.overwrite or owned.wrote(about)):
+        raise UserError(
+            f"{owned.folder}: holds a dataset that this command has not written; give another"
+            " --out, or --overwrite to replace its files"
+        )
+    owned.check(owned.folder / name for name in FILES)
+    folders = FrameFolders(owned, {})
+    with writing_to(owned.folder):
+        for recording in reading.recordings:
+            folders.check(recording.source.video)
 
 
 def _long_enough(

@@ -2,6 +2,7 @@
 
     OUT/frames/<video id>/000000.jpg    finished videos
     OUT/.convert/journal.jsonl          which these are
+    OUT/.convert/written.jsonl          what was written, and may be replaced
     OUT/.convert/partial/               videos being extracted
 
 A video's frames are moved to `frames/` when all are written, and then it is entered in the journal.
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 from tqdm import tqdm
@@ -26,14 +28,16 @@ from surgvista_jax.data.conversion.extract import (
     folder_fps,
 )
 from surgvista_jax.data.conversion.journal import Finished, Journal
+from surgvista_jax.data.conversion.placing import FrameFolders, checksums, clear_partial
 from surgvista_jax.data.conversion.sources import Remark, SourceVideo
+from surgvista_jax.data.conversion.state import STATE_FOLDER
 from surgvista_jax.data.dataset import Video
 from surgvista_jax.data.storage.open import FRAME_NAME
 from surgvista_jax.data.storage.video_stream import UnreadableVideo
 from surgvista_jax.errors import UserError
+from surgvista_jax.ownership import Ownership
 from surgvista_jax.writing import writing_to
 
-STATE_FOLDER = ".convert"
 SAID_OF_EACH = 3  # videos of which the same is said one by one
 
 
@@ -54,6 +58,13 @@ class Extraction:
     notes: list[Remark] = field(default_factory=list)
 
 
+class _Done(NamedTuple):
+    """A video whose frames are all written, and their checksums."""
+
+    extracted: Extracted
+    checksums: str
+
+
 @dataclass(frozen=True)
 class _Job:
     source: SourceVideo
@@ -62,53 +73,33 @@ class _Job:
     threads: int
 
 
-def open_journal(out: Path, source_format: str, source: Path, config: ExtractConfig) -> Journal:
-    """Opens the journal of an output folder.
-
-    Raises:
-        UserError: the folder cannot be written, is another dataset's, or had other settings.
-    """
-    path = out / STATE_FOLDER / "journal.jsonl"
-    if (out / "dataset.json").exists() and not path.exists():
-        raise UserError(
-            f"{out}: holds a dataset that this command has not written; give another --out"
-        )
-    settings = {
-        "format": source_format,
-        "source": str(source.resolve()),
-        "fps": config.fps,
-        "short_side": config.short_side,
-    }
-    if config.cut_margins:
-        settings["cut_margins"] = True
-    default = ExtractConfig()
-    for key in ("clock", "stream", "deinterlace"):  # earlier journals do not have them
-        if getattr(config, key) != getattr(default, key):
-            settings[key] = getattr(config, key)
-    with writing_to(out):
-        return Journal(path, settings)
-
-
 def extract_all(
     sources: Sequence[SourceVideo],
-    out: Path,
+    owned: Ownership,
     journal: Journal,
     config: ExtractConfig,
     num_workers: int,
 ) -> Extraction:
     """Extracts the videos that the journal lacks.
 
+    Args:
+        owned: of the output folder.
+
     Raises:
-        UserError: the disk is full; or `config.source_fps` differs from that of
-            finished videos.
+        UserError: the disk is full; `config.source_fps` differs from that of finished videos;
+            something is in a video's place that may not be replaced.
     """
+    out, folders = owned.folder, FrameFolders(owned, journal.finished)
     done = {source.video for source in sources if _is_done(source, out, journal)}
     for source in sources:
         if source.video in done:
             _check_source_fps(source, journal.finished[source.video].extracted, config)
     partial = out / STATE_FOLDER / "partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    clear_partial(partial)
     remaining = [source for source in sources if source.video not in done]
+    with writing_to(out):
+        for source in remaining:
+            folders.check(source.video)
     num_workers = min(num_workers, len(remaining))
     jobs = [
         _Job(
@@ -131,12 +122,12 @@ def extract_all(
     results = workers.run_each(_run, jobs, num_workers, show)
     try:
         for number, result in results:
-            _take_in(jobs[number], result, out, journal, extraction)
+            _take_in(jobs[number], result, folders, journal, extraction)
             bar.update()
     finally:
         results.close()
         bar.close()
-        shutil.rmtree(partial, ignore_errors=True)
+        clear_partial(partial)
     for entry in journal.finished.values():
         if _in_place(entry, out):
             extraction.videos[entry.video] = Video(
@@ -154,12 +145,13 @@ def extract_all(
     return extraction
 
 
-def _run(job: _Job, report: Callable[[int], None]) -> Extracted | UnreadableVideo | OSError:
+def _run(job: _Job, report: Callable[[int], None]) -> _Done | UnreadableVideo | OSError:
     """Extracts one video in a worker; an OSError is the output's fault."""
     cv2.setNumThreads(0)  # the processes keep all cores busy
     try:
         job.partial.mkdir(parents=True)
-        return extract(job.source, job.partial, job.config, threads=job.threads, report=report)
+        found = extract(job.source, job.partial, job.config, threads=job.threads, report=report)
+        return _Done(found, checksums(job.partial, found.num_frames))
     except (UnreadableVideo, OSError) as error:
         return error
     except cv2.error as error:
@@ -168,8 +160,8 @@ def _run(job: _Job, report: Callable[[int], None]) -> Extracted | UnreadableVide
 
 def _take_in(
     job: _Job,
-    result: Extracted | workers.Crash | UnreadableVideo | OSError,
-    out: Path,
+    result: _Done | workers.Crash | UnreadableVideo | OSError,
+    folders: FrameFolders,
     journal: Journal,
     extraction: Extraction,
 ) -> None:
@@ -177,33 +169,20 @@ def _take_in(
     try:
         if isinstance(result, OSError):
             raise result
-        if isinstance(result, Extracted):
-            _install(job.partial, out / "frames" / source.video)
-            journal.append(Finished(source.key, source.video, source.size, result))
+        if isinstance(result, _Done):
+            found = result.extracted
+            folders.install(job.partial, source.video, found.num_frames, result.checksums)
+            journal.append(Finished(source.key, source.video, source.size, found))
             extraction.num_extracted += 1
         else:
             shutil.rmtree(job.partial, ignore_errors=True)
             extraction.problems.append(Remark(str(source.path), str(result)))
     except OSError as error:
         raise UserError(
-            f"{out}: {error.strerror} while writing video {source.video!r}; the "
+            f"{folders.owned.folder}: {error.strerror} while writing video {source.video!r}; the "
             f"{len(journal.finished)} finished videos are kept: solve that and run the same "
             "command again"
         ) from None
-
-
-def _install(partial: Path, final: Path) -> None:
-    """Moves a complete video to its place, over what is left of an older version."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    if not final.exists():
-        os.rename(partial, final)
-        return
-    # Not removed whole: a video "a" may have the frames of a video "a/b" below its own.
-    for path in final.iterdir():
-        if not path.is_dir():
-            path.unlink()
-    for path in partial.iterdir():
-        os.rename(path, final / path.name)
 
 
 def _in_place(entry: Finished, out: Path) -> bool:

@@ -105,9 +105,18 @@ class Journal:
         except OSError:
             pass  # a file system without locks
 
+    def _is_torn_settings(self) -> bool:
+        """Whether a file without a whole line is a first line of ours that was cut short."""
+        start = b'{"settings": '
+        data = os.pread(self._file, len(start), 0)
+        return start.startswith(data)
+
     def _load(self, settings: dict[str, Any]) -> None:
         notes: list[str] = []
         lines = list(read_lines(self._path, advice=_ADVICE, torn=notes.append))
+        begun = lines[0].values.get("settings") if lines else settings
+        if not isinstance(begun, dict) or not (lines or self._is_torn_settings()):
+            raise UserError(f"{self._path}, line 1: not the settings of a conversion; {_ADVICE}")
         for note in notes:
             say_torn(note)
         # What was being written when the process was killed or the disk was full is cut off. The
@@ -118,9 +127,6 @@ class Journal:
         if not lines:
             self._write({"settings": settings})
             return
-        begun = lines[0].values.get("settings")
-        if not isinstance(begun, dict):
-            raise UserError(f"{self._path}, line 1: not the settings of a conversion; {_ADVICE}")
         for line in lines[1:]:
             try:
                 extracted = _typed(Extracted, line.values["extracted"])

@@ -56,6 +56,7 @@ def convert_videos(
     config: ExtractConfig,
     num_workers: int | None = None,
     labels: VideoLabels | None = None,
+    overwrite: bool = False,
 ) -> Conversion:
     """Makes a dataset of all videos and frame folders below a folder, with or without labels."""
     head = Dataset(
@@ -72,9 +73,11 @@ def convert_videos(
         source_format=VIDEOS,
         videos=(),
     )
-    return convert(
-        head, lambda named: read_videos(source, out, named, labels), source, config, num_workers
-    )
+
+    def read(named: Mapping[str, str]) -> Reading:
+        return read_videos(source, out, named, labels)
+
+    return convert(head, read, source, config, num_workers, overwrite)
 
 
 def read_videos(

@@ -14,8 +14,9 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import LABEL_KINDS
 from surgvista_jax.json_lines import read_lines
 from surgvista_jax.json_object import parse
-from surgvista_jax.writing import write_text
+from surgvista_jax.writing import Guard, write_text
 
+FILES = DATASET_FILE, VIDEOS_FILE = "dataset.json", "videos.jsonl"
 _HIGHEST_RATE = 1e6  # frames a second
 _A_RATE = f"'fps' must be a number above 0 (and at most {_HIGHEST_RATE:,.0f})"
 _MOST_FRAMES = 2**31 - 1
@@ -31,7 +32,7 @@ def read_dataset(folder: str | os.PathLike) -> Dataset:
         UserError: naming the file, and the line of `videos.jsonl`, at fault.
     """
     folder = Path(folder)
-    path = folder / "dataset.json"
+    path = folder / DATASET_FILE
     if not folder.is_dir():
         raise UserError(
             f"{folder}: no such folder; `surgvista data convert` makes a dataset folder"
@@ -73,7 +74,9 @@ def read_dataset(folder: str | os.PathLike) -> Dataset:
     )
 
 
-def write_dataset(dataset: Dataset, videos: Iterable[Video] | None = None) -> None:
+def write_dataset(
+    dataset: Dataset, videos: Iterable[Video] | None = None, guard: Guard | None = None
+) -> None:
     """Writes both files of the folder, each whole or not at all.
 
     `dataset.json` comes last, so that a folder which has it has its videos too.
@@ -81,6 +84,7 @@ def write_dataset(dataset: Dataset, videos: Iterable[Video] | None = None) -> No
     Args:
         videos: taken instead of `dataset.videos`, one after the other: labels of many videos need
             not be in memory together.
+        guard: is asked before a file is replaced.
 
     Raises:
         CannotWrite: they cannot be written.
@@ -91,13 +95,13 @@ def write_dataset(dataset: Dataset, videos: Iterable[Video] | None = None) -> No
         json.dumps(_without_none(video), ensure_ascii=False) + "\n"
         for video in (dataset.videos if videos is None else videos)
     )
-    write_text(dataset.folder / "videos.jsonl", lines)
+    write_text(dataset.folder / VIDEOS_FILE, lines, guard)
     text = json.dumps(head, ensure_ascii=False, indent=2)
-    write_text(dataset.folder / "dataset.json", text + "\n")
+    write_text(dataset.folder / DATASET_FILE, text + "\n", guard)
 
 
 def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video, ...]:
-    path = folder / "videos.jsonl"
+    path = folder / VIDEOS_FILE
     fields = dataclasses.fields(Video)
     required = {field.name for field in fields if field.default is dataclasses.MISSING}
     packed = {video for shard in read_index(folder) for video, _ in shard.videos}

@@ -1,0 +1,161 @@
+"""Which files of an output may a command replace? Those that it wrote, and that nobody changed.
+
+What a command wrote stands in a record beside it: name, size and SHA-256 of each file, noted before
+the file takes its place, so that a kill leaves no file of ours that the record does not know. A
+file that is not as the record says (another program's, or one of ours that was edited) is foreign:
+the command refuses before it does any work, unless the user says `--overwrite`.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.json_lines import read_lines
+from surgvista_jax.writing import writing_to
+
+RECORD = ".surgvista_written.jsonl"
+_ADVICE = "delete that line: what it names then counts as written by somebody else"
+
+
+class Foreign(UserError):
+    """Something is in the way that this program has not written, or not as it is now."""
+
+    def __init__(self, path: Path, advice: str = "--overwrite replaces it"):
+        super().__init__(
+            f"{path}: is there already and was not written by this command, or changed since;"
+            f" {advice}"
+        )
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Adds the option by which files that this program has not written may be replaced."""
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files in the way that this command has not written, or that were edited"
+        " since (else it refuses); other files stay",
+    )
+
+
+def never(path: Path) -> bool:
+    """`Ownership.earlier` where nothing tells the files of earlier versions."""
+    return False
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """The files that a command may replace, and the record of those that it writes.
+
+    Attributes:
+        record: the file of the record; names in it are relative to `folder`.
+        folder: below which the files are.
+        overwrite: whether foreign files may be replaced.
+        earlier: whether a file that the record does not name was written by a version that kept
+            no record.
+    """
+
+    record: Path
+    folder: Path
+    overwrite: bool = False
+    earlier: Callable[[Path], bool] = never
+
+    def check(self, paths: Iterable[Path]) -> None:
+        """Refuses, before any work is done, what may not be replaced.
+
+        Files of an earlier version are noted as they are now.
+
+        Raises:
+            Foreign: the first path with a file that may not be replaced.
+            UserError: a path is a folder; the record is broken, or cannot be written.
+        """
+        earlier = []
+        for path in paths:
+            if not os.path.lexists(path):
+                continue
+            if path.is_dir():
+                raise UserError(f"{path}: cannot be written (Is a directory)")
+            # Devices and pipes are not replaced, and links that lead nowhere lose nothing.
+            if self.overwrite or not path.is_file():
+                continue
+            if not self.wrote(path):
+                raise Foreign(path)
+            if not self.named(path):
+                earlier.append(path)
+        for path in earlier:
+            self._note(path, path)
+
+    def wrote(self, path: Path) -> bool:
+        """Whether a file is as this program wrote it."""
+        lines = self._lines(path)
+        try:
+            if not lines:
+                return self.earlier(path)
+            size = path.stat().st_size
+            digests = {line.get("sha256") for line in lines if line.get("size") == size}
+            return bool(digests) and _sha256(path) in digests
+        except OSError:  # it cannot be read
+            return False
+
+    def named(self, path: Path) -> bool:
+        """Whether the record names a file, however it is now."""
+        return bool(self._lines(path))
+
+    def __call__(self, path: Path, aside: Path) -> None:
+        """Checks and notes, as a guard of `writing`, before `aside` takes the place of `path`."""
+        self.check([path])
+        self._note(path, aside)
+
+    def _note(self, path: Path, content: Path) -> None:
+        with writing_to(path):
+            size, digest = content.stat().st_size, _sha256(content)
+        with writing_to(self.record):
+            add_line(self.record, {"file": self._name(path), "size": size, "sha256": digest})
+
+    def _lines(self, path: Path) -> list[dict]:
+        name = self._name(path)
+        return [line for line in record_lines(self.record) if line.get("file") == name]
+
+    def _name(self, path: Path) -> str:
+        return os.path.relpath(path, self.folder)
+
+
+def in_folder(
+    folder: Path, overwrite: bool = False, earlier: Callable[[Path], bool] = never
+) -> Ownership:
+    """The ownership of files in a folder whose record lies among them."""
+    return Ownership(folder / RECORD, folder, overwrite, earlier)
+
+
+def record_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a record; [] without one. A last one that a kill cut short is passed over.
+
+    Raises:
+        UserError: another line is broken.
+    """
+    if not path.exists():
+        return []
+    return [line.values for line in read_lines(path, advice=_ADVICE, torn=lambda note: None)]
+
+
+def add_line(path: Path, value: dict[str, Any]) -> None:
+    """Adds a line to a record, in one write; a last one that was cut short goes.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab+") as file:
+        if (size := file.tell()) and os.pread(file.fileno(), 1, size - 1) != b"\n":
+            file.truncate(path.read_bytes().rfind(b"\n") + 1)
+        file.write((json.dumps(value) + "\n").encode())
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
