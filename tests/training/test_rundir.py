@@ -53,7 +53,7 @@ def test_what_killed_writers_left_is_removed_by_the_first_process(
 ):
     if goes_on:
         begun(tmp_path)
-    left = [tmp_path / ".partial-a", tmp_path / "figures" / ".partial-b"]
+    left = [tmp_path / ".partial-abcdefgh", tmp_path / "figures" / ".partial-a_234567"]
     for folder in left:
         folder.mkdir(parents=True)
         (folder / "x").touch()
@@ -66,10 +66,10 @@ def test_what_killed_writers_left_is_removed_by_the_first_process(
 
 def test_what_belongs_to_another_run_is_left_alone(tmp_path):
     begun(tmp_path)
-    (tmp_path / ".partial-a").mkdir()
+    (tmp_path / ".partial-abcdefgh").mkdir()
     with pytest.raises(UserError):
         claim(tmp_path, CONFIG, Settings, "finetuning", ())
-    assert (tmp_path / ".partial-a").exists()
+    assert (tmp_path / ".partial-abcdefgh").exists()
 
 
 @pytest.mark.parametrize(

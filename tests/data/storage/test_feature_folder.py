@@ -43,7 +43,7 @@ def test_the_same_features_go_on_and_others_do_not(features):
 
 
 def test_what_killed_writers_left_is_removed_unless_the_features_are_others(features):
-    left = features.folder / ".partial-a"
+    left = features.folder / ".partial-abcdefgh"
     left.mkdir()
     (left / "video0.npy").touch()
     with pytest.raises(UserError):
@@ -111,7 +111,7 @@ def test_videos_in_folders_have_their_rows_in_folders(features, dataset):
     }
     for name, values in rows.items():
         features.write(dataclasses.replace(video, video=name), values)
-    left = features.folder / "a" / "b" / ".partial-x"
+    left = features.folder / "a" / "b" / ".partial-xxxxxxxx"
     left.mkdir()
     again = create_features(features.folder, features.header)
     assert not left.exists()

@@ -103,8 +103,8 @@ def test_an_interrupted_packing_goes_on_and_ends_the_same(folder, monkeypatch):
     name = "frames-00001-of-00002"
     (folder / f"records/.pack/{name}.json").unlink()
     (folder / f"records/{name}.array_record").unlink()
-    (folder / "records/.partial-1").mkdir()
-    (folder / f"records/.partial-1/{name}.array_record").write_bytes(b"half")
+    (folder / "records/.partial-12345678").mkdir()
+    (folder / f"records/.partial-12345678/{name}.array_record").write_bytes(b"half")
     (folder / f"records/.{name}.array_record.7.partial").write_bytes(b"of an earlier version")
     assert isinstance(open_frames(folder, read_dataset(folder).videos[2]), FrameFolder)
     assert packed(folder).num_packed == 1

@@ -194,12 +194,12 @@ def test_features_are_computed_once(task, tmp_path, computed):
     assert len(computed) == 2
     assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
 
-    (tmp_path / "run" / "features" / ".partial-a").mkdir()  # as of a killed writer
+    (tmp_path / "run" / "features" / ".partial-abcdefgh").mkdir()  # as of a killed writer
     file = tmp_path / "run" / "features" / "train.npz"
     file.write_bytes(file.read_bytes()[:-100])
     assert finetune(config, tmp_path / "run")
     assert computed[2:] == ["features, train"]
-    assert not (file.parent / ".partial-a").exists()
+    assert not (file.parent / ".partial-abcdefgh").exists()
 
     # Labels are kept beside the features: others, and they are read anew.
     lines = (folder / "videos.jsonl").read_text().splitlines()
