@@ -25,8 +25,8 @@ SHIPPED = {
 }
 # Of each type, what a typing error or a wrong sign may give.
 WRONG = {
-    int: (-3, 0, 7, 10**6),
-    float: (-1.0, 0.0, 1.0, 2.0, 1e9, math.nan),
+    int: (-3, 0, 7, 10**6, 10**20, 10**5000),
+    float: (-1.0, 0.0, 1.0, 2.0, 1e9, math.nan, 10**400),
     str: ("", "nonsense", "1,-2"),
     bool: (True, False),
 }
@@ -101,6 +101,54 @@ def test_a_refused_value_is_named_by_a_key_that_is_there(prefix):
     checking = {cls for cls in examples() if "__post_init__" in vars(cls)}
     # Numbers that are not finite are refused of any class.
     assert refused >= checking and len(checking) > 15
+
+
+# What a number may be that is below 0, or huge: all others are refused.
+BELOW_ZERO = {"MeshConfig.data", "MeshConfig.fsdp", "MeshConfig.model"}
+HUGE = {
+    "TransformerConfig": {"mlp_ratio", "layer_scale", "norm_epsilon", "final_epsilon"},
+    "OptimConfig": {
+        *("learning_rate", "final_learning_rate", "warmup_epochs", "weight_decay", "epsilon"),
+    },
+    "ObjectiveConfig": {"pixel_weight", "feature_weight"},
+    "MixConfig": {"mixup", "cutmix"},
+    "LoraConfig": {"alpha"},
+    "EvaluationConfig": {"every_epochs"},
+    "TemporalConfig": {"learning_rate", "smoothing_weight"},
+}
+
+
+def numeric_fields():
+    for cls, valid in sorted(examples().items(), key=lambda item: item[0].__name__):
+        hints = typing.get_type_hints(cls)
+        for field in dataclasses.fields(cls):
+            options = typing.get_args(hints[field.name]) or (hints[field.name],)
+            kinds = [option for option in (int, float) if option in options]
+            if kinds:
+                yield pytest.param(valid, field.name, kinds[0], id=f"{cls.__name__}.{field.name}")
+
+
+@pytest.mark.parametrize(("valid", "field", "kind"), list(numeric_fields()))
+def test_every_number_has_its_bounds_where_it_stands(valid, field, kind):
+    """Not finite and of any size is refused by the dataclass itself, whoever makes it."""
+    cls = type(valid)
+
+    def takes(value):
+        try:
+            dataclasses.replace(valid, **{field: value})
+        except ValueError as error:
+            assert field in str(error) and len(str(error)) < 400
+            return False
+        return True
+
+    assert not any(map(takes, (10**400, -(10**400), 10**5000)))
+    assert takes(getattr(valid, field))
+    assert takes(kind(-1)) == (f"{cls.__name__}.{field}" in BELOW_ZERO)
+    if kind is float:
+        assert not any(map(takes, (math.nan, math.inf, -math.inf, 1e39)))
+        assert takes(1e30) == (field in HUGE.get(cls.__name__, ()))
+    else:
+        assert takes(10**17) == (field == "seed") and not takes(10**18)
 
 
 def test_one_wrong_field_is_the_key():

@@ -33,7 +33,7 @@ from surgvista_jax.training.step import make_train_step
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", required=True, metavar="FILE.py[:ARGUMENT]")
+    parser.add_argument("--config", required=True, metavar="FILE.py[:ARGUMENT]|FILE.json|FILE.toml")
     parser.add_argument("--steps", type=int, default=20, help="steps that are timed (20)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     processes.add_arguments(parser)
@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     if arguments.steps < 1:
         raise UserError(f"--steps={arguments.steps}: at least 1 is needed")
-    values = load_config(arguments.config, PretrainConfig, arguments.overrides)
+    values = load_config(
+        arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
+    )
     config = build(PretrainConfig, values)
     processes.join(arguments)
     result = bench_pretrain(config, arguments.steps)

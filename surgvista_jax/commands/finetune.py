@@ -18,10 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     config = load_config(
-        arguments.config, lambda values: program_of(values).config, arguments.overrides
+        arguments.config,
+        lambda values: program_of(values).config,
+        arguments.overrides,
+        kinds=("finetuning", "temporal"),
     )
     processes.join(arguments)
-    told = told_keys(arguments.overrides)
+    told = told_keys(arguments.overrides, arguments.config)
     finished = run(config, arguments.workdir, told)
     finished = finished or bool("loop" in config and config.loop.stop_after)
     return 0 if finished else TOLD_TO_STOP

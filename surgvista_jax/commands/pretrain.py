@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    config = load_config(arguments.config, PretrainConfig, arguments.overrides)
+    config = load_config(
+        arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
+    )
     processes.join(arguments)
     finished = pretrain(config, arguments.workdir)
     return TOLD_TO_STOP if finished.preempted else 0

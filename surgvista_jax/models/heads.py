@@ -41,7 +41,7 @@ class HeadConfig:
     def __post_init__(self) -> None:
         check_one_of(self, POOLS, "pool")
         check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "dropout")
-        check_whole(self, 1, "heads")
+        check_whole(self, 1, "heads", highest=2**18)
 
 
 class AttentivePool(nn.Module):

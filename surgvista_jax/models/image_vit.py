@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from surgvista_jax.checks import check_whole
+from surgvista_jax.checks import MOST_PIXELS, check_whole
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 from surgvista_jax.models.patches import normalise, patchify, token_grid
 from surgvista_jax.models.video_vit import LEARNED, EncoderConfig, VideoEncoder
@@ -28,7 +28,7 @@ class TeacherConfig:
     patch: int = 16
 
     def __post_init__(self) -> None:
-        check_whole(self, 1, "patch")
+        check_whole(self, 1, "patch", highest=MOST_PIXELS)
 
     @property
     def encoder(self) -> EncoderConfig:

@@ -51,7 +51,8 @@ class TransformerConfig:
     final_epsilon: float = 0.0
 
     def __post_init__(self) -> None:
-        check_whole(self, 1, "width", "depth", "heads")
+        check_whole(self, 1, "width", "heads", highest=2**18)
+        check_whole(self, 1, "depth", highest=1000)
         check(self, "above 0", lambda ratio: ratio > 0, "mlp_ratio")
         check(self, "above 0", lambda epsilon: epsilon > 0, "norm_epsilon")
         check(self, "0 or more", lambda x: x >= 0, "layer_scale", "final_epsilon")

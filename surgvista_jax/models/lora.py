@@ -40,7 +40,7 @@ class LoraConfig:
     kernels: str = "qkv,out"
 
     def __post_init__(self) -> None:
-        check_whole(self, 1, "rank")
+        check_whole(self, 1, "rank", highest=2**18)
         check(self, "above 0", lambda alpha: alpha > 0, "alpha")
         rule = f"of {', '.join(KERNELS)}, separated by commas"
         check(self, rule, lambda names: KERNELS.keys() >= set(names.split(",")), "kernels")

@@ -41,7 +41,8 @@ class MsTcnConfig:
     kernel_size: int = 3
 
     def __post_init__(self) -> None:
-        check_whole(self, 1, "stages", "layers", "feature_maps", "kernel_size")
+        check_whole(self, 1, "stages", "feature_maps", "kernel_size", highest=2**18)
+        check_whole(self, 1, "layers", highest=20)  # of which each sees twice as far
         check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "dropout")
         check(self, "odd unless causal", lambda size: self.causal or size % 2, "kernel_size")
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype
 
-from surgvista_jax.checks import check_one_of, check_whole
+from surgvista_jax.checks import MOST_PIXELS, check_one_of, check_whole
 from surgvista_jax.models.layers import (
     ComputeConfig,
     Linear,
@@ -59,7 +59,7 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         check_one_of(self, (*TABLES, LEARNED), "positions")
         check_one_of(self, RESIZES, "resize")
-        check_whole(self, 1, "tubelet", "patch")
+        check_whole(self, 1, "tubelet", "patch", highest=MOST_PIXELS)
         if self.class_position and not self.class_token:
             raise ValueError("class_position=True: is the position of a class token: it needs one")
         if self.positions in TABLES:

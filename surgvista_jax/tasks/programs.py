@@ -43,7 +43,7 @@ _FINETUNING = Program(FinetuneConfig, finetune, shares=True, sees_clips=True)
 
 def program_of(values: Mapping) -> Program:
     """The program of a configuration: that of its mode where the mode has one of its own."""
-    return _BY_MODE.get(values.get("mode", ""), _FINETUNING)
+    return _BY_MODE.get(str(values.get("mode", "")), _FINETUNING)
 
 
 def run(config_dict: ml_collections.ConfigDict, workdir: Path, told: Collection[str] = ()) -> bool:

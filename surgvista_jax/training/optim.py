@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from surgvista_jax.checks import check, check_whole
+from surgvista_jax.training.budget import BudgetConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,26 @@ class OptimConfig:
         rates = ("learning_rate", "final_learning_rate", "warmup_epochs")
         check(self, "0 or more", lambda rate: rate >= 0, *rates, "weight_decay", "epsilon")
         check(self, "above 0 and at most 1", lambda share: 0 < share <= 1, "layer_decay")
+
+
+def check_warmup(config: OptimConfig, budget: BudgetConfig) -> None:
+    """Refuses a warm-up that no run of so many epochs comes to the end of."""
+    if budget.epochs is not None and config.warmup_epochs > budget.epochs:
+        raise ValueError(
+            f"optim.warmup_epochs={config.warmup_epochs:g}: should be at most"
+            f" budget.epochs={budget.epochs:g}, or the learning rate never reaches its peak"
+        )
+
+
+def long_warmup(config: OptimConfig, budget: BudgetConfig, clips: int) -> str | None:
+    """What to say of a run of so many steps, such as a trial, that ends within its warm-up."""
+    warmup = round(config.warmup_epochs * budget.steps_per_epoch(clips))
+    if budget.steps is None or warmup <= budget.steps:
+        return None
+    return (
+        f"config.optim.warmup_epochs={config.warmup_epochs:g}: are {warmup} updates, the run has"
+        f" budget.steps={budget.steps}: its learning rate rises to the end"
+    )
 
 
 def warmup_cosine(

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from surgvista_jax.checks import LARGEST_WHOLE, check
 from surgvista_jax.errors import UserError
 
 AXES = ("data", "fsdp", "model")
@@ -41,13 +42,15 @@ class MeshConfig:
     fsdp: int = 1
     model: int = 1
 
+    def __post_init__(self) -> None:
+        rule = "a positive number, or -1 for the rest"
+        check(self, rule, lambda size: size == -1 or 1 <= size <= LARGEST_WHOLE, *AXES)
+
 
 def mesh_shape(config: MeshConfig, num_devices: int) -> tuple[int, int, int]:
     """The three axis sizes with -1 filled in. Raises UserError unless they use every device."""
     sizes = [config.data, config.fsdp, config.model]
     named = ", ".join(f"config.mesh.{axis}={size}" for axis, size in zip(AXES, sizes, strict=True))
-    if any(size != -1 and size < 1 for size in sizes):
-        raise UserError(f"{named}: each size must be a positive number, or -1 for the rest")
     if sizes.count(-1) > 1:
         raise UserError(f"{named}: only one size may be -1")
     fixed = math.prod(size for size in sizes if size != -1)

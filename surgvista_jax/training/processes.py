@@ -42,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of a run: its configuration, its folder, its processes."""
     parser.add_argument(
-        "--config", required=True, metavar="FILE.py[:ARGUMENT]", help="a file with get_config"
+        "--config",
+        required=True,
+        metavar="FILE.py[:ARGUMENT]|FILE.json|FILE.toml",
+        help="a file of code with get_config, or of data, such as a run's config.json",
     )
     parser.add_argument(
         "--workdir", required=True, type=Path, help="the run's folder; a run there is continued"

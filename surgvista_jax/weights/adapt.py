@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from surgvista_jax.checks import check_one_of, check_whole
+from surgvista_jax.checks import MOST_PIXELS, check_one_of, check_whole
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.patches import IMAGENET_MEAN, IMAGENET_STD, token_grid
 from surgvista_jax.models.positions import TABLES, interpolate_positions
@@ -36,7 +36,7 @@ class AdaptConfig:
     def __post_init__(self) -> None:
         check_one_of(self, PATCHES, "patches")
         check_one_of(self, (*TABLES, LEARNED), "positions")
-        check_whole(self, 1, "tubelet")
+        check_whole(self, 1, "tubelet", highest=MOST_PIXELS)
 
 
 def adapt_encoder(

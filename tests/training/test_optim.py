@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.optim import (
     OptimConfig,
+    check_warmup,
     decays,
+    long_warmup,
     make_optimizer,
     make_schedule,
     warmup_cosine,
@@ -107,3 +110,13 @@ def test_adamw_agrees_with_its_definition_over_three_steps():
             expected[name] -= rate * first / (1 - 0.9**step) / scale
         for name in params:
             np.testing.assert_allclose(params[name], expected[name], rtol=1e-5)
+
+
+def test_a_warm_up_longer_than_the_run_is_refused_by_epochs_and_said_by_steps():
+    config = OptimConfig(warmup_epochs=5.0)
+    check_warmup(config, BudgetConfig(8, epochs=5.0))
+    with pytest.raises(ValueError, match=r"^optim.warmup_epochs=5: should be at most budget.ep"):
+        check_warmup(config, BudgetConfig(8, epochs=4.0))
+    assert long_warmup(config, BudgetConfig(8, steps=50), clips=80) is None
+    said = long_warmup(config, BudgetConfig(8, steps=49), clips=80)
+    assert said is not None and "are 50 updates, the run has budget.steps=49" in said

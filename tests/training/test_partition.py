@@ -37,7 +37,6 @@ def test_rest_of_the_devices_goes_to_the_axis_of_minus_one(config, shape):
         (MeshConfig(3, 1, 1), "multiply to 3, but there are 8 devices"),
         (MeshConfig(-1, 3, 1), "multiply to 3, which must divide the 8 devices"),
         (MeshConfig(-1, -1, 1), "only one size may be -1"),
-        (MeshConfig(0, 1, 1), "positive"),
     ],
 )
 def test_sizes_that_do_not_use_every_device_are_refused(config, words):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from surgvista_jax.checks import check_one_of, check_whole
+from surgvista_jax.checks import MOST_PIXELS, check_one_of, check_whole
 
 SAMPLINGS = ("past", "uniform")
 
@@ -25,7 +25,8 @@ class ClipConfig:
     sampling: str = "past"
 
     def __post_init__(self) -> None:
-        check_whole(self, 1, "num_frames", "stride", "size")
+        check_whole(self, 1, "num_frames", "size", highest=MOST_PIXELS)
+        check_whole(self, 1, "stride")
         check_one_of(self, SAMPLINGS, "sampling")
 
 

@@ -6,7 +6,7 @@ import math
 import cv2
 import numpy as np
 
-from surgvista_jax.checks import check
+from surgvista_jax.checks import check, shortened
 from surgvista_jax.data.batches.randaugment import (
     RandAugmentConfig,
     apply_operations,
@@ -101,12 +101,12 @@ class AugmentConfig:
     flip: float = 0.5
 
     def __post_init__(self) -> None:
-        for key, highest in (("area", 1), ("aspect", math.inf)):
+        for key, highest in (("area", 1), ("aspect", 100)):
             lower, upper = getattr(self, f"min_{key}"), getattr(self, f"max_{key}")
             if not 0 < lower <= upper <= highest:
                 raise ValueError(
-                    f"min_{key}={lower!r}, max_{key}={upper!r}: should be bounds above 0 and up to "
-                    f"{highest}, the lower first"
+                    f"min_{key}={shortened(lower)}, max_{key}={shortened(upper)}: should be bounds"
+                    f" above 0 and up to {highest}, the lower first"
                 )
         check(self, "from 0 to 1", lambda share: 0 <= share <= 1, "flip")
 

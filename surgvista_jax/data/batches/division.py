@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from surgvista_jax.checks import check
 from surgvista_jax.data.batches.made_splits import lacks_splits, with_made_splits
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
@@ -59,6 +60,9 @@ class SplitConfig:
     val: str = "val"
     test: str = "test"
     hold_out: float = 0.2
+
+    def __post_init__(self) -> None:
+        check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "hold_out")
 
 
 def divide(dataset: Dataset, splits: SplitConfig, select_on: str) -> Division:

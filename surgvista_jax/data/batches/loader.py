@@ -54,8 +54,8 @@ class LoaderConfig:
     buffer: int = 2
 
     def __post_init__(self) -> None:
-        check_whole(self, 0, "workers")
-        check_whole(self, 1, "threads", "buffer")
+        check_whole(self, 0, "workers", highest=1024)
+        check_whole(self, 1, "threads", "buffer", highest=1024)
 
 
 class BatchLoader(Iterator[Batch]):

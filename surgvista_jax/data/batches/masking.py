@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from surgvista_jax.checks import check_one_of, check_whole
+from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.errors import UserError
 
@@ -26,7 +26,8 @@ class MaskConfig:
 
     def __post_init__(self) -> None:
         check_one_of(self, MASKS, "kind")
-        check_whole(self, 1, "masks_per_clip")
+        check(self, "from 0 to 1", lambda share: 0 <= share <= 1, "ratio")
+        check_whole(self, 1, "masks_per_clip", highest=1024)
 
 
 def token_grid(clip: ClipConfig, tubelet: int, patch: int) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from surgvista_jax.checks import check, check_one_of, check_seed, check_whole
+from surgvista_jax.checks import LARGEST_FLOAT, check, check_one_of, check_seed, check_whole
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.crop import AugmentConfig
 from surgvista_jax.data.batches.division import SELECT_ON, SplitConfig
@@ -16,7 +16,7 @@ from surgvista_jax.tasks.scoring import ScoringConfig
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.loop import LoopConfig
-from surgvista_jax.training.optim import OptimConfig
+from surgvista_jax.training.optim import OptimConfig, check_warmup
 from surgvista_jax.training.partition import MeshConfig
 from surgvista_jax.weights.adapt import AdaptConfig
 
@@ -87,7 +87,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 def _are_numbers(text: str) -> bool:
     try:
-        return all(number >= 0 for number in _numbers(text))
+        return all(0 <= number <= LARGEST_FLOAT for number in _numbers(text))
     except ValueError:
         return False
 
@@ -147,7 +147,9 @@ class FinetuneConfig:
         check_one_of(self, SELECT_ON, "select_on")
         check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "ema", "drop_path")
         check_seed(self)
-        check_whole(self, 1, "seeds")
+        if self.mode != "linear":  # whose probes are trained in another way
+            check_warmup(self.optim, self.budget)
+        check_whole(self, 1, "seeds", highest=1000)
         mixed = self.mode != "linear" and (self.mix.mixup or self.mix.cutmix)
         if mixed and self.budget.batch_size // self.budget.accumulate % 2:
             raise ValueError(

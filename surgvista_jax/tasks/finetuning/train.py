@@ -21,6 +21,7 @@ from surgvista_jax.tasks.finetuning.start import RANDOM, StartingPoint, starting
 from surgvista_jax.tasks.finetuning.task import Finetuning, make_finetuning
 from surgvista_jax.tasks.outcome import check_protocol, description, made_splits, write_outcome
 from surgvista_jax.tasks.selection import check_score
+from surgvista_jax.training.optim import long_warmup
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
 from surgvista_jax.training.run import Loaded, check_memory, check_mesh
 from surgvista_jax.training.rundir import claim
@@ -72,6 +73,7 @@ def finetune(
     if config.mode != "linear":  # whose features are computed without a backward pass
         settings = settings_of(config)
         warn(check_memory(task, settings, task.batch_shapes, mesh, config.compute))
+        warn(long_warmup(config.optim, config.budget, len(samples)))
     claim(workdir, config_dict, FinetuneConfig, KIND, FREE_KEYS)
     about = _about(task, division, start)
     tell_division(workdir, division)

@@ -13,7 +13,7 @@ from surgvista_jax.tasks.pretraining.losses import ObjectiveConfig
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.loop import LoopConfig
-from surgvista_jax.training.optim import OptimConfig
+from surgvista_jax.training.optim import OptimConfig, check_warmup
 from surgvista_jax.training.partition import MeshConfig
 
 
@@ -49,7 +49,7 @@ class FigureConfig:
 
     def __post_init__(self) -> None:
         check_whole(self, 0, "every")
-        check_whole(self, 1, "clips")
+        check_whole(self, 1, "clips", highest=1000)
         check_one_of(self, ("visible", "target"), "denormalise")
 
 
@@ -82,3 +82,4 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         check_seed(self)
+        check_warmup(self.optim, self.budget)

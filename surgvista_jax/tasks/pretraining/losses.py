@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from surgvista_jax.checks import check_one_of
+from surgvista_jax.checks import check, check_one_of
 
 FEATURE_LOSSES = {
     "l1": lambda error: jnp.abs(error),
@@ -32,6 +32,7 @@ class ObjectiveConfig:
     normalise_features: bool = False
 
     def __post_init__(self) -> None:
+        check(self, "0 or more", lambda weight: weight >= 0, "pixel_weight", "feature_weight")
         check_one_of(self, FEATURE_LOSSES, "feature_loss")
 
 

@@ -23,7 +23,7 @@ from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
 from surgvista_jax.tasks.pretraining.start import start
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.training.loop import Finished
-from surgvista_jax.training.optim import adamw
+from surgvista_jax.training.optim import adamw, long_warmup
 from surgvista_jax.training.partition import RULES, make_mesh
 from surgvista_jax.training.run import Data, TrainConfig, check_memory, check_mesh, train
 from surgvista_jax.training.rundir import claim
@@ -64,10 +64,12 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
     claim(workdir, config_dict, PretrainConfig, KIND, FREE_KEYS)
     _warn_of_faults(dataset)
     warn_of_data(dataset, config.clip)
+    data = _data(task, dataset)
+    warn(long_warmup(config.optim, config.budget, data.clips))
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         return train(
             task,
-            _data(task, dataset),
+            data,
             settings,
             workdir,
             mesh=mesh,
