@@ -9,7 +9,7 @@ from surgvista_jax.data.checking.frames import scan_frames
 from surgvista_jax.data.checking.labels import check_labels, check_splits, class_shares
 from surgvista_jax.data.checking.overlaps import check_overlap
 from surgvista_jax.data.checking.report import Finding, Report, to_html, to_text
-from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.dataset import TRAIN, Dataset
 from surgvista_jax.data.datasets import registry
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.writing import write_text
@@ -46,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="dataset folders that a model was pretrained on: do they hold operations of the test?",
     )
     parser.add_argument(
-        "--pretraining-split", default="train", help="the split of these folders (%(default)s)"
+        "--pretraining-split",
+        help="the split of these folders (train, or all videos of a folder without it)",
     )
     parser.add_argument("--no-frames", action="store_true", help="do not open any frame")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures too")
@@ -59,8 +60,10 @@ def main(arguments: argparse.Namespace) -> int:
     others = []
     for folder in arguments.pretraining:
         other = read_dataset(folder)
-        if arguments.pretraining_split in other.splits:
-            other = other.split(arguments.pretraining_split)
+        if arguments.pretraining_split is not None:
+            other = other.part(arguments.pretraining_split)
+        elif TRAIN in other.splits:
+            other = other.split(TRAIN)
         others.append(other)
     report = check(dataset, others, look_at_frames=not arguments.no_frames)
     if arguments.html is not None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts import tasks
+from surgvista_jax.facts.spelling import near, same_class
 
 TASKS = (tasks.NONE, *tasks.TASKS)
 UNLABELLED = -1
+TRAIN = "train"  # the split to train on; where there is no split, all videos are
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Video:
     patient: str | None = None
     centre: str | None = None
 
+    @property
+    def patient_key(self) -> str | None:
+        """The same for every spelling of a patient, as of a class; None where none is known."""
+        return None if self.patient is None else same_class(self.patient) or None
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -58,6 +65,10 @@ class Dataset:
         """The folder and the entry by which frames of each video are opened."""
         return [(self.folder, video) for video in self.videos]
 
+    def part(self, name: str) -> "Dataset":
+        """As `split`; of a dataset without any split, all videos are those to train on."""
+        return self if not self.splits and name == TRAIN else self.split(name)
+
     def split(self, name: str) -> "Dataset":
         """The same dataset with the videos of one split only, in the order of that split.
 
@@ -67,8 +78,8 @@ class Dataset:
         if name not in self.splits:
             known = ", ".join(self.splits) or "none"
             raise UserError(
-                f"{self.folder / 'dataset.json'}: no split {name!r}; it has: {known} (`data convert"
-                " videos --splits` makes others)"
+                f"{self.folder / 'dataset.json'}: no split {name!r}{near(name, [*self.splits])}; it"
+                f" has: {known} (`data convert videos --splits` makes others)"
             )
         by_id = {video.video: video for video in self.videos}
         ids = self.splits[name]

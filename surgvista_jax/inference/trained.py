@@ -80,8 +80,8 @@ class TrainedClassifier:
         """
         ids = {video.video for video in dataset.videos}
         made = {split: tuple(videos) for split, videos in self.made_splits.items()}
-        if lacks_splits(dataset) and self.dataset == dataset.name and name in made:
-            if missing := sorted(set(made[name]) - ids):
+        if made and lacks_splits(dataset) and self.dataset == dataset.name:
+            if missing := sorted(set(made.get(name, ())) - ids):
                 raise UserError(
                     f"{dataset.folder}: lacks {len(missing)} videos of the split {name!r} that the"
                     f" finetuning run made, such as {missing[0]}"

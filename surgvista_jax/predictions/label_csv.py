@@ -17,7 +17,7 @@ from surgvista_jax.data.dataset import UNLABELLED
 from surgvista_jax.data.labels.own_csv import LabelFiles
 from surgvista_jax.data.labels.row_labels import LabelColumns
 from surgvista_jax.data.labels.tables import read_rows
-from surgvista_jax.data.labels.track import Track, length_notes
+from surgvista_jax.data.labels.track import Track, length_notes, numbered_from_one
 from surgvista_jax.data.labels.video_table import VIDEO, VideoNames, video_column
 from surgvista_jax.data.rates import ROUNDING
 from surgvista_jax.errors import UserError
@@ -156,6 +156,8 @@ def _moments(track: Track, fps: float, own: np.ndarray | None) -> np.ndarray:
 
 def _length_notes(video: str, track: Track, own: np.ndarray, fps: float) -> list[str]:
     lasts = (int(own[-1]) + 1) / fps
+    if text := numbered_from_one(track, lasts):
+        raise UserError(f"{video}: {text}")
     texts = length_notes(track.seconds, lasts, fps)
     if texts and not 1 / _FACTOR < track.seconds / lasts < _FACTOR:
         raise UserError(f"{video}: {texts[0]} (predictions of {lasts:.0f} s; check --fps)")

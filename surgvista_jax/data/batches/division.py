@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from surgvista_jax.checks import check
-from surgvista_jax.data.batches.made_splits import lacks_splits, with_made_splits
+from surgvista_jax.data.batches.made_splits import lacks_splits, patients_of, with_made_splits
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
 
@@ -116,7 +116,7 @@ def _parts(dataset: Dataset, splits: SplitConfig, select_on: str) -> Division:
         return Division(dataset.split(train), testing, testing, "test")
     if select_on == "last":
         return Division(dataset.split(train), None, testing, "last")
-    if val in dataset.splits:
+    if val in dataset.splits or val not in ("", SplitConfig.val):
         _check_disjoint(dataset, train, val)
         if testing is not None:
             _check_disjoint(dataset, val, test)
@@ -165,8 +165,9 @@ def training_and_validation(
             " holds nothing out: name a split to select on, or a share between 0 and 1"
         )
     groups: dict[str, list[str]] = {}
+    whose = patients_of(training.videos)
     for video in training.videos:
-        groups.setdefault(video.patient or video.video, []).append(video.video)
+        groups.setdefault(whose.get(video.video, video.video), []).append(video.video)
     wanted = max(1, round(share * len(training.videos)))
     held: set[str] = set()
     names = sorted(groups)

@@ -3,18 +3,22 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from surgvista_jax.data.dataset import UNLABELLED, Dataset, Video
+from surgvista_jax.data.dataset import TRAIN, UNLABELLED, Dataset, Video
 from surgvista_jax.data.labels.splits import seeded_order
 from surgvista_jax.errors import UserError
 
 # Not the run's seed, so that runs of several seeds train and are tested on the same videos.
 SEED = 0
-TRAIN = "train"
 
 
 def lacks_splits(dataset: Dataset) -> bool:
     """Whether nothing says what to train on and what to test on: no split, or "train" alone."""
     return set(dataset.splits) <= {TRAIN}
+
+
+def what_splits_there_are(dataset: Dataset) -> str:
+    """In words, of a dataset that lacks splits."""
+    return f"the split {TRAIN!r} alone" if dataset.splits else "no split"
 
 
 def with_made_splits(dataset: Dataset, shares: Mapping[str, float]) -> tuple[Dataset, str]:
@@ -26,8 +30,7 @@ def with_made_splits(dataset: Dataset, shares: Mapping[str, float]) -> tuple[Dat
     Raises:
         UserError: there are too few videos or patients.
     """
-    lack = f"{dataset.folder / 'dataset.json'}: "
-    lack += "has the split 'train' alone" if dataset.splits else "has no split"
+    lack = f"{dataset.folder / 'dataset.json'}: has {what_splits_there_are(dataset)}"
     videos = dataset.split(TRAIN).videos if dataset.splits else dataset.videos
     if shares and not (min(shares.values()) > 0 and sum(shares.values()) < 1):
         raise UserError(
@@ -36,7 +39,7 @@ def with_made_splits(dataset: Dataset, shares: Mapping[str, float]) -> tuple[Dat
             " between 0 and 0.5"
         )
     usable = labelled(videos)
-    patients = {video.patient for video in usable} - {None}
+    patients = {video.patient_key for video in usable} - {None}
     made = make_splits(usable, shares)
     if made is None:
         raise UserError(
@@ -74,8 +77,10 @@ def make_splits(
         than splits.
     """
     groups: dict[str, list[str]] = {}
+    whose = patients_of(videos)
     for video in videos:
-        group = f"video {video.video}" if video.patient is None else f"patient {video.patient}"
+        patient = whose.get(video.video)
+        group = f"video {video.video}" if patient is None else f"patient {patient}"
         groups.setdefault(group, []).append(video.video)
     if len(groups) < len(shares) + 1:
         return None
@@ -88,6 +93,15 @@ def make_splits(
             held += groups[order.pop(0)]
         made[name] = tuple(sorted(held))
     return {TRAIN: tuple(sorted(video for group in order for video in groups[group])), **made}
+
+
+def patients_of(videos: Sequence[Video]) -> dict[str, str]:
+    """Video id -> its patient, where known, in the one spelling that stands for all of them."""
+    spelled: dict[str, str] = {}
+    for video in videos:
+        if (key := video.patient_key) is not None and video.patient is not None:
+            spelled[key] = min(spelled.get(key, video.patient), video.patient)
+    return {v.video: spelled[v.patient_key] for v in videos if v.patient_key is not None}
 
 
 def labelled(videos: Sequence[Video]) -> list[Video]:

@@ -27,6 +27,7 @@ FROZEN_SHARE = 0.2  # of a video: more repeated pictures are reported
 SHARED_SHARE = 0.1  # of a video: beyond this, two videos are the same recording
 _READ_AT_ONCE = 256  # frames that a thread holds in memory
 _PARTS_AT_ONCE = 32  # of so many frames
+_SHOWN_BY_MANY = 64  # videos: a picture of more is black or a logo, and makes no two of them one
 _HOPELESS = 2048  # frames in a row that cannot be read: the others are not looked for
 
 
@@ -140,9 +141,12 @@ def _twins(dataset: Dataset, prints: dict[str, np.ndarray]) -> list[Finding]:
     order = np.argsort(marks, kind="stable")
     marks, numbers = marks[order], numbers[order]
     shared: dict[tuple[int, int], int] = {}
-    for i in np.flatnonzero(marks[1:] == marks[:-1]):
-        pair = int(numbers[i]), int(numbers[i + 1])
-        shared[pair] = shared.get(pair, 0) + 1
+    starts = np.flatnonzero(np.concatenate(([True], marks[1:] != marks[:-1])))
+    lengths = np.diff(starts, append=len(marks))
+    several = (lengths > 1) & (lengths <= _SHOWN_BY_MANY)
+    for first, length in zip(starts[several], lengths[several], strict=True):
+        for pair in itertools.combinations(numbers[first : first + length].tolist(), 2):
+            shared[pair] = shared.get(pair, 0) + 1
     findings = []
     for (a, b), count in shared.items():
         if count < SHARED_SHARE * min(len(prints[ids[a]]), len(prints[ids[b]])):

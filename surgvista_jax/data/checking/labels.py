@@ -1,13 +1,21 @@
 """What is wrong with the labels and the splits of a dataset."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from surgvista_jax.data.batches.division import SplitConfig
-from surgvista_jax.data.batches.made_splits import lacks_splits
+from surgvista_jax.data.batches.made_splits import (
+    lacks_splits,
+    patients_of,
+    what_splits_there_are,
+)
 from surgvista_jax.data.cautions import unlearnt_in_splits
 from surgvista_jax.data.checking.report import Finding
 from surgvista_jax.data.dataset import UNLABELLED, Dataset, Video
-from surgvista_jax.data.labels.coverage import class_counts
+from surgvista_jax.data.datasets import registry
+from surgvista_jax.data.labels.coverage import class_counts, in_no_split, named
+from surgvista_jax.data.labels.names import near_equal
 
 # A phase lasts minutes.  Where the middle one lasts less, rates or numbers are mixed up.
 SHORTEST_PHASE = 5.0  # seconds
@@ -32,6 +40,8 @@ def check_labels(dataset: Dataset) -> list[Finding]:
     """Gaps, classes that never occur, and implausibly short segments."""
     findings = _gaps(dataset)
     findings += _absent(dataset)
+    if dataset.source_format not in registry() and (text := near_equal(dataset.classes)):
+        findings.append(Finding("warning", "classes", text))
     if dataset.task == "phase":
         whole = [v for v in dataset.videos if v.num_frames / v.fps >= SHORTEST_OPERATION]
         lengths = [s for video in whole for s in _segment_seconds(video)]
@@ -79,10 +89,9 @@ def check_splits(dataset: Dataset) -> list[Finding]:
                     dataset, scheme, (first, splits[first]), (second, splits[second])
                 )
     if lacks_splits(dataset) and dataset.task != "none":
-        have = "the split 'train' alone" if dataset.splits else "no split"
         text = (
-            f"{have}: a run draws {SplitConfig.hold_out:.0%} of the videos to select on and as many"
-            " to test on, by patient where patients are known"
+            f"{what_splits_there_are(dataset)}: a run draws {SplitConfig.hold_out:.0%} of the"
+            " videos to select on and as many to test on, by patient where patients are known"
         )
         findings.append(Finding("note", "splits", text))
     elif not findings and len(dataset.splits) > 1:
@@ -92,19 +101,14 @@ def check_splits(dataset: Dataset) -> list[Finding]:
 
 def _left_out(dataset: Dataset) -> list[Finding]:
     """Videos that no split names, where there are splits."""
-    placed = {video for ids in dataset.splits.values() for video in ids}
-    bare = [video.video for video in dataset.videos if video.video not in placed]
-    if not bare or not placed:
-        return []
-    shown = ", ".join(bare[:8]) + (", …" if len(bare) > 8 else "")
-    text = f"{len(bare)} of {len(dataset.videos)} videos are in no split; no run sees them: {shown}"
-    return [Finding("note", "splits", text)]
+    text = in_no_split(dataset)
+    return [Finding("note", "splits", text)] if text else []
 
 
 def _sides_kept(dataset: Dataset) -> Finding:
     """What may be said where no video and no known patient is on two sides."""
-    patients = {video.patient for video in dataset.videos} - {None}
-    unknown = sum(video.patient is None for video in dataset.videos)
+    patients = {video.patient_key for video in dataset.videos} - {None}
+    unknown = sum(video.patient_key is None for video in dataset.videos)
     if not patients:
         text = "no video is on two sides; no patients are known, so one may be on two sides"
         return Finding("note", "splits", text)
@@ -126,18 +130,25 @@ def schemes(dataset: Dataset) -> dict[str, dict[str, tuple[str, ...]]]:
 
 
 def _shared(dataset: Dataset, scheme: str, first: tuple, second: tuple) -> list[Finding]:
-    by_id = {video.video: video for video in dataset.videos}
     videos = sorted(set(first[1]) & set(second[1]))
     where = f"splits {first[0]} and {second[0]}"
     if videos:
         text = f"{where} share {len(videos)} videos: {', '.join(videos[:8])}"
         return [Finding("error", "splits", text)]
-    ours, theirs = ({by_id[v].patient for v in ids} for ids in (first[1], second[1]))
+    whose = patients_of(dataset.videos)
+    ours, theirs = ({whose.get(v) for v in ids} for ids in (first[1], second[1]))
     both = sorted(patient for patient in ours & theirs if patient is not None)
     if both:
-        text = f"{where} share {len(both)} patients: {', '.join(both[:8])}"
+        told = ", ".join(_spellings(dataset, whose, patient) for patient in both[:8])
+        text = f"{where} share {len(both)} patients: {told}"
         return [Finding("error", "splits", text)]
     return []
+
+
+def _spellings(dataset: Dataset, whose: Mapping[str, str], patient: str) -> str:
+    """A patient; in all spellings, quoted, where there are several."""
+    found = {str(v.patient): None for v in dataset.videos if whose.get(v.video) == patient}
+    return patient if len(found) == 1 else " = ".join(map(repr, found))
 
 
 def _gaps(dataset: Dataset) -> list[Finding]:
@@ -153,8 +164,12 @@ def _gaps(dataset: Dataset) -> list[Finding]:
         missing = np.array([label == UNLABELLED for label in video.labels])
         unlabelled, total = unlabelled + int(missing.sum()), total + len(missing)
         longest[video.video] = _longest_run(missing) / video.fps
-    if not total:
+    if unlabelled == total:
         return [*findings, Finding("error", "labels", "no frame has a label")]
+    empty = [v.video for v in dataset.videos if v.labels and set(v.labels) == {UNLABELLED}]
+    if empty:
+        text = f"of {len(empty)} videos no frame has a label: {named(empty)}"
+        findings.append(Finding("warning", "labels", text))
     share = f"{unlabelled:,} of {total:,} frames have no label"
     if not unlabelled:
         findings.append(Finding("good", "labels", "every frame has a label"))

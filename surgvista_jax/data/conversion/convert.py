@@ -15,6 +15,7 @@ from surgvista_jax.data.conversion.remarks import merged
 from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.conversion.state import is_begun, open_journal, ownership
 from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.labels.coverage import in_no_split, named
 from surgvista_jax.data.storage.manifest import DATASET_FILE, FILES, write_dataset
 from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
@@ -101,6 +102,7 @@ def convert(
             splits=splits,
             videos=tuple(videos[video] for video in sorted(videos)),
         )
+        notes += _not_trained_on(reading, dataset)
         labelling = Labelling(reading, journal, config, dataset)
         try:
             write_dataset(dataset, labelling.videos(), owned)
@@ -128,6 +130,24 @@ def _check_room(owned: Ownership, reading: Reading) -> None:
     with writing_to(owned.folder):
         for recording in reading.recordings:
             folders.check(recording.source.video)
+
+
+def _not_trained_on(reading: Reading, dataset: Dataset) -> list[Remark]:
+    """What to say of videos whose source is gone, and of those that no split names."""
+    here = {recording.source.video for recording in reading.recordings}
+    gone = [video.video for video in dataset.videos if video.video not in here]
+    notes = []
+    if gone:
+        text = (
+            f"of {len(gone)} videos the source is gone ({named(gone)}): they stay in the dataset, "
+            f"unlabelled and in no split; to leave them out, remove their folders, such as "
+            f"{dataset.folder / 'frames' / gone[0]}"
+        )
+        notes.append(Remark("videos", text))
+    found = tuple(video for video in dataset.videos if video.video in here)
+    if outside := in_no_split(dataclasses.replace(dataset, videos=found)):
+        notes.append(Remark("splits", outside))
+    return notes
 
 
 def _long_enough(

@@ -22,12 +22,15 @@ from surgvista_jax.data.labels.numbering import (
 from surgvista_jax.data.labels.track import (
     FrameLabels,
     Interval,
+    IntervalLabels,
     Label,
     Track,
     as_seconds,
     at_another_rate,
+    intervals_beyond,
     length_notes,
     lost_intervals,
+    numbered_from_one,
 )
 from surgvista_jax.data.rates import kept_index
 from surgvista_jax.errors import UserError
@@ -46,19 +49,31 @@ def check_labels(reading: Reading) -> list[Remark]:
         UserError: a wrong file; images that are not numbered as their labels are.
     """
     notes, faults = [], []
+    any_track = any_label = False
     for recording in reading.recordings:
         if recording.read_labels is None:
             continue
         track, source = recording.read_labels(), recording.source
+        any_track = True
+        any_label = any_label or _says_something(track)
         notes += [Remark(LABELS_OF + source.video, text) for text in track.notes]
         if source.is_folder and (fault := _numbering(recording, track, reading.own)):
             faults.append((source, fault))
+    if reading.own and any_track and not any_label:
+        raise UserError("--labels: no video has a label, by any line of the files")
     if faults:
         source, fault = faults[0]
         others = ", ".join(source.video for source, _ in faults[1:4])
         more = f" (and {len(faults) - 1} videos more: {others}, …)" if others else ""
         raise UserError(f"{source.path}: {fault}{more}")
     return notes
+
+
+def _says_something(track: Track) -> bool:
+    """Whether some moment has a label."""
+    if isinstance(track, IntervalLabels):
+        return bool(track.intervals)
+    return any(label != UNLABELLED for label in track.by_number.values())
 
 
 def _numbering(recording: Recording, track: Track, own: bool) -> str:
@@ -98,6 +113,7 @@ class Labelling:
     problems: list[Remark] = field(default_factory=list)
     _counts: dict[str, np.ndarray] = field(default_factory=dict)
     _lost: list[tuple[str, Interval]] = field(default_factory=list)
+    _beyond: list[tuple[str, Interval]] = field(default_factory=list)
 
     def videos(self) -> Iterator[Video]:
         """The dataset's videos with labels, patients and centres."""
@@ -129,7 +145,8 @@ class Labelling:
             labels = self._at_moments(recording, track, video)
         lacking = sum(label == UNLABELLED for label in labels)
         if lacking == len(labels):
-            self._say(video, "no frame has a label")
+            if not (isinstance(track, FrameLabels) and not track.by_number):  # said on reading
+                self._say(video, "no frame has a label")
         elif lacking and isinstance(track, FrameLabels):
             self._say(video, f"{lacking} of {len(labels)} frames have none")
         return labels
@@ -142,8 +159,13 @@ class Labelling:
         for text in length_notes(track.seconds, seconds, video.fps, wrong_rate=wrong):
             said = self.problems if wrong else self.notes
             said.append(Remark(LABELS_OF + video.video, text))
+        if self.reading.own and (text := numbered_from_one(track, seconds)):
+            self.problems.append(Remark(LABELS_OF + video.video, text))
         lost = lost_intervals(track, moments, seconds)
         self._lost += [(video.video, interval) for interval in lost]
+        if not wrong:
+            beyond = intervals_beyond(track, seconds)
+            self._beyond += [(video.video, interval) for interval in beyond]
         return track.at(moments)
 
     def _at_true_rate(
@@ -185,18 +207,19 @@ class Labelling:
         return kept
 
     def _say_what_is_lost(self) -> None:
-        """Intervals between two kept frames, classes without a frame, in all or in training."""
+        """Intervals that meet no frame, classes without a frame, in all or in training."""
         dataset, classes = self.dataset, self.dataset.classes
-        if self._lost:
+        for where, lost in (
+            (f"between two frames at {dataset.fps:g} fps", self._lost),
+            ("after the last frame", self._beyond),
+        ):
             shown = [
                 f"{classes[interval.label]} {interval.start:.2f}-{interval.end:.2f} s of {video}"
-                for video, interval in self._lost
+                for video, interval in lost
             ]
-            text = (
-                f"{len(shown)} interval(s) between two frames at {dataset.fps:g} fps label none: "
-                f"{coverage.named(shown)}"
-            )
-            self.notes.append(Remark("labels", text))
+            if shown:
+                text = f"{len(shown)} interval(s) {where} label none: {coverage.named(shown)}"
+                self.notes.append(Remark("labels", text))
         if not self._counts or not classes:
             return
         total = sum(self._counts.values(), np.zeros(len(classes), np.int64))

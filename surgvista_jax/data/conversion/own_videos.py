@@ -103,8 +103,9 @@ def read_videos(
         )
         for video in sources
     ]
+    said = [Remark(str(labels.splits), text) for text in table.notes] if labels else []
     splits = table.splits or {"train": list(names.ids)}
-    reading = Reading(recordings, splits, search.notes, search.problems, own=True)
+    reading = Reading(recordings, splits, [*search.notes, *said], search.problems, own=True)
     if labels is None or labels.path is None:
         return reading
     files = LabelFiles(labels.path, labels.columns, labels.classes, names)
@@ -116,5 +117,5 @@ def read_videos(
         )
         for recording in recordings
     ]
-    notes = [*search.notes, *(Remark(str(labels.path), text) for text in texts)]
+    notes = [*reading.notes, *(Remark(str(labels.path), text) for text in texts)]
     return replace(reading, recordings=labelled, notes=notes, classes=classes)

@@ -1,10 +1,10 @@
-"""Which classes the frames of a dataset show, and which of them training never sees."""
+"""Which classes and videos of a dataset training never sees."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from surgvista_jax.data.dataset import UNLABELLED
+from surgvista_jax.data.dataset import UNLABELLED, Dataset
 from surgvista_jax.data.labels.track import Label
 
 SHOWN = 5  # names in a sentence
@@ -40,6 +40,16 @@ def classes_without_training(
         if absent := tuple(name for name, count in zip(classes, total, strict=True) if not count):
             lacking[split] = absent
     return lacking
+
+
+def in_no_split(dataset: Dataset) -> str | None:
+    """Names the videos that no split holds, where there are splits; None if all are in one."""
+    placed = {video for ids in dataset.splits.values() for video in ids}
+    bare = [video.video for video in dataset.videos if video.video not in placed]
+    if not bare or not placed:
+        return None
+    shown = ", ".join(bare[:8]) + (", …" if len(bare) > 8 else "")
+    return f"{len(bare)} of {len(dataset.videos)} videos are in no split; no run sees them: {shown}"
 
 
 def named(names: Sequence[str]) -> str:

@@ -2,10 +2,13 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import same_class
+
+_SHORTEST, _NEAR = 6, 0.9  # letters of names that a letter may tell apart; how alike words are
 
 
 class ClassNames:
@@ -75,6 +78,49 @@ def one_of_each(names: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
         if len(found) > 1
     ]
     return classes, notes
+
+
+def near_equal(classes: Sequence[str]) -> str:
+    """Names the classes that differ by accents, punctuation or a letter alone; "" if none do.
+
+    Numbers and single letters tell classes apart, as in `step 1` and `step 2`.
+    """
+    groups: list[list[str]] = []
+    for name in classes:
+        like = next((group for group in groups if _are_near(name, group[0])), None)
+        if like is None:
+            groups.append([name])
+        else:
+            like.append(name)
+    alike = [group for group in groups if len(group) > 1]
+    if not alike:
+        return ""
+    listed = "; ".join(", ".join(map(shown, group)) for group in alike[:3])
+    more = f" and {len(alike) - 3} more" if len(alike) > 3 else ""
+    return f"nearly equal names are classes of their own: {listed}{more}; spell alike what is one"
+
+
+def _are_near(one: str, other: str) -> bool:
+    first, second = _bare(one), _bare(other)
+    if same_class(first) == same_class(second):
+        return True
+    if re.sub(r"[^0-9]", "", first) != re.sub(r"[^0-9]", "", second):
+        return False
+    long = [[word for word in name.split() if len(word) > 2] for name in (first, second)]
+    short = [[word for word in name.split() if len(word) <= 2] for name in (first, second)]
+    if short[0] != short[1] or min(len(first), len(second)) < _SHORTEST:
+        return False
+    apart = [pair for pair in zip(*long, strict=False) if pair[0] != pair[1]]
+    if len(long[0]) != len(long[1]) or len(apart) != 1:
+        return False
+    return difflib.SequenceMatcher(None, apart[0][0], apart[0][1], autojunk=False).ratio() >= _NEAR
+
+
+def _bare(name: str) -> str:
+    """A name without case, accents and punctuation, but for + and -, which grade things."""
+    text = unicodedata.normalize("NFD", name.casefold())
+    text = "".join(c for c in text if unicodedata.category(c) != "Mn")
+    return " ".join(re.sub(r"[^\w+\- ]|_", " ", text).split())
 
 
 def shown(name: str) -> str:

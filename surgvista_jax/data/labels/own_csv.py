@@ -15,17 +15,17 @@ joined by `;`), or for critical views of safety every column `cvs_…` with 0 or
 """
 
 import functools
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from surgvista_jax.data.dataset import UNLABELLED
 from surgvista_jax.data.labels.coverage import named
-from surgvista_jax.data.labels.names import ClassNames, one_of_each, shown
+from surgvista_jax.data.labels.names import ClassNames, near_equal, one_of_each, shown
 from surgvista_jax.data.labels.row_labels import LabelColumns, found_in
 from surgvista_jax.data.labels.tables import Row, read_rows, version
+from surgvista_jax.data.labels.times import first_number, frame_rate, renaming, seconds_of
 from surgvista_jax.data.labels.track import (
     FrameLabels,
     Interval,
@@ -37,11 +37,9 @@ from surgvista_jax.data.labels.track import (
 )
 from surgvista_jax.data.labels.video_table import VIDEO, VideoNames, composed, video_column
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.spelling import near
 
 # Beside a label and the name of its video, these say nothing of time.
 _TIMELESS = {*VIDEO, "split", "patient", "centre"}
-_MOST_APART = 1.0  # seconds between a frame's time and its rate's: times may be whole seconds
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,9 @@ class LabelFiles:
 
     def classes(self) -> tuple[tuple[str, ...], list[str]]:
         """The class names, in the order of the user or of the files; and what to say of them."""
+        if self.path.is_dir() and not any(self._file(video).exists() for video in self.videos.ids):
+            wanted = f"{self.path / self.videos.ids[0]}.csv"
+            raise UserError(f"{self.path}: no file of any video in it; the first would be {wanted}")
         if self.told is not None:
             try:
                 classes = ClassNames(self.told).classes
@@ -75,6 +76,9 @@ class LabelFiles:
             if self.columns.one_each and names:
                 break
         classes, notes = one_of_each(names)
+        if not classes:
+            raise UserError(f"{self.path}: no label in it; lines that name classes are needed")
+        notes += [text] if (text := near_equal(classes)) else []
         notes += self._spare() if self.path.is_dir() else []
         order = "class ids follow the order in which the files name them: " + ", ".join(classes)
         return classes, [order, *notes]
@@ -82,15 +86,28 @@ class LabelFiles:
     def track(self, video: str, classes: tuple[str, ...]) -> Track:
         """Reads the labels of a video."""
         reading = _Reading(ClassNames(classes), self.columns, told=self.told is not None)
+        any_row = False
         for row in self._rows(video):
+            any_row = True
             reading.take(row)
+        if not any_row:
+            what = "file" if self.path.is_dir() else "line"
+            return FrameLabels({}, 1.0, (f"there is no {what} of it in {self.path}: unlabelled",))
         return reading.track()
 
     def _rows(self, video: str) -> Iterator[Row]:
         if self.path.is_dir():
-            for row in read_rows(self._file(video)):
+            path, any_row = self._file(video), False
+            if not path.exists():
+                return
+            for row in read_rows(path):
+                any_row = True
                 self._check(row, {*row.cells})
                 yield row
+            if not any_row:
+                raise UserError(
+                    f"{path}: no line with a label in it; without this file the video is unlabelled"
+                )
             return
         for row in _rows_by_video(self.path, version(self.path), self.videos).get(video, ()):
             self._check(row, {*row.cells} - _TIMELESS - {*self.columns.of(row)})
@@ -114,10 +131,10 @@ class LabelFiles:
     def _check(self, row: Row, said: set[str]) -> None:
         """Whether a row says when: by its columns, or as whole clips do by none beside a label."""
         if said and not ({"start", "end"} <= said or "second" in said):
-            hint = near("second", [*said]) or near("start", [*said])
             raise UserError(
-                f"{row.where}: columns start and end, or second, or frame and second are needed, "
-                f"or of whole clips path and label alone; there are {', '.join(row.cells)}{hint}"
+                f"{row.where}: columns start and end, or second, or frame and second are needed, or"
+                f" of whole clips path and label alone; there are {', '.join(row.cells)}"
+                f"{renaming([*row.cells])}"
             )
 
 
@@ -155,7 +172,7 @@ class _Reading:
             self._take_frame(row, label)
 
     def _take_interval(self, row: Row, ids: tuple[int, ...], unlabelled: bool) -> None:
-        start, end = _seconds(row, "start"), _seconds(row, "end")
+        start, end = seconds_of(row, "start"), seconds_of(row, "end")
         if end <= start:
             raise UserError(f"{row.where}: end {end:g} s is not after start {start:g} s")
         if unlabelled and self._columns.multi:
@@ -167,12 +184,16 @@ class _Reading:
 
     def _take_frame(self, row: Row, label: Label) -> None:
         key = "frame" if "frame" in row.cells else "second"
-        if key == "second" and row.number("second") % 1:
-            raise UserError(
-                f"{row.where}: second {row.number('second'):g} is not a whole one; rows of parts "
-                "of a second need a column frame too"
-            )
-        number = row.number(key, int)
+        if key == "frame":
+            number = row.number(key, int)
+        else:
+            seconds = seconds_of(row, key)
+            if seconds % 1:
+                raise UserError(
+                    f"{row.where}: second {seconds:g} is not a whole one; rows of parts of a second"
+                    " need a column frame too"
+                )
+            number = int(seconds)
         if number < 0 or number in self._frames:
             raise UserError(f"{row.where}: {key} {number} is below 0 or occurs twice")
         self._frames[number] = label
@@ -192,8 +213,14 @@ class _Reading:
         if self._intervals:
             overlaps = () if self._columns.multi else overlap_notes(self._intervals)
             return IntervalLabels(tuple(self._intervals), self._columns.multi, notes + overlaps)
-        fps = _rate(self._rows) if self._rows else 1.0
-        return FrameLabels(self._frames, fps, notes)
+        if not self._rows:
+            return FrameLabels(self._frames, 1.0, notes)
+        first = first_number(self._rows)
+        fps = frame_rate([(number - first, row) for number, row in self._rows])
+        if first:
+            notes += (f"frames are numbered from {first}, at second 0; counted from 0 now",)
+        by_number = {number - first: label for number, label in self._frames.items()}
+        return FrameLabels(by_number, fps, notes)
 
 
 def _whole_clip(label: Label, notes: tuple[str, ...]) -> Track:
@@ -212,51 +239,3 @@ def _rows_by_video(path: Path, version: object, names: VideoNames) -> dict[str, 
         video = names.id_of(row.cells[video_column(path, row)], row.where)
         rows.setdefault(video, []).append(row)
     return rows
-
-
-def _seconds(row: Row, column: str) -> float:
-    """Seconds from `12.5`, `3:07` or `1:03:07`."""
-    text = row.cells[column].strip()
-    if not re.fullmatch(r"(\d+:)?(\d+:)?\d+(\.\d*)?", text):
-        raise UserError(f"{row.where}: column {column!r}: {text!r} is neither seconds nor H:MM:SS")
-    total = 0.0
-    for part in text.split(":"):
-        total = 60 * total + float(part)
-    return total
-
-
-def _rate(rows: Sequence[tuple[int, Row]]) -> float:
-    """Frames a second, by the last one's second.
-
-    Raises:
-        UserError: a frame is told to be at another second than at that rate.
-    """
-    number, last = max(rows, key=lambda pair: pair[0])
-    if not number:
-        return 1.0
-    seconds = last.number("second")
-    if seconds <= 0:
-        raise UserError(f"{last.where}: frame {number} cannot be at second {seconds:g}")
-    fps = _nearest_rate(number, seconds, last.cells["second"])
-    for number, row in rows:
-        seconds = row.number("second")
-        if abs(seconds - number / fps) > _MOST_APART:
-            raise UserError(
-                f"{row.where}: frame {number} is at second {seconds:g}, but by the last frame "
-                f"({last.where}) there are {fps:.4g} a second, and it is at {number / fps:.4g}; "
-                "where frames do not come evenly, write start,end,label or second,label"
-            )
-    return fps
-
-
-def _nearest_rate(number: int, seconds: float, text: str) -> float:
-    """The rate that a frame's time implies: a whole one where its last digit allows it.
-
-    Of 29.97 a second only a short video could be of 30.
-    """
-    fps = number / seconds
-    digit = max(10.0 ** -len(text.strip().partition(".")[2]), 1e-3)
-    is_whole = round(fps) > 0 and abs(fps - round(fps)) < 0.01 * fps
-    if is_whole and abs(number / round(fps) - seconds) <= digit:
-        return float(round(fps))
-    return fps

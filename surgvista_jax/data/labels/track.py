@@ -202,6 +202,33 @@ def as_seconds(track: FrameLabels, video_seconds: float) -> FrameLabels | None:
     return replace(track, by_number=by_number, every=step, may_be_seconds=False)
 
 
+def numbered_from_one(track: Track, video_seconds: float) -> str:
+    """Says both numberings where labels fill a video but for being one too high; else "".
+
+    Args:
+        track: rows of a user, who may count from 1.
+    """
+    if not isinstance(track, FrameLabels) or track.every != 1 or len(track.by_number) < 2:
+        return ""
+    count, lowest = len(track.by_number), min(track.by_number)
+    frames = round(video_seconds * track.fps)
+    if lowest != 1 or max(track.by_number) != count or count != frames:
+        return ""
+    what = "seconds" if track.fps == 1 else f"frames (at {track.fps:g} a second)"
+    return (
+        f"its labels are of {what} 1 … {count}, the video's are 0 … {frames - 1}: each may be one "
+        "too late; number them from 0, or leave the last one out if the first has no label"
+    )
+
+
+def intervals_beyond(track: Track, video_seconds: float) -> list[Interval]:
+    """The intervals that begin when the video has ended, by their start."""
+    if not isinstance(track, IntervalLabels):
+        return []
+    beyond = [i for i in track.intervals if i.start >= video_seconds - ROUNDING]
+    return sorted(beyond, key=lambda interval: interval.start)
+
+
 def lost_intervals(track: Track, moments: np.ndarray, video_seconds: float) -> list[Interval]:
     """The intervals, or runs of frames of one class, within a video that no moment falls into.
 

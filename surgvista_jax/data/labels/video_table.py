@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from surgvista_jax.data.labels.names import shown
 from surgvista_jax.data.labels.tables import Row, read_rows
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.spelling import near
+from surgvista_jax.facts.spelling import near, same_class
 
 VIDEO = ("video", "path")  # the column that names it
 
@@ -64,23 +65,36 @@ class VideoTable:
     Attributes:
         splits: name -> ids, in the order of the file; empty where it has no column `split`.
         patients, centres: id -> whose operation and where, where the file says it.
+        notes: which spellings were taken for one name.
     """
 
     splits: dict[str, list[str]] = field(default_factory=dict)
     patients: dict[str, str] = field(default_factory=dict)
     centres: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def read_video_table(path: Path, names: VideoNames) -> VideoTable:
     """Reads columns `video` and any of `split`, `patient`, `centre`.
 
-    A video may have several lines, for the splits of several schemes.
+    A video may have several lines, for the splits of several schemes. Spellings of one name are
+    one, as those of classes are: that which comes first, or of train, val and test the usual one.
 
     Raises:
         UserError: naming the line: an unknown video, one twice in a split, two patients of one.
     """
     table = VideoTable()
     told = {"patient": table.patients, "centre": table.centres}
+    spelled: dict[tuple[str, str], dict[str, None]] = {
+        ("split", same_class(name)): {name: None} for name in ("train", "val", "test")
+    }
+
+    def name_of(row: Row, column: str) -> str:
+        text = row.cells.get(column, "").strip()
+        spellings = spelled.setdefault((column, same_class(text)), {})
+        spellings[text] = None
+        return next(iter(spellings)) if text else ""
+
     any_row = False
     for row in read_rows(path):
         any_row = True
@@ -92,18 +106,21 @@ def read_video_table(path: Path, names: VideoNames) -> VideoTable:
             )
         video = names.id_of(row.cells[column], row.where)
         if "split" in row.cells:
-            split = row.cells["split"].strip()
+            split = name_of(row, "split")
             if not split or video in table.splits.get(split, ()):
                 raise UserError(f"{row.where}: must name a split, each video once in it")
             table.splits.setdefault(split, []).append(video)
         for key, values in told.items():
-            value = row.cells.get(key, "").strip()
+            value = name_of(row, key)
             if value and values.setdefault(video, value) != value:
                 raise UserError(
                     f"{row.where}: {key} {value!r} of {video!r}, which was {values[video]!r} above"
                 )
     if not any_row:
         raise UserError(f"{path}: no line in it; a line for each video is needed")
+    for (column, _), spellings in spelled.items():
+        if len(spellings) > 1:
+            table.notes.append(f"{column} {', '.join(map(shown, spellings))} are one")
     return table
 
 

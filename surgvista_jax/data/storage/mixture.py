@@ -31,11 +31,12 @@ def read_folders(folders: str, split: str | None = None, root: str = "") -> Data
 
     Args:
         folders: their paths, separated by commas.
-        split: which of the splits of each; None: all videos, as of a folder without any split.
+        split: which of the splits of each, "train" of a folder without any split being all its
+            videos; None: all videos.
         root: the folder below which relative paths lie.
 
     Raises:
-        UserError: what `read_dataset` and `Dataset.split` raise, or folders that cannot be
+        UserError: what `read_dataset` and `Dataset.part` raise, or folders that cannot be
             combined.
     """
     paths = [Path(root, name.strip()) for name in folders.split(SEPARATOR)]
@@ -43,7 +44,7 @@ def read_folders(folders: str, split: str | None = None, root: str = "") -> Data
         raise UserError(f"{folders!r}: one of the folders between the commas has no name")
     datasets = [read_dataset(path) for path in paths]
     if split is not None:
-        datasets = [dataset.split(split) if dataset.splits else dataset for dataset in datasets]
+        datasets = [dataset.part(split) for dataset in datasets]
     return datasets[0] if len(datasets) == 1 else mix(datasets)
 
 

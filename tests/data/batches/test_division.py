@@ -74,7 +74,9 @@ def test_splits_that_share_videos(dataset, splits, shared):
 def test_a_missing_split_is_named(dataset):
     with pytest.raises(UserError, match="no split 'tset'"):
         divide(dataset, dataclasses.replace(SPLITS, test="tset"), "val")
-    with pytest.raises(UserError, match="no split 'test'; it has: train, val"):
+    with pytest.raises(UserError, match="no split 'vla'; did you mean 'val'"):  # not held out
+        divide(dataset, dataclasses.replace(SPLITS, val="vla"), "val")
+    with pytest.raises(UserError, match="no split 'test'.*; it has: train, val"):
         divide(with_splits(dataset, train=(0, 1), val=(2,)), SPLITS, "val")
 
 
@@ -124,6 +126,9 @@ def test_patients_stay_whole():
         training, validation, _ = divided(operations(patients), seed=seed)
         assert not {owner[video] for video in training} & {owner[video] for video in validation}
         assert validation
+        respelled = [f" {p.upper()}" if k % 2 else p for k, p in enumerate(patients)]
+        training, validation, _ = divided(operations(respelled), seed=seed)
+        assert not {owner[video] for video in training} & {owner[video] for video in validation}
 
 
 def test_the_draw_depends_on_the_seed_alone():

@@ -42,6 +42,10 @@ def test_patients_stay_on_one_side():
     sides = [{patients[int(video[1:])] for video in ids} for ids in made.values()]
     assert sorted(len(side) for side in sides) == [2, 2, 6]
     assert len(set.union(*sides)) == 10
+    respelled = [f"{p.upper()} " if k % 2 else p for k, p in enumerate(patients)]
+    made = make_splits(videos(*respelled), SHARES)
+    assert not set.intersection(*({patients[int(v[1:])] for v in ids} for ids in made.values()))
+    assert sum(len({patients[int(v[1:])] for v in ids}) for ids in made.values()) == 10
 
 
 def test_the_draw_knows_seed_ids_and_patients_alone():

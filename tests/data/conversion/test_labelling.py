@@ -123,5 +123,5 @@ def test_what_training_never_sees_is_said(tmp_path):
     assert "1 interval(s) between two frames at 1 fps label none: clip 2.20-2.90 s of a" in said
     assert "classes: 1 of 4 classes have no frame: clip" in said
     assert "splits: split train has no frame of 1 of 4 classes that others have: sew" in said
-    assert "labels of c: no frame has a label" in said
+    assert "labels of c: there is no line of it in" in said
     assert [video.patient for video in dataset.videos] == ["1", "2", None, None]

@@ -8,7 +8,7 @@ from surgvista_jax.synthetic.operation import ACTIONS, CVS_CRITERIA, PHASES, TRI
 from surgvista_jax.synthetic.plan import plan_operation
 from surgvista_jax.synthetic.write import _seed_of, write_videos
 from tests.support import footage
-from tests.support.convert_run import convert, labels, refusal, write
+from tests.support.convert_run import convert, labels, refusal, run, write
 
 
 @pytest.fixture
@@ -117,3 +117,42 @@ def test_the_synthetic_operations_keep_their_labels(tmp_path):
         assert dataset.classes == tuple(classes) and dataset.task == task
         for video, plan in zip(dataset.videos, plans, strict=True):
             assert video.labels == expected(plan)
+
+
+def test_what_no_run_will_see_is_said(source, tmp_path):
+    """A video that --splits leaves out, and one whose source is gone."""
+    path = write(tmp_path / "splits.csv", "video,split\na,Train\n")
+    dataset, said = convert("videos", source, tmp_path / "out", "--splits", path)
+    assert dataset.splits == {"train": ("a",)}
+    assert "1 of 2 videos are in no split; no run sees them: day 1/b" in said
+    assert "split 'train', 'Train' are one" in said
+    (source / "day 1" / "b.mp4").unlink()
+    dataset, said = convert("videos", source, tmp_path / "out", "--splits", path)
+    assert [video.video for video in dataset.videos] == ["a", "day 1/b"]
+    assert "of 1 videos the source is gone (day 1/b): they stay in the dataset" in said
+    assert "are in no split" not in said and (tmp_path / "out/frames/day 1/b/000000.jpg").exists()
+
+
+def test_labels_that_count_from_1_are_a_problem_with_both_numberings(source, tmp_path):
+    lines = "".join(f"{v},{k},p{k // 5}\n" for v in ("a", "day 1/b") for k in range(1, 11))
+    path = write(tmp_path / "labels.csv", "video,second,label\n" + lines)
+    code, _, said = run(
+        "data", "convert", "videos", "--source", source, "--out", tmp_path / "out", "--labels", path
+    )
+    assert code == 1
+    assert "labels of a: its labels are of seconds 1 … 10, the video's are 0 … 9" in said
+
+
+def test_what_labels_nothing_is_said(source, tmp_path):
+    text = "video,start,end,label\na,0,5,cut\na,12.5,14,sew\n"
+    path = write(tmp_path / "labels.csv", text)
+    _, said = convert("videos", source, tmp_path / "out", "--labels", path)
+    assert "1 interval(s) after the last frame label none: sew 12.50-14.00 s of a" in said
+    assert f"labels of day 1/b: there is no line of it in {path}: unlabelled" in said
+    for number, text in enumerate(("second,label\n", "second,label\n0,-1\n1,nan\n")):
+        write(tmp_path / str(number) / "a.csv", text)
+        options = ("--labels", tmp_path / str(number))
+        message = refusal("videos", source, tmp_path / f"out{number}", *options)
+        assert "no line with a label in it" in message or "no label in it" in message
+        message = refusal("videos", source, tmp_path / f"out{number}", *options, "--classes", "x")
+        assert "no line with a label in it" in message or "no video has a label" in message

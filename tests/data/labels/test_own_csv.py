@@ -66,7 +66,7 @@ def test_several_classes_a_frame_or_none_or_no_label(tmp_path):
     with pytest.raises(UserError, match="line 2: '-1' beside classes that are told"):
         read(tmp_path, "video,second,tools\na,0,hook;-1\n", task="tool")
     with pytest.raises(UserError, match="line 2: outside of intervals no class is on"):
-        read(tmp_path, "video,start,end,tools\na,0,1,nan\n", task="tool")
+        read(tmp_path, "video,start,end,tools\na,0,1,nan\na,1,2,clip\n", task="tool")
 
 
 def test_a_column_for_each_class(tmp_path):
@@ -92,7 +92,7 @@ def test_whole_numbers_may_be_written_with_a_point(tmp_path):
         read(tmp_path, "video,second,label\na,0,x\na,0.5,x\n")
     with pytest.raises(UserError, match="line 3: frame 5 cannot be at second 0"):
         read(tmp_path, "video,frame,second,label\na,0,0,x\na,5,0,x\n")
-    with pytest.raises(UserError, match="line 3: column 'second': 'inf' is not a number"):
+    with pytest.raises(UserError, match="line 3: column 'second': 'inf' is neither seconds"):
         read(tmp_path, "video,frame,second,label\na,0,0,x\na,1,inf,x\n")
 
 
@@ -158,3 +158,41 @@ def test_a_file_a_video_in_whichever_unicode_form(tmp_path):
     classes, notes = files.classes()
     assert files.track("Ba\u0308r", classes).at(SECONDS) == (0, 1, UNLABELLED, UNLABELLED)
     assert "1 files are of no video: old/B.csv" in notes
+
+
+def test_frames_that_count_from_1_are_counted_from_0(tmp_path):
+    lines = "".join(f"a,{k + 1},{k},{'cut' if k < 2 else 'sew'}\n" for k in range(4))
+    _, labels, said = read(tmp_path, "video,frame,second,label\n" + lines)
+    assert labels == (0, 0, 1, 1) and "frames are numbered from 1, at second 0" in said
+
+
+def test_a_video_that_no_file_and_no_line_speaks_of_is_said_alike(tmp_path):
+    write(tmp_path / "labels" / "a.csv", "second,label\n0,cut\n")
+    write(tmp_path / "labels.csv", "video,second,label\na,0,cut\n")
+    names = VideoNames(tmp_path / "in", {"a.mp4": "a", "b.mp4": "b"})
+    for path, what in ((tmp_path / "labels", "file"), (tmp_path / "labels.csv", "line")):
+        files = LabelFiles(path, LabelColumns("phase"), None, names)
+        classes, _ = files.classes()
+        track = files.track("b", classes)
+        assert track.at(SECONDS) == (UNLABELLED,) * 4
+        assert track.notes == (f"there is no {what} of it in {path}: unlabelled",)
+
+
+@pytest.mark.parametrize("told", [None, ("cut",)])
+@pytest.mark.parametrize("text", ["", "second,label\n", "second,label\n\n  \n"])
+def test_an_empty_label_file_is_a_mistake(tmp_path, text, told):
+    write(tmp_path / "labels" / "a.csv", text)
+    write(tmp_path / "labels" / "b.csv", "second,label\n0,cut\n")
+    names = VideoNames(tmp_path / "in", {"a.mp4": "a", "b.mp4": "b"})
+    files = LabelFiles(tmp_path / "labels", LabelColumns("phase"), told, names)
+    with pytest.raises(UserError, match="a.csv: no line with a label in it"):
+        files.track("a", files.classes()[0])
+    names = VideoNames(tmp_path / "in", {"c.mp4": "c"})
+    with pytest.raises(UserError, match="no file of any video in it; the first would be .*c.csv"):
+        LabelFiles(tmp_path / "labels", LabelColumns("phase"), told, names).classes()
+
+
+def test_names_that_are_nearly_one_are_named(tmp_path):
+    lines = "".join(f"a,{k},{name}\n" for k, name in enumerate(("Prep", "Prep.", "Pr\u00e9p")))
+    classes, _, said = read(tmp_path, "video,second,label\n" + lines)
+    assert len(classes) == 3 and "nearly equal names are classes of their own: 'Prep', " in said

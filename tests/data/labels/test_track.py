@@ -11,8 +11,11 @@ from surgvista_jax.data.labels.track import (
     IntervalLabels,
     as_seconds,
     at_another_rate,
+    intervals_beyond,
     length_notes,
     lost_intervals,
+    numbered_from_one,
+    whole_video,
 )
 
 
@@ -100,3 +103,25 @@ def test_a_run_of_frames_between_two_that_are_kept_is_found():
     assert lost_intervals(track, moments(3, 2), 3.0) == []
     several = FrameLabels({k: (label,) for k, label in enumerate(labels)}, 25.0)
     assert lost_intervals(several, moments(3, 1), 3.0) == []
+
+
+def test_labels_that_fill_a_video_one_too_late_are_told():
+    from_one = FrameLabels({k: 0 for k in range(1, 11)}, 1)
+    assert "are of seconds 1 … 10, the video's are 0 … 9" in numbered_from_one(from_one, 10)
+    assert "frames (at 25 a second) 1 … 50" in numbered_from_one(
+        FrameLabels({k: 0 for k in range(1, 51)}, 25), 2
+    )
+    for track, seconds in (
+        (from_one, 11),  # the first one may be missing
+        (from_one, 9),
+        (FrameLabels({k: 0 for k in range(10)}, 1), 10),
+        (FrameLabels({k: 0 for k in range(2, 12)}, 1), 10),
+        (FrameLabels({1: 0}, 1), 1),
+    ):
+        assert not numbered_from_one(track, seconds)
+
+
+def test_intervals_after_the_end_are_found():
+    track = IntervalLabels((Interval(12, 14, 0), Interval(0, 20, 1), Interval(10, 11, 2)))
+    assert [interval.label for interval in intervals_beyond(track, 10.0)] == [2, 0]
+    assert not intervals_beyond(whole_video(1), 10.0)

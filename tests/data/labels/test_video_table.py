@@ -52,3 +52,15 @@ def test_names_in_another_unicode_form_and_paths_from_further_up_are_found(tmp_p
 
 def test_a_folder_that_is_itself_the_video(tmp_path):
     assert VideoNames(tmp_path / "in", {".": "in"}).id_of("in", "") == "in"
+
+
+def test_spellings_of_a_split_a_patient_and_a_centre_are_one(tmp_path, names):
+    path = write(
+        tmp_path / "s.csv",
+        "video,split,patient,centre\na,Train,P1,Bern\nb,TEST, p1,BERN\na,fold1/train,P-1,bern\n",
+    )
+    table = read_video_table(path, names)
+    assert table.splits == {"train": ["a"], "test": ["day 1/b"], "fold1/train": ["a"]}
+    assert set(table.patients.values()) == {"P1"} and set(table.centres.values()) == {"Bern"}
+    assert "patient 'P1', 'p1', 'P-1' are one" in table.notes
+    assert "split 'train', 'Train' are one" in table.notes and len(table.notes) == 4

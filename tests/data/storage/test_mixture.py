@@ -53,6 +53,18 @@ def root(tmp_path):
     return tmp_path / "data"
 
 
+def test_a_split_that_is_not_there_is_refused_with_what_is_near(root):
+    with pytest.raises(UserError, match="no split 'trian'; did you mean 'train'.; it has: train"):
+        read_folders(f"{root / 'one'},{root / 'two'}", "trian")
+    bare = dataclasses.replace(read_folders(str(root / "one")), splits={})
+    write_dataset(bare)
+    for split in ("train", None):
+        assert len(read_folders(str(root / "one"), split).videos) == 3
+    for split in ("trian", "test"):
+        with pytest.raises(UserError, match=f"no split '{split}'; it has: none"):
+            read_folders(str(root / "one"), split)
+
+
 def batches(dataset: Dataset, workers: int = 0) -> list[dict]:
     with pretrain_batches(
         dataset,
