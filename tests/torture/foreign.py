@@ -1,0 +1,80 @@
+"""Is what a user has where a command writes left as it is?"""
+
+import functools
+import os
+from pathlib import Path
+
+from tests.torture.process import Broken
+from tests.torture.promises import Promise, Try, check_told
+
+
+def left_alone(job: str, t: Try) -> None:
+    """Puts files of the user's own where a job writes, and runs it."""
+    out = t.material.begin(job, t.folder / "out")
+    expected = t.material.output(job)
+    written = sorted(
+        path.relative_to(expected)
+        for path in expected.rglob("*")
+        if path.is_file() and not (out / path.relative_to(expected)).exists()
+    )
+    elsewhere = t.folder / "elsewhere"
+    elsewhere.mkdir()
+    for number in range(int(t.rng.integers(1, 4))):
+        place = out / t.one_of(written)
+        how = t.one_of(["at its place", "beside it", "behind a link", "in its folder's place"])
+        t.kind = t.kind or f"{place.suffix or place.name[:12]} {how}"
+        _put(place, how, elsewhere / str(number))
+    before = _user_files(out, t.material.folder / (t.material.jobs[job].begins_as or "none"))
+    before |= _user_files(elsewhere, None)
+    ended = t.run(*t.material.jobs[job].words(out))
+    told = check_told(ended)
+    for path, data in before.items():
+        if not os.path.lexists(path):
+            raise Broken(f"{job} ({told}) has removed {path}")
+        if path.read_bytes() != data:
+            raise Broken(f"{job} ({told}) has changed {path}")
+
+
+def _put(place: Path, how: str, elsewhere: Path) -> None:
+    """Makes a file of the user's own at or near a place; what does not fit there is left out."""
+    mine = f"mine, {how}\n".encode()
+    try:
+        if how == "behind a link" and not os.path.lexists(place.parent):
+            elsewhere.mkdir()
+            (elsewhere / place.name).write_bytes(mine)
+            place.parent.parent.mkdir(parents=True, exist_ok=True)
+            place.parent.symlink_to(elsewhere)
+        elif how == "in its folder's place" and not os.path.lexists(place.parent):
+            place.parent.parent.mkdir(parents=True, exist_ok=True)
+            place.parent.write_bytes(mine)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            named = f"mine{place.suffix}" if how == "beside it" else place.name
+            (place.parent / named).write_bytes(mine)
+    except OSError:  # an earlier one is in the way
+        pass
+
+
+def _user_files(folder: Path, ours: Path | None) -> dict[Path, bytes]:
+    """Every file below a folder but what a job begins with, and what it holds."""
+    return {
+        path: path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not (ours and (ours / path.relative_to(folder)).exists())
+    }
+
+
+_JOBS = {
+    "pretrain": 2, "finetune": 2, "convert": 3, "pack": 1, "features": 2, "predict": 2,
+    "export": 1, "import": 1, "evaluate": 1, "check": 1, "figure": 1, "synthetic": 1,
+}  # fmt: skip
+
+PROMISES = [
+    Promise(
+        f"foreign.{job}",
+        f"{job} neither removes nor changes a file that it did not write",
+        functools.partial(left_alone, job),
+        share=0.5 * share,
+    )
+    for job, share in _JOBS.items()
+]

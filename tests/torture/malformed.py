@@ -1,0 +1,327 @@
+"""Is whatever a command is given used, or refused in one line?  No traceback, no hang, no flood.
+
+For each format that is read: a good file, how it is spoilt, and the commands that read it.
+"""
+
+import argparse
+import functools
+import importlib
+import json
+import pkgutil
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tests.support.places import ROOT
+from tests.torture import spoiling
+from tests.torture.process import Broken
+from tests.torture.promises import Promise, Try, check_told
+
+Words = list[object]
+_SCORED = ["--protocol=phase-strict", "--samples=20"]
+_LABELS = {  # each form of label file, for the folder of images with its six frames
+    "intervals": "start,end,label\n0,2,A\n0:00:02,0:00:06,B\n",
+    "seconds": "second,label\n0,A\n1,A\n2.5,B\n4,-1\n5,B\n",
+    "frames": "frame,second,label\n" + "".join(f"{k},{k}.0,{'AB'[k > 2]}\n" for k in range(6)),
+    "one for all": "video,start,end,label\nstills,0,3,A\nstills,3,6,B\n",
+    "clips": "path,label\nstills,A\n",
+    "tools": "second,tools\n0,a;b\n1,\n2,b\n3,a\n4,b\n5,a;b\n",
+}
+
+
+def spoil(t: Try, path: Path, *ways: Callable) -> None:
+    """Spoils a file in one of several ways."""
+    way = t.one_of(ways)
+    kind, data = way(t.rng, path.read_bytes())
+    path.write_bytes(data)
+    t.kind = f"{t.kind} {path.suffix or path.name}: {kind}".strip()
+
+
+def _text(t: Try, path: Path) -> None:
+    spoil(t, path, spoiling.table, spoiling.table, spoiling.table, spoiling.encoding)
+
+
+def _json(t: Try, path: Path) -> None:
+    ways = (spoiling.json_text, spoiling.json_text, spoiling.json_text, spoiling.encoding)
+    lines = (spoiling.json_lines, spoiling.json_lines, spoiling.json_lines, spoiling.encoding)
+    spoil(t, path, *(lines if path.suffix == ".jsonl" else ways))
+
+
+def labels(t: Try) -> Words:
+    """CSV files of labels, and of splits and patients, of a user's own videos."""
+    form = t.kind = t.one_of([*_LABELS, "splits"])
+    shutil.copytree(t.material.folder / "videos" / "stills", t.folder / "videos" / "stills")
+    alone = form in ("one for all", "clips", "splits")
+    path = t.folder / "labels.csv" if alone else t.folder / "labels" / "stills.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(_LABELS.get(form, "video,split,patient,centre\nstills,train,p1,c1\n"))
+    _text(t, path)
+    words: Words = ["data", "convert", "videos", f"--source={t.folder / 'videos'}", "--workers=1"]
+    words.append(f"--out={t.folder / 'out'}")
+    words.append(
+        f"--splits={path}" if form == "splits" else f"--labels={path if alone else path.parent}"
+    )
+    return [*words, "--task=tool"] if form == "tools" else words
+
+
+def manifest(t: Try) -> Words:
+    """`dataset.json`, `videos.jsonl` and the index of records."""
+    source = t.one_of(["noise", "colours", "pack_out"])
+    folder = t.folder / "data"
+    shutil.copytree(t.material.folder / source, folder)
+    _json(t, t.one_of(sorted([*folder.glob("*.json*"), *folder.glob("records/*.json*")])))
+    return t.one_of([
+        ["data", "check", folder],
+        ["data", "check", folder, "--no-frames", "--json"],
+        ["data", "check", t.material.folder / "noise", f"--pretraining={folder}", "--no-frames"],
+        ["data", "pack", folder, "--workers=1"],
+        ["data", "pack", folder, "--verify"],
+    ])  # fmt: skip
+
+
+def pictures(t: Try) -> Words:
+    """JPEG and PNG files, and shards that hold them."""
+    source = t.one_of(["noise", "pack_out", "videos/stills"])
+    folder = t.folder / "data" / "some"
+    shutil.copytree(t.material.folder / source, folder)
+    pattern = {"noise": "*.jpg", "pack_out": "*.array_record", "videos/stills": "*.png"}[source]
+    spoil(t, t.one_of(sorted(folder.rglob(pattern))), spoiling.binary)
+    if source == "videos/stills":
+        return ["data", "convert", "videos", f"--source={folder.parent}", "--workers=1"] + [
+            f"--out={t.folder / 'out'}"
+        ]
+    return t.one_of([["data", "check", folder], ["data", "pack", folder, "--workers=1"]])
+
+
+def videos(t: Try) -> Words:
+    """Video files."""
+    folder = t.folder / "videos"
+    folder.mkdir()
+    path = Path(shutil.copy(t.material.folder / "videos" / "film0.mp4", folder))
+    spoil(t, path, spoiling.binary)
+    words: Words = ["data", "convert", "videos", f"--source={folder}", "--workers=1"]
+    return [*words, f"--out={t.folder / 'out'}"]
+
+
+def predictions(t: Try) -> Words:
+    """Predictions as .npz, CSV and text, with ground truth, boundaries, groups and classes."""
+    form = t.one_of(["npz", "npz", "csv", "text", "truth", "boundaries", "groups", "classes"])
+    t.kind = form
+    rng = np.random.default_rng(0)
+    names = [f"v{k // 10}" for k in range(30)]
+    score = rng.dirichlet(np.ones(3), 30).astype(np.float32)
+    label, frame = rng.integers(-1, 3, 30), np.tile(np.arange(10), 3)
+    words: Words = ["evaluate", *_SCORED, f"--out={t.folder / 'report'}"]
+    if form in ("npz", "truth", "groups"):
+        path = t.folder / "p.npz"
+        meta = {"task": "phase", "classes": ["A", "B", "C"], "fps": 1.0, "model": "m"}
+        meta |= {"dataset": "d", "split": "test"}
+        arrays = {"video": np.array(names), "frame": frame, "score": score, "label": label}
+        np.savez(path, **arrays, meta=np.array(json.dumps(meta)))
+        words.append(path)
+        if form == "npz":
+            spoil(t, path, spoiling.npz)
+            return words
+        extra = t.folder / f"{form}.csv"
+        if form == "truth":
+            rows = [
+                f"{n},{f},{'ABC'[max(k, 0)]}\n" for n, f, k in zip(names, frame, label, strict=True)
+            ]
+            extra.write_text("video,second,label\n" + "".join(rows))
+            words.append(f"--truth={extra}")
+        else:
+            extra.write_text("video,patient\nv0,p0\nv1,p1\nv2,p1\n")
+            words += ["--group-by=patient", f"--groups={extra}"]
+        _text(t, extra)
+        return words
+    if form in ("csv", "classes"):
+        path = t.folder / "p.csv"
+        rows = [
+            f"{n},{f},{k}," + ",".join(f"{p:.4f}" for p in row) + "\n"
+            for n, f, k, row in zip(names, frame, label, score, strict=True)
+        ]
+        path.write_text("video,frame,label,score_0,score_1,score_2\n" + "".join(rows))
+        words += [path, "--fps=1"]
+        if form == "classes":
+            path = t.folder / "classes.txt"
+            path.write_text("A\nB\nC\n")
+            words.append(f"--classes={path}")
+        _text(t, path)
+        return words
+    for side in ("predicted", "true"):
+        (t.folder / side).mkdir()
+        for video in ("video1", "video2"):
+            text = "Frame\tPhase\n" + "".join(f"{k}\t{k // 4}\n" for k in range(10))
+            (t.folder / side / f"{video}.txt").write_text(text)
+    words += [t.folder / "predicted", f"--truth={t.folder / 'true'}", "--fps=1"]
+    if form == "boundaries":
+        path = t.folder / "boundaries.csv"
+        path.write_text("video,frames\nvideo1,4\nvideo2,6\n")
+        words[words.index(t.folder / "predicted")] = t.folder / "predicted" / "video1.txt"
+        words.append(f"--boundaries={path}")
+        _text(t, path)
+    else:
+        _text(t, t.one_of(sorted(t.folder.glob("*/video*.txt"))))
+    return words
+
+
+def weights(t: Try) -> Words:
+    """Files and folders of weights."""
+    form = t.one_of(["safetensors", "safetensors", "npz", "folder", "index"])
+    good = t.material.output("export") / "student.safetensors"
+    if form == "folder":
+        place = t.folder / "imported"
+        shutil.copytree(t.material.output("import"), place)
+        _json(t, place / "weights.json")
+        return ["weights", "export", place, "--as=surgvista", f"--out={t.folder / 'x.npz'}"]
+    if form == "index":
+        place = t.folder / "sharded"
+        place.mkdir()
+        shutil.copy(good, place / "model-00001-of-00001.safetensors")
+        index = {"metadata": {}, "weight_map": {"x": "model-00001-of-00001.safetensors"}}
+        path = place / "model.safetensors.index.json"
+        path.write_text(json.dumps(index))
+        _json(t, path)
+        return ["weights", "inspect", place]
+    path = t.folder / f"weights.{form}"
+    if form == "npz":
+        np.savez(path, **{f"blocks.{k}.norm1.weight": np.ones(32, np.float32) for k in range(4)})
+        spoil(t, path, spoiling.npz)
+    else:
+        shutil.copy(good, path)
+        spoil(t, path, spoiling.safetensors)
+    imported = ["weights", "import", f"surgvista:{path}", f"--out={t.folder / 'out'}"]
+    return t.one_of([["weights", "inspect", path], imported])
+
+
+def run_folder(t: Try) -> Words:
+    """What a run keeps about itself."""
+    job = t.one_of(["pretrain", "finetune"])
+    out = t.folder / "run"
+    shutil.copytree(t.material.output(job), out)
+    for name, row in (("unreadable", {"frame": "video1, frame 3"}), ("skipped", {"clips": ["x"]})):
+        path = (
+            out / {"unreadable": "unreadable_frames.jsonl", "skipped": "skipped_steps.jsonl"}[name]
+        )
+        path.write_text(json.dumps({"step": 2, **row}) + "\n")
+    files = sorted([*out.glob("*.json*"), *out.glob("predictions.npz")])
+    path = t.one_of(files)
+    if path.suffix == ".npz":
+        spoil(t, path, spoiling.npz)
+    else:
+        _json(t, path)
+    t.kind = f"{path.name}: {t.kind}"
+    choices = [t.material.jobs[job].words(out)] * 3
+    if job == "pretrain":
+        choices.append(["weights", "export", out, "--as=surgvista", f"--out={t.folder / 'x.npz'}"])
+        choices.append(
+            ["figure", "reconstruction", f"--checkpoint={out}"] + [f"--out={t.folder / 'f.png'}"]
+        )
+    else:
+        choices.append(["evaluate", out, *_SCORED])
+    return t.one_of(choices)
+
+
+def features(t: Try) -> Words:
+    """A features folder, from which a temporal head is trained."""
+    folder = t.folder / "features"
+    shutil.copytree(t.material.folder / "phase_features", folder)
+    path = t.one_of([folder / "features.json", t.one_of(sorted(folder.glob("*.npy")))])
+    if path.suffix == ".json":
+        _json(t, path)
+    else:
+        spoil(t, path, spoiling.npy)
+    return ["finetune", f"--config={ROOT / 'configs' / 'finetune' / 'mstcn.py'}"] + [
+        f"--workdir={t.folder / 'run'}",
+        f"--config.data.folder={t.material.folder / 'phases'}",
+        f"--config.data.features={folder}",
+        "--config.loop.stop_after=1",
+    ]
+
+
+def configuration(t: Try) -> Words:
+    """A configuration as JSON, and single values of one."""
+    job = t.one_of(["pretrain", "finetune"])
+    good = json.loads((t.material.output(job) / "config.json").read_text())
+    words: Words = [job, f"--workdir={t.folder / 'run'}"]
+    stop = "--config.loop.stop_after=1"
+    if t.rng.integers(2):
+        path = t.folder / "config.json"
+        path.write_text(json.dumps(good))
+        _json(t, path)
+        return [*words, f"--config={path}", stop]
+    key = t.one_of(sorted(_keys(good)))
+    value = t.one_of(spoiling.WILD).replace("\0", "NUL")  # which no command line can hold
+    t.kind = key
+    return [*words, f"--config={t.material.folder / job}.py", stop, f"--config.{key}={value}"]
+
+
+def _keys(tree: dict, before: str = "") -> list[str]:
+    found = []
+    for key, value in tree.items():
+        found += _keys(value, f"{before}{key}.") if isinstance(value, dict) else [before + key]
+    return found
+
+
+def option(t: Try) -> Words:
+    """An option of a command, with a value that nobody meant."""
+    job = t.one_of(sorted(t.material.jobs))
+    words = list(map(str, t.material.jobs[job].words(t.material.begin(job, t.folder / "out"))))
+    name, parser = _parser(words)
+    named = [a for a in parser._actions if a.option_strings and a.nargs is None and a.dest != "out"]
+    chosen = t.one_of(named).option_strings[-1]
+    value = t.one_of(spoiling.WILD).replace("\0", "NUL")
+    t.kind = f"{name} {chosen}"
+    kept = [word for word in words if not word.startswith(f"{chosen}=")]
+    if job in ("pretrain", "finetune"):
+        kept.append("--config.loop.stop_after=1")
+    return [*kept, f"{chosen}={value}"]
+
+
+def _parser(words: list[str]) -> tuple[str, argparse.ArgumentParser]:
+    """The options of the command that a command line names."""
+    import surgvista_jax.commands as commands
+
+    known = [module.name for module in pkgutil.iter_modules(commands.__path__)]
+    name = next(n for n in ("_".join(words[:2]), words[0]) if n in known)
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"{commands.__name__}.{name}").add_arguments(parser)
+    return name, parser
+
+
+def answered(prepare: Callable[[Try], Words], t: Try) -> None:
+    """Gives a command what was prepared, and looks at its answer."""
+    words = prepare(t)
+    ended = t.run(*words)
+    check_told(ended)
+    report = t.folder / "report" / "report.json"
+    if report.exists():
+        json.loads(report.read_text(), parse_constant=_no_number)
+
+
+def _no_number(name: str) -> None:
+    raise Broken(f"a report with the number {name}")
+
+
+PROMISES = [
+    Promise(
+        f"malformed.{prepare.__name__}",
+        f"malformed {what} are used or refused in one line, within the time and memory given",
+        functools.partial(answered, prepare),
+        share,
+    )
+    for prepare, what, share in (
+        (labels, "label files", 2),
+        (manifest, "manifests", 2),
+        (pictures, "pictures", 1),
+        (videos, "videos", 1),
+        (predictions, "predictions", 2),
+        (weights, "weights", 2),
+        (run_folder, "files of a run", 2),
+        (features, "features", 1),
+        (configuration, "configurations", 2),
+        (option, "options", 2),
+    )
+]

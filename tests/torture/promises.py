@@ -1,0 +1,91 @@
+"""What is a promise, what is one try of it, and what does a try need to know?"""
+
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tests.torture.material import Material
+from tests.torture.process import Broken, Command, Ended
+
+# A Ctrl-C that meets a callback of Python's garbage collector, here those of JAX, is lost there.
+_SWALLOWED = re.compile(r"Exception ignored in:.*\nTraceback .*\n(?: .*\n)+KeyboardInterrupt.*\n")
+
+
+@dataclass
+class Try:
+    """One try of a promise; all that it draws comes from (seed, promise, number).
+
+    Attributes:
+        rng: draws what is done.
+        folder: empty, and its own; it stays where it is if the promise is broken.
+        material: what every try may read, and none may change.
+        kind: what was tried, in a word or two: a column of the table.
+    """
+
+    rng: np.random.Generator
+    folder: Path
+    material: Material
+    kind: str = ""
+    commands: list[list[str]] = field(default_factory=list)
+
+    def start(self, *words: object, file_bytes: int | None = None) -> Command:
+        """Starts `surgvista WORDS`; no file that it writes may pass `file_bytes`."""
+        self.commands.append([str(word) for word in words])
+        number = len(self.commands)
+        return Command(self.commands[-1], self.folder / f"said{number}", file_bytes=file_bytes)
+
+    def run(self, *words: object, file_bytes: int | None = None) -> Ended:
+        """Runs `surgvista WORDS` to its end."""
+        return self.start(*words, file_bytes=file_bytes).finish()
+
+    def one_of(self, choices):
+        """One of a sequence, drawn."""
+        return choices[int(self.rng.integers(len(choices)))]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Something that always holds.
+
+    Attributes:
+        name: of the command line and the table, such as "kills.pretrain".
+        text: the promise, in a sentence.
+        attempt: tries it once and raises `Broken` if it does not hold.
+        share: of the time, in proportion to the others.
+    """
+
+    name: str
+    text: str
+    attempt: Callable[[Try], None]
+    share: float
+
+    def rng(self, seed: int, number: int) -> np.random.Generator:
+        """The randomness of a try, whatever was tried before it."""
+        return np.random.default_rng((seed, zlib.crc32(self.name.encode()), number))
+
+
+def check_told(ended: Ended) -> str:
+    """Success, or an end with words for the user; returns which.  Raises `Broken` otherwise."""
+    text = _SWALLOWED.sub("", ended.out + ended.err)
+    if "Traceback (most recent call last)" in text:
+        last = [line for line in text.splitlines() if line and not line[0].isspace()][-1]
+        raise Broken(f"a traceback: {last[:200]}")
+    if ended.code < 0:
+        raise Broken(f"died of signal {-ended.code}")
+    if ended.code == 0:
+        return "success"
+    if not any(line.startswith("surgvista: ") for line in ended.err.splitlines()):
+        if not ended.out.strip() and "usage: " not in ended.err:
+            raise Broken(f"ends with {ended.code} and does not say why")
+    return "refused"
+
+
+def expect_success(ended: Ended) -> None:
+    """Raises `Broken` if a command that should succeed does not."""
+    if ended.code:
+        last = (ended.err.strip() or ended.out.strip() or "nothing was said").splitlines()[-1]
+        raise Broken(f"ends with {ended.code}: {last[:300]}")
