@@ -18,6 +18,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.training import processes
+from surgvista_jax.training.agreement import facts_of_config
 from surgvista_jax.training.optim import make_optimizer
 from surgvista_jax.training.partition import (
     RULES,
@@ -47,10 +48,11 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
     )
     config = build(PretrainConfig, values)
-    processes.join(arguments)
-    result = bench_pretrain(config, arguments.steps)
-    if jax.process_index() == 0:
-        print(json.dumps(result) if arguments.json else _table(result))
+    facts = {**facts_of_config(values.to_dict(), ()), "--steps": str(arguments.steps)}
+    with processes.joined(arguments, facts):
+        result = bench_pretrain(config, arguments.steps)
+        if jax.process_index() == 0:
+            print(json.dumps(result) if arguments.json else _table(result))
 
 
 def bench_pretrain(config: PretrainConfig, steps: int) -> dict:

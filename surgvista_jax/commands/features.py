@@ -9,6 +9,7 @@ import jax
 from surgvista_jax.config import filled_by_options
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
+from surgvista_jax.data.dataset import fingerprint
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.classifier import Backbone, usual_clip
@@ -47,8 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     processes.add_arguments(parser)
 
 
+# What must be the same in all processes; data and weights may lie elsewhere.
+_OF_ALL = ("split", "num_frames", "stride", "size", "pool", "batch_size", "fsdp", "dtype")
+
+
 def main(arguments: argparse.Namespace) -> int:
-    processes.join(arguments)
+    facts = {f"--{name.replace('_', '-')}": str(getattr(arguments, name)) for name in _OF_ALL}
+    with processes.joined(arguments, facts):
+        return _features(arguments)
+
+
+def _features(arguments: argparse.Namespace) -> int:
     for option in ("num_frames", "stride", "size", "batch_size", "fsdp"):
         value = getattr(arguments, option)
         if value is not None and value < 1:
@@ -59,6 +69,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.split:
         dataset = dataset.split(arguments.split)
     model, variables, origin, _ = read_backbone(arguments.init, None)
+    processes.agree({"data": fingerprint(dataset), "init": origin})
     seen = seen_by(arguments.init)
     if seen is None:
         clip = usual_clip(model)

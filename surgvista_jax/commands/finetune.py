@@ -23,8 +23,9 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.overrides,
         kinds=("finetuning", "temporal"),
     )
-    processes.join(arguments)
     told = told_keys(arguments.overrides, arguments.config)
-    finished = run(config, arguments.workdir, told)
+    facts = processes.run_facts(config.to_dict(), arguments.workdir)
+    with processes.joined(arguments, facts):
+        finished = run(config, arguments.workdir, told)
     finished = finished or bool("loop" in config and config.loop.stop_after)
     return 0 if finished else TOLD_TO_STOP

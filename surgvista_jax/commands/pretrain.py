@@ -18,6 +18,7 @@ def main(arguments: argparse.Namespace) -> int:
     config = load_config(
         arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
     )
-    processes.join(arguments)
-    finished = pretrain(config, arguments.workdir)
+    facts = processes.run_facts(config.to_dict(), arguments.workdir)
+    with processes.joined(arguments, facts):
+        finished = pretrain(config, arguments.workdir)
     return TOLD_TO_STOP if finished.preempted else 0

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from surgvista_jax.errors import UserError
 
@@ -22,6 +23,8 @@ class Launch:
         num_processes: all of them.
         process_id: which of them this one is; None: JAX finds out.
         on_one_host: whether all run on this machine, so that they start at the same time.
+        is_doubtful: whether the launcher itself is not to be seen, which may mean that it started
+            this process alone, or that a container hides it.
         sees_all_devices: whether this process has every device that it can see; else processes of
             a machine share its devices out, one each.
     """
@@ -30,10 +33,13 @@ class Launch:
     num_processes: int
     process_id: int | None
     on_one_host: bool
+    is_doubtful: bool = False
     sees_all_devices: bool = False
 
 
-def launch(environment: Mapping[str, str], in_terminal: bool) -> Launch | None:
+def launch(
+    environment: Mapping[str, str], in_terminal: bool, below_slurm: bool = True
+) -> Launch | None:
     """The run that this process was started as a part of; None for a process alone.
 
     Variables that are empty count as unset, as shells and containers pass them on.
@@ -41,13 +47,14 @@ def launch(environment: Mapping[str, str], in_terminal: bool) -> Launch | None:
     Args:
         environment: of this process.
         in_terminal: whether it belongs to a terminal.
+        below_slurm: whether one of the processes above it is Slurm's.
 
     Raises:
         UserError: a launcher promises several processes, but did not start this one as one of them,
             or a variable is no number.
     """
     told = {name: value for name, value in environment.items() if value.strip()}
-    return _open_mpi(told) or _slurm(told, in_terminal)
+    return _open_mpi(told) or _slurm(told, in_terminal, below_slurm)
 
 
 def _open_mpi(told: Mapping[str, str]) -> Launch | None:
@@ -70,7 +77,7 @@ def _open_mpi(told: Mapping[str, str]) -> Launch | None:
     return Launch(promise, count, None, _number(told, "OMPI_COMM_WORLD_LOCAL_SIZE") == count)
 
 
-def _slurm(told: Mapping[str, str], in_terminal: bool) -> Launch | None:
+def _slurm(told: Mapping[str, str], in_terminal: bool, below_slurm: bool) -> Launch | None:
     # Within a step of a job, both count the step's processes; in a job's own shell the first counts
     # what the job was granted, and the second is 1 or missing.
     counts = {name: _number(told, name) for name in ("SLURM_NTASKS", "SLURM_STEP_NUM_TASKS")}
@@ -100,6 +107,7 @@ def _slurm(told: Mapping[str, str], in_terminal: bool) -> Launch | None:
         num_processes=count,
         process_id=rank,
         on_one_host=not re.search(r"[\[,]", told["SLURM_STEP_NODELIST"]),
+        is_doubtful=not below_slurm,
         # Slurm hides the devices of other processes from this one in the second case.
         sees_all_devices=_tasks_here(told) == 1 or "SLURM_GPUS_PER_TASK" in told,
     )
@@ -137,3 +145,17 @@ def in_terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+def below_slurm() -> bool:
+    """Whether one of the processes above this one is Slurm's; True where that cannot be known."""
+    pid = os.getpid()
+    while pid > 1:
+        try:
+            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition(") ")
+        except OSError:
+            return True
+        if "slurmstepd" in name:
+            return True
+        pid = int(rest.split()[1])
+    return False

@@ -1,29 +1,53 @@
 """Several processes as one run: `jax.distributed`, before any device is asked for."""
 
 import argparse
+import atexit
+import contextlib
+import hashlib
 import os
+import re
 import sys
 import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
+from jax._src.clusters import ClusterEnv  # JAX has no public name for what it finds out
 from jax.experimental import multihost_utils
 
-from surgvista_jax.errors import UserError
-from surgvista_jax.training.devices import start_devices
-from surgvista_jax.training.launchers import in_terminal, launch
-
-# Seconds until a process that waits says so, and until it gives up: processes of one machine start
-# together (but for a cold disk), others when their machines are ready. JAX itself would end by an
-# abort, with a trace.
-_QUIET = 10.0
-_PATIENCE_HERE = 120.0
-_PATIENCE = 300.0
-_ADVICE = (
-    "start all of them (srun, mpirun, or the same command with another --process-id), or this one"
-    " alone (with SLURM_NTASKS=1 under Slurm)"
+from surgvista_jax.errors import UserError, ending
+from surgvista_jax.training.agreement import (
+    differences,
+    facts_of_code,
+    facts_of_config,
 )
+from surgvista_jax.training.devices import start_devices
+from surgvista_jax.training.launchers import Launch, below_slurm, in_terminal, launch
+from surgvista_jax.training.rendezvous import Start, meet
+from surgvista_jax.training.watch import BEAT, SILENCE, Watch
+
+# Seconds until a process that waits gives up: processes of one machine start together (but for a
+# cold disk), others when their machines are ready. Where the variables of a launcher may have been
+# handed down to a process alone, nobody would come.
+_PATIENCE_DOUBTFUL = 20
+_PATIENCE_HERE = 120
+_PATIENCE = 300
+_MOST = 2**16  # processes
+_SHARED = 30.0  # seconds after which a file is seen on all machines, such as over NFS
+_CLOSING = 30  # seconds in which JAX ends, where all processes are done
+_SHUT = 10.0  # seconds in which a process that failed ends, whatever its threads wait for
+# What computations across processes say when one of them has gone.
+_OF_CONNECTIONS = r"gloo|nccl|connect|peer|socket|unavailable|deadline|timed? ?out|abort|cancel"
+
+# Keys in which the processes of a run may differ: how many cores a machine has, and where data and
+# weights lie there; their digests are compared later.
+_FREE_KEYS = ("loader", "data.folder", "data.features", "data.root", "init", "teacher.weights")
+_BY_HAND = "give --coordinator, --num-processes and --process-id"
+
+_watch: Watch | None = None  # of this process; None where it runs alone
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens")
     group.add_argument("--num-processes", type=int, metavar="N", help="with --coordinator")
     group.add_argument("--process-id", type=int, metavar="I", help="with --coordinator, from 0")
+    group.add_argument(
+        "--join-timeout",
+        type=int,
+        metavar="SECONDS",
+        help=f"to wait for the other processes ({_PATIENCE}; {_PATIENCE_HERE} on one machine under"
+        " Slurm and Open MPI)",
+    )
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,89 +84,197 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser)
 
 
-def join(arguments: argparse.Namespace) -> None:
+def run_facts(config: Mapping[str, Any], workdir: Path) -> dict[str, str]:
+    """What of a run is the same in all of its processes: its configuration and its folder."""
+    return {**facts_of_config(config, _FREE_KEYS), "--workdir": str(workdir.absolute())}
+
+
+@contextlib.contextmanager
+def joined(arguments: argparse.Namespace, facts: Mapping[str, str]) -> Iterator[None]:
     """Connects this process with the others of its run, if there are any, and starts its devices.
 
+    Inside, the others are watched: when one ends, all do, by one line that names it.
+
+    Args:
+        arguments: of `add_arguments`.
+        facts: what must be the same in all of them, beside the code and its packages.
+
     Raises:
-        UserError: the options or the variables of a launcher do not fit each other, the others
-            cannot be reached, or the devices that the environment asks for are not here.
+        UserError: the options or the variables of a launcher do not fit each other, the others do
+            not come or were started otherwise, or the devices that the environment asks for are
+            not here.
     """
+    global _watch
+    start = _start(arguments, facts)
+    if start is None:
+        start_devices()
+        yield
+        return
+    watch = _watch = Watch(meet(start[0]), start[0].process == 0)
+    try:
+        _connect(*start)
+        start_devices()
+        yield
+        watch.finish()
+    except BaseException as error:
+        _fail(watch, error)
+        raise
+    finally:
+        _watch = None
+
+
+def agree(facts: Mapping[str, str]) -> None:
+    """Checks that facts that were not known at the start are those of process 0; all call it.
+
+    Raises:
+        UserError: this process has others.
+    """
+    if _watch is None:
+        return
+    if jax.process_index() == 0:
+        _watch.tell(dict(facts))
+    elif found := differences(_watch.hear(), facts):
+        raise UserError(f"process {jax.process_index()} differs from process 0 in {found}")
+
+
+def agree_on_file(path: Path) -> None:
+    """Checks that all see a file as process 0 has just written or found it; all call it.
+
+    Raises:
+        UserError: this process does not: the folder is another one on its machine.
+    """
+    if _watch is None:
+        return
+    if jax.process_index() == 0:
+        _watch.tell({str(path): _digest(path)})
+        return
+    ((theirs, expected),) = _watch.hear().items()
+    deadline = time.monotonic() + _SHARED
+    while _digest(path) != expected:
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{path}: process {jax.process_index()} does not see here what process 0 has in"
+                f" {theirs}: the folder of a run has to be one that all machines share"
+            )
+        time.sleep(0.5)
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file (hex); "" where there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _start(
+    arguments: argparse.Namespace, facts: Mapping[str, str]
+) -> tuple[Start, list[int] | None] | None:
+    """How this process was started, and the devices that it takes (None: all); None: alone."""
     by_hand = (arguments.coordinator, arguments.num_processes, arguments.process_id)
+    launched = None
     if any(value is not None for value in by_hand):
+        if arguments.distributed:
+            raise UserError("--distributed: finds the processes itself; leave --coordinator out")
         _check_by_hand(*by_hand)
-        promise = f"--num-processes={arguments.num_processes}"
-        _connect(promise, _PATIENCE, *by_hand)
+        promise, patience = f"--num-processes={arguments.num_processes}", _PATIENCE
+    elif launched := launch(os.environ, in_terminal(), below_slurm()):
+        promise = launched.promise
+        here = _PATIENCE_DOUBTFUL if launched.is_doubtful else _PATIENCE_HERE
+        patience = here if launched.on_one_host else _PATIENCE
     elif arguments.distributed:
-        _connect("--distributed", _PATIENCE)
-    elif launched := launch(os.environ, in_terminal()):
-        _connect(
-            launched.promise,
-            _PATIENCE_HERE if launched.on_one_host else _PATIENCE,
-            num_processes=launched.num_processes,
-            process_id=launched.process_id,
-            # JAX would take one device a process; no device named means all that it sees.
-            local_device_ids=[] if launched.sees_all_devices else None,
+        promise, patience = "--distributed", _PATIENCE
+    else:
+        return None
+    if arguments.join_timeout is not None:
+        patience = arguments.join_timeout
+        if patience < 1:
+            raise UserError(f"--join-timeout={patience}: at least 1 s is needed")
+    address, count, process, devices = _detected(promise, by_hand, launched, patience)
+    known = {**facts_of_code(), **facts}
+    return Start(promise, address, count, process, patience, known), devices
+
+
+def _detected(
+    promise: str,
+    by_hand: tuple[str | None, int | None, int | None],
+    launched: Launch | None,
+    patience: int,
+) -> tuple[str, int, int, list[int] | None]:
+    """Address, number of processes, this one's, its devices: what is not told, JAX finds out."""
+    address, count, process = by_hand
+    devices: Sequence[int] | None = None
+    if launched is not None:
+        count, process = launched.num_processes, launched.process_id
+        # JAX would take one device a process; no device named means all that it sees.
+        devices = [] if launched.sees_all_devices else None
+    address = address or os.environ.get("JAX_COORDINATOR_ADDRESS")
+    try:
+        address, count, process, devices = ClusterEnv.auto_detect_unset_distributed_params(
+            address, count, process, devices, None, patience
         )
-    start_devices()
+    except Exception as error:  # whatever a cluster's own library raises
+        raise UserError(f"{promise}: {_BY_HAND} ({str(error).partition(chr(10))[0]})") from None
+    if address is None or count is None or process is None:
+        raise UserError(
+            f"{promise}: no TPU pod, Kubernetes job, Slurm or Open MPI is here; {_BY_HAND}"
+        )
+    _check_by_hand(address, count, process)
+    return address, count, process, None if devices is None else list(devices)
 
 
 def _check_by_hand(coordinator: str | None, count: int | None, rank: int | None) -> None:
     if coordinator is None or count is None or rank is None:
         raise UserError("--coordinator, --num-processes and --process-id go together")
     host, _, port = coordinator.rpartition(":")
-    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise UserError(f"--coordinator={coordinator}: should be HOST:PORT, such as node1:12345")
-    if count < 1:
-        raise UserError(f"--num-processes={count}: at least 1 is needed")
+    is_number = port.isascii() and port.isdecimal() and len(port) < 10
+    if not host or not is_number or not 0 < int(port) < 2**16:
+        raise UserError(
+            f"--coordinator={coordinator}: should be HOST:PORT, such as node1:12345 (a port is a"
+            " number from 1 to 65535)"
+        )
+    if not 1 <= count <= _MOST:
+        raise UserError(f"--num-processes={count}: should be from 1 to {_MOST}")
     if not 0 <= rank < count:
         raise UserError(f"--process-id={rank}: should be from 0 to {count - 1}")
 
 
-def _connect(
-    promise: str,
-    patience: float,
-    coordinator: str | None = None,
-    num_processes: int | None = None,
-    process_id: int | None = None,
-    local_device_ids: list[int] | None = None,
-) -> None:
-    """`jax.distributed.initialize`, which waits in silence and ends by an abort, made to speak."""
-    waiting = f"{promise}: waiting for the other processes; {_ADVICE}"
-    gave_up = f"{promise}: the other processes did not come within {patience:g} s; {_ADVICE}"
-    notes = [
-        threading.Timer(_QUIET, _say, [waiting]),
-        threading.Timer(patience, _give_up, [gave_up]),
-    ]
-    for note in notes:
-        note.daemon = True
-        note.start()
+def _connect(start: Start, devices: list[int] | None) -> None:
+    """Has JAX connect the processes, which are all there."""
     try:
         jax.distributed.initialize(
-            coordinator,
-            num_processes,
-            process_id,
-            local_device_ids,
-            initialization_timeout=round(patience) + 60,  # ours comes first
+            start.address,
+            start.count,
+            start.process,
+            devices,
+            cluster_detection_method="deactivate",
+            initialization_timeout=round(start.patience),
+            shutdown_timeout_seconds=_CLOSING,
         )
     except (RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"{promise}: the processes of this run cannot be joined ({reason}); give --coordinator,"
-            " --num-processes and --process-id"
-        ) from None
-    finally:
-        for note in notes:
-            note.cancel()
+        raise UserError(f"{start.promise}: JAX cannot join the processes ({reason})") from None
 
 
-def _say(line: str) -> None:
-    print(f"surgvista: {line}", file=sys.stderr, flush=True)
+def _fail(watch: Watch, error: BaseException) -> None:
+    """Tells the others why this process ends, and sees to it that it does."""
+    end = ending(error)
+    if end is None and re.search(_OF_CONNECTIONS, str(error), re.IGNORECASE):
+        time.sleep(SILENCE + 2 * BEAT)  # another one has ended: the watch names it, and ends us
+    words = end.words if end else f"{type(error).__name__}: {error}".partition("\n")[0]
+    watch.fail(words)
+    code = end.code if end else 1
 
+    def leave() -> None:
+        # JAX would wait for the others, who wait for this process.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
-def _give_up(line: str) -> None:
-    """Ends this process, whose main thread is held in JAX."""
-    _say(line)
-    os._exit(1)
+    atexit.register(leave)
+    timer = threading.Timer(_SHUT, leave)  # a thread that saves waits for the others, too
+    timer.daemon = True
+    timer.start()
 
 
 def on_all_processes(flags: np.ndarray) -> np.ndarray:

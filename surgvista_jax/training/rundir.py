@@ -10,6 +10,8 @@ import ml_collections
 from surgvista_jax.config import with_defaults
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
+from surgvista_jax.training.agreement import belongs, flat
+from surgvista_jax.training.processes import agree_on_file
 from surgvista_jax.training.writers import FIGURES
 from surgvista_jax.writing import clear_asides, write_json
 
@@ -47,11 +49,11 @@ def claim(
                 f"{path}: a run of another kind lives here ({begun.kind}, now {kind}); take another"
                 " --workdir"
             )
-        old, new = _flat(with_defaults(begun.values, cls)), _flat(config.to_dict())
+        old, new = flat(with_defaults(begun.values, cls)), flat(config.to_dict())
         differing = [
             f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
             for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key) and not _belongs(key, free_keys)
+            if old.get(key) != new.get(key) and not belongs(key, free_keys)
         ]
         if differing:
             more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
@@ -66,6 +68,7 @@ def claim(
             clear_asides(folder)
         if not goes_on:
             write_json(path, {_KIND: kind, **config.to_dict()})
+    agree_on_file(path)
 
 
 def _has_begun(workdir: Path) -> bool:
@@ -109,18 +112,3 @@ def _kind_by_keys(values: dict[str, Any]) -> str:
     if "mask" in values:
         return "pretraining"
     return "temporal" if values.get("mode") == "temporal" else "finetuning"
-
-
-def _flat(tree: dict, prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one: {"a": {"b": 1}} -> {"a.b": 1}."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def _belongs(key: str, groups: Sequence[str]) -> bool:
-    return any(key == group or key.startswith(f"{group}.") for group in groups)

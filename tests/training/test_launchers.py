@@ -104,3 +104,7 @@ def test_open_mpi_goes_before_slurm_under_which_it_runs():
     found = launch(BATCH | MPI, True)  # mpirun hands a terminal on
     assert found is not None
     assert (found.promise, found.on_one_host) == ("OMPI_COMM_WORLD_SIZE=2", True)
+
+
+def test_variables_that_were_handed_down_to_a_process_outside_slurm_are_doubted():
+    assert [launch(STEP, False, below).is_doubtful for below in (True, False)] == [False, True]

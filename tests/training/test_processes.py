@@ -1,43 +1,68 @@
-"""Does a process that cannot join the others end by one line?"""
+"""Does a process that cannot join the others, or loses one, end by one line?"""
 
 import argparse
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training import processes
 
+GOOD = ["--coordinator=node1:1234", "--num-processes=2", "--process-id=0"]
 WRONG = {
     "no port": (["--coordinator=node1"], "--coordinator=node1: should be HOST:PORT"),
     "no number": (["--coordinator=node1:http"], "--coordinator=node1:http: should be HOST:PORT"),
+    "port 0": (["--coordinator=node1:0"], "a port is a number from 1 to 65535"),
+    "port too high": (["--coordinator=node1:99999"], "a port is a number from 1 to 65535"),
+    "endless port": ([f"--coordinator=node1:{'1' * 5000}"], "a port is a number from 1 to 65535"),
     "no host": (["--coordinator=:123"], "--coordinator=:123: should be HOST:PORT"),
-    "no processes": (["--num-processes=0"], "--num-processes=0: at least 1"),
+    "no processes": (["--num-processes=0"], "--num-processes=0: should be from 1"),
+    "too many": (["--num-processes=1000000"], "--num-processes=1000000: should be from 1 to 65536"),
     "rank too high": (["--process-id=2"], "--process-id=2: should be from 0 to 1"),
     "negative rank": (["--process-id=-1"], "--process-id=-1: should be from 0 to 1"),
+    "no time": (["--join-timeout=0"], "--join-timeout=0: at least 1 s is needed"),
+    "told and found": (["--distributed"], "--distributed: finds the processes itself"),
 }
+
+
+def parsed(*words):
+    parser = argparse.ArgumentParser()
+    processes.add_arguments(parser)
+    return parser.parse_args(words)
 
 
 @pytest.mark.parametrize(("words", "said"), WRONG.values(), ids=WRONG)
 def test_wrong_options_are_one_line(words, said):
-    parser = argparse.ArgumentParser()
-    processes.add_arguments(parser)
-    good = ["--coordinator=node1:1234", "--num-processes=2", "--process-id=0"]
-    with pytest.raises(UserError) as error:
-        processes.join(parser.parse_args([*good, *words]))
-    assert said in str(error.value)
+    with pytest.raises(UserError) as error, processes.joined(parsed(*GOOD, *words), {}):
+        pass
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_nothing_to_join_is_one_line():
+    with pytest.raises(UserError, match="no TPU pod, Kubernetes job"):
+        with processes.joined(parsed("--distributed"), {}):
+            pass
+
+
+def test_half_of_the_options_is_one_line():
+    with pytest.raises(UserError, match="go together"):
+        with processes.joined(parsed("--num-processes=2"), {}):
+            pass
 
 
 WAIT = """
 from argparse import Namespace
-from surgvista_jax.training import processes
+from surgvista_jax.training import processes, rendezvous
 
-processes._PATIENCE_HERE, processes._QUIET = 1.5, 1
-processes.join(
-    Namespace(coordinator=None, num_processes=None, process_id=None, distributed=False)
-)
+processes._PATIENCE_DOUBTFUL, rendezvous._QUIET = 2, 1
+alone = dict(coordinator=None, num_processes=None, process_id=None, join_timeout=None)
+with processes.joined(Namespace(**alone, distributed=False), {}):
+    pass
 """
 
 
@@ -54,6 +79,46 @@ def test_others_that_do_not_come_are_one_line_and_no_abort():
         start_new_session=True,  # without a terminal, as srun starts processes
     )
     assert run.returncode == 1
-    waiting, gave_up = run.stderr.splitlines()
-    assert waiting.startswith("surgvista: SLURM_NTASKS=2: waiting for the other processes; start")
-    assert "did not come within 1.5 s" in gave_up and "SLURM_NTASKS=1" in gave_up
+    waiting, *_, gave_up = run.stderr.splitlines()
+    assert waiting.startswith("surgvista: SLURM_NTASKS=2: waiting up to 2 s for process 1 of 2;")
+    assert "process 1 of 2 did not come within 2 s" in gave_up and "SLURM_NTASKS=1" in gave_up
+
+
+RUN = """
+import argparse, pathlib, sys, time
+import numpy as np
+from surgvista_jax.training import processes
+
+parser = argparse.ArgumentParser()
+processes.add_arguments(parser)
+with processes.joined(parser.parse_args(), {"config.seed": "1"}):
+    processes.agree({"data": "the same"})
+    processes.agree_on_file(pathlib.Path(sys.executable))
+    print("together", flush=True)
+    while True:
+        processes.on_all_processes(np.array([True]))
+        time.sleep(0.1)
+"""
+
+
+def test_a_process_that_is_killed_ends_the_other_by_one_line_that_names_it():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    words = [sys.executable, "-c", RUN, f"--coordinator={address}", "--num-processes=2"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    first, second = (
+        subprocess.Popen([*words, f"--process-id={number}"], **pipes) for number in range(2)
+    )
+    for process in (first, second):
+        assert process.stdout.readline() == "together\n"
+    time.sleep(0.5)
+    second.send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    _, said = first.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    second.communicate()
+    assert first.returncode == 1
+    (line,) = (line for line in said.splitlines() if line.startswith("surgvista: "))
+    assert f"process 1 ({socket.gethostname()}, pid {second.pid}) ended without a word" in line
+    assert "Traceback" not in said and "***" not in said

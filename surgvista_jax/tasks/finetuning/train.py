@@ -10,6 +10,7 @@ import ml_collections
 from surgvista_jax.config import build
 from surgvista_jax.data.batches.division import Division, divide
 from surgvista_jax.data.batches.samples import labelled_samples
+from surgvista_jax.data.dataset import label_fingerprint
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
@@ -23,6 +24,7 @@ from surgvista_jax.tasks.outcome import check_protocol, description, made_splits
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.training.optim import long_warmup
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
+from surgvista_jax.training.processes import agree
 from surgvista_jax.training.run import Loaded, check_memory, check_mesh
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.weights.provenance import as_json, of_dataset
@@ -74,8 +76,15 @@ def finetune(
         settings = settings_of(config)
         warn(check_memory(task, settings, task.batch_shapes, mesh, config.compute))
         warn(long_warmup(config.optim, config.budget, len(samples)))
-    claim(workdir, config_dict, FinetuneConfig, KIND, FREE_KEYS)
     about = _about(task, division, start)
+    parts = {"train": division.train, "selection": division.selection, "test": division.test}
+    agree(
+        {
+            "init": about["init_digest"],
+            **{f"data, {name}": label_fingerprint(part) for name, part in parts.items() if part},
+        }
+    )
+    claim(workdir, config_dict, FinetuneConfig, KIND, FREE_KEYS)
     tell_division(workdir, division)
     warn_of_data(train, start.clip, start.clip_key)
 

@@ -25,6 +25,7 @@ from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.training.loop import Finished
 from surgvista_jax.training.optim import adamw, long_warmup
 from surgvista_jax.training.partition import RULES, make_mesh
+from surgvista_jax.training.processes import agree
 from surgvista_jax.training.run import Data, TrainConfig, check_memory, check_mesh, train
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.weights.provenance import as_json, of_dataset
@@ -61,6 +62,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
     warn(check_memory(task, settings, task.batch_shapes, mesh, config.compute))
     begun = start(task)
     task = begun.task
+    agree({"data": fingerprint(dataset), **{k: str(v) for k, v in begun.digests.items()}})
     claim(workdir, config_dict, PretrainConfig, KIND, FREE_KEYS)
     _warn_of_faults(dataset)
     warn_of_data(dataset, config.clip)

@@ -1,0 +1,102 @@
+"""Are processes that do not come, or were started otherwise, named to all before anything runs?"""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.training import rendezvous
+from surgvista_jax.training.rendezvous import Start, meet
+
+
+@pytest.fixture
+def port(monkeypatch):
+    for name in ("_ANSWER", "_BUSY", "_LINGER"):
+        monkeypatch.setattr(rendezvous, name, 0.4)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def start(port, process, count=2, host="127.0.0.1", patience=20.0, **facts):
+    return Start("--num-processes=N", f"{host}:{port}", count, process, patience, facts)
+
+
+def outcomes(*starts):
+    """What `meet` returns or raises in each process, all at the same time; links are closed."""
+    links = []
+
+    def outcome(one):
+        try:
+            links.extend(found := meet(one))
+            return found
+        except UserError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(len(starts)) as pool:
+        found = list(pool.map(outcome, starts))
+    for link in links:
+        link.close()
+    return found
+
+
+def test_all_come_and_know_one_another(port):
+    first, *others = outcomes(*(start(port, process, 3) for process in range(3)))
+    assert sorted(link.member.process for link in first) == [1, 2]
+    assert [link.member.process for (link,) in others] == [0, 0]
+    with socket.create_server(("127.0.0.1", port)):  # which JAX's service takes now
+        pass
+
+
+def test_another_learning_rate_is_named_to_both(port):
+    lines = outcomes(start(port, 0, lr="0.1", jax="1"), start(port, 1, lr="0.2", jax="1"))
+    assert lines[0] == lines[1]
+    assert "process 1 (" in lines[0] and "in lr (0.2, not 0.1); start all alike" in lines[0]
+
+
+def test_a_process_that_comes_right_still_learns_that_another_did_not(port):
+    lines = outcomes(*(start(port, process, 3, lr=str(process == 1)) for process in range(3)))
+    assert len(set(lines)) == 1 and "process 1 (" in lines[0] and "lr (True" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("process", "count", "said"),
+    [(1, 3, "was told that there are 3 processes, process 0 2"), (0, 2, "cannot listen on port")],
+    ids=["another number", "twice the first"],
+)
+def test_wrong_numbers_are_named(port, process, count, said):
+    lines = outcomes(start(port, 0, patience=0.8), start(port, process, count))
+    assert any(said in line for line in lines)
+
+
+def test_two_of_one_number_are_named(port):
+    lines = outcomes(start(port, 0, 3), start(port, 1, 3), start(port, 1, 3))
+    assert len(set(lines)) == 1 and "were started as the same process" in lines[0]
+
+
+def test_those_that_do_not_come_are_named_to_those_that_did(port, monkeypatch, capsys):
+    monkeypatch.setattr(rendezvous, "_QUIET", 0.2)
+    lines = outcomes(start(port, 0, 4, patience=1), start(port, 2, 4))
+    assert len(set(lines)) == 1
+    assert "processes 1, 3 of 4 did not come within 1 s (--join-timeout); start all" in lines[0]
+    assert "waiting up to 1 s for processes 1, 3 of 4" in capsys.readouterr().err
+
+
+def test_a_first_process_that_does_not_come_is_named(port):
+    (line,) = outcomes(start(port, 1, patience=0.5))
+    assert f"process 0 at 127.0.0.1:{port} (Connection refused) did not come" in line
+
+
+def test_another_program_on_the_port_is_no_first_process(port):
+    with socket.create_server(("127.0.0.1", port)):
+        (line,) = outcomes(start(port, 1, patience=0.5))
+        assert "did not come" in line
+        (line,) = outcomes(start(port, 0))
+    assert f"cannot listen on port {port}" in line
+
+
+def test_the_first_process_has_to_be_on_the_machine_that_is_named(port):
+    (line,) = outcomes(start(port, 0, host="nowhere.invalid"))
+    assert f"cannot be reached at nowhere.invalid:{port}" in line
+    assert "HOST is the machine of process 0" in line
