@@ -15,6 +15,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.inference.classifier import Backbone, usual_clip
 from surgvista_jax.inference.features import TrainedBackbone, compute_features
 from surgvista_jax.inference.seen import seen_by
+from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
 from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.heads import POOLS
 from surgvista_jax.models.layers import ComputeConfig
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fsdp", type=int, default=1, help="devices that share out the model's width (%(default)s)"
     )
     parser.add_argument("--workers", type=int, help="loader workers")
+    add_unreadable(parser)
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     processes.add_arguments(parser)
 
@@ -90,7 +92,7 @@ def _features(arguments: argparse.Namespace) -> int:
     )
     say(start.notes)
     assert start.variables is not None  # they were read: random ones were refused
-    loader = LoaderConfig()
+    loader, limit = LoaderConfig(), unreadable_limit(arguments)
     if arguments.workers is not None:
         with filled_by_options():
             loader = LoaderConfig(workers=arguments.workers)
@@ -102,6 +104,7 @@ def _features(arguments: argparse.Namespace) -> int:
         mesh=mesh,
         batch_size=arguments.batch_size,
         loader=loader,
+        limit=limit,
     )
     if jax.process_index() == 0:
         print(

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.image import imsave
 
 from surgvista_jax.config import build
+from surgvista_jax.data.batches.masked import describe_clip
 from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.denormalise import STATISTICS, squared_errors
@@ -109,6 +110,12 @@ def main(arguments: argparse.Namespace) -> int:
         last=arguments.frame,
     )
     if replaced := int(batch["unreadable"].sum()):
+        for index in batch["index"][batch["unreadable"].all(1)]:
+            video, last = describe_clip(dataset, int(index))
+            raise UserError(
+                f"{dataset.folder}: no frame of the clip that ends at frame {last} of {video} can"
+                " be read"
+            )
         print(
             f"WARNING: {replaced} of {batch['unreadable'].size} frames could not be read;"
             " others stand in for them",

@@ -19,6 +19,7 @@ from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.predictions import PREDICTIONS, predict, write_predictions
 from surgvista_jax.inference.trained import CLIP, Meaning, TrainedClassifier, load_classifier
+from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_video_options(parser)
     parser.add_argument("--batch-size", type=int, default=32, help="clips at a time (%(default)s)")
     parser.add_argument("--workers", type=int, help="loader workers")
+    add_unreadable(parser)
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     elsewhere = parser.add_argument_group("weights from elsewhere, which do not say it themselves")
     elsewhere.add_argument("--classes", help="names, separated by commas (0,1,…)")
@@ -92,7 +94,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(remark, file=sys.stderr)
     labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
     labelled &= all(video.labels is not None for video in dataset.videos)
-    loader = LoaderConfig()
+    loader, limit = LoaderConfig(), unreadable_limit(arguments)
     if arguments.workers is not None:
         with filled_by_options():
             loader = LoaderConfig(workers=arguments.workers)
@@ -103,6 +105,7 @@ def main(arguments: argparse.Namespace) -> int:
         mesh=mesh,
         batch_size=arguments.batch_size,
         loader=loader,
+        limit=limit,
     )
     write_predictions(arguments.out, trained, dataset, outputs, labelled)
     moments = f"{len(outputs.frame)} {'labelled ' if labelled else ''}clips"

@@ -18,6 +18,7 @@ from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.training.feed import Feed
 from surgvista_jax.training.partition import batch_sharding, process_rows, replicated
+from surgvista_jax.training.unreadable import USUAL_LIMIT, TooManyUnreadable, UnreadableLimit
 
 _SHOWN_AFTER_SECONDS = 10
 
@@ -52,6 +53,7 @@ class EveryClip:
         mesh: the devices.
         batch_size: clips at a time over all devices, which must be able to share them out; rows
             past the last clip are padding, and left out of the result.
+        limit: how many frames of a dataset may be unreadable.
     """
 
     function: Callable[[Any, jax.Array], jax.Array]
@@ -59,6 +61,7 @@ class EveryClip:
     loader: LoaderConfig
     mesh: Mesh
     batch_size: int
+    limit: UnreadableLimit = USUAL_LIMIT
 
     @functools.cached_property
     def _apply(self) -> Callable[[Any, dict[str, jax.Array]], dict[str, jax.Array]]:
@@ -85,6 +88,8 @@ class EveryClip:
             title: of the progress bar that appears after ten seconds.
 
         Raises:
+            Stopped: the run that evaluates was told to stop.
+            TooManyUnreadable: a batch without a readable frame, or too few of them in all.
             UserError: what `evaluation_batches` raises.
         """
         batches = evaluation_batches(
@@ -95,7 +100,7 @@ class EveryClip:
             rows=process_rows(batch_sharding(self.mesh), self.batch_size),
             unlabelled=unlabelled,
         )
-        parts: list[dict] = []
+        found = _Found(dataset, self.clip, self.limit, len(batches) * self.batch_size)
         with contextlib.ExitStack() as stack:
             feed = stack.enter_context(Feed(batches, self.mesh, host_keys=("index",)))
             bar = stack.enter_context(
@@ -116,28 +121,70 @@ class EveryClip:
                     break
                 computed = self._apply(variables, batch.arrays)
                 if pending is not None:  # read while the devices work on the next
-                    parts.append(jax.device_get(pending))
+                    found.add(jax.device_get(pending))
                 pending = computed
                 bar.update()
-            parts.append(jax.device_get(pending))
-        rows = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        real = rows.pop("weight") > 0
-        outputs = Outputs(**{key: value[real] for key, value in rows.items()})
-        _warn(outputs, dataset, self.clip)
-        return outputs
+            found.add(jax.device_get(pending))
+        return found.outputs()
 
 
-def _warn(outputs: Outputs, dataset: Dataset, clip: ClipConfig) -> None:
-    """Says which videos lack frames: what is said of their clips is worth less."""
-    assert outputs.unreadable is not None  # they were just counted
-    replaced = int(outputs.unreadable.sum())
-    if not replaced or jax.process_index() != 0:
-        return
-    numbers = np.unique(outputs.video_index[outputs.unreadable > 0])
-    names = ", ".join(dataset.videos[number].video for number in numbers[:5])
-    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
-    print(
-        f"WARNING: {dataset.folder}: {replaced} of {clip.num_frames * len(outputs.frame)} frames of"
-        f" clips could not be read and were replaced, in {names}{more}",
-        file=sys.stderr,
-    )
+@dataclasses.dataclass
+class _Found:
+    """What was computed of the clips so far, and of how many of their frames there was none.
+
+    Attributes:
+        most_clips: how many may come.
+    """
+
+    dataset: Dataset
+    clip: ClipConfig
+    limit: UnreadableLimit
+    most_clips: int
+    parts: list[dict[str, np.ndarray]] = dataclasses.field(default_factory=list)
+    replaced: int = 0
+
+    def add(self, rows: dict[str, np.ndarray]) -> None:
+        """Takes in a batch, without its padding. Raises TooManyUnreadable."""
+        real = rows["weight"] > 0
+        part = {key: value[real] for key, value in rows.items() if key != "weight"}
+        self.parts.append(part)
+        count, clips = int(part["unreadable"].sum()), len(part["unreadable"])
+        self.replaced += count
+        if clips and count == clips * self.clip.num_frames:
+            raise TooManyUnreadable(
+                f"{self.dataset.folder}: none of the {count} frames of a batch of {clips} clips"
+                f" could be read, {self._names()}; is the dataset still there?"
+            )
+        self._judge(self.most_clips)
+
+    def outputs(self) -> Outputs:
+        """All of them; what is said of clips that lack frames is worth less, and is told."""
+        rows = {key: np.concatenate([part[key] for part in self.parts]) for key in self.parts[0]}
+        clips = len(rows["frame"])
+        self._judge(clips)
+        if self.replaced and jax.process_index() == 0:
+            print(
+                f"WARNING: {self._told(clips)} and were replaced, {self._names()}", file=sys.stderr
+            )
+        return Outputs(**rows)
+
+    def _judge(self, clips: int) -> None:
+        if self.limit.passed(self.replaced, clips * self.clip.num_frames):
+            raise TooManyUnreadable(
+                f"{self._told(clips)}, {self._names()}; more than {self.limit.max_share:.1%} of"
+                f" unreadable frames are too many ({self.limit.key})"
+            )
+
+    def _told(self, clips: int) -> str:
+        frames = clips * self.clip.num_frames
+        return (
+            f"{self.dataset.folder}: {self.replaced} of {frames} frames of clips could not be read"
+        )
+
+    def _names(self) -> str:
+        """The videos that lack frames."""
+        numbers = np.unique(
+            np.concatenate([part["video_index"][part["unreadable"] > 0] for part in self.parts])
+        )
+        names = ", ".join(self.dataset.videos[number].video for number in numbers[:5])
+        return f"in {names}" + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")

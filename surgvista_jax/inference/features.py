@@ -24,6 +24,7 @@ from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.processes import on_all_processes
 from surgvista_jax.training.state import create_filled
+from surgvista_jax.training.unreadable import USUAL_LIMIT, UnreadableLimit
 
 # Videos whose rows are held in memory at a time, however long the dataset is.
 _FRAMES_AT_ONCE = 20_000
@@ -72,6 +73,7 @@ def compute_features(
     mesh: Mesh,
     batch_size: int,
     loader: LoaderConfig,
+    limit: UnreadableLimit = USUAL_LIMIT,
 ) -> FeatureFolder:
     """Writes the rows of every video that the folder lacks; all processes call it.
 
@@ -82,9 +84,11 @@ def compute_features(
         mesh: the devices, which must be able to share out the model.
         batch_size: clips at a time over all devices, which must be able to share them out.
         loader: how frames are read.
+        limit: how many of them may be unreadable.
 
     Raises:
-        UserError: the folder holds other features, or cannot be written.
+        UserError: the folder holds other features, or cannot be written; too many frames cannot be
+            read.
     """
     is_first, header = jax.process_index() == 0, trained.header(dataset)
     folder = create_features(out, header) if is_first else FeatureFolder(out, header)
@@ -93,7 +97,8 @@ def compute_features(
     # All compute a video's rows, or none: a process that computed alone would wait for the others.
     held = on_all_processes(np.array([folder.holds(video) for video in dataset.videos]))
     lacking = [video for video, kept in zip(dataset.videos, held, strict=True) if not kept]
-    every_clip = EveryClip(trained.features, trained.backbone.clip, loader, mesh, batch_size)
+    clip = trained.backbone.clip
+    every_clip = EveryClip(trained.features, clip, loader, mesh, batch_size, limit)
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         params = create_filled(
             lambda: trained.backbone.init(jax.random.key(0)), trained.params, mesh

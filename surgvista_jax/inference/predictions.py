@@ -15,6 +15,7 @@ from surgvista_jax.inference.trained import Meaning, TrainedClassifier
 from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.state import create_filled
+from surgvista_jax.training.unreadable import USUAL_LIMIT, UnreadableLimit
 from surgvista_jax.writing import replacing
 
 PREDICTIONS = "predictions.npz"
@@ -28,6 +29,7 @@ def predict(
     mesh: Mesh,
     batch_size: int,
     loader: LoaderConfig,
+    limit: UnreadableLimit = USUAL_LIMIT,
 ) -> Outputs:
     """Probabilities of every frame of a dataset, as the end of a clip; all processes call it.
 
@@ -38,12 +40,14 @@ def predict(
         mesh: the devices.
         batch_size: clips at a time over all devices, which must be able to share them out.
         loader: how frames are read.
+        limit: how many of them may be unreadable.
 
     Raises:
-        UserError: frames that cannot be opened.
+        UserError: frames that cannot be opened; too many that cannot be read.
     """
     classifier = trained.classifier
-    every_clip = EveryClip(classifier.predict, classifier.backbone.clip, loader, mesh, batch_size)
+    clip = classifier.backbone.clip
+    every_clip = EveryClip(classifier.predict, clip, loader, mesh, batch_size, limit)
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         params = create_filled(lambda: classifier.init(jax.random.key(0)), trained.params, mesh)
         return every_clip(params, dataset, unlabelled=not labelled, title="prediction")

@@ -5,16 +5,30 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from surgvista_jax.training.partition import to_global
+from surgvista_jax.training.preemption import Stopped, asked
 
 HOST_KEYS = ("index", "unreadable")
-_CLOSING_SECONDS = 10.0
+# Between two looks at whether the run was told to stop, while no batch comes.
+_LOOK_SECONDS = 0.1
+# That the thread is given to hand over its batch, before the iterator is closed under it.
+_CLOSING_SECONDS = 1.0
+
+
+class Batches(Protocol):
+    """Host batches one after the other; closed by whoever takes them."""
+
+    def __iter__(self) -> Iterator[Mapping[str, np.ndarray]]: ...
+
+    def __next__(self) -> Mapping[str, np.ndarray]: ...
+
+    def close(self) -> None: ...
 
 
 class Batch(NamedTuple):
@@ -35,7 +49,8 @@ class Feed:
         still compute costs nothing and is not counted.
 
     Args:
-        batches: this process's rows of each global batch; closed by `close`.
+        batches: this process's rows of each global batch; closed by `close`, also while they are
+            waited for.
         mesh: where the arrays go.
         host_keys: keys that stay on the host.
         in_flight: batches on the devices beside the one being computed; at least 2.
@@ -43,7 +58,7 @@ class Feed:
 
     def __init__(
         self,
-        batches: Iterator[Mapping[str, np.ndarray]],
+        batches: Batches,
         mesh: Mesh,
         *,
         host_keys: Sequence[str] = HOST_KEYS,
@@ -67,14 +82,17 @@ class Feed:
 
         Raises:
             StopIteration: there are no more.
+            Stopped: the run was told to stop, and may have been while none came.
             Exception: whatever the iterator raised.
         """
+        if asked():
+            raise Stopped
         try:
             item = self._queue.get_nowait()
         except queue.Empty:
             jax.block_until_ready(busy)
             start = time.perf_counter()
-            item = self._queue.get()
+            item = self._wait()
             self.waited += time.perf_counter() - start
         if isinstance(item, BaseException):
             self._queue.put(item)  # every further call raises it again
@@ -84,13 +102,25 @@ class Feed:
     def close(self) -> None:
         """Ends the thread and closes the iterator; gives up on one that is stuck."""
         self._stop.set()
+        self._end_thread()
+        with contextlib.suppress(ValueError):  # of a generator that is stuck
+            self._batches.close()
+        self._end_thread()
+
+    def _wait(self) -> Any:
+        while True:
+            try:
+                return self._queue.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                if asked():
+                    raise Stopped from None
+
+    def _end_thread(self) -> None:
         deadline = time.monotonic() + _CLOSING_SECONDS
         while self._thread.is_alive() and time.monotonic() < deadline:
             with contextlib.suppress(queue.Empty):
                 self._queue.get_nowait()
             self._thread.join(0.02)
-        if not self._thread.is_alive() and hasattr(self._batches, "close"):
-            self._batches.close()
 
     def __enter__(self) -> "Feed":
         return self

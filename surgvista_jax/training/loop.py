@@ -2,23 +2,25 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.training.checkpoint import Checkpoints
-from surgvista_jax.training.faults import SkippedSteps, UnreadableFrames
-from surgvista_jax.training.feed import Feed
+from surgvista_jax.training.faults import SkippedSteps, TooManySkipped
+from surgvista_jax.training.feed import Batches, Feed
+from surgvista_jax.training.hooks import Hook, due_hooks
 from surgvista_jax.training.meters import Speed, Window
 from surgvista_jax.training.peaks import peak_flops
-from surgvista_jax.training.preemption import Preemption
+from surgvista_jax.training.preemption import Preemption, Stopped
 from surgvista_jax.training.progress import MODES, Progress
-from surgvista_jax.training.state import TrainState
+from surgvista_jax.training.state import TrainState, is_finite
+from surgvista_jax.training.step_log import Dispatched, StepLog, unwritten_of
+from surgvista_jax.training.unreadable import TooManyUnreadable, UnreadableFrames, UnreadableLimit
 from surgvista_jax.training.writers import MetricWriter
 
 
@@ -29,7 +31,9 @@ class LoopConfig:
     log_every: steps between lines of metrics.
     stop_after: the step to stop at, with a checkpoint, leaving schedules as they are; 0: the end.
     max_bad_steps: so many steps in a row without a finite loss and gradient end the run.
-    max_unreadable_share: a larger share of unreadable frames ends the run.
+    max_unreadable_share: a larger share of unreadable frames ends the run: of the newest
+        `min_frames` ones in training, of all in an evaluation. So does a batch without a readable
+        frame.
     min_frames: frames to have seen before that share is judged.
     progress: "auto" (a bar on a terminal, else lines), "bar", "lines" or "none".
     """
@@ -47,33 +51,10 @@ class LoopConfig:
         check(self, "from 0 to 1", lambda share: 0 <= share <= 1, "max_unreadable_share")
         check_one_of(self, MODES, "progress")
 
-
-@dataclasses.dataclass(frozen=True)
-class Hook:
-    """Something to do with the state every so many steps and at the end, such as a figure.
-
-    every: steps between two calls; 0 for none at all.
-    run: called with the number of steps done and the state, on every process.
-    save_before: saves a checkpoint first, for what takes long: a run that is killed meanwhile, or
-        told to stop and not given the time, loses no step by it.
-    when_restored: calls it for a restored state too, if it is due there: a run that was killed
-        may have saved that state and not come to the call.
-    """
-
-    every: int
-    run: Callable[[int, TrainState], None]
-    save_before: bool = False
-    when_restored: bool = False
-
-
-class Batches(Protocol):
-    """Host batches one after the other; closed by whoever runs them."""
-
-    def __iter__(self) -> Iterator[Mapping[str, np.ndarray]]: ...
-
-    def __next__(self) -> Mapping[str, np.ndarray]: ...
-
-    def close(self) -> None: ...
+    @property
+    def unreadable(self) -> UnreadableLimit:
+        """How many frames may be unreadable."""
+        return UnreadableLimit(self.max_unreadable_share, self.min_frames)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,14 +78,6 @@ class Finished(NamedTuple):
     state: TrainState
     step: int
     preempted: bool
-
-
-class _Dispatched(NamedTuple):
-    """A step whose metrics have not been read yet."""
-
-    step: int
-    metrics: dict[str, jax.Array]
-    host: dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,9 +129,10 @@ class Run:
 def run_to_end(run: Run, hooks: Sequence[Hook] = ()) -> Finished:
     """Trains from `run.state.step` on; every process makes the same call.
 
-    The order within a step: stop? save? hooks on the state so far; next batch; dispatch; read the
-    metrics of the step before, while the devices work on this one. The run ends with a checkpoint,
-    complete on disk, unless it ends by an error: then the checkpoints are those it had.
+    The order within a step: stop? save? hooks on the state so far; next batch, which is looked at
+    before it is trained on; dispatch; read the metrics of the step before, while the devices work
+    on this one. The run ends with a checkpoint, complete on disk. After an error too, where one
+    process trains and its state is good.
 
     Args:
         run: see there.
@@ -167,123 +141,156 @@ def run_to_end(run: Run, hooks: Sequence[Hook] = ()) -> Finished:
     Raises:
         UserError: too many bad steps in a row, too many unreadable frames, a full disk.
     """
-    state, last = run.state, run.last
-    first = done = int(state.step)
     with contextlib.ExitStack() as stack:
-        feed = stack.enter_context(Feed(run.batches, run.mesh))
         preemption = stack.enter_context(Preemption())
-        progress = stack.enter_context(
-            Progress(run.config.progress, first, last, active=jax.process_index() == 0)
-        )
-        log = _make_log(run, feed, progress)
-        pending = None
-        while True:
-            preempted = done < last and preemption.reached(done)
-            stopping = preempted or done >= last
-            due = [] if preempted else _due(hooks, done, run.num_steps, restored=done == first)
-            forced = stopping or any(hook.save_before for hook in due)
-            saving = done > first and (forced or run.checkpoints.due(done))
-            if saving or due:
-                # The line of this step is written before its checkpoint, or a run that continues
-                # from there would lack it.
-                log.read(pending)
-                pending = None
-                with log.speed.paused():
-                    if saving:
-                        run.checkpoints.save(
-                            done,
-                            state.params,
-                            state.opt_state,
-                            {**run.meta, "window": log.window.state()},
-                            average=state.average,
-                            force=forced,
-                        )
-                    for hook in due:
-                        hook.run(done, state)
-            if stopping:
-                break
-            try:
-                batch = feed.take(busy=pending.metrics if pending else ())
-            except StopIteration:
-                raise RuntimeError(f"the batches end at step {done} of {last}") from None
-            except Exception:
-                if preemption.told:  # sent to the whole process group, it kills loader workers too
-                    continue
-                raise
-            with jax.transfer_guard("disallow"):
-                state, metrics = run.step(state, run.frozen, batch.arrays)
-            done += 1
-            log.read(pending)
-            pending = _Dispatched(done, metrics, batch.host)
-            if not log.speed.running:
-                # The first step compiles; waiting for it keeps that out of the speed.
-                log.read(pending)
-                pending = None
-                log.speed.start(feed.waited)
-        run.checkpoints.wait()
-        if preempted and jax.process_index() == 0:
-            progress.say(f"told to stop: stopped after step {done}, which is saved")
-        if summary := log.unreadable.summary():
+        feed = stack.enter_context(Feed(run.batches, run.mesh))
+        first, active = int(run.state.step), jax.process_index() == 0
+        progress = stack.enter_context(Progress(run.config.progress, first, run.last, active))
+        course = _Course(run, hooks, preemption, feed, _make_log(run, feed, progress))
+        try:
+            finished = course.to_end()
+        except Exception as error:
+            course.rescue(error)
+            raise
+        if finished.preempted and active:
+            progress.say(f"told to stop: stopped after step {finished.step}, which is saved")
+        if summary := course.log.unreadable.summary():
             progress.say(summary)
-    return Finished(state, done, preempted)
+    return finished
 
 
-def _due(hooks: Sequence[Hook], done: int, num_steps: int, restored: bool) -> list[Hook]:
-    """The hooks to be called after `done` steps; `restored`: of this start none was done yet."""
-    if restored:
-        hooks = [hook for hook in hooks if hook.when_restored and done]
-    return [hook for hook in hooks if hook.every and (done % hook.every == 0 or done == num_steps)]
+class _Course:
+    """A run under way: the state after so many steps, and the step whose metrics are not read."""
 
+    def __init__(
+        self, run: Run, hooks: Sequence[Hook], preemption: Preemption, feed: Feed, log: StepLog
+    ):
+        self.log = log
+        self._run = run
+        self._hooks = hooks
+        self._preemption = preemption
+        self._feed = feed
+        self._state = run.state
+        self._first = self._done = int(run.state.step)
+        self._pending: Dispatched | None = None
+        self._saving = False
 
-@dataclasses.dataclass
-class _Log:
-    """Reads the metrics of finished steps and turns them into lines."""
+    def to_end(self) -> Finished:
+        """Trains until the last step, or until it is told to stop."""
+        self.log.write()
+        told, last = False, self._run.last
+        while True:
+            told = told or (self._done < last and self._preemption.reached(self._done))
+            stopping = told or self._done >= last
+            try:
+                self._save_and_look(told, stopping)
+                if stopping:
+                    break
+                self._advance()
+            except Stopped:
+                told = True
+        self._run.checkpoints.wait()
+        return Finished(self._state, self._done, told)
 
-    config: LoopConfig
-    num_steps: int
-    window: Window
-    speed: Speed
-    skipped: SkippedSteps
-    unreadable: UnreadableFrames
-    feed: Feed
-    writer: MetricWriter
-    progress: Progress
-
-    def read(self, dispatched: _Dispatched | None) -> None:
-        """Waits for a step to be computed and counts it; does nothing without one."""
-        if dispatched is None:
+    def _save_and_look(self, told: bool, stopping: bool) -> None:
+        """Saves the state and calls the hooks that are due."""
+        run, done, restored = self._run, self._done, self._done == self._first
+        due = [] if told else due_hooks(self._hooks, done, run.num_steps, restored)
+        forced = stopping or any(hook.save_before for hook in due)
+        saving = done > self._first and (forced or run.checkpoints.due(done))
+        if not (saving or due):
             return
-        step, metrics, host = dispatched
-        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
-        self.window.add(values)
-        self.speed.step()
-        self.progress.step()
-        if "unreadable" in host:
-            self.unreadable.see(step, host["index"], host["unreadable"])
-        if step % self.config.log_every == 0 or step == self.num_steps:
-            line = self.window.take() | self.speed.take(self.feed.waited)
-            line["unreadable_frames"] = self.unreadable.replaced
-            self.writer.scalars(step, line)
-            self.progress.line(step, line)
-        self.skipped.see(step, bool(values["finite"]), host.get("index"))
+        # The line of this step is written before its checkpoint, or a run that continues from
+        # there would lack it.
+        self._read()
+        with self.log.speed.paused():
+            if saving:
+                self._save(force=forced)
+            for hook in due:
+                hook.run(done, self._state)
+
+    def _advance(self) -> None:
+        """Does one step."""
+        run, log = self._run, self.log
+        try:
+            batch = self._feed.take(busy=self._pending.metrics if self._pending else ())
+        except StopIteration:
+            raise RuntimeError(f"the batches end at step {self._done} of {run.last}") from None
+        except Exception as error:
+            if self._preemption.told:  # sent to the whole process group, it kills workers too
+                raise Stopped from error
+            raise
+        index = batch.host.get("index")
+        if index is not None and "unreadable" in batch.host:
+            log.unreadable.see(self._done + 1, index, batch.host["unreadable"])
+        with jax.transfer_guard("disallow"):
+            self._state, metrics = run.step(self._state, run.frozen, batch.arrays)
+        self._done += 1
+        before = self._pending
+        self._pending = Dispatched(self._done, metrics, index, log.unreadable.replaced)
+        log.read(before)
+        if not log.speed.running:
+            # The first step compiles; waiting for it keeps that out of the speed.
+            self._read()
+            log.speed.start(self._feed.waited)
+
+    def _read(self) -> None:
+        pending, self._pending = self._pending, None
+        self.log.read(pending)
+
+    def _save(self, force: bool) -> bool:
+        run, state = self._run, self._state
+        self._saving = True
+        saved = run.checkpoints.save(
+            self._done,
+            state.params,
+            state.opt_state,
+            {**run.meta, "window": self.log.state()},
+            average=state.average,
+            force=force,
+        )
+        self._saving = False
+        self.log.unreadable.mark()
+        return saved
+
+    def rescue(self, error: Exception) -> None:
+        """Saves the steps since the last checkpoint, if they are good, before an error ends it all.
+
+        They are not where the parameters or moments are not finite, where too many steps were
+        skipped, and where frames went missing and these steps had some of them. Several processes
+        cannot: the others do not know of the error.
+        """
+        nothing_new = self._saving or self._done == self._first
+        spoilt = isinstance(error, TooManyUnreadable) and self.log.unreadable.spoilt
+        if nothing_new or spoilt or isinstance(error, TooManySkipped) or jax.process_count() > 1:
+            return
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            try:
+                self._read()
+            except TooManySkipped:
+                return
+            except Exception:
+                pass  # the step is counted, and its line is saved with the checkpoint
+            if is_finite(self._state) and self._save(force=True):
+                self._run.checkpoints.wait()
+                self.log.progress.say(f"step {self._done} is saved, before an error ends the run")
 
 
-def _make_log(run: Run, feed: Feed, progress: Progress) -> _Log:
+def _make_log(run: Run, feed: Feed, progress: Progress) -> StepLog:
     config, say = run.config, progress.say
     peak = peak_flops(run.mesh.devices.flat[0].device_kind)
     peak = None if peak is None else peak * run.mesh.size
-    return _Log(
-        config=config,
+    return StepLog(
+        log_every=config.log_every,
         num_steps=run.num_steps,
         window=Window(run.window),
         speed=Speed(run.batch_size, run.flops_per_clip, peak),
         skipped=SkippedSteps(
             run.workdir, config.max_bad_steps, run.names.clip, say, step=int(run.state.step)
         ),
-        unreadable=UnreadableFrames(
-            run.workdir, config.max_unreadable_share, config.min_frames, run.names.frame, say
-        ),
+        unreadable=UnreadableFrames(run.workdir, config.unreadable, run.names.frame, say),
         feed=feed,
         writer=run.writer,
         progress=progress,
+        unwritten=unwritten_of(run.window),
     )

@@ -1,6 +1,5 @@
 """The one skeleton of every run: a task is trained, or goes on, in a run folder."""
 
-import contextlib
 import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.loop import Batches, Finished, Hook, LoopConfig, Names, Run
 from surgvista_jax.training.optim import Optimizer
 from surgvista_jax.training.partition import RULES, batch_sharding, check_divisible, process_rows
+from surgvista_jax.training.preemption import Preemption
 from surgvista_jax.training.state import (
     TrainState,
     abstract_sharded,
@@ -152,7 +152,7 @@ def train(
 
     abstract = abstract_sharded(lambda: first_state(task.init_trained()), mesh)
     writes = jax.process_index() == 0
-    with Checkpoints(workdir, config.checkpoint) as checkpoints:
+    with Preemption(), Checkpoints(workdir, config.checkpoint) as checkpoints:
         if checkpoints.latest() is None:
             shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
             begin = jax.jit(first_state, out_shardings=shardings, donate_argnums=0)
@@ -168,10 +168,7 @@ def train(
         frozen = create_filled(task.init_frozen, loaded.frozen, mesh)
         loaded.drop()
         rows = process_rows(batch_sharding(mesh), budget.batch_size)
-        with (
-            MetricWriter(workdir, active=writes, step=done) as writer,
-            contextlib.closing(data.batches(rows, done, num_steps)) as batches,
-        ):
+        with MetricWriter(workdir, active=writes, step=done) as writer:
             run = Run(
                 workdir=workdir,
                 mesh=mesh,
@@ -179,7 +176,7 @@ def train(
                 step=jax.jit(step, donate_argnums=0),
                 state=state,
                 frozen=frozen,
-                batches=batches,
+                batches=data.batches(rows, done, num_steps),
                 num_steps=num_steps,
                 batch_size=budget.batch_size,
                 checkpoints=checkpoints,

@@ -36,6 +36,16 @@ class TrainState:
         return self.params if self.average is None else self.average
 
 
+def is_finite(state: TrainState) -> bool:
+    """Whether all numbers of a state are finite."""
+
+    def finite(leaves: list[jax.Array]) -> jax.Array:
+        return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+
+    leaves = jax.tree.leaves((state.params, state.opt_state, state.average))
+    return bool(jax.jit(finite)([x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)]))
+
+
 def create_sharded(init: Callable[[], Any], mesh: Mesh) -> Any:
     """Runs `init` under jit so that each of its arrays is made in its shards, never whole.
 

@@ -1,8 +1,10 @@
 """Where a run's numbers and pictures go: metrics.jsonl, TensorBoard events, figures/."""
 
 import contextlib
+import io
 import json
 import math
+import os
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -44,7 +46,7 @@ class MetricWriter:
         with writing_to(self.folder):
             (self.folder / FIGURES).mkdir(parents=True, exist_ok=True)
             drop_lines_after(self._metrics_path, step)
-            self._metrics = self._metrics_path.open("a", encoding="utf-8")
+            self._metrics = self._metrics_path.open("ab", buffering=0)
             # TensorBoard reads the event files of a folder in the order of their names.
             self._events = (self.folder / f"events.out.tfevents.{time.time_ns()}").open("xb")
             self._write_event(file_version="brain.Event:2")
@@ -52,17 +54,18 @@ class MetricWriter:
             self._write_event(step=step + 1, session_log=start)
 
     def scalars(self, step: int, values: Mapping[str, float | int | None]) -> None:
-        """One line of metrics.jsonl, and a point in each TensorBoard curve.
+        """A point in each TensorBoard curve, and then one line of metrics.jsonl, whole or not.
 
-        Not-a-number, infinity and None are `null` in the line and left out of the curve.
+        Not-a-number, infinity and None are `null` in the line and left out of the curve. After an
+        error the line is not there: it can be written later.
         """
         if not self.active:
             return
         numbers = {name: _finite(value) for name, value in values.items()}
-        with writing_to(self._metrics_path):
-            self._metrics.write(json.dumps({"step": step, **numbers}, allow_nan=False) + "\n")
-            self._metrics.flush()
         self.curve(step, numbers)
+        line = json.dumps({"step": step, **numbers}, allow_nan=False) + "\n"
+        with writing_to(self._metrics_path):
+            _append_whole(self._metrics, line.encode())
 
     def curve(self, step: int, values: Mapping[str, float | int | None]) -> None:
         """A point in each TensorBoard curve alone, for values that have a file of their own."""
@@ -115,6 +118,18 @@ class MetricWriter:
         for part in (length, event):
             self._events.write(part + struct.pack("<I", masked_crc32c(part)))
         self._events.flush()
+
+
+def _append_whole(file: io.FileIO, data: bytes) -> None:
+    size = os.fstat(file.fileno()).st_size
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[file.write(left) :]
+    except OSError:
+        with contextlib.suppress(OSError):
+            file.truncate(size)
+        raise
 
 
 def drop_lines_after(

@@ -97,6 +97,7 @@ def test_a_temporal_head_trains_on_them(colours, features, tmp_path):
         (["--workers=-1"], "--workers=-1: should be a whole number"),
         (["--fsdp=3"], "--fsdp=3: should divide the 8 devices here"),
         (["--stride=0"], "--stride 0: at least 1"),
+        (["--max-unreadable-share=2"], "--max-unreadable-share 2: should be from 0 to 1"),
     ],
 )
 def test_a_mistake_names_the_option(colours, run, tmp_path, capsys, words, said):

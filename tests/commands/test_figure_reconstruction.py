@@ -1,5 +1,7 @@
 """Reconstruction figures show what was there, what was seen and what was predicted, no more."""
 
+import shutil
+
 import cv2
 import flax.linen as nn
 import jax
@@ -273,6 +275,16 @@ def test_mistakes_are_told_in_one_line(run_folder, tmp_path, capsys, words, mess
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not any(tmp_path.iterdir())
+
+
+def test_no_figure_is_drawn_of_a_clip_that_is_not_there(run_folder, dataset, tmp_path, capsys):
+    gone = shutil.copytree(dataset, tmp_path / "data")
+    for path in gone.glob("frames/second/*"):
+        path.unlink()
+    out = tmp_path / "figure.png"
+    assert figure(run_folder, out, "--dataset", str(gone), "--split", "test") == 1
+    error = capsys.readouterr().err
+    assert "of second can be read" in error and error.count("\n") == 1 and not out.exists()
 
 
 def test_a_step_that_is_not_there(run_folder, tmp_path, capsys):

@@ -12,6 +12,7 @@ from surgvista_jax.data.batches.samples import every_sample, labelled_samples
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.training.partition import MeshConfig, make_mesh
+from surgvista_jax.training.unreadable import USUAL_LIMIT, TooManyUnreadable, UnreadableLimit
 from tests.support.finetune_run import make_dataset
 
 CLIP = ClipConfig(num_frames=2, stride=1, size=16)
@@ -38,8 +39,10 @@ def run(mesh):
     """Runs over a dataset, with what differs from the usual."""
     made = {}
 
-    def run(dataset, *, clip=CLIP, loader=LOADER, batch_size=8, unlabelled=False):
-        settings = clip, loader, mesh, batch_size
+    def run(
+        dataset, *, clip=CLIP, loader=LOADER, batch_size=8, limit=USUAL_LIMIT, unlabelled=False
+    ):
+        settings = clip, loader, mesh, batch_size, limit
         every_clip = made.setdefault(settings, EveryClip(colours, *settings))
         return every_clip(jnp.zeros(3), dataset, unlabelled=unlabelled)
 
@@ -95,3 +98,22 @@ def test_frames_that_cannot_be_read_are_counted_and_named(run, tmp_path, capsys)
     said = capsys.readouterr().err
     assert f"2 of {18 * CLIP.num_frames} frames" in said and dataset.videos[0].video in said
     assert len(found.frame) == 18
+
+
+def test_nothing_is_said_of_a_batch_without_a_readable_frame(run, tmp_path):
+    """As where a disk is gone since the last evaluation: black frames choose no parameters."""
+    dataset = read_dataset(make_dataset(tmp_path / "data")).split("test")
+    (tmp_path / "data" / "frames").rename(tmp_path / "gone")
+    with pytest.raises(TooManyUnreadable, match="none of the 16 frames of a batch of 8 clips"):
+        run(dataset)
+    with pytest.raises(TooManyUnreadable, match="none of the 36 frames of a batch of 18 clips"):
+        run(dataset, batch_size=24)  # padding is no frame that can be read
+
+
+def test_too_large_a_share_of_unreadable_frames_is_an_error(run, tmp_path):
+    dataset = read_dataset(make_dataset(tmp_path / "data")).split("test")
+    (tmp_path / "data" / dataset.videos[0].source / "000003.jpg").write_bytes(b"no picture")
+    words = f"2 of .*, in {dataset.videos[0].video}; more than 5.0%"
+    with pytest.raises(TooManyUnreadable, match=words):
+        run(dataset, limit=UnreadableLimit(0.05, min_frames=36))
+    run(dataset, limit=UnreadableLimit(0.06, min_frames=36))

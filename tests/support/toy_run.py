@@ -40,12 +40,13 @@ class Batches:
     x: changes the values of a batch, by its step.
     at: step -> what to do when its batch is asked for.
     unreadable: steps whose first clip has an unreadable second frame.
+    black: steps of which no frame can be read.
     """
 
-    def __init__(self, start, x=lambda step, x: x, at=None, unreadable=()):
+    def __init__(self, start, x=lambda step, x: x, at=None, unreadable=(), black=()):
         self.step = start
         self.closed = False
-        self._x, self._at, self._unreadable = x, at or {}, unreadable
+        self._x, self._at, self._unreadable, self._black = x, at or {}, unreadable, black
 
     def __iter__(self):
         return self
@@ -55,8 +56,8 @@ class Batches:
         self._at.get(step, lambda: None)()
         self.step += 1
         values = np.random.default_rng(step).normal(size=(BATCH, 4)).astype(np.float32)
-        unreadable = np.zeros((BATCH, 2), bool)
-        unreadable[0, 1] = step in self._unreadable
+        unreadable = np.full((BATCH, 2), step in self._black)
+        unreadable[0, 1] |= step in self._unreadable
         index = np.arange(BATCH) + BATCH * (step % 3)
         return {"x": self._x(step, values), "index": index, "unreadable": unreadable}
 

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from surgvista_jax.training.preemption import Preemption
+from surgvista_jax.training.preemption import Preemption, asked
 
 
 def test_sigterm_is_seen_at_the_next_step_and_the_old_handler_comes_back():
@@ -45,3 +47,56 @@ def test_outside_the_main_thread_nothing_is_handled():
     thread.start()
     thread.join()
     assert answers == [(False, before)]
+
+
+def test_sighup_is_seen_but_where_nohup_has_it_ignored():
+    with Preemption() as preemption:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert preemption.reached(4)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Preemption() as preemption:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not preemption.reached(4)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_one_inside_another_hears_of_it_and_leaves_the_handlers():
+    with Preemption() as outer:
+        with Preemption() as inner:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert inner.reached(1) and asked()
+        assert outer.reached(2)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert not asked()
+
+
+HELD = """
+import ctypes, signal
+from surgvista_jax.training import preemption
+from surgvista_jax.training.preemption import Preemption, asked
+
+preemption._GRACE = 0.3
+with Preemption():
+    # The main thread is held, as in a long step: what interrupts others does not reach it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    print("ready", flush=True)
+    ctypes.CDLL(None).usleep(100_000_000)
+"""
+
+
+def test_two_interrupts_end_a_process_whose_main_thread_is_held():
+    """Python's own handlers would run when the main thread is back, and for both as one."""
+    words = [sys.executable, "-c", HELD]
+    program = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert program.stdout.readline() == "ready\n"
+        program.send_signal(signal.SIGINT)
+        assert "stops at once" in program.stderr.readline()
+        program.send_signal(signal.SIGINT)
+        _, said = program.communicate(timeout=20)
+    finally:
+        program.kill()
+    assert (program.returncode, said) == (130, "surgvista: interrupted\n")

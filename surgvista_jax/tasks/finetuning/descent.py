@@ -45,7 +45,12 @@ def train_on_clips(
     config, budget = task.config, task.config.budget
     whole = jax.jit(task.whole)
     predict = EveryClip(
-        task.classifier.predict, task.clip, config.loader, mesh, config.evaluation.batch_size
+        task.classifier.predict,
+        task.clip,
+        config.loader,
+        mesh,
+        config.evaluation.batch_size,
+        config.loop.unreadable,
     )
     selection = division.selection
     chooser = Chooser(

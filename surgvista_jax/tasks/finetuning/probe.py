@@ -88,7 +88,12 @@ def train_probe(
         )
     params = create_filled(task.init_params, loaded, mesh)
     every_clip = EveryClip(
-        task.classifier.features, task.clip, config.loader, mesh, config.evaluation.batch_size
+        task.classifier.features,
+        task.clip,
+        config.loader,
+        mesh,
+        config.evaluation.batch_size,
+        config.loop.unreadable,
     )
 
     if jax.process_index() == 0:

@@ -7,11 +7,13 @@ by whoever knows the mesh), and the page (`reconstruction_sheet.draw` with `make
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from surgvista_jax.data.batches.clips import clip_frame_ids
 from surgvista_jax.data.batches.masked import describe_clip, fixed_clips
@@ -76,6 +78,15 @@ def figure_hook(task: Pretraining, dataset: Dataset, run: Run) -> Hook:
 
     def draw_figure(step: int, state: TrainState) -> None:
         batch = figure_batch(dataset, task, clips=config.clips, seed=task.config.seed)
+        unreadable = batch["unreadable"]
+        if unreadable.mean() > run.config.max_unreadable_share:
+            if run.writer.active:
+                tqdm.write(
+                    f"WARNING: no figure of step {step}: {int(unreadable.sum())} of its"
+                    f" {unreadable.size} frames could not be read",
+                    file=sys.stderr,
+                )
+            return
         keys = ("video", "visible_ids", "hidden_ids")
         arrays = jax.device_put({key: batch[key] for key in keys}, everywhere)
         predicted = np.asarray(predict(state.params, arrays))
