@@ -8,10 +8,11 @@ from surgvista_jax.data.cautions import long_usual_clip
 from surgvista_jax.data.checking.frames import scan_frames
 from surgvista_jax.data.checking.labels import check_labels, check_splits, class_shares
 from surgvista_jax.data.checking.overlaps import check_overlap
-from surgvista_jax.data.checking.report import Finding, Report, to_html, to_text
+from surgvista_jax.data.checking.report import Finding, Report, is_page, to_html, to_text
 from surgvista_jax.data.dataset import TRAIN, Dataset
 from surgvista_jax.data.datasets import registry
 from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.ownership import add_overwrite, in_folder
 from surgvista_jax.writing import write_text
 
 ABOUT = """\
@@ -51,11 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-frames", action="store_true", help="do not open any frame")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures too")
+    add_overwrite(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Checks, reports, and returns 0 if there is no error, else 1."""
+    owned = None
+    if arguments.html is not None:
+        owned = in_folder(arguments.html.parent, arguments.overwrite, is_page)
+        owned.check([arguments.html])
     dataset = read_dataset(arguments.folder)
     others = []
     for folder in arguments.pretraining:
@@ -67,7 +73,7 @@ def main(arguments: argparse.Namespace) -> int:
         others.append(other)
     report = check(dataset, others, look_at_frames=not arguments.no_frames)
     if arguments.html is not None:
-        write_text(arguments.html, to_html(report, dataset))
+        write_text(arguments.html, to_html(report, dataset), owned)
     print(json.dumps(report.as_dict(), indent=2) if arguments.json else to_text(report))
     return 1 if any(finding.level == "error" for finding in report.findings) else 0
 

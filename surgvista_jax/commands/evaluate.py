@@ -9,11 +9,12 @@ from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.named_protocols import PROTOCOLS, find
 from surgvista_jax.metrics.protocols import Protocol
+from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.predictions.csv_table import parse_columns
 from surgvista_jax.predictions.groups import KINDS, read_groups
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import Grouping, System, build_report
-from surgvista_jax.reports.files import write_report
+from surgvista_jax.reports.files import report_folder, write_report
 from surgvista_jax.reports.names import names_of_systems
 from surgvista_jax.reports.screen import screen
 
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="predictions of another model on the same frames; may be given several times",
     )
     parser.add_argument("--out", help="folder for report.json, report.md and report.html")
+    add_overwrite(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     files = parser.add_argument_group("text and CSV files")
     files.add_argument("--fps", type=float, help="rate of the frame numbers: frame / fps = seconds")
@@ -127,9 +129,10 @@ def main(args: argparse.Namespace) -> int | None:
     if args.samples < 1:
         raise UserError(f"--samples {args.samples}: at least 1 is needed")
     protocol = find(args.protocol)
+    owned = report_folder(Path(args.out), args.overwrite) if args.out else None
     report = evaluate(protocol, args)
-    if args.out:
-        write_report(report, Path(args.out))
+    if owned is not None:
+        write_report(report, owned)
     print(json.dumps(report, indent=1) if args.json else screen(report))
     if args.out and not args.json:
         print(f"\nwritten: {args.out}/report.html, report.md, report.json")

@@ -19,6 +19,7 @@ from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable
 from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.heads import POOLS
 from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.tasks.finetuning.start import (
     RANDOM,
     StartingPoint,
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, help="loader workers")
     add_unreadable(parser)
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
+    add_overwrite(parser)
     processes.add_arguments(parser)
 
 
@@ -105,6 +107,7 @@ def _features(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         loader=loader,
         limit=limit,
+        overwrite=arguments.overwrite,
     )
     if jax.process_index() == 0:
         print(

@@ -17,6 +17,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.figures.denormalise import STATISTICS, squared_errors
 from surgvista_jax.figures.reconstruction_sheet import DPI, draw
 from surgvista_jax.models.patches import patchify
+from surgvista_jax.ownership import add_overwrite, in_folder
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.reconstruction import (
     figure_batch,
@@ -33,7 +34,7 @@ from surgvista_jax.training.checkpoint_files import (
 )
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.rundir import read_config
-from surgvista_jax.writing import replacing
+from surgvista_jax.writing import Guard, replacing
 
 MOST_CLIPS = 16  # more would make a page that nothing can display
 
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a dataset folder (default: the one that the run was trained on)",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.png")
+    add_overwrite(parser)
     parser.add_argument(
         "--split", metavar="S", help="only its videos (default: all of the dataset)"
     )
@@ -89,6 +91,8 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(f"--seed={arguments.seed}: an integer from 0 on is needed")
     if arguments.out.suffix.lower() != ".png":
         raise UserError(f"--out={arguments.out}: the figure is a PNG: a name ending in .png")
+    owned = in_folder(arguments.out.parent, arguments.overwrite)
+    owned.check([arguments.out])
     start_devices()
     run, step = find_checkpoint(arguments.checkpoint)
     begun = read_config(run)
@@ -135,7 +139,7 @@ def main(arguments: argparse.Namespace) -> int:
         patch=config.model.patch,
         statistics=STATISTICS if arguments.denormalise == "both" else (arguments.denormalise,),
     )
-    save_png(arguments.out, image)
+    save_png(arguments.out, image, owned)
     patches = patchify(batch["video"], config.model.tubelet, config.model.patch)
     error, error_of_zeros = squared_errors(predicted, patches, batch["hidden_ids"])
     print(
@@ -158,7 +162,7 @@ def find_checkpoint(folder: Path) -> tuple[Path, int]:
     return run, steps[-1] if step is None else step
 
 
-def save_png(path: Path, image: np.ndarray) -> None:
+def save_png(path: Path, image: np.ndarray, guard: Guard | None = None) -> None:
     """Writes uint8 [H, W, 3], and the folders that lead there."""
-    with replacing(path) as aside:
+    with replacing(path, guard) as aside:
         imsave(aside, image, format="png", dpi=DPI)

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +18,16 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.predictions import PREDICTIONS, predict, write_predictions
+from surgvista_jax.inference.predictions import (
+    PREDICTIONS,
+    check_room,
+    predict,
+    write_predictions,
+)
 from surgvista_jax.inference.trained import CLIP, Meaning, TrainedClassifier, load_classifier
 from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
 from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.ownership import Ownership, add_overwrite, in_folder
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
 from surgvista_jax.weights.heads_option import add_heads, parse_heads
@@ -48,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--margins", choices=("cut", "keep"), default="keep", help="black margins (%(default)s)"
     )
+    add_overwrite(parser)
     add_video_options(parser)
     parser.add_argument("--batch-size", type=int, default=32, help="clips at a time (%(default)s)")
     parser.add_argument("--workers", type=int, help="loader workers")
@@ -76,8 +84,12 @@ def main(arguments: argparse.Namespace) -> int:
     """Predicts, reports, and returns 0 if every video was read to its end, else 1."""
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
-    if (arguments.out / PREDICTIONS).exists():  # and tables, which a user may have mended
-        raise UserError(f"{arguments.out / PREDICTIONS}: is there already; take another --out")
+    owned = in_folder(arguments.out, arguments.overwrite)
+    # Not replaced unasked, though it be ours: another model may have made it, from as many hours.
+    if os.path.lexists(arguments.out / PREDICTIONS) and not arguments.overwrite:
+        raise UserError(
+            f"{arguments.out / PREDICTIONS}: is there already; take another --out, or --overwrite"
+        )
     start_devices()
     mesh = make_mesh(MeshConfig())
     check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")
@@ -88,10 +100,11 @@ def main(arguments: argparse.Namespace) -> int:
         ComputeConfig(dtype=arguments.dtype),
     )
     meaning = trained.meaning
-    dataset, notes, problems = _videos(arguments, trained)
+    dataset, notes, problems = _videos(arguments, trained, owned)
     print(f"{arguments.checkpoint}: {meaning}", file=sys.stderr)
     for remark in (*notes, *problems):
         print(remark, file=sys.stderr)
+    check_room(owned, [video.video for video in dataset.videos])
     labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
     labelled &= all(video.labels is not None for video in dataset.videos)
     loader, limit = LoaderConfig(), unreadable_limit(arguments)
@@ -107,7 +120,7 @@ def main(arguments: argparse.Namespace) -> int:
         loader=loader,
         limit=limit,
     )
-    write_predictions(arguments.out, trained, dataset, outputs, labelled)
+    write_predictions(owned, trained, dataset, outputs, labelled)
     moments = f"{len(outputs.frame)} {'labelled ' if labelled else ''}clips"
     print(f"{arguments.out / PREDICTIONS}: {moments} of {len(dataset.videos)} videos")
     return 1 if problems else 0
@@ -131,7 +144,7 @@ def _told(arguments: argparse.Namespace) -> dict:
 
 
 def _videos(
-    arguments: argparse.Namespace, trained: TrainedClassifier
+    arguments: argparse.Namespace, trained: TrainedClassifier, owned: Ownership
 ) -> tuple[Dataset, list[Remark], list[Remark]]:
     """The frames to be looked at, at the rate of training; notes; and what could not be used."""
     first, meaning = arguments.videos[0], trained.meaning
@@ -144,7 +157,7 @@ def _videos(
     elif arguments.split:
         raise UserError("--split: is for a dataset folder")
     else:
-        dataset, notes, problems = _extracted(arguments, meaning)
+        dataset, notes, problems = _extracted(arguments, meaning, owned)
     # A clip of another rate spans another time than those of training.
     slow = [video for video in dataset.videos if abs(video.fps / meaning.fps - 1) > _SAME_RATE]
     for video in slow:
@@ -157,7 +170,7 @@ def _videos(
 
 
 def _extracted(
-    arguments: argparse.Namespace, meaning: Meaning
+    arguments: argparse.Namespace, meaning: Meaning, owned: Ownership
 ) -> tuple[Dataset, list[Remark], list[Remark]]:
     """The frames of the videos that are listed, and of no other of an earlier call."""
     source, search = find_given(arguments.videos, skip=arguments.out)
@@ -169,6 +182,7 @@ def _extracted(
     def read(named: Mapping[str, str]) -> Reading:
         recordings = [Recording(video) for video in name_videos(search.videos, named)]
         listed.update(recording.source.video for recording in recordings)
+        check_room(owned, sorted(listed))  # before anything is extracted
         return Reading(recordings, {}, search.notes, search.problems)
 
     head = Dataset(
@@ -187,7 +201,7 @@ def _extracted(
     )
     margins = arguments.margins == "cut"
     config = ExtractConfig(meaning.fps, cut_margins=margins, **video_options(arguments))
-    conversion = convert(head, read, source, config)
+    conversion = convert(head, read, source, config, overwrite=arguments.overwrite)
     videos = tuple(video for video in conversion.dataset.videos if video.video in listed)
     if not videos:
         raise UserError("; ".join(map(str, conversion.problems)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
+from surgvista_jax.ownership import add_overwrite, in_folder
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.card import Card, card, read_metrics
 from surgvista_jax.weights.choosing import GivenHeads, known_heads
@@ -30,7 +31,7 @@ from surgvista_jax.weights.provenance import (
     of_run,
 )
 from surgvista_jax.weights.runs import Run, read_run
-from surgvista_jax.writing import replacing_all
+from surgvista_jax.writing import Guard, replacing_all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="REPORT.json",
         help="what `surgvista evaluate --out` wrote, for the card",
     )
+    add_overwrite(parser)
     add_heads(parser)
     parser.epilog = (
         "A name fits where a program that reads the file gets this very model. A pretraining run"
@@ -76,6 +78,8 @@ def main(arguments: argparse.Namespace) -> None:
     out: Path = arguments.out
     if out.suffix not in WRITTEN:
         raise UserError(f"--out={out}: weights are written as {', '.join(WRITTEN)}")
+    owned = in_folder(out.parent, arguments.overwrite)
+    owned.check([out, card_path(out)])
     table = tables.find(arguments.table)
     metrics = None if arguments.metrics is None else read_metrics(arguments.metrics)
     content, run, sources = read_checkpoint(arguments.checkpoint, parse_heads(arguments.heads))
@@ -102,7 +106,7 @@ def main(arguments: argparse.Namespace) -> None:
     if run is not None:
         known = {"clip": run.clip, **run.about}
         metadata[ABOUT] = json.dumps({key: known[key] for key in FACTS if known.get(key)})
-    write(out, chosen, table, metadata, written)
+    write(out, chosen, table, metadata, written, owned)
     if left_out:
         print(f"left out: {', '.join(left_out)}")
     print(f"{out}: {table.title} ({table.name}), sha256 {digest(out)}")
@@ -221,14 +225,19 @@ def check_says_all(content: Content, table: Table) -> None:
 
 
 def write(
-    out: Path, content: Content, table: Table, metadata: Mapping[str, str], written: Card
+    out: Path,
+    content: Content,
+    table: Table,
+    metadata: Mapping[str, str],
+    written: Card,
+    guard: Guard | None = None,
 ) -> None:
     """Writes the file and its card; what was there is replaced once both are complete.
 
     Raises:
-        CannotWrite: they cannot be written; then nothing has changed.
+        UserError: they cannot be written, or the guard refuses; then nothing has changed.
     """
-    with replacing_all([out, card_path(out)]) as (file, described):
+    with replacing_all([out, card_path(out)], guard) as (file, described):
         save_here(content.params, table, content.config, file, metadata, content.batch_stats)
         text = card(dataclasses.replace(written, digest=digest(file)))
         described.write_text(text, encoding="utf-8")

@@ -88,20 +88,6 @@ class Dataset:
         )
 
 
-def file_of(folder: Path, video: str, suffix: str) -> Path:
-    """The file of a video in a folder with one for each; an id with "/" has it in sub-folders.
-
-    Raises:
-        UserError: the id is none that a file below the folder can have, each id its own.
-    """
-    parts = video.split("/")
-    if not video.isprintable() or any(part in ("", ".", "..") for part in parts):
-        raise UserError(
-            f"{folder}: video id {video!r} cannot be a file name; mend it in videos.jsonl"
-        )
-    return folder.joinpath(*parts[:-1], parts[-1] + suffix)
-
-
 def fingerprint(dataset: Dataset) -> str:
     """SHA-256 (hex) of what decides which clips there are: ids, sources, rates and frame counts.
 

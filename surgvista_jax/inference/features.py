@@ -74,6 +74,7 @@ def compute_features(
     batch_size: int,
     loader: LoaderConfig,
     limit: UnreadableLimit = USUAL_LIMIT,
+    overwrite: bool = False,
 ) -> FeatureFolder:
     """Writes the rows of every video that the folder lacks; all processes call it.
 
@@ -85,15 +86,17 @@ def compute_features(
         batch_size: clips at a time over all devices, which must be able to share them out.
         loader: how frames are read.
         limit: how many of them may be unreadable.
+        overwrite: whether files in the way that hold no such features may be replaced.
 
     Raises:
-        UserError: the folder holds other features, or cannot be written; too many frames cannot be
-            read.
+        UserError: the folder holds other features, or cannot be written; an id is no name of a
+            file; a file in the way may not be replaced; too many frames cannot be read.
     """
     is_first, header = jax.process_index() == 0, trained.header(dataset)
-    folder = create_features(out, header) if is_first else FeatureFolder(out, header)
-    for video in dataset.videos:
-        folder.path(video)  # an id that is no file name shows before anything is computed
+    if is_first:
+        folder = create_features(out, header, dataset.videos, overwrite)
+    else:
+        folder = FeatureFolder(out, header)
     # All compute a video's rows, or none: a process that computed alone would wait for the others.
     held = on_all_processes(np.array([folder.holds(video) for video in dataset.videos]))
     lacking = [video for video, kept in zip(dataset.videos, held, strict=True) if not kept]

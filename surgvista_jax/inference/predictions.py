@@ -1,6 +1,7 @@
 """Predictions of a trained classifier for each moment of videos, and their files."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import flax.linen as nn
@@ -9,14 +10,16 @@ import numpy as np
 from jax.sharding import Mesh
 
 from surgvista_jax.data.batches.loader import LoaderConfig
-from surgvista_jax.data.dataset import Dataset, file_of
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.video_files import files_of
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
 from surgvista_jax.inference.trained import Meaning, TrainedClassifier
+from surgvista_jax.ownership import Ownership
 from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.state import create_filled
 from surgvista_jax.training.unreadable import USUAL_LIMIT, UnreadableLimit
-from surgvista_jax.writing import replacing
+from surgvista_jax.writing import Guard, replacing
 
 PREDICTIONS = "predictions.npz"
 
@@ -53,10 +56,22 @@ def predict(
         return every_clip(params, dataset, unlabelled=not labelled, title="prediction")
 
 
+def check_room(owned: Ownership, videos: Sequence[str]) -> None:
+    """Refuses what `write_predictions` would refuse, before anything is computed.
+
+    Raises:
+        UserError: the id of a video is no name of a file; a file in the way may not be replaced.
+    """
+    owned.check([owned.folder / PREDICTIONS, *files_of(owned.folder, videos, ".csv")])
+
+
 def write_predictions(
-    out: Path, trained: TrainedClassifier, dataset: Dataset, outputs: Outputs, labelled: bool
+    owned: Ownership, trained: TrainedClassifier, dataset: Dataset, outputs: Outputs, labelled: bool
 ) -> None:
-    """Writes predictions.npz and a CSV file for each video.
+    """Writes a CSV file for each video and predictions.npz, which comes last.
+
+    Args:
+        owned: of the folder that is written.
 
     Raises:
         CannotWrite: one of them cannot be written.
@@ -72,21 +87,29 @@ def write_predictions(
         "dataset": dataset.name,
         "split": next(iter(dataset.splits)) if len(dataset.splits) == 1 else "",
     }
-    write_outputs(out / PREDICTIONS, dataset, outputs, meta, labelled=labelled)
-    for number, video in enumerate(dataset.videos):
+    tables = files_of(owned.folder, [video.video for video in dataset.videos], ".csv")
+    for number, path in enumerate(tables):
         own = outputs.video_index == number
-        path = file_of(out, video.video, ".csv")
-        _write_table(path, outputs.frame[own], outputs.values[own], meaning)
+        _write_table(path, outputs.frame[own], outputs.values[own], meaning, owned)
+    path = owned.folder / PREDICTIONS
+    write_outputs(path, dataset, outputs, meta, labelled=labelled, guard=owned)
 
 
 def write_outputs(
-    path: Path, dataset: Dataset, outputs: Outputs, meta: dict, *, labelled: bool = True
+    path: Path,
+    dataset: Dataset,
+    outputs: Outputs,
+    meta: dict,
+    *,
+    labelled: bool = True,
+    guard: Guard | None = None,
 ) -> None:
     """Writes what a model says of clips in the format that `surgvista evaluate` reads.
 
     Args:
         dataset: what the clips are of.
         labelled: whether the outputs hold labels.
+        guard: is asked before a file is replaced.
 
     Raises:
         CannotWrite: the file cannot be written.
@@ -100,12 +123,15 @@ def write_outputs(
         score=outputs.values,
         label=label if labelled else None,
         meta=meta,
+        guard=guard,
     )
 
 
-def _write_table(path: Path, frames: np.ndarray, scores: np.ndarray, meaning: Meaning) -> None:
+def _write_table(
+    path: Path, frames: np.ndarray, scores: np.ndarray, meaning: Meaning, guard: Guard
+) -> None:
     """One line a moment; `data convert videos --labels` reads the labels once they are mended."""
-    with replacing(path) as aside, open(aside, "w", newline="", encoding="utf-8") as file:
+    with replacing(path, guard) as aside, open(aside, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("frame", "second", "label", *meaning.classes))
         for frame, row in zip(frames, scores, strict=True):

@@ -19,7 +19,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
 from surgvista_jax.metrics.sampling import check_scores
 from surgvista_jax.predictions.frames import Predictions, assemble
-from surgvista_jax.writing import replacing
+from surgvista_jax.writing import Guard, replacing
 
 # What NumPy and its archives raise for damaged, encrypted and absurdly large files.
 _UNREADABLE = (
@@ -47,8 +47,9 @@ def write_npz(
     score: np.ndarray,
     label: np.ndarray | None,
     meta: dict,
+    guard: Guard | None = None,
 ) -> None:
-    """Writes a predictions file, whole or not at all.
+    """Writes a predictions file, whole or not at all; the guard is asked before it is replaced.
 
     Raises:
         CannotWrite: it cannot be written.
@@ -61,7 +62,7 @@ def write_npz(
     }
     if label is not None:
         arrays["label"] = np.asarray(label)
-    with replacing(path) as aside, open(aside, "wb") as file:
+    with replacing(path, guard) as aside, open(aside, "wb") as file:
         np.savez_compressed(file, **arrays)
 
 

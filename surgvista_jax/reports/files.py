@@ -1,16 +1,25 @@
 """From files of predictions to the three files of a report."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import read_object
 from surgvista_jax.metrics.named_protocols import find
+from surgvista_jax.ownership import Ownership, in_folder
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import System, build_report
 from surgvista_jax.reports.markdown import markdown
 from surgvista_jax.reports.names import names_of_systems
 from surgvista_jax.reports.page import page
 from surgvista_jax.writing import write_text
+
+_FILES: dict[str, Callable[[dict], str]] = {
+    "report.html": page,
+    "report.md": markdown,
+    "report.json": lambda report: json.dumps(report, indent=1) + "\n",
+}
 
 
 def report_files(files: Sequence[str], protocol: str) -> dict:
@@ -20,11 +29,33 @@ def report_files(files: Sequence[str], protocol: str) -> dict:
     return build_report(chosen, System(name, read_runs(files, chosen, ReadingOptions())))
 
 
-def write_report(report: dict, folder: Path) -> None:
-    """Writes the three files, each whole or not at all; raises CannotWrite."""
-    for name, text in (
-        ("report.html", page(report)),
-        ("report.md", markdown(report)),
-        ("report.json", json.dumps(report, indent=1) + "\n"),
-    ):
-        write_text(folder / name, text)
+def report_folder(folder: Path, overwrite: bool) -> Ownership:
+    """What a report may replace in its folder.
+
+    Raises:
+        UserError: a file in the way may not be replaced.
+    """
+
+    def earlier(path: Path) -> bool:
+        """Whether a version without a record wrote it: it would be written so again."""
+        try:
+            report = read_object(folder / "report.json")
+            if not str(report.get("made_by")).startswith("surgvista_jax "):
+                return False
+            return path.read_text(encoding="utf-8") == _FILES[path.name](report)
+        except (UserError, OSError, ValueError, LookupError, TypeError, AttributeError):
+            return False  # a report of another form
+
+    owned = in_folder(folder, overwrite, earlier)
+    owned.check(folder / name for name in _FILES)
+    return owned
+
+
+def write_report(report: dict, owned: Ownership) -> None:
+    """Writes the three files to a folder, each whole or not at all.
+
+    Raises:
+        UserError: one cannot be written, or what is there by now may not be replaced.
+    """
+    for name, text in _FILES.items():
+        write_text(owned.folder / name, text(report), owned)

@@ -16,6 +16,7 @@ from surgvista_jax.inference.trained import MADE_SPLITS
 from surgvista_jax.json_object import read_object
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
+from surgvista_jax.ownership import in_folder
 from surgvista_jax.reports.files import report_files, write_report
 from surgvista_jax.reports.screen import screen
 from surgvista_jax.tasks.scoring import ScoringConfig
@@ -153,7 +154,7 @@ def report_seeds(folders: Sequence[Path], workdir: Path, protocol: str) -> str:
 
 def _report(files: Sequence[Path], protocol: str, out: Path) -> str:
     report = report_files([str(file) for file in files], protocol)
-    write_report(report, out)
+    write_report(report, in_folder(out, overwrite=True))
     return f"{screen(report)}\n\nwritten: {out}/report.html, report.md, report.json"
 
 

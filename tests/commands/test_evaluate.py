@@ -13,6 +13,7 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.facts.instruments import CHOLEC80 as CHOLEC80_TOOLS
 from surgvista_jax.facts.phases import CHOLEC80
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
+from surgvista_jax.ownership import RECORD
 from surgvista_jax.predictions.npz import write_npz
 from tests.support.places import GOLDEN
 
@@ -52,6 +53,7 @@ def test_official_layout_reproduces_the_golden_summary(golden, tmp_path, capsys)
         abs(100 * scores["accuracy"]["std_over_videos"] - expected["std_over_videos_ddof1"]) < 1e-9
     )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        RECORD,
         "report.html",
         "report.json",
         "report.md",

@@ -230,6 +230,49 @@ def test_nothing_is_written_outside_the_folder(fast, tmp_path, monkeypatch):
     assert sorted(path.name for path in (tmp_path / "videos").iterdir()) == ["a.mp4"]
 
 
+def test_tables_of_somebody_else_are_named_before_anything_is_computed(fast, tmp_path, capsys):
+    videos = [write_video(tmp_path / f"{name}.mp4", num_frames=5) for name in ("a", "b")]
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "truth.csv").write_text("second,label\n0,red\n")
+    (out / "b.csv").symlink_to(tmp_path / "truth.csv")
+    words = [*videos, f"--checkpoint={fast}", f"--out={out}"]
+    assert predict(*words) == 1
+    said = capsys.readouterr().err
+    assert f"{out / 'b.csv'}: is there already" in said and "--overwrite" in said
+    assert [path.name for path in out.iterdir()] == ["b.csv"]
+    assert (tmp_path / "truth.csv").read_text() == "second,label\n0,red\n"
+    (out / "b.csv").unlink()
+    (out / "b.csv").write_text("second,label\n0,red\n")
+    assert predict(*words, "--overwrite") == 0
+    assert [row["frame"] for row in lines(out / "b.csv")] == ["0"]
+
+    # What was written is replaced once predictions.npz is gone, unless it was mended.
+    (out / "predictions.npz").unlink()
+    assert predict(*words) == 0
+    (out / "predictions.npz").unlink()
+    mended = (out / "a.csv").read_bytes() + b"2,0.400,red\n"
+    (out / "a.csv").write_bytes(mended)
+    capsys.readouterr()
+    assert predict(*words) == 1
+    assert f"{out / 'a.csv'}: is there already" in capsys.readouterr().err
+    assert (out / "a.csv").read_bytes() == mended and not (out / "predictions.npz").exists()
+
+
+def test_an_id_that_no_table_can_have_is_named_before_anything_is_computed(
+    trained, tmp_path, capsys, monkeypatch
+):
+    shutil.copytree(trained[1], tmp_path / "data")
+    for name in ("videos.jsonl", "dataset.json"):
+        path = tmp_path / "data" / name
+        path.write_text(path.read_text().replace('"video0"', f'"{"x" * 252}"'))
+    monkeypatch.setattr("surgvista_jax.commands.predict.predict", None)
+    words = (tmp_path / "data", f"--checkpoint={trained[0]}", f"--out={tmp_path / 'out'}")
+    assert predict(*words) == 1
+    assert "is too long for a file name" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
 def test_splits_that_a_run_made_are_those_that_predict_takes(tmp_path, capsys):
     """Of a dataset without splits; evaluate scores what both wrote alike."""
     data = make_dataset(tmp_path / "data")

@@ -2,8 +2,10 @@
 
 import base64
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -117,6 +119,16 @@ def to_html(report: Report, dataset: Dataset) -> str:
         sections.append(f"<h2>Share of frames by class</h2>{_bars(report)}")
     sections.append(f"<h2>Sample frames</h2><div class='frames'>{_samples(dataset)}</div>")
     return _PAGE.replace("{title}", escape(report.name)).replace("{body}", "\n".join(sections))
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is a page of `to_html`, by what all of them have in common."""
+    start, style, end = re.split(r"\{title\}|\{body\}", _PAGE)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return text.startswith(start) and style in text and text.endswith(end)
 
 
 def _share(report: Report, split: str, index: int) -> float:

@@ -8,14 +8,17 @@ sees the whole video. A video whose id has slashes lies in folders of that name.
 import dataclasses
 import os
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from surgvista_jax.data.dataset import Dataset, Video, file_of
+from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.video_files import file_of, files_of
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
-from surgvista_jax.writing import clear_asides, replacing, write_json
+from surgvista_jax.ownership import Foreign
+from surgvista_jax.writing import clear_asides, replacing, write_json, writing_to
 
 HEADER_FILE = "features.json"
 
@@ -142,13 +145,26 @@ class FeatureFolder:
         return features
 
 
-def create_features(folder: str | os.PathLike, header: FeaturesHeader) -> FeatureFolder:
+def create_features(
+    folder: str | os.PathLike,
+    header: FeaturesHeader,
+    videos: Sequence[Video] = (),
+    overwrite: bool = False,
+) -> FeatureFolder:
     """Makes a features folder, or continues one that has the same header.
 
     What killed writers left in it is removed: nobody else may be writing there.
 
+    Args:
+        folder: the folder.
+        header: what it says of its features.
+        videos: those whose rows are to be written.
+        overwrite: whether files in their places that hold no such rows may be replaced; in a folder
+            without a header they go at once, since they may look as ours would.
+
     Raises:
-        UserError: the folder holds other features, or cannot be written.
+        UserError: the folder holds other features, or cannot be written; an id is no name of a
+            file; a file in the way may not be replaced.
     """
     folder = Path(folder)
     path = folder / HEADER_FILE
@@ -163,11 +179,25 @@ def create_features(folder: str | os.PathLike, header: FeaturesHeader) -> Featur
             raise UserError(
                 f"{path}: other features are here: {'; '.join(differing)}; take another folder"
             )
+    made = FeatureFolder(folder, header)
+    paths = files_of(folder, [video.video for video in videos], ".npy")
+    begun = path.exists()
+    in_the_way = [
+        path
+        for path, video in zip(paths, videos, strict=True)
+        if os.path.lexists(path) and not (begun and made.holds(video))
+    ]
+    for path in in_the_way:
+        if not overwrite or path.is_dir():
+            raise Foreign(path)
     for place in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
         clear_asides(place)
-    if not path.exists():
-        write_json(path, dataclasses.asdict(header))
-    return FeatureFolder(folder, header)
+    if not begun:
+        with writing_to(folder):
+            for path in in_the_way:
+                path.unlink()
+        write_json(folder / HEADER_FILE, dataclasses.asdict(header))
+    return made
 
 
 def open_features(folder: str | os.PathLike) -> FeatureFolder:

@@ -53,6 +53,43 @@ def test_what_killed_writers_left_is_removed_unless_the_features_are_others(feat
     assert not left.exists() and (features.folder / "video0.npy").exists()
 
 
+def test_rows_that_somebody_else_wrote_are_named_and_stay(tmp_path, dataset):
+    """Though they look as ours would; and so are those of another shape, in a folder of ours."""
+    header, videos = feature_run.header(), dataset.videos
+    path = tmp_path / "out" / f"{videos[1].video}.npy"
+    path.parent.mkdir()
+    np.save(path, np.ones((videos[1].num_frames, header.width), np.float32))
+    theirs = path.read_bytes()
+    (path.parent / "other.npy").write_bytes(theirs)
+    with pytest.raises(UserError, match=rf"{path}: is there already .*--overwrite"):
+        create_features(path.parent, header, videos)
+    assert path.read_bytes() == theirs and not (path.parent / "features.json").exists()
+    folder = create_features(path.parent, header, videos, overwrite=True)
+    assert not any(map(folder.holds, videos))  # all are computed
+    assert (path.parent / "other.npy").read_bytes() == theirs
+
+    path.write_bytes(b"notes")
+    with pytest.raises(UserError, match="is there already"):
+        create_features(path.parent, header, videos)
+    assert path.read_bytes() == b"notes"
+    create_features(path.parent, header, videos, overwrite=True)
+    folder.write(videos[1], np.ones((videos[1].num_frames, header.width)))
+    assert create_features(path.parent, header, videos).holds(videos[1])
+
+    path.unlink()
+    path.symlink_to(path.parent / "other.npy")
+    (path.parent / "features.json").unlink()
+    create_features(path.parent, header, videos, overwrite=True)
+    assert not path.is_symlink() and (path.parent / "other.npy").read_bytes() == theirs
+
+
+def test_an_id_that_no_file_can_have_is_named_before_anything_is_written(tmp_path, dataset):
+    long = dataclasses.replace(dataset.videos[0], video="x" * 252)
+    with pytest.raises(UserError, match="is too long for a file name"):
+        create_features(tmp_path / "out", feature_run.header(), [*dataset.videos, long])
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("shape", [(3, 8), (None, 7)])
 def test_rows_of_another_shape_are_not_written(features, dataset, shape):
     video = dataset.videos[0]
