@@ -30,21 +30,26 @@ def read_object(path: str | os.PathLike, *, unique: bool = False) -> dict[str, A
 
 def parse_object(text: str, where: object, *, unique: bool = False) -> dict[str, Any]:
     """As `read_object`, of a text; `where` says for messages where it stands."""
-
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        values = dict(found)
-        if unique and len(values) < len(found):
-            names = [name for name, _ in found]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"{twice!r} stands twice")
-        return values
-
     try:
-        values = parse(text, pairs)
+        values = parse(text, each_once if unique else None)
     except ValueError as error:
         raise UserError(f"{where}: is not JSON ({error})") from None
     if not isinstance(values, dict):
         raise UserError(f"{where}: should hold a JSON object")
+    return values
+
+
+def each_once(found: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these keys and values, for `parse`.
+
+    Raises:
+        ValueError: a key stands twice.
+    """
+    values = dict(found)
+    if len(values) < len(found):
+        names = [name for name, _ in found]
+        twice = next(name for number, name in enumerate(names) if name in names[:number])
+        raise ValueError(f"the key {twice!r} stands twice in one object")
     return values
 
 

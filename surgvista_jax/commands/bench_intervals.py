@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from string import ascii_lowercase
 
 from tqdm import tqdm
 
@@ -56,8 +57,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 def text(rows: list[dict], repetitions: int) -> str:
     """A column for each kind and size of sample, a row for each score."""
-    kinds = "\n".join(f"{letter}: {kind}" for letter, kind in zip("abc", KINDS, strict=True))
-    letters = dict(zip(KINDS, "abc", strict=True))
+    letters = dict(zip(dict.fromkeys(row["of"] for row in rows), ascii_lowercase, strict=False))
+    kinds = "\n".join(f"{letter}: {kind}" for kind, letter in letters.items())
     header = ["in percent", *(f"{row['size']} {letters[row['of']]}" for row in rows)]
     body = [
         [title, *(f"{100 * row['coverage'][name]:.0f}" for row in rows)]

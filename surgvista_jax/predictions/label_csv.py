@@ -6,10 +6,9 @@ at the moments that are asked for.
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -20,14 +19,12 @@ from surgvista_jax.data.labels.tables import read_rows
 from surgvista_jax.data.labels.track import Track, length_notes, numbered_from_one
 from surgvista_jax.data.labels.video_table import VIDEO, VideoNames, video_column
 from surgvista_jax.data.rates import ROUNDING
+from surgvista_jax.data.storage.suffixes import VIDEO_SUFFIXES
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near, same_class
 from surgvista_jax.predictions.class_names import class_ids
 from surgvista_jax.predictions.frames import Predictions, assemble
 
-_MOVIE = re.compile(
-    r"\.(mp4|avi|mov|mkv|mpe?g|m4v|wmv|webm|ts|mts|mxf|flv|ogv|asf|divx|3gp)$", re.I
-)
 # Labels that last so much longer or shorter than the predictions are at another rate.
 _FACTOR = 2.0
 
@@ -36,7 +33,7 @@ def is_label_csv(place: Path) -> bool:
     """Whether a path is a CSV file, or a folder of them."""
     if place.is_dir():
         return any(place.rglob("*.csv"))
-    return place.suffix == ".csv"
+    return place.suffix.lower() in (".csv", ".tsv")
 
 
 def read_labels(
@@ -131,17 +128,20 @@ def _videos(place: Path, known: Sequence[str]) -> tuple[Path, VideoNames]:
 
 
 def _id_of(name: str, known: VideoNames | None) -> str:
-    bare = _MOVIE.sub("", name.replace("\\", "/"))
-    parts = bare.split("/")
-    # A path may begin further up than the names of the videos do.
-    for text in (name, *("/".join(parts[k:]) for k in range(len(parts)))):
-        if known is None:
-            break
+    path = PurePosixPath(name.replace("\\", "/"))
+    bare = path.with_suffix("") if path.suffix.lower() in VIDEO_SUFFIXES else path
+    if known is None:
+        return bare.as_posix()
+    texts = [name]
+    for form in dict.fromkeys((bare, path.with_suffix("") if path.suffix else path)):
+        # A path may begin further up than the names of the videos do.
+        texts += ["/".join(form.parts[k:]) for k in range(len(form.parts))]
+    for text in texts:
         try:
             return known.id_of(text, "")
         except UserError:  # not predicted
             continue
-    return bare
+    return bare.as_posix()
 
 
 def _moments(track: Track, fps: float, own: np.ndarray | None) -> np.ndarray:

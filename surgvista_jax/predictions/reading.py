@@ -74,7 +74,7 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
         fps = options.fps or protocol.fps or 1.0
         found = _read_labels(place, protocol, classes, fps, options)
         found = found.take(found.decision >= 0) if found.decision is not None else found
-    elif place.is_dir() or text or place.suffix == ".csv":
+    elif place.is_dir() or text or place.suffix.lower() in (".csv", ".tsv"):
         if protocol.label_kind == "multi":
             raise UserError(f"{path}: {protocol.name} needs scores of several labels: an .npz file")
         if options.fps is None:

@@ -1,6 +1,7 @@
 """The labels of predicted frames from files of ground truth."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -75,8 +76,10 @@ def _partners(
         else:
             alone.append(name)
     if alone and (missing == "error" or not partner):
-        hint = near(alone[0], truth.videos)
-        raise UserError(f"{truth.source}: no ground truth for {alone[0]}{hint}")
+        said = near(alone[0], truth.videos) + _where_it_would_be(Path(truth.source), alone[0])
+        if partner:
+            said += f"; --missing=drop leaves {_listed(alone)} out"
+        raise UserError(f"{truth.source}: no ground truth for {alone[0]}{said}")
     notes: tuple[str, ...] = ()
     if alone:
         predictions = predictions.take(np.isin(predictions.video_index, list(partner)))
@@ -85,6 +88,13 @@ def _partners(
     if spare:
         notes += (f"{_listed(spare)} of {truth.source} left out: not predicted",)
     return predictions, list(partner.values()), notes
+
+
+def _where_it_would_be(source: Path, video: str) -> str:
+    if source.is_dir():
+        ending = ".csv" if any(source.rglob("*.csv")) else ".txt"
+        return f"; expected is {source / video}{ending}"
+    return f"; lines of {video} are expected" if source.suffix.lower() in (".csv", ".tsv") else ""
 
 
 def _listed(videos: list[str]) -> str:

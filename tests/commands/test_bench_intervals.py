@@ -5,6 +5,7 @@ import json
 import pytest
 
 from surgvista_jax.__main__ import main
+from surgvista_jax.commands import bench_intervals
 from surgvista_jax.metrics import coverage
 
 
@@ -17,6 +18,17 @@ def test_a_row_for_each_score_and_a_column_for_each_sample(monkeypatch, capsys) 
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert len(found["rows"]) == 3 and found["rows"][0]["coverage"].keys() == coverage.TITLES.keys()
+
+
+@pytest.mark.parametrize("num", [1, 4])
+def test_any_number_of_kinds_of_samples(monkeypatch, capsys, num) -> None:
+    monkeypatch.setattr(coverage, "MANY", 200)
+    kinds = {f"kind {k}": (False, 0.1 * k) for k in range(num)}
+    monkeypatch.setattr(bench_intervals, "KINDS", kinds)
+    assert main(["bench", "intervals", "--sizes", "3", "--repetitions", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "  ".join(f"3 {letter}" for letter in "abcd"[:num]) + "\n" in shown
+    assert all(f"{letter}: {kind}\n" in shown for letter, kind in zip("abcd", kinds, strict=False))
 
 
 @pytest.mark.parametrize("words", [["--sizes", "1"], ["--repetitions", "0"]])

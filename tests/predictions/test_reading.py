@@ -233,7 +233,13 @@ def test_videos_without_a_partner_are_named(tmp_path: Path) -> None:
     assert "3 videos (video50, … video52) of" in found.notes[0]
     for number in (41, 60):
         (predictions / f"video{number}-phase.txt").write_text(text)
-    with pytest.raises(UserError, match="no ground truth for video60"):
+    with pytest.raises(
+        UserError,
+        match=(
+            "no ground truth for video60; .*expected is .*truth/video60.txt; --missing=drop leaves"
+            r" 1 video \(video60\) out"
+        ),
+    ):
         read_one(str(predictions), find("cholec80-strict"), options)
     drop = ReadingOptions(fps=1, truth=truth, missing="drop")
     found = read_one(str(predictions), find("cholec80-strict"), drop)

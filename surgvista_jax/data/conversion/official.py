@@ -7,13 +7,12 @@ from pathlib import Path
 
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.sources import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
     Remark,
     SourceVideo,
     find_videos,
 )
 from surgvista_jax.data.labels.track import Track
+from surgvista_jax.data.storage.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.splits import Part
 

@@ -9,8 +9,6 @@ from surgvista_jax.data.conversion.convert import Conversion, convert
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.official import Reading, Recording
 from surgvista_jax.data.conversion.sources import (
-    IMAGE_SUFFIXES,
-    VIDEO_SUFFIXES,
     Remark,
     find_videos,
     name_videos,
@@ -19,6 +17,7 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.labels.own_csv import LabelFiles
 from surgvista_jax.data.labels.row_labels import LabelColumns
 from surgvista_jax.data.labels.video_table import VideoNames, VideoTable, read_video_table
+from surgvista_jax.data.storage.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import same_class
 

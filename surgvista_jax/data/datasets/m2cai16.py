@@ -18,10 +18,11 @@ from surgvista_jax.data.conversion.official import (
     gather,
     split_ids,
 )
-from surgvista_jax.data.conversion.sources import VIDEO_SUFFIXES, Remark, frame_files
+from surgvista_jax.data.conversion.sources import Remark, frame_files
 from surgvista_jax.data.labels.names import ClassNames
 from surgvista_jax.data.labels.tables import read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels
+from surgvista_jax.data.storage.suffixes import VIDEO_SUFFIXES
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts import splits
 from surgvista_jax.facts.phases import M2CAI16 as PHASES

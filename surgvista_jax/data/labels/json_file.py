@@ -1,6 +1,5 @@
 """Label files in JSON, with every fault named by file and place."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import each_once, parse
 
 
 def read_json(path: Path) -> Any:
@@ -16,21 +16,10 @@ def read_json(path: Path) -> Any:
     Raises:
         UserError: it is missing or not JSON, or a key stands twice in an object.
     """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for number, key in enumerate(keys) if key in keys[:number])
-            raise UserError(f"{path}: the key {twice!r} stands twice in one object")
-        return found
-
     try:
-        return json.loads(read_text(path), object_pairs_hook=once)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from None
-    except (RecursionError, ValueError) as error:  # nested too deep, a number of too many digits
-        raise UserError(f"{path}: not JSON that can be read: {error}") from None
+        return parse(read_text(path), each_once)
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON: {error}") from None
 
 
 def read_annotations(path: Path) -> dict[int, list[Any]]:
