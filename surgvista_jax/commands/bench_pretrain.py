@@ -19,6 +19,7 @@ from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.training import processes
 from surgvista_jax.training.agreement import facts_of_config
+from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.optim import make_optimizer
 from surgvista_jax.training.partition import (
     RULES,
@@ -48,6 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
     )
     config = build(PretrainConfig, values)
+    make_deterministic(config.compute.deterministic)
     facts = {**facts_of_config(values.to_dict(), ()), "--steps": str(arguments.steps)}
     with processes.joined(arguments, facts):
         result = bench_pretrain(config, arguments.steps)
@@ -114,6 +116,7 @@ def bench_pretrain(config: PretrainConfig, steps: int) -> dict:
         "clip": [config.clip.num_frames, config.clip.size, config.clip.size],
         "teacher": config.teacher is not None,
         "dtype": config.compute.dtype,
+        "deterministic": config.compute.deterministic,
         "loss": float(metrics["loss"]),
         "compile_seconds": compile_seconds,
         "step_ms": 1000 * seconds,
@@ -161,7 +164,7 @@ def _table(result: dict) -> str:
     rows = [
         ("device", f"{result['devices']} x {result['device']}, jax {result['jax']}"),
         ("clips", f"{result['batch_size']} of {frames}x{size}x{size}, {teacher}"),
-        ("compute type", result["dtype"]),
+        ("compute type", result["dtype"] + (", deterministic" * result["deterministic"])),
         ("compile time", f"{result['compile_seconds']:.1f} s"),
         ("step time", f"{result['step_ms']:.1f} ms (median)"),
         ("clips/s", f"{result['clips_per_second']:.1f}"),

@@ -11,6 +11,7 @@ from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.synthetic import write_videos
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
+from surgvista_jax.training.determinism import asked_in, make_deterministic
 from surgvista_jax.training.devices import start_devices
 
 CONFIG = "configs/demo.py"
@@ -46,6 +47,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not (math.isfinite(arguments.fps) and arguments.fps > 0):
         raise UserError(f"--fps {arguments.fps:g}: must be a number above 0")
     config = load_config(arguments.config, PretrainConfig, arguments.overrides).unlock()
+    make_deterministic(asked_in(config))
     start_devices()
     if source is None:
         source = out / "videos"

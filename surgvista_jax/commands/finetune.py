@@ -6,6 +6,7 @@ from surgvista_jax.config import load_config, told_keys
 from surgvista_jax.errors import TOLD_TO_STOP
 from surgvista_jax.tasks.programs import program_of, run
 from surgvista_jax.training import processes
+from surgvista_jax.training.determinism import asked_in, make_deterministic
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def main(arguments: argparse.Namespace) -> int:
         kinds=("finetuning", "temporal"),
     )
     told = told_keys(arguments.overrides, arguments.config)
+    make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
     with processes.joined(arguments, facts):
         finished = run(config, arguments.workdir, told)

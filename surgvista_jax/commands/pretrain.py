@@ -7,6 +7,7 @@ from surgvista_jax.errors import TOLD_TO_STOP
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training import processes
+from surgvista_jax.training.determinism import asked_in, make_deterministic
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +19,7 @@ def main(arguments: argparse.Namespace) -> int:
     config = load_config(
         arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
     )
+    make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
     with processes.joined(arguments, facts):
         finished = pretrain(config, arguments.workdir)

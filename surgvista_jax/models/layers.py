@@ -80,11 +80,14 @@ class ComputeConfig:
         unroll: unrolls the scan over blocks: slower to compile, faster to run.
         remat: what a block keeps for its backward pass: "none" (everything), "dots" (matrix
             products), "full" (nothing but its input).
+        deterministic: makes runs on GPUs equal to the bit, which costs time there; elsewhere they
+            are so anyhow.
     """
 
     dtype: str = "bfloat16"
     unroll: bool = False
     remat: str = "none"
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         check_one_of(self, ("bfloat16", "float32"), "dtype")
@@ -148,6 +151,7 @@ class Attention(nn.Module):
 
     config: TransformerConfig
     dtype: Dtype
+    deterministic: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, differentiable: bool) -> jax.Array:
@@ -170,7 +174,9 @@ class Attention(nn.Module):
                 )
                 part = add_trailing(part, bias)
             parts.append(part)
-        x = attend(*parts, differentiable=differentiable)  # [B, N, heads, head_width]
+        x = attend(  # [B, N, heads, head_width]
+            *parts, differentiable=differentiable, deterministic=self.deterministic
+        )
         kernel = self.param(
             "out_kernel",
             with_axes(xavier_uniform((0, 1), (2,)), ("heads", None, "embed")),
@@ -200,6 +206,7 @@ class Block(nn.Module):
 
     config: TransformerConfig
     dtype: Dtype
+    deterministic: bool = False
 
     def _branch(self, x: jax.Array, name: str, drop_rate: jax.Array, train: bool) -> jax.Array:
         if self.config.layer_scale:
@@ -218,7 +225,8 @@ class Block(nn.Module):
     def __call__(self, x: jax.Array, drop_rate: jax.Array, train: bool) -> tuple[jax.Array, None]:
         x = nn.with_logical_constraint(x, ("batch", None, None))
         y = layer_norm(self.dtype, "attention_norm", self.config.norm_epsilon)(x)
-        y = Attention(self.config, self.dtype, name="attention")(y, train)
+        attention = Attention(self.config, self.dtype, self.deterministic, name="attention")
+        y = attention(y, train)
         x = x + self._branch(y, "attention_scale", drop_rate, train)
         y = layer_norm(self.dtype, "mlp_norm", self.config.norm_epsilon)(x)
         y = Mlp(self.config, self.dtype, name="mlp")(y)
@@ -259,5 +267,6 @@ class Transformer(nn.Module):
         )
         drop_rates = jnp.linspace(0.0, self.config.drop_path, depth)
         dtype = jnp.dtype(self.compute.dtype)
-        x, _ = blocks(self.config, dtype, name="blocks")(x.astype(dtype), drop_rates, train)
+        stack = blocks(self.config, dtype, self.compute.deterministic, name="blocks")
+        x, _ = stack(x.astype(dtype), drop_rates, train)
         return x

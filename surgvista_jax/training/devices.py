@@ -1,12 +1,15 @@
 """Are the devices here that the user asks JAX for?"""
 
+import functools
 import os
+import sys
 
 import jax
 
 from surgvista_jax.errors import UserError
 
 _KNOWN = ("cpu", "cuda", "gpu", "rocm", "tpu")
+_NAMES = {"cuda": "NVIDIA GPU", "gpu": "GPU", "rocm": "AMD GPU", "tpu": "TPU"}
 _INSTALL = {"cuda": '".[gpu]"', "gpu": '".[gpu]"', "tpu": '".[tpu]"'}
 
 
@@ -16,10 +19,22 @@ def start_devices() -> None:
     Raises:
         UserError: the environment asks for devices that are not here, or one does not start.
     """
+    asked = os.environ.get("JAX_PLATFORMS", "")
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # the latter: no GPU is there at all
-        raise UserError(_words(str(error), os.environ.get("JAX_PLATFORMS", ""))) from None
+        raise UserError(_words(str(error), asked)) from None
+    first = asked.split(",")[0]
+    if first not in ("", "cpu") and jax.default_backend() == "cpu":
+        _say_once(
+            f"JAX_PLATFORMS={asked}: there is no {_NAMES.get(first, first)} here, so the processor"
+            " computes"
+        )
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    print(f"WARNING: {line}", file=sys.stderr)
 
 
 def _words(error: str, asked: str) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from surgvista_jax.models.attention import attend, attention_kernel
+from surgvista_jax.models import attention
+from surgvista_jax.models.attention import attend, attend_in_order, attention_kernel
 from surgvista_jax.models.layers import Block, ComputeConfig, Transformer, TransformerConfig
 
 CONFIG = TransformerConfig(32, 3, 4, layer_scale=0.1, drop_path=0.5)
@@ -108,6 +109,39 @@ def test_attention_agrees_with_its_definition():
     expected = jnp.einsum("bhqk,bkhd->bqhd", weights, v)
     np.testing.assert_allclose(attend(q, k, v, differentiable=True), expected, atol=1e-6)
     check_grads(lambda q: attend(q, k, v, differentiable=True).sum(), (q,), 1, ["rev"], rtol=1e-2)
+
+
+@pytest.mark.parametrize("length", [5, 256, 515])  # one block, a whole one, three with padding
+def test_a_gradient_in_one_order_is_that_of_the_definition(length):
+    q, k, v, weight = jax.random.normal(jax.random.key(0), (4, 2, length, 2, 8))
+
+    def loss(attention, *inputs):
+        return (attention(*inputs) * weight).sum()
+
+    def plain(*inputs):
+        return attend(*inputs, differentiable=True)
+
+    ours, theirs = (
+        jax.grad(functools.partial(loss, attention), (0, 1, 2))(q, k, v)
+        for attention in (attend_in_order, plain)
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * abs(other).max())
+    np.testing.assert_array_equal(attend_in_order(q, k, v), plain(q, k, v))
+
+
+def test_a_deterministic_model_takes_the_gradient_in_one_order_where_cudnn_would_not(monkeypatch):
+    def jaxpr(compute):
+        module = Transformer(CONFIG, compute)
+        variables = unboxed(module.init(jax.random.key(0), x_of(), False))
+        rngs = {"drop_path": jax.random.key(0)}
+        return str(jax.make_jaxpr(lambda v: module.apply(v, x_of(), True, rngs=rngs))(variables))
+
+    deterministic = dataclasses.replace(FLOAT32, deterministic=True)
+    assert "custom_vjp" not in jaxpr(deterministic)  # a processor's order is one anyhow
+    # As on a GPU, but for the forward pass, which is computed here when it is traced.
+    monkeypatch.setattr(attention, "attention_kernel", lambda *_: "cudnn" if _[-1] else "xla")
+    assert "custom_vjp" in jaxpr(deterministic)
 
 
 def test_cudnn_only_for_shapes_that_it_takes():

@@ -62,6 +62,25 @@ def test_hidden_gpus_are_named(fail, monkeypatch):
         start_devices()
 
 
+@pytest.mark.parametrize(("asked", "what"), [("cuda,cpu", "NVIDIA GPU"), ("tpu,cpu", "TPU")])
+def test_a_processor_that_was_only_the_second_wish_is_said_once(asked, what, monkeypatch, capsys):
+    monkeypatch.setenv("JAX_PLATFORMS", asked)
+    start_devices()
+    start_devices()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        line
+        == f"WARNING: JAX_PLATFORMS={asked}: there is no {what} here, so the processor computes"
+    )
+
+
+@pytest.mark.parametrize("asked", ["", "cpu", "cpu,cuda"])
+def test_a_processor_that_was_asked_for_is_not_spoken_of(asked, monkeypatch, capsys):
+    monkeypatch.setenv("JAX_PLATFORMS", asked)
+    start_devices()
+    assert not capsys.readouterr().err
+
+
 COMMANDS = {
     "pretrain": ["--config={0}/config.py", "--workdir={0}/new"],
     "finetune": ["--config=configs/finetune/cholec80.py", "--workdir={0}/new"],

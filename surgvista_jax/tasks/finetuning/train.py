@@ -22,6 +22,7 @@ from surgvista_jax.tasks.finetuning.start import RANDOM, StartingPoint, starting
 from surgvista_jax.tasks.finetuning.task import Finetuning, make_finetuning
 from surgvista_jax.tasks.outcome import check_protocol, description, made_splits, write_outcome
 from surgvista_jax.tasks.selection import check_score
+from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.optim import long_warmup
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
 from surgvista_jax.training.processes import agree
@@ -32,8 +33,9 @@ from surgvista_jax.weights.provenance import as_json, of_dataset
 KIND = "finetuning"
 # What changes how a run is computed, watched or reported, but not its result.
 FREE_KEYS = (
-    *("loader", "mesh", "checkpoint", "loop", "compute.unroll", "compute.remat", "data.folder"),
-    *("evaluation.batch_size", "evaluation.protocol"),
+    *("loader", "mesh", "checkpoint", "loop"),
+    *("compute.unroll", "compute.remat", "compute.deterministic"),
+    *("data.folder", "evaluation.batch_size", "evaluation.protocol"),
 )
 
 
@@ -54,6 +56,7 @@ def finetune(
             does not fit.
     """
     config = build(FinetuneConfig, config_dict)
+    make_deterministic(config.compute.deterministic)
     data = config.data
     if not data.folder:
         raise UserError("config.data.folder is empty: say --config.data.folder=DATASET")

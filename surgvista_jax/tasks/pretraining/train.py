@@ -22,6 +22,7 @@ from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
 from surgvista_jax.tasks.pretraining.start import start
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
+from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.loop import Finished
 from surgvista_jax.training.optim import adamw, long_warmup
 from surgvista_jax.training.partition import RULES, make_mesh
@@ -35,7 +36,8 @@ KIND = "pretraining"
 # other values of these. Data and weights may have moved: digests say whether they are the same.
 FREE_KEYS = (
     *("loader", "mesh", "checkpoint", "loop", "figure"),
-    *("compute.unroll", "compute.remat", "data.folder", "init", "teacher.weights"),
+    *("compute.unroll", "compute.remat", "compute.deterministic"),
+    *("data.folder", "init", "teacher.weights"),
 )
 
 
@@ -46,6 +48,7 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
         UserError: whatever of the configuration, the data, the folder or the machine does not fit.
     """
     config = build(PretrainConfig, config_dict)
+    make_deterministic(config.compute.deterministic)
     if not config.data.folder:
         raise UserError("config.data.folder is empty: say --config.data.folder=DATASET")
     task = make_pretraining(config)

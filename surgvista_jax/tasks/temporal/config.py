@@ -26,6 +26,17 @@ class TemporalDataConfig(SplitConfig):
 
 
 @dataclasses.dataclass(frozen=True)
+class TemporalComputeConfig:
+    """How it is computed, which changes no parameter's shape and no checkpoint.
+
+    Attributes:
+        deterministic: makes runs on GPUs equal to the bit; elsewhere they are so anyhow.
+    """
+
+    deterministic: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class TemporalConfig:
     """The whole configuration of a temporal run. A step is one video.
 
@@ -35,6 +46,7 @@ class TemporalConfig:
         learning_rate: of Adam.
         class_weights: "median_frequency", or "none".
         smoothing_weight: of the truncated mean squared error beside the cross entropy.
+        compute: how it is computed.
         evaluation: after each epoch on the videos of selection, at the end on the test videos.
         select_on: as in finetuning: "val"; "last" to train on all training videos and keep the last
             epoch; or "test" for comparison with results that were chosen so: the report says so.
@@ -46,6 +58,7 @@ class TemporalConfig:
 
     data: TemporalDataConfig
     model: MsTcnConfig
+    compute: TemporalComputeConfig = TemporalComputeConfig()
     evaluation: ScoringConfig = ScoringConfig()
     mode: str = "temporal"
     epochs: int = 50

@@ -26,6 +26,7 @@ from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.tasks.temporal.task import TemporalTask
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig
+from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.loop import LoopConfig, Names
 from surgvista_jax.training.optim import Optimizer
 from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh
@@ -36,7 +37,7 @@ from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "temporal"
 # What a continued run may differ in: the folders may have moved, the watching does not matter.
-FREE_KEYS = ("data.folder", "data.features", "evaluation.protocol", "progress")
+FREE_KEYS = ("data.folder", "data.features", "evaluation.protocol", "progress", "compute")
 
 
 def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
@@ -51,6 +52,7 @@ def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> boo
         UserError: whatever of the configuration, the data, the folder or the machine does not fit.
     """
     config = build(TemporalConfig, config_dict)
+    make_deterministic(config.compute.deterministic)
     if jax.process_count() > 1:
         raise UserError("config.mode=temporal: one device does it in minutes; start one process")
     for key in ("folder", "features"):

@@ -1,0 +1,86 @@
+"""May operations on GPUs add up in any order, or in one alone?
+
+XLA's GPU compiler tries kernels and takes the fastest, which may be another at the next start, and
+some add up in the order in which their parts end. One of its flags forbids both. The one kernel
+that the flag does not cover, attention's backward pass, is in `models.attention`.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+
+import jax
+import ml_collections
+
+from surgvista_jax.errors import UserError
+
+_KEY = "config.compute.deterministic=true"
+_FLAG = "--xla_gpu_deterministic_ops"
+
+
+def asked_in(values: Mapping | ml_collections.ConfigDict) -> bool:
+    """Whether a configuration that is not checked yet asks for it."""
+    compute = values.get("compute")
+    if not isinstance(compute, Mapping | ml_collections.ConfigDict):
+        return False
+    return compute.get("deterministic") is True
+
+
+def make_deterministic(asked: bool) -> None:
+    """Has XLA compute on GPUs in one order, if asked to; called before its devices start.
+
+    A flag that the user set stays; where it says the opposite, that is said.
+
+    Raises:
+        UserError: the devices have started without the flag, and are GPUs; or XLA_FLAGS names a
+            file that lacks it.
+    """
+    if not asked:
+        return
+    flags = os.environ.get("XLA_FLAGS", "")
+    held = _held(flags)
+    if held is None:
+        _set(flags)
+    elif held.lower() not in ("", "1", "t", "true", "y", "yes"):
+        print(
+            f"WARNING: {_KEY}, but XLA_FLAGS says {_FLAG}={held}: runs may differ in last digits",
+            file=sys.stderr,
+        )
+
+
+def _held(flags: str) -> str | None:
+    """What XLA_FLAGS say of the flag, the last word of it; None where they do not name it."""
+    if _names_file(flags):
+        with open(flags.strip(), encoding="utf-8", errors="replace") as file:
+            flags = file.read()
+    words = [word.partition("=") for word in flags.split()]
+    return next((value for name, _, value in reversed(words) if name == _FLAG), None)
+
+
+def _names_file(flags: str) -> bool:
+    """Whether XLA reads its flags from a file of that name, as it does where no dash leads."""
+    return not flags.lstrip().startswith("-") and os.path.isfile(flags.strip())
+
+
+def _set(flags: str) -> None:
+    if _have_started():
+        if jax.default_backend() == "gpu":
+            raise UserError(
+                f"{_KEY}: comes too late, as JAX has started its devices; set"
+                f" XLA_FLAGS={_FLAG}=true before anything is computed"
+            )
+        return  # elsewhere it changes nothing
+    if _names_file(flags):
+        raise UserError(f"{_KEY}: write {_FLAG}=true into {flags.strip()}, which XLA_FLAGS names")
+    os.environ["XLA_FLAGS"] = f"{flags} {_FLAG}=true".strip()
+
+
+def _have_started() -> bool:
+    """Whether JAX has started its devices: the option of how many there are is closed then."""
+    number = jax.config.read("jax_num_cpu_devices")
+    try:
+        jax.config.update("jax_num_cpu_devices", number + 1)
+    except RuntimeError:
+        return True
+    jax.config.update("jax_num_cpu_devices", number)
+    return False
