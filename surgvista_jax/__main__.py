@@ -6,11 +6,13 @@ imported when that command runs.
 
 import argparse
 import importlib
+import io
+import itertools
 import os
 import sys
 
 from surgvista_jax import __version__
-from surgvista_jax.errors import ending
+from surgvista_jax.errors import UserError, ending
 
 # Command -> its line of help, or a group of commands. The module of `data list` is
 # `commands.data_list`, with `add_arguments(parser)` and `main(arguments)`.
@@ -66,15 +68,34 @@ def _add_commands(
             command.set_defaults(main=module.main)
 
 
+def _check_words(words: list[str]) -> None:
+    """Refuses what no option can mean: nothing at all, which as a path is the current folder."""
+    for before, word in itertools.pairwise(["", *words]):
+        option, equals, value = word.partition("=")
+        if word.startswith("--config."):
+            option, value = word, word
+        elif not (word.startswith("--") and equals):
+            option, value = before if before.startswith("-") else "an argument", word
+        if not value.strip():
+            raise UserError(f"{option}: is empty; give a value, or leave it out")
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{word!a}: is not UTF-8; rename what it names") from None
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 only on success."""
     words = sys.argv[1:] if argv is None else list(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not have every letter
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         prog="surgvista", description=__doc__.split("\n")[0], allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"surgvista_jax {__version__}")
     overrides = [word for word in words if word.startswith("--config.")]
     try:
+        _check_words(words)
         _add_commands(parser, COMMANDS, words)
         arguments = parser.parse_args([word for word in words if word not in overrides])
         if overrides and not hasattr(arguments, "config"):

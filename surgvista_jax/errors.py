@@ -1,5 +1,6 @@
 """The ends of a command that does not succeed: exit codes and words."""
 
+import os
 import signal
 from typing import NamedTuple
 
@@ -32,6 +33,9 @@ def ending(error: BaseException) -> Ending | None:
     if isinstance(error, MemoryError):
         said = str(error).partition("\n")[0]
         return Ending(1, f"out of memory ({said})" if said else "out of memory")
+    if isinstance(error, OSError) and error.strerror:
+        named = "" if error.filename is None else f"{os.fsdecode(error.filename)!s:.300}: "
+        return Ending(1, f"{named}{error.strerror}".replace("\n", " "))
     # By its name: commands that need no JAX do not import it.
     if type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error):
         return Ending(

@@ -35,11 +35,22 @@ class CannotWrite(UserError):
 
 @contextlib.contextmanager
 def writing_to(path: str | os.PathLike) -> Iterator[None]:
-    """Turns an OSError of what is done inside into the one line that `path` cannot be written."""
+    """Turns an OSError of what is done inside into the one line that `path` cannot be written.
+
+    So it does with a text that UTF-8 cannot write.
+    """
     try:
         yield
     except OSError as error:
         raise CannotWrite(path, reason_of(error)) from error
+    except UnicodeEncodeError as error:
+        raise CannotWrite(path, _half_character(error)) from error
+
+
+def _half_character(error: UnicodeEncodeError) -> str:
+    """Of a text that UTF-8 cannot write, such as the name of a file that is not UTF-8: which."""
+    near = error.object[max(error.start - 40, 0) : error.end + 40]
+    return f"a text is not UTF-8: {near!a}; rename what it names"
 
 
 def reason_of(error: OSError) -> str:
@@ -87,6 +98,8 @@ def replacing_all(
                 raise UserError(f"{error.filename}: {error.strerror}") from error
             named = ", ".join(str(file.path) for file in failed)
             raise CannotWrite(named, error.strerror or error) from error
+        except UnicodeEncodeError as error:
+            raise CannotWrite(", ".join(map(str, paths)), _half_character(error)) from error
         moving = [file for file in files if file.aside != file.place]
         for file in moving:
             with writing_to(file.path):

@@ -17,6 +17,7 @@ from surgvista_jax.data.conversion.video_options import add_video_options, video
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.rates import is_rate
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import listed_classes
 from surgvista_jax.facts.tasks import TASKS
 from surgvista_jax.ownership import add_overwrite
 
@@ -148,7 +149,7 @@ def _labels(arguments: argparse.Namespace) -> VideoLabels | None:
         path=arguments.labels,
         task="none" if arguments.labels is None else arguments.task or "phase",
         column=arguments.column,
-        classes=tuple(name.strip() for name in arguments.classes.split(","))
+        classes=listed_classes("--classes", arguments.classes.split(","))
         if arguments.classes
         else None,
         splits=arguments.splits,

@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import math
 import shutil
 from pathlib import Path
 
+from surgvista_jax.checks import shortened
 from surgvista_jax.data.conversion.convert import Conversion
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.own_videos import VideoLabels, convert_videos
@@ -56,8 +56,19 @@ def write_dataset(
     """
     if videos < 4:
         raise UserError(f"--videos {videos}: at least 4 are needed to train, select and test")
-    if not (math.isfinite(fps) and fps > 0):
+    if not fps > 0:
         raise UserError(f"--fps {fps:g}: must be a number above 0")
+    for option, number, lowest, highest in (
+        ("--videos", videos, 4, 10_000),
+        ("--frames", frames, 1, 1_000_000),
+        ("--seed", seed, 0, 10**18 - 1),
+        ("--size", size, 16, 4096),
+        ("--fps", fps, 1e-3, 1000),
+    ):
+        if not lowest <= number <= highest:
+            raise UserError(
+                f"{option} {shortened(number)}: should be from {lowest:,} to {highest:,}"
+            )
     source = out / "videos"
     partial = out / "videos.partial"
     settings = json.dumps([task, videos, frames, seed, fps, size])

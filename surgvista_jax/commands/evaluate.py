@@ -7,11 +7,13 @@ from pathlib import Path
 
 from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import listed_classes
 from surgvista_jax.metrics.named_protocols import PROTOCOLS, find
 from surgvista_jax.metrics.protocols import Protocol
 from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.predictions.csv_table import parse_columns
 from surgvista_jax.predictions.groups import KINDS, read_groups
+from surgvista_jax.predictions.npz import HIGHEST_RATE
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import Grouping, System, build_report
 from surgvista_jax.reports.files import report_folder, write_report
@@ -175,16 +177,16 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
 
 
 def _positive(name: str, value: float | None) -> float | None:
-    if value is not None and not value > 0:
-        raise UserError(f"{name} {value:g}: it must be above 0")
+    if value is not None and not 0 < value <= HIGHEST_RATE:
+        raise UserError(f"{name} {value:g}: it must be above 0, and at most {HIGHEST_RATE:,.0f}")
     return value
 
 
 def _read_classes(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ()
-    lines = read_text(path).split("\n")
-    return tuple(line.strip() for line in lines if line.strip())
+    lines = filter(str.strip, read_text(path).split("\n"))
+    return listed_classes(str(path), list(lines))
 
 
 def _list_protocols(as_json: bool) -> None:

@@ -82,7 +82,8 @@ def _features(arguments: argparse.Namespace) -> int:
         say((f"{arguments.init} was trained on {seen}",))
     asked = {name: getattr(arguments, name) for name in ("num_frames", "stride", "size")}
     changes = {name: value for name, value in asked.items() if value is not None}
-    clip = dataclasses.replace(clip, sampling="past", **changes)
+    with filled_by_options():
+        clip = dataclasses.replace(clip, sampling="past", **changes)
     _check(model, clip, arguments)
     mesh = make_mesh(MeshConfig(fsdp=arguments.fsdp))
     check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")

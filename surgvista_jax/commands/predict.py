@@ -18,6 +18,7 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import listed_classes
 from surgvista_jax.inference.predictions import (
     PREDICTIONS,
     check_room,
@@ -132,7 +133,7 @@ def _told(arguments: argparse.Namespace) -> dict:
         raise UserError(f"--fps {arguments.fps:g}: must be a number above 0")
     classes = arguments.classes
     told = {
-        "classes": classes and tuple(name.strip() for name in classes.split(",")),
+        "classes": classes and listed_classes("--classes", classes.split(",")),
         "fps": arguments.fps,
         "label_kind": arguments.label_kind,
         **{key: getattr(arguments, key) for key in CLIP},

@@ -5,6 +5,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from surgvista_jax.errors import UserError
+
 # What label files write where nothing was labelled: by hand, by losses that ignore a class, by C,
 # pandas and databases.
 _UNLABELLED = frozenset(
@@ -71,3 +73,23 @@ def near(name: str, known: Sequence[str]) -> str:
     by_key = {same_class(other): other for other in known if other}
     close = difflib.get_close_matches(same_class(name), list(by_key), n=1)
     return f"; did you mean {by_key[close[0]]!r}?" if close else ""
+
+
+def listed_classes(where: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Class names as a user lists them, in the order of their ids, without blanks around them.
+
+    Args:
+        where: the option or file, for messages.
+
+    Raises:
+        UserError: a name is empty, cannot be printed, or is there twice.
+    """
+    names = tuple(name.strip() for name in names)
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if not name or not name.isprintable():
+            raise UserError(f"{where}: {name!r} is no name of a class")
+        first = names[seen.setdefault(same_class(name), number)]
+        if seen[same_class(name)] != number:
+            raise UserError(f"{where}: {first!r} and {name!r} are one class; name each once")
+    return names

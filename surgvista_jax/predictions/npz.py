@@ -7,6 +7,7 @@ split.
 
 import json
 import struct
+import tokenize
 import zipfile
 import zlib
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from surgvista_jax.archives import check_members
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
 from surgvista_jax.metrics.sampling import check_scores
@@ -30,12 +32,15 @@ _UNREADABLE = (
     RuntimeError,
     MemoryError,
     SyntaxError,
+    OverflowError,
+    TypeError,
+    tokenize.TokenError,
     struct.error,
     zlib.error,
     zipfile.BadZipFile,
 )
 _UNLABELLED = (-1, -100)
-_HIGHEST_CLASS, _HIGHEST_FRAME, _HIGHEST_RATE = 10**9, 10**15, 1e6
+_HIGHEST_CLASS, _HIGHEST_FRAME, HIGHEST_RATE = 10**9, 10**15, 1e6
 KEYS = ("video", "frame", "score", "label", "meta")
 
 
@@ -74,6 +79,8 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
             `video` and `frame` may be absent.
     """
     try:
+        if zipfile.is_zipfile(path):
+            check_members(path, KEYS)
         # Opened here, because NumPy leaves a damaged file open.
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             if not hasattr(file, "files"):
@@ -101,6 +108,9 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
         raise UserError(f"{source}: `frame` must hold whole numbers [N]")
     if arrays["score"].dtype.kind not in "biuf":
         raise UserError(f"{source}: `score` must hold numbers [N, C]")
+    texts = arrays["video"].dtype.kind == "U" and "".join(np.unique(arrays["video"]).tolist())
+    if texts and not texts.isprintable():
+        raise UserError(f"{source}: `video` holds a name with a character that cannot be printed")
     if arrays["frame"].size and arrays["frame"].max() > _HIGHEST_FRAME:
         raise UserError(f"{source}: frame {arrays['frame'].max()} is beyond any video")
     score = check_scores(arrays["score"], f"{source}: score")
@@ -115,7 +125,7 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
             f"{source}: score has {score.shape[1]} columns but meta names {len(classes)} classes"
         )
     fps = meta.get("fps")
-    if not isinstance(fps, int | float) or isinstance(fps, bool) or not 0 < fps <= _HIGHEST_RATE:
+    if not isinstance(fps, int | float) or isinstance(fps, bool) or not 0 < fps <= HIGHEST_RATE:
         raise UserError(f"{source}: meta key 'fps' is {fps!r:.60}; the labelled rate is needed")
     video = arrays["video"]
     found = assemble(

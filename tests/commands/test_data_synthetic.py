@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from surgvista_jax.__main__ import main
 from surgvista_jax.commands.data_synthetic import CLASSES, write_dataset
 from surgvista_jax.config import load_config
 from surgvista_jax.data.storage.manifest import read_dataset
@@ -81,3 +82,14 @@ def test_the_command_says_what_is_wrong(tmp_path):
     )
     assert "4 videos (2 train, 1 val, 1 test), 112 frames" in said
     assert read_dataset(tmp_path / "data").label_kind == "multi"
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["--seed=-1", f"--seed={10**18}", "--size=100000", "--frames=0", "--fps=inf", "--fps=1e9"],
+)
+def test_numbers_that_make_no_videos_are_one_line_and_leave_nothing(word, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["data", "synthetic", "--task=cvs", f"--out={out}", "--videos=4", word]) == 1
+    option = word.partition("=")[0]
+    assert capsys.readouterr().err.startswith(f"surgvista: {option} ") and not out.exists()

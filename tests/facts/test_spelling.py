@@ -2,7 +2,8 @@
 
 import pytest
 
-from surgvista_jax.facts.spelling import is_unlabelled, same_class
+from surgvista_jax.errors import UserError
+from surgvista_jax.facts.spelling import is_unlabelled, listed_classes, same_class
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,11 @@ def test_no_label(text):
 @pytest.mark.parametrize("text", ["0", "1", "-2", "100", "idle", "no tool", "nano"])
 def test_a_label(text):
     assert not is_unlabelled(text)
+
+
+@pytest.mark.parametrize("text", ["A,A,B", "A,B, a", "1,2,1.0", "A,,B", "A,", "A\0,B", "A,B\ud800"])
+def test_a_list_of_classes_names_each_once(text):
+    with pytest.raises(UserError, match="--classes: ") as caught:
+        listed_classes("--classes", text.split(","))
+    assert "\n" not in str(caught.value)
+    assert listed_classes("x", [" A", "B "]) == ("A", "B")

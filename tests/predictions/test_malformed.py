@@ -203,3 +203,29 @@ def test_any_name_has_its_place_in_the_order():
     names = ["v10", "v9", "v1²", "²", "v" + "9" * 5000, "v٣", "v09b", ""]
     assert sorted(names, key=natural_order)[:2] == ["", "v1²"]
     assert sorted(["v10", "v9"], key=natural_order) == ["v9", "v10"]
+
+
+def test_an_archive_is_not_read_before_its_sizes_were_looked_at(tmp_path, monkeypatch):
+    """A few KiB of zeros may stand for more than there is memory; a header may say anything."""
+    monkeypatch.setattr("surgvista_jax.archives.free_memory", lambda: 2.0**20)
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, **(PLAIN | {"score": np.zeros((2**18, 3), np.float32)}))
+    assert path.stat().st_size < 2**14
+    monkeypatch.setattr(np, "load", pytest.fail)
+    with pytest.raises(UserError, match="its arrays take 0.0 GiB, of which 0.0 GiB are free"):
+        read_npz(path, str(path))
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": (7 * 10**12,)}
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("score.npy", header.getvalue() + bytes(64))
+    with pytest.raises(UserError, match="score.npy says that it is .7000000000000"):
+        read_npz(path, str(path))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800", "a\nb"])
+def test_a_video_whose_name_cannot_be_printed_is_refused(tmp_path, name):
+    path = npz(tmp_path, video=np.array([name] * 4))
+    with pytest.raises(UserError, match="`video` holds a name"):
+        read_npz(path, str(path))

@@ -69,7 +69,8 @@ def convert(
     """
     out = head.folder
     if not source.is_dir():
-        raise UserError(f"{source}: no such folder; --source must be a folder")
+        found = "is a file" if source.is_file() else "no such folder"
+        raise UserError(f"{source}: {found}; --source must be a folder")
     if (out.exists() or out.is_symlink()) and not out.is_dir():
         raise UserError(f"{out}: is a file; --out must be a folder, which need not exist")
     if out.resolve() == source.resolve():

@@ -155,7 +155,8 @@ def gather(
         UserError: none of them is there.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; --source must be the dataset's folder")
+        there = "is a file" if folder.is_file() else "no such folder"
+        raise UserError(f"{folder}: {there}; --source must be the dataset's folder")
     found, missing = [], []
     for video, where in places.items():
         source = find_source(folder, video, where, fps)
@@ -200,7 +201,8 @@ def gather_named(
         UserError: there is none, or two have one name.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; --source must be the dataset's folder")
+        there = "is a file" if folder.is_file() else "no such folder"
+        raise UserError(f"{folder}: {there}; --source must be the dataset's folder")
     search = find_videos(folder, skip=folder / ".convert")
     chosen: dict[str, SourceVideo] = {}
 

@@ -10,6 +10,8 @@ from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.official import Reading, Recording
 from surgvista_jax.data.conversion.sources import (
     Remark,
+    Search,
+    find_given,
     find_videos,
     name_videos,
 )
@@ -57,10 +59,15 @@ def convert_videos(
     labels: VideoLabels | None = None,
     overwrite: bool = False,
 ) -> Conversion:
-    """Makes a dataset of all videos and frame folders below a folder, with or without labels."""
+    """Makes a dataset of all videos and frame folders below a folder, with or without labels.
+
+    Args:
+        source: the folder, or a video file, which is then the only one.
+    """
+    folder = source.parent if source.is_file() else source
     head = Dataset(
         folder=out,
-        name=source.resolve().name,
+        name=source.resolve().stem if source.is_file() else source.resolve().name,
         task="none" if labels is None else labels.task,
         classes=(),
         label_kind="multi" if labels is not None and labels.columns.multi else "single",
@@ -76,23 +83,27 @@ def convert_videos(
     def read(named: Mapping[str, str]) -> Reading:
         return read_videos(source, out, named, labels)
 
-    return convert(head, read, source, config, num_workers, overwrite)
+    return convert(head, read, folder, config, num_workers, overwrite)
 
 
 def read_videos(
     source: Path, out: Path, named: Mapping[str, str], labels: VideoLabels | None
 ) -> Reading:
-    """Finds all videos below `source`, without searching `out`, and their labels.
+    """Finds all videos below `source`, or that one file, without searching `out`; and their labels.
 
     Args:
         named: ids of videos named before, by key.
     """
-    search = find_videos(source, skip=out)
+    folder, search = source, Search()
+    if source.is_file():
+        folder, search = find_given([source], skip=out)
+    else:
+        search = find_videos(source, skip=out)
     if not search.videos:
         known = " ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES | IMAGE_SUFFIXES))
         raise UserError(f"{source}: no video and no folder of images in it; known are: {known}")
     sources = name_videos(search.videos, named)
-    names = VideoNames(source, {video.key: video.video for video in sources})
+    names = VideoNames(folder, {video.key: video.video for video in sources})
     table = VideoTable()
     if labels is not None and labels.splits is not None:
         table = read_video_table(labels.splits, names)

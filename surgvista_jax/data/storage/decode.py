@@ -11,6 +11,8 @@ import numpy as np
 # read these variables when they start.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+# It refuses a picture of more by its header: a few KiB cannot ask for GiBs (8K has 33 million).
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
 
 import cv2  # noqa: E402
 

@@ -130,7 +130,15 @@ class FeatureFolder:
             raise UserError(
                 f"{path}: missing; run `surgvista features` again, it adds it"
             ) from None
-        except (OSError, ValueError, EOFError) as error:
+        except (
+            OSError,
+            ValueError,
+            EOFError,
+            OverflowError,
+            MemoryError,
+            TypeError,
+            SyntaxError,
+        ) as error:
             raise UserError(
                 f"{path}: not a readable .npy file ({error}); delete it and run "
                 "`surgvista features` again"

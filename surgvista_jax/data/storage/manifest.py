@@ -35,7 +35,8 @@ def read_dataset(folder: str | os.PathLike) -> Dataset:
     path = folder / DATASET_FILE
     if not folder.is_dir():
         raise UserError(
-            f"{folder}: no such folder; `surgvista data convert` makes a dataset folder"
+            f"{folder}: {'is a file' if folder.is_file() else 'no such folder'};"
+            " `surgvista data convert` makes a dataset folder"
         )
     if not path.exists() and is_tfds(folder):
         return read_tfds(folder)

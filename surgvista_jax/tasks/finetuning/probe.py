@@ -12,6 +12,7 @@ import itertools
 import json
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from surgvista_jax.archives import check_members
 from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.errors import UserError
@@ -244,7 +246,8 @@ def _key(task: Finetuning, dataset: Dataset, origin: str) -> str:
 
 def _read(path: Path, key: str) -> Outputs | None:
     """Features that were kept, if they are those of the key and whole."""
-    with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
+    with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        check_members(path, ("key", *Outputs._fields))
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             if str(file["key"]) == key:
                 return Outputs(**{name: file[name] for name in Outputs._fields})

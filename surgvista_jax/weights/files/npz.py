@@ -3,7 +3,6 @@
 import contextlib
 import json
 import lzma
-import math
 import struct
 import tokenize
 import zipfile
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from surgvista_jax.archives import member_header
 from surgvista_jax.weights.files.stored import Stored, damaged, single
 
 METADATA = "__metadata__"  # the member that holds what a safetensors header would
@@ -21,7 +21,7 @@ _DAMAGED = (
     *(ValueError, TypeError, SyntaxError, tokenize.TokenError, OverflowError),
     *(NotImplementedError, RuntimeError),
 )
-_MOST_DEFLATED = 1_100  # bytes that a byte of a deflated stream can stand for: at most 1032
+_LONGEST_METADATA = 2**26  # bytes
 
 
 def open_npz(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, Stored], dict[str, str]]:
@@ -37,7 +37,7 @@ def open_npz(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, Stored]
             name = member.removesuffix(".npy")
             if name in arrays:
                 raise ValueError(f"it holds {name} twice")
-            shape, dtype = _npy_header(archive, member)
+            shape, dtype = member_header(archive, member)
 
             def read(member: str = member) -> np.ndarray:
                 try:
@@ -49,6 +49,8 @@ def open_npz(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, Stored]
             arrays[name] = Stored(shape, dtype.name, read)
         metadata = {}
         if METADATA in arrays:
+            if archive.getinfo(f"{METADATA}.npy").file_size > _LONGEST_METADATA:
+                raise ValueError(f"{METADATA} is longer than {_LONGEST_METADATA:,} bytes")
             metadata = json.loads(str(arrays.pop(METADATA).read()))
             if not isinstance(metadata, dict) or not all(
                 isinstance(value, str) for value in metadata.values()
@@ -57,19 +59,3 @@ def open_npz(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, Stored]
     except _DAMAGED as error:
         raise damaged(path, error) from error
     return arrays, metadata
-
-
-def _npy_header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], np.dtype]:
-    with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        reader = {(1, 0): np.lib.format.read_array_header_1_0}.get(
-            version, np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = reader(stream)
-        begin = stream.tell()
-    if dtype.hasobject:
-        raise ValueError(f"{member} holds Python objects, which are not read")
-    told, info = begin + math.prod(shape) * dtype.itemsize, archive.getinfo(member)
-    if told != info.file_size or info.file_size > _MOST_DEFLATED * max(info.compress_size, 64):
-        raise ValueError(f"{member} says that it is {list(shape)}, and holds other bytes")
-    return shape, dtype

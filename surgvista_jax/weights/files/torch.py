@@ -104,8 +104,7 @@ def _load(torch: Any, path: Path, zipped: bool) -> Any:
 def _is_of_this_byte_order(path: Path) -> bool:
     """Whether torch takes the numbers of its file as they are, and swaps no bytes in memory."""
     with zipfile.ZipFile(path) as archive:
-        numbers = [x for x in archive.infolist() if "data/" in x.filename.partition("/")[2]]
-        if any(member.compress_type != zipfile.ZIP_STORED for member in numbers):
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise ValueError("its members are compressed, as PyTorch never writes them")
         members = [name for name in archive.namelist() if name.endswith("/byteorder")]
         return all(archive.read(name) == sys.byteorder.encode() for name in members)

@@ -156,3 +156,8 @@ def test_what_labels_nothing_is_said(source, tmp_path):
         assert "no line with a label in it" in message or "no label in it" in message
         message = refusal("videos", source, tmp_path / f"out{number}", *options, "--classes", "x")
         assert "no line with a label in it" in message or "no video has a label" in message
+
+
+def test_a_video_file_as_source_is_its_only_video(source, tmp_path):
+    dataset, _ = convert("videos", source / "a.mp4", tmp_path / "out")
+    assert [video.video for video in dataset.videos] == ["a"] and dataset.name == "a"
