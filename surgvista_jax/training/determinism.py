@@ -16,6 +16,7 @@ from surgvista_jax.errors import UserError
 
 _KEY = "config.compute.deterministic=true"
 _FLAG = "--xla_gpu_deterministic_ops"
+_NUMBER = "jax_num_cpu_devices"
 
 
 def asked_in(values: Mapping | ml_collections.ConfigDict) -> bool:
@@ -77,10 +78,10 @@ def _set(flags: str) -> None:
 
 def _have_started() -> bool:
     """Whether JAX has started its devices: the option of how many there are is closed then."""
-    number = jax.config.read("jax_num_cpu_devices")
+    number = getattr(jax.config, _NUMBER)
     try:
-        jax.config.update("jax_num_cpu_devices", number + 1)
+        jax.config.update(_NUMBER, number + 1)
     except RuntimeError:
         return True
-    jax.config.update("jax_num_cpu_devices", number)
+    jax.config.update(_NUMBER, number)
     return False
