@@ -25,8 +25,8 @@ class Preemption:
     One process: SIGTERM, SIGHUP and the first Ctrl-C are noted instead of killing; a second Ctrl-C
     interrupts as usual, and where that does not end the process within seconds, it is ended. With
     `jax.distributed` started, its own service takes SIGTERM on any process, and all processes agree
-    on a step not yet reached. Outside the main thread Python lets no one handle signals, and all
-    kill as usual.
+    on a step not yet reached; SIGHUP and the first Ctrl-C are passed on to it. Outside the main
+    thread Python lets no one handle signals, and all kill as usual.
     """
 
     def __init__(self) -> None:
@@ -49,8 +49,10 @@ class Preemption:
 
     def __enter__(self) -> "Preemption":
         in_main = threading.current_thread() is threading.main_thread()
-        if not (_entered or self._shared) and in_main:
+        if not _entered and in_main:
             for number in _SIGNALS:
+                if number == signal.SIGTERM and self._shared:
+                    continue  # JAX's service listens to it, outside Python
                 # nohup has SIGHUP ignored, and means it.
                 if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                     continue
@@ -68,7 +70,10 @@ class Preemption:
             self._watch.end()
 
     def _handle(self, number: int, frame: Any) -> None:
-        self._told = True
+        if not self._shared:
+            self._told = True
+        elif not self._interrupts:
+            signal.raise_signal(signal.SIGTERM)
         if number != signal.SIGINT:
             return
         self._interrupts += 1
@@ -81,7 +86,7 @@ _entered: list[Preemption] = []
 
 
 def asked() -> bool:
-    """Whether a run of this one process was told to stop."""
+    """Whether a run of this one process was told to stop; one of several cannot stop by itself."""
     return any(preemption._told for preemption in _entered)
 
 

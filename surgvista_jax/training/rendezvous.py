@@ -164,7 +164,7 @@ def _listen(start: Start) -> socket.socket:
                 continue
             raise UserError(
                 f"{start.promise}: process 0 cannot listen on port {start.port}"
-                f" ({error.strerror}): is another run using it? Take another port"
+                f" ({os.strerror(error.errno or 0)}): is another run using it? Take another port"
                 " (--coordinator, or JAX_COORDINATOR_PORT under Slurm and Open MPI)"
             ) from None
 
@@ -237,7 +237,11 @@ def _welcomed(start: Start, link: Link, waiting: _Waiting) -> bool:
         selector.register(link, selectors.EVENT_READ)
         while link.member or time.monotonic() < began + _ANSWER:
             # Process 0 began to wait before this one did, and names those that are missing.
-            whom = "the other processes" if link.member else f"process 0 at {start.address}"
+            whom = (
+                "the other processes"
+                if link.member
+                else f"process 0 at {start.address} (what listens there does not answer)"
+            )
             waiting.check(whom)
             if not selector.select(_RETRY):
                 continue

@@ -88,37 +88,54 @@ RUN = """
 import argparse, pathlib, sys, time
 import numpy as np
 from surgvista_jax.training import processes
+from surgvista_jax.training.preemption import Preemption
 
 parser = argparse.ArgumentParser()
 processes.add_arguments(parser)
 with processes.joined(parser.parse_args(), {"config.seed": "1"}):
     processes.agree({"data": "the same"})
     processes.agree_on_file(pathlib.Path(sys.executable))
-    print("together", flush=True)
+    step = 0
+    with Preemption() as preemption:
+        print("together", flush=True)
+        while not preemption.reached(step):
+            step += 1
+            processes.on_all_processes(np.array([True]))
+            time.sleep(0.05)
+    print("told before step", step, flush=True)
     while True:
         processes.on_all_processes(np.array([True]))
         time.sleep(0.1)
 """
 
 
-def test_a_process_that_is_killed_ends_the_other_by_one_line_that_names_it():
+def said(process, beginning):
+    """The next line of a process that begins so; JAX's libraries print lines of their own."""
+    return next(line for line in process.stdout if line.startswith(beginning))
+
+
+def test_ctrl_c_on_one_stops_all_at_one_step_and_a_kill_of_one_ends_all_by_one_line():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     words = [sys.executable, "-c", RUN, f"--coordinator={address}", "--num-processes=2"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    first, second = (
-        subprocess.Popen([*words, f"--process-id={number}"], **pipes) for number in range(2)
-    )
-    for process in (first, second):
-        assert process.stdout.readline() == "together\n"
-    time.sleep(0.5)
-    second.send_signal(signal.SIGKILL)
-    began = time.monotonic()
-    _, said = first.communicate(timeout=60)
-    assert time.monotonic() - began < 10
-    second.communicate()
+    both = [subprocess.Popen([*words, f"--process-id={number}"], **pipes) for number in range(2)]
+    try:
+        first, second = both
+        for process in both:
+            said(process, "together")
+        second.send_signal(signal.SIGINT)
+        assert said(first, "told before step ") == said(second, "told before step ")
+        second.send_signal(signal.SIGKILL)
+        began = time.monotonic()
+        _, errors = first.communicate(timeout=60)
+        assert time.monotonic() - began < 30
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
     assert first.returncode == 1
-    (line,) = (line for line in said.splitlines() if line.startswith("surgvista: "))
+    (line,) = (line for line in errors.splitlines() if line.startswith("surgvista: "))
     assert f"process 1 ({socket.gethostname()}, pid {second.pid}) ended without a word" in line
-    assert "Traceback" not in said and "***" not in said
+    assert "Traceback" not in errors and "***" not in errors
