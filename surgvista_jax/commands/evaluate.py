@@ -134,7 +134,7 @@ def main(args: argparse.Namespace) -> int | None:
     owned = report_folder(Path(args.out), args.overwrite) if args.out else None
     report = evaluate(protocol, args)
     if owned is not None:
-        write_report(report, owned)
+        write_report(report, owned.folder, owned)
     print(json.dumps(report, indent=1) if args.json else screen(report))
     if args.out and not args.json:
         print(f"\nwritten: {args.out}/report.html, report.md, report.json")

@@ -28,6 +28,6 @@ def main(arguments: argparse.Namespace) -> int:
     make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
     with processes.joined(arguments, facts):
-        finished = run(config, arguments.workdir, told)
+        finished = run(config, arguments.workdir, told, arguments.overwrite)
     finished = finished or bool("loop" in config and config.loop.stop_after)
     return 0 if finished else TOLD_TO_STOP

@@ -22,5 +22,5 @@ def main(arguments: argparse.Namespace) -> int:
     make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
     with processes.joined(arguments, facts):
-        finished = pretrain(config, arguments.workdir)
+        finished = pretrain(config, arguments.workdir, arguments.overwrite)
     return TOLD_TO_STOP if finished.preempted else 0

@@ -13,9 +13,9 @@ from surgvista_jax.reports.build import System, build_report
 from surgvista_jax.reports.markdown import markdown
 from surgvista_jax.reports.names import names_of_systems
 from surgvista_jax.reports.page import page
-from surgvista_jax.writing import write_text
+from surgvista_jax.writing import Guard, write_text
 
-_FILES: dict[str, Callable[[dict], str]] = {
+FILES: dict[str, Callable[[dict], str]] = {
     "report.html": page,
     "report.md": markdown,
     "report.json": lambda report: json.dumps(report, indent=1) + "\n",
@@ -42,20 +42,20 @@ def report_folder(folder: Path, overwrite: bool) -> Ownership:
             report = read_object(folder / "report.json")
             if not str(report.get("made_by")).startswith("surgvista_jax "):
                 return False
-            return path.read_text(encoding="utf-8") == _FILES[path.name](report)
+            return path.read_text(encoding="utf-8") == FILES[path.name](report)
         except (UserError, OSError, ValueError, LookupError, TypeError, AttributeError):
             return False  # a report of another form
 
     owned = in_folder(folder, overwrite, earlier)
-    owned.check(folder / name for name in _FILES)
+    owned.check(folder / name for name in FILES)
     return owned
 
 
-def write_report(report: dict, owned: Ownership) -> None:
-    """Writes the three files to a folder, each whole or not at all.
+def write_report(report: dict, folder: Path, guard: Guard) -> None:
+    """Writes the three files, each whole or not at all; the guard is asked before one is replaced.
 
     Raises:
         UserError: one cannot be written, or what is there by now may not be replaced.
     """
-    for name, text in _FILES.items():
-        write_text(owned.folder / name, text(report), owned)
+    for name, text in FILES.items():
+        write_text(folder / name, text(report), guard)

@@ -3,7 +3,6 @@
 import csv
 import io
 import sys
-from pathlib import Path
 
 import jax
 
@@ -11,6 +10,7 @@ from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.cautions import long_clip, never_learnt
 from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.ownership import Ownership
 from surgvista_jax.writing import write_text
 
 SPLITS = "splits.csv"
@@ -28,24 +28,25 @@ def warn(text: str | None) -> None:
         say(f"WARNING: {text}")
 
 
-def tell_division(workdir: Path, division: Division) -> None:
+def tell_division(owned: Ownership, division: Division) -> None:
     """Says what is trained, selected and tested on; splits that were made are written too.
 
-    They stand in `splits.csv`, which `data convert videos --splits` reads.
+    They stand in `splits.csv` of the run's folder, which `data convert videos --splits` reads.
 
     Raises:
-        CannotWrite: the file cannot be written.
+        UserError: the file cannot be written, or may not be replaced.
     """
     if not division.made:
         say(division.summary())
         return
-    say(f"{division.summary()}; the splits are in {workdir / SPLITS}")
+    path = owned.folder / SPLITS
+    say(f"{division.summary()}; the splits are in {path}")
     if jax.process_index() == 0:
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(("video", "split"))
         rows.writerows((video, split) for split, ids in division.made.items() for video in ids)
-        write_text(workdir / SPLITS, text.getvalue())
+        write_text(path, text.getvalue(), owned)
 
 
 def warn_of_data(train: Dataset, clip: ClipConfig | None, key: str = "config.clip") -> None:

@@ -16,14 +16,17 @@ from surgvista_jax.inference.trained import MADE_SPLITS
 from surgvista_jax.json_object import read_object
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
-from surgvista_jax.ownership import in_folder
+from surgvista_jax.ownership import Ownership
+from surgvista_jax.reports.files import FILES as REPORT_FILES
 from surgvista_jax.reports.files import report_files, write_report
 from surgvista_jax.reports.screen import screen
+from surgvista_jax.tasks.beginning import SPLITS
 from surgvista_jax.tasks.scoring import ScoringConfig
 from surgvista_jax.tasks.selection import score
 from surgvista_jax.writing import write_json
 
 RESULT = "result.json"
+_REPORT = "report"
 
 
 class LabelledRun(Protocol):
@@ -84,8 +87,18 @@ def made_splits(division: Division) -> dict[str, Any]:
     return {MADE_SPLITS: made} if made else {}
 
 
+def outcome_files(division: Division, protocol: str) -> list[str]:
+    """What `tell_division` and `write_outcome` write in a run's folder."""
+    files = [RESULT]
+    if division.made:
+        files.append(SPLITS)
+    if division.test is not None:
+        files += [PREDICTIONS, *(f"{_REPORT}/{name}" for name in REPORT_FILES if protocol)]
+    return files
+
+
 def write_outcome(
-    workdir: Path,
+    owned: Ownership,
     config: LabelledRun,
     division: Division,
     best: dict,
@@ -95,6 +108,7 @@ def write_outcome(
     """Writes what process 0 has to say at the end of a run, and prints the scores.
 
     Args:
+        owned: of the run's folder.
         best: step and validation score of the parameters that were chosen.
         outputs: of the test videos; None where there are none.
         about: from `description`.
@@ -113,25 +127,30 @@ def write_outcome(
         if outputs.unreadable is not None:
             result["unreadable_frames"] = int(outputs.unreadable.sum())
         said += f"; test {name} {_in_words(result['test'])} on {result['clips']} clips"
-        predictions = workdir / PREDICTIONS
-        _write_predictions(predictions, division, outputs, about | {"step": best["step"]})
+        predictions = owned.folder / PREDICTIONS
+        _write_predictions(owned, division, outputs, about | {"step": best["step"]})
         said += f" -> {predictions}"
-    write_json(workdir / RESULT, result)
+    write_json(owned.folder / RESULT, result, owned)
     print(said)
     if outputs is not None and config.evaluation.protocol:
-        print(_report([predictions], config.evaluation.protocol, workdir / "report"))
+        print(_report([predictions], config.evaluation.protocol, owned))
 
 
-def _write_predictions(path: Path, division: Division, outputs: Outputs, about: dict) -> None:
+def _write_predictions(owned: Ownership, division: Division, outputs: Outputs, about: dict) -> None:
     """Writes the test predictions."""
     assert division.test is not None  # the outputs are of its videos
     sizes = ("name", "model", "head", "clip")
     meta = {key: value for key, value in about.items() if key not in sizes}
     meta |= {"model": about["name"], "split": next(iter(division.test.splits))}
-    write_outputs(path, division.test, outputs, meta)
+    write_outputs(owned.folder / PREDICTIONS, division.test, outputs, meta, guard=owned)
 
 
-def report_seeds(folders: Sequence[Path], workdir: Path, protocol: str) -> str:
+def seeds_files(protocol: str) -> list[str]:
+    """The files that `report_seeds` may write."""
+    return [RESULT, *(f"{_REPORT}/{name}" for name in REPORT_FILES if protocol)]
+
+
+def report_seeds(folders: Sequence[Path], owned: Ownership, protocol: str) -> str:
     """Mean and spread over the runs in `folders`, in words; written to result.json and, with a
     protocol and test videos, as one report over all seeds."""
     results = [read_object(folder / RESULT) for folder in folders]
@@ -145,16 +164,17 @@ def report_seeds(folders: Sequence[Path], workdir: Path, protocol: str) -> str:
             summary[key] = {"mean": _finite(mean), "std": _finite(spread), "values": values}
             listed = ", ".join(map(_in_words, values))
             lines.append(f"{key} {summary['score']} {mean:.4f} ± {spread:.4f} ({listed})")
-    write_json(workdir / RESULT, summary)
+    write_json(owned.folder / RESULT, summary, owned)
     if protocol and "test" in results[0]:
         files = [folder / PREDICTIONS for folder in folders]
-        lines.append(_report(files, protocol, workdir / "report"))
+        lines.append(_report(files, protocol, owned))
     return "\n".join(lines)
 
 
-def _report(files: Sequence[Path], protocol: str, out: Path) -> str:
+def _report(files: Sequence[Path], protocol: str, owned: Ownership) -> str:
+    out = owned.folder / _REPORT
     report = report_files([str(file) for file in files], protocol)
-    write_report(report, in_folder(out, overwrite=True))
+    write_report(report, out, owned)
     return f"{screen(report)}\n\nwritten: {out}/report.html, report.md, report.json"
 
 

@@ -11,14 +11,15 @@ import ml_collections
 
 from surgvista_jax.config import build
 from surgvista_jax.errors import UserError
+from surgvista_jax.ownership import Ownership
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.probe import FEATURES
 from surgvista_jax.tasks.finetuning.seen import with_seen_clips
 from surgvista_jax.tasks.finetuning.train import finetune
-from surgvista_jax.tasks.outcome import report_seeds
+from surgvista_jax.tasks.outcome import report_seeds, seeds_files
 from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.tasks.temporal.train import train_temporal
-from surgvista_jax.training.rundir import CONFIG
+from surgvista_jax.training.run_files import CONFIG, seeds_ownership
 
 
 class Program(NamedTuple):
@@ -46,11 +47,17 @@ def program_of(values: Mapping) -> Program:
     return _BY_MODE.get(str(values.get("mode", "")), _FINETUNING)
 
 
-def run(config_dict: ml_collections.ConfigDict, workdir: Path, told: Collection[str] = ()) -> bool:
+def run(
+    config_dict: ml_collections.ConfigDict,
+    workdir: Path,
+    told: Collection[str] = (),
+    overwrite: bool = False,
+) -> bool:
     """Runs, or continues, what a configuration asks for, once or for several seeds.
 
     Args:
         told: keys that the command line says, such as "clip.size".
+        overwrite: whether files in the run's way that no run has written may be replaced.
 
     Returns:
         Whether all came to its end; False if it was stopped before.
@@ -64,34 +71,36 @@ def run(config_dict: ml_collections.ConfigDict, workdir: Path, told: Collection[
     if program.sees_clips:
         config_dict = with_seen_clips(config_dict, told, workdir)
         config = build(program.config, config_dict)
-    one_seed = program.run
+    one_seed = functools.partial(program.run, overwrite=overwrite)
     if program.shares and config.seeds > 1:
-        one_seed = functools.partial(program.run, features=workdir / FEATURES)
+        one_seed = functools.partial(one_seed, features=workdir / FEATURES)
     if config.seeds > 1 and (workdir / CONFIG).exists():
         raise UserError(f"{workdir}: holds a run of one seed; take another --workdir")
     if config.seeds == 1 and any(workdir.glob(f"seed*/{CONFIG}")):
         raise UserError(f"{workdir}: holds runs of several seeds; take another --workdir")
     if config.seeds == 1:
         return one_seed(config_dict, workdir)
-    return _run_seeds(one_seed, config_dict, workdir)
+    owned = seeds_ownership(workdir, overwrite)
+    owned.check(workdir / name for name in seeds_files(config.evaluation.protocol))
+    return _run_seeds(one_seed, config_dict, owned)
 
 
 def _run_seeds(
     one_seed: Callable[[ml_collections.ConfigDict, Path], bool],
     config: ml_collections.ConfigDict,
-    workdir: Path,
+    owned: Ownership,
 ) -> bool:
-    """Runs once a seed, in `workdir/seed<n>`, and reports; returns whether all ended."""
+    """Runs once a seed, in folders `seed<n>`, and reports; returns whether all ended."""
     folders = []
     for seed in range(config.seed, config.seed + config.seeds):
         single = ml_collections.ConfigDict(config)
         with single.unlocked():
             single.seed, single.seeds = seed, 1
-        folders.append(workdir / f"seed{seed}")
+        folders.append(owned.folder / f"seed{seed}")
         if jax.process_index() == 0:
             print(f"seed {seed} -> {folders[-1]}", file=sys.stderr)
         if not one_seed(single, folders[-1]):
             return False
     if jax.process_index() == 0:
-        print(report_seeds(folders, workdir, config.evaluation.protocol))
+        print(report_seeds(folders, owned, config.evaluation.protocol))
     return True

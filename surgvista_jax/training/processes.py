@@ -19,6 +19,7 @@ from jax._src.clusters import ClusterEnv  # JAX has no public name for what it f
 from jax.experimental import multihost_utils
 
 from surgvista_jax.errors import UserError, ending
+from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.training.agreement import (
     differences,
     facts_of_code,
@@ -81,6 +82,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workdir", required=True, type=Path, help="the run's folder; a run there is continued"
     )
+    add_overwrite(parser)
     add_arguments(parser)
 
 

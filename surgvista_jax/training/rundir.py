@@ -10,18 +10,24 @@ import ml_collections
 from surgvista_jax.config import with_defaults
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
+from surgvista_jax.ownership import Ownership
 from surgvista_jax.training.agreement import belongs, flat
 from surgvista_jax.training.processes import agree_on_file
+from surgvista_jax.training.run_files import CONFIG, KIND, check_run, ownership
 from surgvista_jax.training.writers import FIGURES
-from surgvista_jax.writing import clear_asides, write_json
+from surgvista_jax.writing import clear_asides, write_json, writing_to
 
-CONFIG = "config.json"
-_KIND = "kind"  # beside the keys of the configuration
 _SHOWN = 8  # differing keys that a message names
 
 
 def claim(
-    workdir: Path, config: ml_collections.ConfigDict, cls: type, kind: str, free_keys: Sequence[str]
+    workdir: Path,
+    config: ml_collections.ConfigDict,
+    cls: type,
+    kind: str,
+    free_keys: Sequence[str],
+    owned: Ownership | None = None,
+    files: Sequence[str] = (),
 ) -> None:
     """Makes a run folder of this configuration, or checks that it is one.
 
@@ -34,9 +40,12 @@ def claim(
         cls: its dataclass; keys that an earlier version did not write have its defaults.
         kind: what it trains: "pretraining", "finetuning" or "temporal".
         free_keys: keys, or groups of them, in which a continued run may differ.
+        owned: from `run_files.ownership`; None: what no run has written is not replaced.
+        files: names of files that the run will write as a whole in its folder.
 
     Raises:
-        UserError: the folder holds the run of another configuration, or cannot be written.
+        UserError: the folder holds the run of another configuration, or what no run has written in
+            the place of this one's files; it cannot be written.
     """
     path = workdir / CONFIG
     if (workdir / "dataset.json").exists():
@@ -63,11 +72,16 @@ def claim(
                 + more
                 + "; take another --workdir"
             )
+    owned = owned or ownership(workdir, overwrite=False)
+    replaced = check_run(owned, files)
     if jax.process_index() == 0:
+        with writing_to(workdir):
+            for grown in replaced:
+                grown.unlink()
         for folder in (workdir, workdir / FIGURES):
             clear_asides(folder)
         if not goes_on:
-            write_json(path, {_KIND: kind, **config.to_dict()})
+            write_json(path, {KIND: kind, **config.to_dict()}, owned)
     agree_on_file(path)
 
 
@@ -104,7 +118,7 @@ def read_config(workdir: Path) -> Begun:
     if not path.exists():
         raise UserError(f"{path}: there is no run in this folder")
     values = read_object(path)
-    return Begun(values.pop(_KIND, None) or _kind_by_keys(values), values)
+    return Begun(values.pop(KIND, None) or _kind_by_keys(values), values)
 
 
 def _kind_by_keys(values: dict[str, Any]) -> str:

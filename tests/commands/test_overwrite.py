@@ -10,6 +10,7 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.ownership import RECORD
 from surgvista_jax.predictions.npz import write_npz
 from tests.commands.test_data_check import make
+from tests.support.finetune_run import make_config, make_dataset
 from tests.support.weight_files import GIVEN, write_tiny
 
 EVALUATE = ["evaluate", "nothing.npz", "--protocol=phase-strict", "--out=."]
@@ -114,3 +115,22 @@ def test_weights_and_their_card_are_written_again_unless_one_was_edited(tmp_path
     capsys.readouterr()
     # A card that a version without a record wrote may have been edited: nothing tells.
     assert "o.safetensors: is there" in refused(capsys, *words)
+
+
+def test_a_finetuning_names_what_is_in_its_way_before_it_trains(tmp_path, capsys):
+    config = make_config(tmp_path / "config.py", make_dataset(tmp_path / "data"))
+    for name, more in (
+        ("predictions.npz", []),
+        ("report/report.md", []),
+        ("result.json", ["--config.seeds=2"]),
+        ("features/train.npz", ["--config.mode=linear"]),
+    ):
+        work = tmp_path / name.replace("/", "_")
+        path = work / name
+        path.parent.mkdir(parents=True)
+        path.write_text("theirs")
+        capsys.readouterr()
+        assert main(["finetune", f"--config={config}", f"--workdir={work}", *more]) == 1
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert f"{path}: is there already" in said and "--overwrite" in said
+        assert path.read_text() == "theirs" and not list(work.rglob("metrics.jsonl"))

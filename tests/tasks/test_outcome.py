@@ -7,6 +7,7 @@ import pytest
 
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
+from surgvista_jax.ownership import in_folder
 from surgvista_jax.tasks.outcome import RESULT, check_protocol, report_seeds
 
 
@@ -46,7 +47,7 @@ def test_a_seed_without_a_score_leaves_no_mean(tmp_path):
         folder.mkdir()
         values = {"score": "accuracy", "selected_on": "val", "selection": 0.25, "test": value}
         (folder / RESULT).write_text(json.dumps(values))
-    said = report_seeds(folders, tmp_path, "").splitlines()
+    said = report_seeds(folders, in_folder(tmp_path), "").splitlines()
     assert said[0] == "selection accuracy 0.2500 ± 0.0000 (0.2500, 0.2500)"
     assert said[1] == "test accuracy nan ± nan (0.5000, not finite)"
     found = json.loads((tmp_path / RESULT).read_text())

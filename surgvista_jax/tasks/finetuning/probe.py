@@ -6,10 +6,12 @@ among them and their epochs.
 """
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import itertools
 import json
+import os
 import sys
 import zipfile
 import zlib
@@ -26,8 +28,10 @@ from jax.sharding import Mesh
 from surgvista_jax.archives import check_members
 from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.dataset import Dataset, fingerprint
+from surgvista_jax.data.video_files import files_of
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
+from surgvista_jax.ownership import Foreign, Ownership
 from surgvista_jax.tasks.finetuning.config import ProbeConfig
 from surgvista_jax.tasks.finetuning.task import Finetuning
 from surgvista_jax.tasks.selection import Selection, score
@@ -69,14 +73,14 @@ def train_probe(
     workdir: Path,
     mesh: Mesh,
     about: dict,
-    kept: Path,
+    kept: Ownership,
 ) -> tuple[dict, Outputs | None]:
     """Computes features, trains the sweep and saves the best layer with its backbone.
 
     Args:
         loaded: parts of the parameters (NumPy); the others are random.
         about: saved with the best parameters.
-        kept: the folder of the features; those that are there already are not computed again.
+        kept: of the folder of the features; those that are there already are not computed again.
 
     Returns:
         The line of the best evaluation, and what the best layer says of the test videos.
@@ -88,6 +92,7 @@ def train_probe(
             "config.select_on=last: a sweep needs videos to choose on; give"
             " config.probe.learning_rates and config.probe.weight_decays one value each"
         )
+    files = _feature_files(kept, division)
     params = create_filled(task.init_params, loaded, mesh)
     every_clip = EveryClip(
         task.classifier.features,
@@ -99,11 +104,11 @@ def train_probe(
     )
 
     if jax.process_index() == 0:
-        clear_asides(kept)
+        clear_asides(kept.folder)
 
     def features(dataset: Dataset, title: str) -> Outputs:
         key = _key(task, dataset, about["init_digest"])
-        path = kept / f"{next(iter(dataset.splits)).replace('/', '_')}.npz"
+        path = files[next(iter(dataset.splits))]
         found = _read(path, key)
         # All compute them, or none: a process that computed alone would wait for the others.
         all_found = on_all_processes(np.array(found is not None))
@@ -111,7 +116,7 @@ def train_probe(
             return found
         computed = every_clip(params, dataset, title=f"features, {title}")
         if jax.process_index() == 0:
-            _write(path, key, computed)
+            _write(kept, path, key, computed)
         return computed
 
     training = features(division.train, "train")
@@ -244,16 +249,41 @@ def _key(task: Finetuning, dataset: Dataset, origin: str) -> str:
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
+def _feature_files(kept: Ownership, division: Division) -> dict[str, Path]:
+    """The file of each split's features, by the split's name.
+
+    Raises:
+        UserError: a split has no name for a file, or a file in the way holds no such features.
+    """
+    parts = (division.train, division.selection, division.test)
+    names = [next(iter(part.splits)) for part in parts if part is not None]
+    files = {}
+    for name in dict.fromkeys(names):
+        (path,) = files_of(kept.folder, [name.replace("/", "_")], ".npz")
+        if os.path.lexists(path) and not (
+            kept.overwrite or kept.named(path) or _read_any(path) is not None
+        ):
+            raise Foreign(path)
+        files[name] = path
+    return files
+
+
 def _read(path: Path, key: str) -> Outputs | None:
     """Features that were kept, if they are those of the key and whole."""
+    found = _read_any(path)
+    return found[1] if found is not None and found[0] == key else None
+
+
+def _read_any(path: Path) -> tuple[str, Outputs] | None:
+    """The key of features that were kept, and the features; None where the file is none of ours."""
     with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         check_members(path, ("key", *Outputs._fields))
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if str(file["key"]) == key:
-                return Outputs(**{name: file[name] for name in Outputs._fields})
+            return str(file["key"]), Outputs(**{name: file[name] for name in Outputs._fields})
     return None
 
 
-def _write(path: Path, key: str, outputs: Outputs) -> None:
-    with replacing(path) as aside:
+def _write(kept: Ownership, path: Path, key: str, outputs: Outputs) -> None:
+    # What may be replaced was asked before; of ours also a file that has been damaged since.
+    with replacing(path, dataclasses.replace(kept, overwrite=True)) as aside:
         np.savez(aside, key=np.array(key), **outputs._asdict())

@@ -14,19 +14,27 @@ from surgvista_jax.data.dataset import label_fingerprint
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
+from surgvista_jax.ownership import in_folder
 from surgvista_jax.tasks.beginning import tell_division, warn, warn_of_data
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.descent import settings_of, train_on_clips
 from surgvista_jax.tasks.finetuning.probe import FEATURES, train_probe
 from surgvista_jax.tasks.finetuning.start import RANDOM, StartingPoint, starting_point
 from surgvista_jax.tasks.finetuning.task import Finetuning, make_finetuning
-from surgvista_jax.tasks.outcome import check_protocol, description, made_splits, write_outcome
+from surgvista_jax.tasks.outcome import (
+    check_protocol,
+    description,
+    made_splits,
+    outcome_files,
+    write_outcome,
+)
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.optim import long_warmup
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
 from surgvista_jax.training.processes import agree
 from surgvista_jax.training.run import Loaded, check_memory, check_mesh
+from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
@@ -40,13 +48,17 @@ FREE_KEYS = (
 
 
 def finetune(
-    config_dict: ml_collections.ConfigDict, workdir: Path, features: Path | None = None
+    config_dict: ml_collections.ConfigDict,
+    workdir: Path,
+    features: Path | None = None,
+    overwrite: bool = False,
 ) -> bool:
     """Runs, or continues, the finetuning of a configuration with one seed in a run folder.
 
     Args:
         features: where runs that differ in their seeds keep the features of a probe, if they have
             the same: a random backbone is another for each seed.
+        overwrite: whether files in the run's way that no run has written may be replaced.
 
     Returns:
         Whether the run came to its end; False if it was stopped before.
@@ -87,15 +99,17 @@ def finetune(
             **{f"data, {name}": label_fingerprint(part) for name, part in parts.items() if part},
         }
     )
-    claim(workdir, config_dict, FinetuneConfig, KIND, FREE_KEYS)
-    tell_division(workdir, division)
+    owned = ownership(workdir, overwrite)
+    files = outcome_files(division, config.evaluation.protocol)
+    claim(workdir, config_dict, FinetuneConfig, KIND, FREE_KEYS, owned, files)
+    tell_division(owned, division)
     warn_of_data(train, start.clip, start.clip_key)
 
     outcome: tuple[dict, Outputs | None] | None
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         if config.mode == "linear":
             shared = None if config.init == RANDOM else features
-            kept = shared or workdir / FEATURES
+            kept = in_folder(shared or workdir / FEATURES, overwrite)
             outcome = train_probe(task, start.variables or {}, division, workdir, mesh, about, kept)
         else:
             loaded = Loaded(start.variables or {}, start.variables or {})
@@ -103,7 +117,7 @@ def finetune(
             outcome = train_on_clips(task, loaded, division, len(samples), workdir, mesh, about)
     if outcome is None:
         return False
-    write_outcome(workdir, config, division, *outcome, about)
+    write_outcome(owned, config, division, *outcome, about)
     return True
 
 

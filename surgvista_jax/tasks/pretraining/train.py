@@ -28,6 +28,7 @@ from surgvista_jax.training.optim import adamw, long_warmup
 from surgvista_jax.training.partition import RULES, make_mesh
 from surgvista_jax.training.processes import agree
 from surgvista_jax.training.run import Data, TrainConfig, check_memory, check_mesh, train
+from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
@@ -41,8 +42,13 @@ FREE_KEYS = (
 )
 
 
-def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
+def pretrain(
+    config_dict: ml_collections.ConfigDict, workdir: Path, overwrite: bool = False
+) -> Finished:
     """Runs, or continues, the pretraining of a configuration in a run folder.
+
+    Args:
+        overwrite: whether files in the run's way that no run has written may be replaced.
 
     Raises:
         UserError: whatever of the configuration, the data, the folder or the machine does not fit.
@@ -66,7 +72,8 @@ def pretrain(config_dict: ml_collections.ConfigDict, workdir: Path) -> Finished:
     begun = start(task)
     task = begun.task
     agree({"data": fingerprint(dataset), **{k: str(v) for k, v in begun.digests.items()}})
-    claim(workdir, config_dict, PretrainConfig, KIND, FREE_KEYS)
+    owned = ownership(workdir, overwrite)
+    claim(workdir, config_dict, PretrainConfig, KIND, FREE_KEYS, owned)
     _warn_of_faults(dataset)
     warn_of_data(dataset, config.clip)
     data = _data(task, dataset)

@@ -20,7 +20,13 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.beginning import tell_division, warn_of_data
 from surgvista_jax.tasks.evaluation import Chooser
-from surgvista_jax.tasks.outcome import check_protocol, description, made_splits, write_outcome
+from surgvista_jax.tasks.outcome import (
+    check_protocol,
+    description,
+    made_splits,
+    outcome_files,
+    write_outcome,
+)
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.tasks.temporal.task import TemporalTask
@@ -31,6 +37,7 @@ from surgvista_jax.training.loop import LoopConfig, Names
 from surgvista_jax.training.optim import Optimizer
 from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh
 from surgvista_jax.training.run import Data, Loaded, TrainConfig, train
+from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.training.state import abstract_sharded
 from surgvista_jax.weights.provenance import as_json, of_dataset
@@ -40,7 +47,9 @@ KIND = "temporal"
 FREE_KEYS = ("data.folder", "data.features", "evaluation.protocol", "progress", "compute")
 
 
-def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> bool:
+def train_temporal(
+    config_dict: ml_collections.ConfigDict, workdir: Path, overwrite: bool = False
+) -> bool:
     """Trains, or continues to train, an MS-TCN; the best epoch's parameters predict the test split.
 
     The run folder gets what finetuning leaves in its own.
@@ -67,8 +76,10 @@ def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> boo
     )
     check_score(config.evaluation.score, dataset.label_kind, len(dataset.classes))
     check_protocol(config.evaluation.protocol, dataset)
-    claim(workdir, config_dict, TemporalConfig, KIND, FREE_KEYS)
-    tell_division(workdir, division)
+    owned = ownership(workdir, overwrite)
+    files = outcome_files(division, config.evaluation.protocol)
+    claim(workdir, config_dict, TemporalConfig, KIND, FREE_KEYS, owned, files)
+    tell_division(owned, division)
     warn_of_data(division.train, clip=None)
     about = _about(config, division, features.header)
     task = TemporalTask(config, videos, len(dataset.classes), features.header.width)
@@ -105,7 +116,7 @@ def train_temporal(config_dict: ml_collections.ConfigDict, workdir: Path) -> boo
         if test is not None:
             params = chooser.restore(abstract_sharded(task.init_trained, mesh))
             outputs = task.predict(params, test)
-    write_outcome(workdir, config, division, chooser.best, outputs, about)
+    write_outcome(owned, config, division, chooser.best, outputs, about)
     return True
 
 
