@@ -102,24 +102,29 @@ def compute_features(
     lacking = [video for video, kept in zip(dataset.videos, held, strict=True) if not kept]
     clip = trained.backbone.clip
     every_clip = EveryClip(trained.features, clip, loader, mesh, batch_size, limit)
-    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
-        params = create_filled(
-            lambda: trained.backbone.init(jax.random.key(0)), trained.params, mesh
-        )
-        bar = tqdm(
-            total=len(lacking),
-            unit="video",
-            delay=10,
-            disable=not is_first or not sys.stderr.isatty(),
-        )
-        for group in _groups(lacking):
-            part = dataclasses.replace(dataset, videos=group)
-            outputs = every_clip(params, part, unlabelled=True)
-            if is_first:
-                for number, video in enumerate(group):
-                    folder.write(video, outputs.values[outputs.video_index == number])
-            bar.update(len(group))
-        bar.close()
+    try:
+        with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+            params = create_filled(
+                lambda: trained.backbone.init(jax.random.key(0)), trained.params, mesh
+            )
+            bar = tqdm(
+                total=len(lacking),
+                unit="video",
+                delay=10,
+                disable=not is_first or not sys.stderr.isatty(),
+            )
+            for group in _groups(lacking):
+                part = dataclasses.replace(dataset, videos=group)
+                outputs = every_clip(params, part, unlabelled=True)
+                if is_first:
+                    for number, video in enumerate(group):
+                        folder.write(video, outputs.values[outputs.video_index == number])
+                bar.update(len(group))
+            bar.close()
+    except BaseException:
+        if is_first:
+            folder.withdraw()
+        raise
     return folder
 
 

@@ -15,6 +15,7 @@ from surgvista_jax.data.checking.labels import schemes
 from surgvista_jax.data.checking.report import Finding
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.decode import EncodedFrames, Frames, decode_image
+from surgvista_jax.data.storage.jpeg import MOST_PIXELS, is_cut_short, jpeg_pixels
 from surgvista_jax.data.storage.open import FRAME_NAME, open_frames
 from surgvista_jax.data.storage.records import shard_faults
 from surgvista_jax.data.workers import available_cores
@@ -116,9 +117,12 @@ def _contents(frames: Frames, frame_ids: list[int]) -> Iterator[bytes | None]:
             yield None if image is None else image.tobytes()
         return
     for data in frames.encoded(frame_ids):
+        if data is not None and jpeg_pixels(data) > MOST_PIXELS:
+            yield None
+            continue
         # An eighth of the size is enough to see whether an image can be decoded.
         readable = decode_image(data, cv2.IMREAD_REDUCED_GRAYSCALE_8) is not None
-        yield data if readable else None
+        yield data if readable and data is not None and not is_cut_short(data) else None
 
 
 def _surplus(folder: Path, video: Video) -> list[Finding]:

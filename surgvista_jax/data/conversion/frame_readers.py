@@ -11,6 +11,8 @@ from av.video.stream import VideoStream
 
 from surgvista_jax.data.conversion.sources import SourceVideo, frame_files
 from surgvista_jax.data.rates import HOLE, Pick, kept_index, picked
+from surgvista_jax.data.storage.decode import decode_image, read_bytes
+from surgvista_jax.data.storage.jpeg import is_cut_short
 from surgvista_jax.data.storage.open import read_image
 from surgvista_jax.data.storage.video_index import Index, needed, pictures, read_index
 from surgvista_jax.data.storage.video_parts import (
@@ -268,8 +270,9 @@ class FolderReader:
         while (index := kept_index(kept, keep_every)) < len(self._files):
             path = self._files[index]
             self.current = path.name
-            image = read_image(path, cv2.IMREAD_COLOR)
-            if image is None:
+            data = read_bytes(path)
+            image = decode_image(data, cv2.IMREAD_COLOR)
+            if data is None or image is None or is_cut_short(data):
                 raise UnreadableVideo(
                     f"{path.name} in it cannot be read; replace it or take it out"
                 )

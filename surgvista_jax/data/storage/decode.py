@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from surgvista_jax.data.storage.jpeg import MOST_PIXELS
+
 # We report a damaged file once and by name: OpenCV and FFmpeg are kept from printing about it. They
 # read these variables when they start.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # It refuses a picture of more by its header: a few KiB cannot ask for GiBs (8K has 33 million).
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**27))
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 
 import cv2  # noqa: E402
 

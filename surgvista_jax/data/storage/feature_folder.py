@@ -59,6 +59,15 @@ class FeatureFolder:
         """Where the rows of a video are. Raises UserError for an id that cannot be a file name."""
         return file_of(self.folder, video.video, ".npy")
 
+    def withdraw(self) -> None:
+        """Removes the header, and the folder with it, while no rows are in it: nothing came of it.
+
+        A folder that holds anything else stays as it is.
+        """
+        if self.folder.is_dir() and os.listdir(self.folder) == [HEADER_FILE]:
+            (self.folder / HEADER_FILE).unlink()
+            self.folder.rmdir()
+
     def holds(self, video: Video) -> bool:
         """Whether a video's rows are there and whole, so that they need not be computed again."""
         try:

@@ -35,6 +35,13 @@ def test_rows_come_back_bit_for_bit(tmp_path, dataset):
     assert sorted(path.name for path in folder.folder.iterdir()) == ["features.json", "video0.npy"]
 
 
+def test_a_folder_that_nothing_came_of_is_withdrawn_and_one_with_rows_stays(tmp_path, features):
+    create_features(tmp_path / "new", feature_run.header()).withdraw()
+    assert not (tmp_path / "new").exists()
+    features.withdraw()
+    assert (features.folder / "features.json").exists()
+
+
 def test_the_same_features_go_on_and_others_do_not(features):
     assert create_features(features.folder, features.header).holds
     other = dataclasses.replace(features.header, weights="f" * 64, size=64)
