@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from av.video.stream import VideoStream
 
-from surgvista_jax.data.conversion.sources import SourceVideo, frame_files
+from surgvista_jax.data.conversion.sources import SourceVideo, frame_files, same_number
 from surgvista_jax.data.rates import HOLE, Pick, kept_index, picked
 from surgvista_jax.data.storage.decode import decode_image, read_bytes
 from surgvista_jax.data.storage.jpeg import is_cut_short
@@ -253,6 +253,9 @@ class FolderReader:
             self._files = frame_files(source.path, source.prefix)
         except OSError as error:
             raise UnreadableVideo(f"the folder cannot be read: {error.strerror}") from None
+        if twice := same_number(self._files):
+            names = " and ".join(path.name for path in twice)
+            raise UnreadableVideo(f"{names} have one number; keep one of them")
         self.fps = fps
         self.frames_read = 0
         self.current = ""

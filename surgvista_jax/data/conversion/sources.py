@@ -174,6 +174,17 @@ def frame_files(folder: Path, prefix: str = "") -> list[Path]:
     return [folder / name for name in sorted(names, key=lambda name: (_natural(name), name))]
 
 
+def same_number(files: Iterable[Path]) -> tuple[Path, Path] | None:
+    """Two of the images that are called alike but for zeros and suffix, as 000003.jpg and 3.png."""
+    first: dict[str, Path] = {}
+    for path in files:
+        name = re.sub(r"[0-9]+", lambda digits: digits[0].lstrip("0") or "0", path.stem)
+        if name in first:
+            return first[name], path
+        first[name] = path
+    return None
+
+
 def _unnamed(folder: Path, path: Path, is_folder: bool, size: int) -> SourceVideo:
     return SourceVideo(path.relative_to(folder).as_posix(), "", path, is_folder, size)
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from surgvista_jax.data.dataset import TASKS, UNLABELLED, Dataset, Video
+from surgvista_jax.data.storage.open import FRAME_NAME
 from surgvista_jax.data.storage.records import read_index
 from surgvista_jax.data.storage.tfds import is_tfds, read_tfds, source_folder
 from surgvista_jax.errors import UserError
@@ -19,6 +20,7 @@ from surgvista_jax.writing import Guard, write_text
 FILES = DATASET_FILE, VIDEOS_FILE = "dataset.json", "videos.jsonl"
 _HIGHEST_RATE = 1e6  # frames a second
 _A_RATE = f"'fps' must be a number above 0 (and at most {_HIGHEST_RATE:,.0f})"
+_MANY_FRAMES = 100_000  # of a video: more are not believed unseen
 _MOST_FRAMES = 2**31 - 1
 _MISSING = "{}: missing; `surgvista data convert` writes it"
 _AGAIN = "mend it, or run `surgvista data convert` again, which writes the file anew"
@@ -127,6 +129,8 @@ def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video
         source = folder / source_folder(entry["source"])
         found = entry["video"] in packed or _exists(source)
         _check(found, where, "there is no source (file or folder)", str(source))
+        if count > _MANY_FRAMES and entry["video"] not in packed:
+            _check_many(source, count, where)
         labels = entry.get("labels")
         if labels is not None:
             labels = _check_labels(labels, count, num_classes, label_kind, where)
@@ -134,6 +138,15 @@ def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video
     if not videos:
         raise UserError(f"{path}: no video in it; a line for each video is needed")
     return tuple(videos.values())
+
+
+def _check_many(source: Path, count: int, where: str) -> None:
+    """Looks at the last frame first: nothing should go through a billion of which six are there."""
+    if source.is_dir() and not _exists(source / FRAME_NAME.format(count - 1)):
+        there = len(os.listdir(source))
+        _check(
+            2 * there > count, where, f"'num_frames' is {count:,}, but {source} holds {there} files"
+        )
 
 
 def _check_labels(

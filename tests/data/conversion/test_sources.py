@@ -2,13 +2,20 @@
 
 import os
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from surgvista_jax.data.conversion import sources
-from surgvista_jax.data.conversion.sources import find_given, find_videos, frame_files, name_videos
+from surgvista_jax.data.conversion.sources import (
+    find_given,
+    find_videos,
+    frame_files,
+    name_videos,
+    same_number,
+)
 from surgvista_jax.errors import UserError
 from tests.support import marked_videos as marked
 from tests.support.marked_videos import Pictures
@@ -155,3 +162,17 @@ def test_a_suffix_in_vain_is_not_looked_at_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "is_video", lambda path: looked_at.append(path.name))
     [note] = find_videos(tmp_path, tmp_path / "out").notes
     assert len(looked_at) == 20 and "and 92 more" in note.text
+
+
+@pytest.mark.parametrize(
+    ("names", "twice"),
+    [
+        (["000002.jpg", "000003.jpg", "3.png"], ("000003.jpg", "3.png")),
+        (["f1_0.jpg", "f1_00.jpg"], ("f1_0.jpg", "f1_00.jpg")),
+        (["a.jpg", "a.png"], ("a.jpg", "a.png")),
+        (["1.jpg", "10.jpg", "f1.jpg", "1_0.jpg"], None),
+    ],
+)
+def test_two_images_of_one_number_are_found(names, twice):
+    found = same_number(map(Path, names))
+    assert (found and tuple(path.name for path in found)) == twice

@@ -240,3 +240,13 @@ def test_what_is_no_json_object_is_one_line(tmp_path, text, said):
     with pytest.raises(UserError, match=said) as refused:
         read_dataset(tmp_path)
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 400
+
+
+def test_a_billion_frames_are_not_believed_of_a_folder_that_holds_few(tmp_path):
+    dataset(tmp_path)
+    edit(tmp_path, "videos.jsonl", 3, num_frames=10**9)
+    said = "videos.jsonl, line 3: 'num_frames' is 1,000,000,000, but .*c holds 0 files"
+    with pytest.raises(UserError, match=said):
+        read_dataset(tmp_path)
+    (tmp_path / "frames" / "c" / "999999999.jpg").touch()
+    assert read_dataset(tmp_path).videos[2].num_frames == 10**9
