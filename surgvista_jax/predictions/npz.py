@@ -116,8 +116,6 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
     score = check_scores(arrays["score"], f"{source}: score")
     if "label" in arrays:
         arrays["label"] = _label(arrays["label"], source)
-        if arrays["label"].shape[1:] == (1,) != score.shape[1:]:
-            raise UserError(f"{source}: `label` is [N, 1]; class ids are [N]")
     named = meta.get("classes") or ()
     if not isinstance(named, list | tuple) or not all(isinstance(n, str | int) for n in named):
         raise UserError(f"{source}: meta key 'classes' is {named!r:.60}; a list of names is needed")

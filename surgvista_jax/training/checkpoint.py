@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,13 +18,13 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.training.checkpoint_files import (
     FOLDER,
     Tree,
-    check_same,
-    first_line,
-    leaves_on_disk,
     none_found,
     restore_params,
     saved_steps,
 )
+from surgvista_jax.training.checkpoint_step import Restored, read_step
+from surgvista_jax.training.digests import ITEM as DIGESTS
+from surgvista_jax.training.digests import check_arrays, digest_of_json
 from surgvista_jax.training.orbax_manager import make_manager
 from surgvista_jax.training.quiet_orbax import silence
 from surgvista_jax.writing import writing_to
@@ -46,11 +46,13 @@ class CheckpointConfig:
     max_to_keep: the newest so many are kept; with 1, a damaged checkpoint has nothing to fall back
         to.
     keep_every: checkpoints at multiples of it are kept for ever; 0 for none.
+    digests: whether a digest of each array is saved, and checked when it is restored.
     """
 
     save_every: int = 1000
     max_to_keep: int = 3
     keep_every: int = 0
+    digests: bool = True
 
     def __post_init__(self) -> None:
         check_whole(self, 1, "save_every", "max_to_keep")
@@ -62,20 +64,11 @@ class CheckpointConfig:
             )
 
 
-class Restored(NamedTuple):
-    """What a checkpoint held, and of which step it is."""
-
-    step: int
-    params: Any
-    opt_state: Any
-    average: Any
-    meta: dict
-
-
 class Checkpoints:
     """The checkpoints of one run, at `<workdir>/checkpoints/<step>/`.
 
-    Each holds the items `params`, `opt_state`, `average` (of runs that keep one) and `meta`.
+    Each holds the items `params`, `opt_state`, `average` (of runs that keep one), `meta` and
+    `digests` of them all. What is not finite is neither saved nor restored.
 
     Saving is asynchronous: an error in the background is raised by the next `save`, `wait` or
     `close`. Every process must make the same calls. As a context manager it finishes the pending
@@ -121,7 +114,7 @@ class Checkpoints:
             average: the running mean of the parameters, for runs that keep one.
 
         Raises:
-            UserError: the disk is full, now or for the save before.
+            UserError: an array is not finite; the disk is full, now or for the save before.
         """
         if not (force or self.due(step)):
             return False
@@ -131,8 +124,11 @@ class Checkpoints:
         trees = {"params": params, "opt_state": opt_state, "average": average}
         trees = {item: tree for item, tree in trees.items() if tree is not None}
         self._check_free_space(step, trees)
+        noted = {item: self._checked(step, item, tree) for item, tree in trees.items()}
         items = {item: ocp.args.StandardSave(tree) for item, tree in trees.items()}
         items["meta"] = ocp.args.JsonSave(meta)
+        if self.config.digests:
+            items[DIGESTS] = ocp.args.JsonSave({**noted, "meta": digest_of_json(meta)})
         self._saving = step
         with self._disk_errors():
             self._manager.save(step, args=ocp.args.Composite(**items), force=True)
@@ -173,7 +169,9 @@ class Checkpoints:
             trees["average"] = average
         damaged: dict[int, str] = {}
         for candidate in reversed(steps) if step is None else [step]:
-            restored, fault = self._read(candidate, trees)
+            restored, fault = read_step(
+                self._manager, self.folder / str(candidate), trees, self.config.digests
+            )
             if restored is not None:
                 self._set_aside(damaged, candidate)
                 return restored
@@ -201,40 +199,6 @@ class Checkpoints:
                 raise
             print(f"surgvista: {late}", file=sys.stderr)  # the first error is the one to raise
 
-    def _read(self, step: int, trees: dict[str, Any]) -> tuple[Restored | None, str]:
-        """The checkpoint, or None and what is wrong with its files."""
-        folder = self.folder / str(step)
-        restored, fault = None, "its files cannot be read by another process"
-        try:
-            found = {"opt_state": leaves_on_disk(folder / "opt_state")}
-            if any(path.startswith("average/") for path in found["opt_state"]):
-                raise UserError(
-                    f"{folder}: an earlier version kept its running mean of the parameters among"
-                    " the moments, from which this one cannot go on; take another --workdir"
-                )
-            found |= {item: leaves_on_disk(folder / item) for item in trees if item not in found}
-        except UserError:
-            raise
-        except Exception as error:  # the readers raise no common type
-            found, fault = None, first_line(error)
-        if found is not None:
-            check_same(folder, trees, found)
-            items = {item: ocp.args.StandardRestore(tree) for item, tree in trees.items()}
-            items["meta"] = ocp.args.JsonRestore()
-            try:
-                read = self._manager.restore(step, args=ocp.args.Composite(**items))
-                average = read.average if "average" in trees else None
-                if not isinstance(read.meta, dict):
-                    raise ValueError("its meta is not a JSON object")
-                restored = Restored(step, read.params, read.opt_state, average, read.meta)
-            except Exception as error:
-                fault = first_line(error)
-        # A process may meet a damaged file that the others do not need: all go back, or none.
-        if jax.process_count() > 1:
-            if not multihost_utils.process_allgather(np.array(restored is not None)).all():
-                restored = None
-        return restored, fault
-
     def _set_aside(self, damaged: dict[int, str], used: int) -> None:
         if not damaged:
             return
@@ -251,6 +215,16 @@ class Checkpoints:
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices("damaged checkpoints set aside")
         self._manager.reload()
+
+    def _checked(self, step: int, item: str, tree: Tree) -> dict[str, str]:
+        """The digests of what is about to be saved."""
+        checked = check_arrays(tree, hashed=self.config.digests)
+        if checked.infinite:
+            raise UserError(
+                f"{self.folder}: step {step} is not saved, {item}/{checked.infinite[0]} holds"
+                f" numbers that are not finite; {self._last_complete()}"
+            )
+        return checked.digests
 
     def _check_free_space(self, step: int, trees: dict[str, Any]) -> None:
         needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees))

@@ -10,6 +10,7 @@ import orbax.checkpoint as ocp
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.devices import start_devices
+from surgvista_jax.training.digests import check_arrays, digest_of_json, fault_of, read_digests
 
 Tree = Any  # nested dicts of arrays, or of what stands for them
 
@@ -88,12 +89,13 @@ def restore_params(
             Without it the arrays come as NumPy, in the tree that was saved.
 
     Raises:
-        UserError: there is none; it cannot be read; it holds other arrays than `abstract`; there
-            are no such devices as the environment asks for.
+        UserError: there is none; it cannot be read, is not what was saved, or not finite; it holds
+            other arrays than `abstract`; there are no such devices as the environment asks for.
     """
     folder = _step_folder(Path(folder).absolute(), step)
     start_devices()  # Orbax needs them, and would call the checkpoint damaged
     try:
+        noted = read_digests(folder)
         metadata = ocp.StandardCheckpointHandler().metadata(folder / "params").tree
     except Exception as error:  # the readers raise no common type
         raise UserError(f"{folder}: damaged, cannot be read ({first_line(error)})") from error
@@ -107,9 +109,29 @@ def restore_params(
         )
     try:
         with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
-            return reader.restore(folder / "params", args=arguments)
+            params = reader.restore(folder / "params", args=arguments)
     except Exception as error:
         raise UserError(f"{folder}: damaged, cannot be read ({first_line(error)})") from error
+    checked = check_arrays(params, hashed=noted is not None)
+    if fault := fault_of("params", checked, None if noted is None else noted.get("params", {})):
+        raise UserError(f"{folder}: damaged, {fault}")
+    return params
+
+
+def check_noted(folder: Path, name: str, value: Any) -> None:
+    """Raises UserError unless a value as JSON is the one that was saved; see `read_digests`.
+
+    Args:
+        folder: a checkpoint or an imported folder.
+        name: the item that the value is.
+        value: as it was read.
+    """
+    try:
+        noted = read_digests(folder)
+    except (ValueError, OSError) as error:
+        raise UserError(f"{folder}: damaged, {first_line(error)}") from error
+    if noted is not None and noted.get(name) != digest_of_json(value):
+        raise UserError(f"{folder}: damaged, its {name} is not what was saved")
 
 
 def _step_folder(folder: Path, step: int | None) -> Path:

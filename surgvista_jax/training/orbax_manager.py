@@ -4,6 +4,8 @@ from pathlib import Path
 
 import orbax.checkpoint as ocp
 
+from surgvista_jax.training.digests import ITEM as DIGESTS
+
 TREES = ("params", "opt_state", "average")
 
 
@@ -31,10 +33,11 @@ def make_manager(folder: Path, max_to_keep: int, keep_every: int) -> Manager:
     if keep_every:
         kept.append(policy.EveryNSteps(keep_every))
     handlers = {item: ocp.StandardCheckpointHandler() for item in TREES}
+    values = {item: ocp.JsonCheckpointHandler() for item in ("meta", DIGESTS)}
     return Manager(
         folder,
         options=ocp.CheckpointManagerOptions(
             preservation_policy=policy.AnyPreservationPolicy(kept)
         ),
-        item_handlers={**handlers, "meta": ocp.JsonCheckpointHandler()},
+        item_handlers={**handlers, **values},
     )

@@ -28,7 +28,8 @@ def _not_an_orbax_error(record: logging.LogRecord) -> bool:
 
 def _not_an_orbax_task(record: logging.LogRecord) -> bool:
     """The first task that fails raises; asyncio logs the others when they are collected."""
-    return "orbax" not in record.getMessage()
+    text = record.getMessage()
+    return "orbax" not in text and "tensorstore" not in text
 
 
 class _WithoutLateWrites:

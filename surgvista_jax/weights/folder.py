@@ -10,6 +10,7 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.training.digests import check_arrays, digest_of_json, write_digests
 from surgvista_jax.training.quiet_orbax import silence
 from surgvista_jax.writing import CannotWrite, reason_of, write_json
 
@@ -33,18 +34,8 @@ class Content:
     origin: dict = dataclasses.field(default_factory=dict)
 
 
-def describe(folder: Path, kind: str, config: Any, origin: dict | None = None) -> None:
-    """Writes `weights.json`, by which a folder of checkpoints says what model they are of.
-
-    Raises:
-        CannotWrite: the folder cannot be written.
-    """
-    text = {"kind": kind, "config": dataclasses.asdict(config), **(origin or {})}
-    write_json(folder / DESCRIPTION, text)
-
-
 def write(folder: Path, content: Content) -> None:
-    """Writes `weights.json` and the arrays (`params/`, Orbax); all of it or nothing.
+    """Writes `weights.json`, the arrays (`params/`, Orbax) and their digests; all or nothing.
 
     Raises:
         UserError: the folder exists, or it cannot be written.
@@ -58,13 +49,17 @@ def write(folder: Path, content: Content) -> None:
         made = tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent)
         partial = Path(made)
         partial.chmod(0o755)
-        describe(partial, content.kind, content.config, content.origin)
+        text = {"kind": content.kind, "config": dataclasses.asdict(content.config)}
+        text |= content.origin
+        write_json(partial / DESCRIPTION, text)
         tree = content.params
         if content.batch_stats is not None:
             tree = {"params": content.params, "batch_stats": content.batch_stats}
         silence()
         with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as writer:
             writer.save(partial / "params", args=ocp.args.StandardSave(tree))
+        digests = {"params": check_arrays(tree).digests, DESCRIPTION: digest_of_json(text)}
+        write_digests(partial, digests)
         os.replace(partial, folder)
     except (OSError, ValueError) as error:  # TensorStore's errors, of a full disk, are ValueErrors
         told = reason_of(error) if isinstance(error, OSError) else str(error)

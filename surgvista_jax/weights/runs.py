@@ -13,7 +13,13 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
-from surgvista_jax.training.checkpoint_files import FOLDER, none_found, restore_params, saved_steps
+from surgvista_jax.training.checkpoint_files import (
+    FOLDER,
+    check_noted,
+    none_found,
+    restore_params,
+    saved_steps,
+)
 from surgvista_jax.training.rundir import CONFIG, read_config
 from surgvista_jax.weights.folder import DESCRIPTION, Content
 from surgvista_jax.weights.kinds import CONFIGS, ClassifierConfig, StudentConfig
@@ -122,6 +128,7 @@ def read_run(path: Path) -> tuple[Content, Run]:
 
 
 def _imported(run: Run, tree: dict) -> Content:
+    check_noted(run.folder, DESCRIPTION, run.about)
     text = dict(run.about)
     kind = text.pop("kind", None)
     where = f"{run.folder}: {DESCRIPTION}"
@@ -168,6 +175,8 @@ def _checkpoint(path: Path) -> Path:
 def _meta(checkpoint: Path) -> dict:
     try:
         with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-            return reader.restore(checkpoint / "meta")
+            meta = reader.restore(checkpoint / "meta")
     except Exception:  # the readers raise no common type; what it says is worth less than the rest
-        return {}
+        meta = {}
+    check_noted(checkpoint, "meta", meta)
+    return meta

@@ -68,6 +68,7 @@ def test_restored_onto_another_mesh_bit_for_bit(tmp_path):
         assert checkpoints.latest() is None
         assert checkpoints.save(7, *state, {"seed": 3, "name": "é"})
     assert sorted(p.name for p in (tmp_path / "checkpoints" / "7").iterdir() if p.is_dir()) == [
+        "digests",
         "meta",
         "opt_state",
         "params",

@@ -51,11 +51,7 @@ def decoded(data: bytes, path: object) -> str:
             f"{path}, line {line}: not {'UTF-16' if wide else 'UTF-8'} text (byte {error.start}); "
             "save it as UTF-8"
         ) from None
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise UserError(f"{path}, line {line}: holds a character NUL; save it as UTF-8 text")
-    return text
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def version(path: Path) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.weights.files.checksums import checksum, without_checksums
 from surgvista_jax.weights.files.stored import Stored, damaged, single
 
 # Types of numbers in a header -> NumPy's.
@@ -27,6 +28,8 @@ _TYPES = {
 def open_safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
     """Arrays by name, and what the header says besides.
 
+    What a file of ours carries checksums of is compared with them when it is read.
+
     Raises:
         UserError: the file is damaged, or holds a type of numbers that is not read.
     """
@@ -40,6 +43,7 @@ def open_safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(length))
+        metadata, sums = without_checksums(metadata, header.keys() - {"__metadata__"})
     except (SafetensorError, ValueError) as error:
         raise damaged(path, error) from error
     arrays = {}
@@ -51,8 +55,12 @@ def open_safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
             raise UserError(f"{path}: {name} is of type {dtype}, which is not read")
         start = 8 + length + part["data_offsets"][0]
 
-        def read(dtype: str = dtype, shape: tuple = shape, start: int = start) -> np.ndarray:
+        def read(
+            name: str = name, dtype: str = dtype, shape: tuple = shape, start: int = start
+        ) -> np.ndarray:
             flat = np.fromfile(path, f"<{_TYPES[dtype]}", math.prod(shape), offset=start)
+            if name in sums and checksum(flat, shape) != sums[name]:
+                raise damaged(path, ValueError(f"{name} holds other numbers than were written"))
             if dtype == "BF16":  # the upper half of a float32
                 flat = (flat.astype(np.uint32) << 16).view(np.float32)
             return single(flat.reshape(shape))

@@ -19,6 +19,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.weights.files.pickled import STAND_INS, NumpyArray, stand_in
 from surgvista_jax.weights.files.stored import Stored, as_tree, damaged, held
 
+_PIECE = 1 << 20  # bytes that are read at a time
 # What torch, pickle and zipfile raise for damaged bytes; RuntimeError and ValueError include those
 # for unknown compressions and for text that cannot be decoded.
 _DAMAGED = (
@@ -44,6 +45,8 @@ def open_torch(path: Path) -> dict:
         # Nothing in the file is executed; mmap reads tensors only when they are touched.
         zipped = zipfile.is_zipfile(path)
         mapped = zipped and _is_of_this_byte_order(path)
+        if zipped:
+            _check_sums(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old forms, which either load or do not
             tree = _load(torch, path, zipped)
@@ -108,6 +111,28 @@ def _is_of_this_byte_order(path: Path) -> bool:
             raise ValueError("its members are compressed, as PyTorch never writes them")
         members = [name for name in archive.namelist() if name.endswith("/byteorder")]
         return all(archive.read(name) == sys.byteorder.encode() for name in members)
+
+
+def _check_sums(path: Path) -> None:
+    """Reads all members of an archive, which PyTorch itself does not compare with their CRC-32.
+
+    An archive of which none fits was written without them (`set_crc32_options(False)`).
+
+    Raises:
+        zipfile.BadZipFile: some fit, and one does not.
+    """
+    fitting, wrong = 0, None
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            try:
+                with archive.open(member) as stream:
+                    while stream.read(_PIECE):
+                        pass
+                fitting += member.file_size > 0
+            except zipfile.BadZipFile as error:
+                wrong = wrong or error
+    if wrong is not None and fitting:
+        raise wrong
 
 
 def _leave_on_disk(address: int, size: int) -> None:

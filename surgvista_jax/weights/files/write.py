@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.weights.files.checksums import with_checksums
 from surgvista_jax.weights.files.npz import METADATA
 from surgvista_jax.weights.names.entries import Entry, fits
 from surgvista_jax.weights.names.table import Table
@@ -128,7 +129,7 @@ def _check(leaves: Mapping[str, Any], entries: list[Entry], table: Table) -> Non
 
 def _write(arrays: dict[str, np.ndarray], metadata: dict[str, str], path: Path) -> None:
     if path.suffix == ".safetensors":
-        save_file(arrays, path, metadata=metadata)
+        save_file(arrays, path, metadata=with_checksums(arrays, metadata))
     elif path.suffix in TENSORS_ALONE:
         _write_torch(arrays, path)
     else:

@@ -1,11 +1,13 @@
 """Are the phase datasets read as their authors distribute them, odd cases included?"""
 
 import gzip
+import json
+import pickle
 
 import numpy as np
 import pytest
 
-from surgvista_jax.data.datasets import cataract101, ophnet
+from surgvista_jax.data.datasets import cataract101, multibypass140, ophnet, registry
 from tests.support import footage
 from tests.support.convert_run import convert, labels, refusal, write
 from tests.support.places import REALDATA
@@ -68,6 +70,57 @@ def test_autolaparo_names_the_line_of_a_wrong_phase(tmp_path):
     path = write(tmp_path / "al" / "labels" / "label_01.txt", "Frame\tPhase\n1\t0\n2\t9\n")
     message = refusal("autolaparo", tmp_path / "al", tmp_path / "out")
     assert f"{path}, line 3: phase 9 is not from 0 to 6" in message
+
+
+# PmLR50
+
+
+def pmlr50(folder, phases=(0, 4, 2), videos=("1", "2", "03")):
+    rows = [{"frame_id": k, "phase_gt": p, "unique_id": k} for k, p in enumerate(phases)]
+    for split, video in zip(("train", "val", "test"), videos, strict=True):
+        frames(folder / "frames" / video.zfill(2), 4, name="{:08d}")
+        path = folder / "labels" / split / f"1fps{split}.pickle"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pickle.dumps({video: rows}))
+    return folder
+
+
+def test_pmlr50_goes_by_the_numbers_of_images(tmp_path):
+    source = pmlr50(tmp_path / "pm")
+    (source / "frames" / "02" / "00000001.jpg").unlink()
+    dataset, said = convert("pmlr50", source, tmp_path / "out")
+    assert labels(dataset) == {"01": (0, 4, 2, -1), "02": (0, 2, -1), "03": (0, 4, 2, -1)}
+    assert dataset.splits == {"train": ("01",), "val": ("02",), "test": ("03",)}
+    assert "labels of 01: 1 of 4 frames have none" in said
+
+
+def test_pmlr50_as_the_authors_program_makes_its_index_files(tmp_path):
+    """It calls what validates test, and what tests infer."""
+    source = pmlr50(tmp_path / "pm")
+    labels_of = source / "labels"
+    (labels_of / "infer").mkdir()
+    (labels_of / "test" / "1fpstest.pickle").rename(labels_of / "infer" / "1fpsinfer.pickle")
+    (labels_of / "val" / "1fpsval.pickle").rename(labels_of / "test" / "1fpstest.pickle")
+    reading = registry()["pmlr50"].read(source)
+    assert reading.splits == {"train": ["01"], "val": ["02"], "test": ["03"]}
+
+
+def test_pmlr50_says_when_files_divide_otherwise_than_published(tmp_path):
+    reading = registry()["pmlr50"].read(pmlr50(tmp_path / "pm"))
+    assert "val, test hold other videos than the published" in str(reading.notes[-1])
+    source = pmlr50(tmp_path / "as published", videos=("1", "48", "38"))
+    assert not registry()["pmlr50"].read(source).notes
+
+
+def test_a_pickle_runs_nothing(tmp_path):
+    source = pmlr50(tmp_path / "pm", phases=(0, 7))
+    assert "entry 2: phase_gt 7 is not from 0 to 4" in refusal("pmlr50", source, tmp_path / "o")
+    path = source / "labels" / "val" / "1fpsval.pickle"
+    path.write_bytes(pickle.dumps({"2": [print]}))
+    message = refusal("pmlr50", source, tmp_path / "o")
+    assert f"{path}: not a pickle of plain values: it holds a builtins.print" in message
+    path.write_bytes(b"\x80\x04no")
+    assert f"{path}: not a pickle" in refusal("pmlr50", source, tmp_path / "o")
 
 
 # ESD57
@@ -177,6 +230,73 @@ def test_cataract21_has_one_class_of_two_names(tmp_path):
     assert "Tonisieren and Antibiotikum, where told apart, are one class" in said
     write(path, text + "75,Pause\n")
     assert f"{path}, line 76: unknown class" in refusal("cataract21", source, tmp_path / "again")
+
+
+# MultiBypass140
+
+
+def bypass(folder):
+    for town, name, video in (
+        ("bern", "BernBypass70", "BBP01"),
+        ("strasbourg", "StrasBypass70", "SBP02"),
+    ):
+        frames(folder / "datasets" / name / "frames" / video, 4, name="img{}")
+        intervals = [
+            {"start": 0, "end": 2000, "label_name": "preparation", "label_id": 0},
+            {"start": 500, "end": 1500, "label_name": "out_of_body", "label_id": 12},
+            {"start": 1000, "end": 3000, "label_name": "gastric_pouch_creation", "label_id": 1},
+        ]
+        text = json.dumps({"phases": intervals, "steps": []})
+        write(folder / "labels" / town / "labels_by70" / f"{video}.mp4.json", text)
+    return folder
+
+
+def test_multibypass140_from_intervals(tmp_path):
+    source = bypass(tmp_path / "mb")
+    dataset, said = convert("multibypass140-phases", source, tmp_path / "out")
+    assert labels(dataset) == {"BBP01": (0, 1, 1, -1), "SBP02": (0, 1, 1, -1)}
+    assert dataset.splits == {"centre/bern": ("BBP01",), "centre/strasbourg": ("SBP02",)}
+    assert [video.centre for video in dataset.videos] == ["Bern", "Strasbourg"]
+    assert "intervals overlap for 1.0 s" in said and "out_of_body" in said
+    path = source / "labels" / "bern" / "labels_by70" / "BBP01.mp4.json"
+    write(path, '{"phases": [\n{"start": 0,\n')
+    message = refusal("multibypass140-phases", source, tmp_path / "again")
+    assert f"{path}, line 3: not JSON" in message
+
+
+def test_multibypass140_from_the_index_files_of_the_folds(tmp_path):
+    source = bypass(tmp_path / "mb")
+    rows = [{"Original_frame_id": k, "Phase_gt": 11, "Step_gt": 45} for k in range(4)]
+    for town, video in (("bern", "BBP01"), ("strasbourg", "SBP02")):
+        folder = source / "labels" / town / "labels_by70_splits" / "labels"
+        for split in ("train", "test"):
+            name = "1fps_100_0.pickle" if split == "train" else "1fps_0.pickle"
+            (folder / split).mkdir(parents=True)
+            there = (split == "train") == (town == "bern")
+            content = pickle.dumps({video: rows} if there else {})
+            (folder / split / name).write_bytes(content)
+    dataset, _ = convert("multibypass140-steps", source, tmp_path / "out")
+    assert labels(dataset) == {"BBP01": (45,) * 4, "SBP02": (45,) * 4}
+    assert dataset.splits["fold1/train"] == dataset.splits["train"] == ("BBP01",)
+    assert dataset.splits["strasbourg-fold1/test"] == ("SBP02",)
+
+
+def test_real_multibypass140_is_read_whole(tmp_path):
+    folder = REALDATA / "multibypass140"
+    if not folder.is_dir():
+        pytest.skip("no real labels beside the checkout")
+    for kind, classes in (("phases", multibypass140.PHASES), ("steps", multibypass140.STEPS)):
+        table = (folder / "tables" / f"{kind[:-1]}.csv").read_text().split("\n")[1:]
+        names = [line.split(",")[1].strip() for line in table if line.strip()]
+        assert tuple(names[: len(classes)]) == classes
+        files = sorted((folder / "labels" / "bern").glob("*.json"))
+        tracks = [multibypass140.read_intervals(path, kind) for path in files]
+        assert len(tracks) == 20 and min(track.seconds for track in tracks) > 2000
+    packed = folder / "strasbourg_val_1fps_0.pickle.gz"
+    path = tmp_path / "1fps_0.pickle"
+    path.write_bytes(gzip.decompress(packed.read_bytes()))
+    track = multibypass140.read_index_labels(path, "SBP09", "phases")
+    assert len(track.by_number) == 5792 and track.at(np.array([0.0, 5791.0])) == (0, 10)
 
 
 # OphNet

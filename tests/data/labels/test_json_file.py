@@ -89,5 +89,5 @@ def test_a_frame_twice_is_named(tmp_path):
 
 def test_json_that_cannot_be_read_is_one_line(tmp_path):
     for text in ("[" * 100_000, '{"a": ' + "9" * 5_000 + "}", "{", "\x00"):
-        with pytest.raises(UserError, match="v.json.*(not JSON|a character NUL)"):
+        with pytest.raises(UserError, match="v.json.*not JSON"):
             read_json(write(tmp_path / "v.json", text))
