@@ -106,64 +106,39 @@ def videos(t: Try) -> Words:
 
 
 def predictions(t: Try) -> Words:
-    """Predictions as .npz, CSV and text, with ground truth, boundaries, groups and classes."""
-    form = t.one_of(["npz", "npz", "csv", "text", "truth", "boundaries", "groups", "classes"])
-    t.kind = form
-    rng = np.random.default_rng(0)
-    names = [f"v{k // 10}" for k in range(30)]
-    score = rng.dirichlet(np.ones(3), 30).astype(np.float32)
-    label, frame = rng.integers(-1, 3, 30), np.tile(np.arange(10), 3)
+    """Predictions as .npz, CSV and text, with ground truth and the beginnings of videos."""
+    form = t.kind = t.one_of(["npz", "npz", "csv", "text", "truth", "boundaries"])
     words: Words = ["evaluate", *_SCORED, f"--out={t.folder / 'report'}"]
-    if form in ("npz", "truth", "groups"):
-        path = t.folder / "p.npz"
-        meta = {"task": "phase", "classes": ["A", "B", "C"], "fps": 1.0, "model": "m"}
-        meta |= {"dataset": "d", "split": "test"}
-        arrays = {"video": np.array(names), "frame": frame, "score": score, "label": label}
-        np.savez(path, **arrays, meta=np.array(json.dumps(meta)))
-        words.append(path)
-        if form == "npz":
-            spoil(t, path, spoiling.npz)
-            return words
-        extra = t.folder / f"{form}.csv"
+    npz = Path(shutil.copy(t.material.output("finetune") / "predictions.npz", t.folder))
+    if form == "npz":
+        spoil(t, npz, spoiling.npz)
+        return [*words, npz]
+    with np.load(npz) as file:
+        rows = list(zip(file["video"], file["frame"], file["label"], file["score"], strict=True))
+    if form in ("csv", "truth"):
+        path = t.folder / f"{form}.csv"
+        header = (
+            "video,frame,label,score_0,score_1,score_2" if form == "csv" else "video,second,label"
+        )
+        lines = [f"{v},{f},{k},{','.join(map(str, p))}\n" for v, f, k, p in rows]
         if form == "truth":
-            rows = [
-                f"{n},{f},{'ABC'[max(k, 0)]}\n" for n, f, k in zip(names, frame, label, strict=True)
-            ]
-            extra.write_text("video,second,label\n" + "".join(rows))
-            words.append(f"--truth={extra}")
-        else:
-            extra.write_text("video,patient\nv0,p0\nv1,p1\nv2,p1\n")
-            words += ["--group-by=patient", f"--groups={extra}"]
-        _text(t, extra)
-        return words
-    if form in ("csv", "classes"):
-        path = t.folder / "p.csv"
-        rows = [
-            f"{n},{f},{k}," + ",".join(f"{p:.4f}" for p in row) + "\n"
-            for n, f, k, row in zip(names, frame, label, score, strict=True)
-        ]
-        path.write_text("video,frame,label,score_0,score_1,score_2\n" + "".join(rows))
-        words += [path, "--fps=1"]
-        if form == "classes":
-            path = t.folder / "classes.txt"
-            path.write_text("A\nB\nC\n")
-            words.append(f"--classes={path}")
+            lines = [f"{v},{f},{('red', 'green', 'blue')[k]}\n" for v, f, k, _ in rows]
+        path.write_text(f"{header}\n{''.join(lines)}")
         _text(t, path)
-        return words
-    for side in ("predicted", "true"):
-        (t.folder / side).mkdir()
-        for video in ("video1", "video2"):
-            text = "Frame\tPhase\n" + "".join(f"{k}\t{k // 4}\n" for k in range(10))
-            (t.folder / side / f"{video}.txt").write_text(text)
+        return [*words, path, "--fps=1"] if form == "csv" else [*words, npz, f"--truth={path}"]
+    for folder in ("predicted", "true"):
+        path = t.folder / folder / "video1.txt"
+        path.parent.mkdir()
+        lines = [f"{f}\t{k}\n" for f, (_, _, k, _) in enumerate(rows)]
+        path.write_text(f"Frame\tPhase\n{''.join(lines)}")
     words += [t.folder / "predicted", f"--truth={t.folder / 'true'}", "--fps=1"]
     if form == "boundaries":
         path = t.folder / "boundaries.csv"
-        path.write_text("video,frames\nvideo1,4\nvideo2,6\n")
-        words[words.index(t.folder / "predicted")] = t.folder / "predicted" / "video1.txt"
-        words.append(f"--boundaries={path}")
-        _text(t, path)
+        path.write_text(f"video,frames\nvideo1,4\nvideo2,{len(rows) - 4}\n")
+        words[-3:-2] = [t.folder / "predicted" / "video1.txt", f"--boundaries={path}"]
     else:
-        _text(t, t.one_of(sorted(t.folder.glob("*/video*.txt"))))
+        path = t.folder / t.one_of(["predicted", "true"]) / "video1.txt"
+    _text(t, path)
     return words
 
 

@@ -15,6 +15,9 @@ from tests.torture.process import Broken, Command, Ended
 _SWALLOWED = re.compile(r"Exception ignored in:.*\nTraceback .*\n(?: .*\n)+KeyboardInterrupt.*\n")
 
 
+_LINE = re.compile("^surgvista: ", re.MULTILINE)
+
+
 @dataclass
 class Try:
     """One try of a promise; all that it draws comes from (seed, promise, number).
@@ -78,9 +81,10 @@ def check_told(ended: Ended) -> str:
         raise Broken(f"died of signal {-ended.code}")
     if ended.code == 0:
         return "success"
-    if not any(line.startswith("surgvista: ") for line in ended.err.splitlines()):
-        if not ended.out.strip() and "usage: " not in ended.err:
-            raise Broken(f"ends with {ended.code} and does not say why")
+    # A user's mistake has its line; a report, or a run that was told to stop, has words of its own.
+    own = ended.err if ended.code != 1 else _LINE.search(ended.err)
+    if not own and not ended.out.strip():
+        raise Broken(f"ends with {ended.code} and does not say why")
     return "refused"
 
 
