@@ -5,8 +5,10 @@ only the moment that a kill meets depends on the machine.
 """
 
 import argparse
+import importlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -54,15 +56,21 @@ def main() -> int:
         return 2
     _settle(scratch, arguments.package)
 
-    from tests.torture import damage, faults, foreign, kills, malformed, process
+    from tests.torture import process
+
+    # Those that take moments come first.
+    for room in ("malformed", "spelling", "foreign", "damage", "faults", "kills"):
+        importlib.import_module(f"tests.torture.{room}")
+    from tests.torture.promises import PROMISES
     from tests.torture.runner import Runner
 
-    promises = [p for room in (kills, faults, damage, foreign, malformed) for p in room.PROMISES]
-    promises = [p for p in promises if p.name.startswith(arguments.only or "")]
+    promises = [promise for promise in PROMISES if promise.name.startswith(arguments.only or "")]
     if arguments.list or not promises:
         print("\n".join(f"{p.name:28}{p.text}" for p in promises) or "no such promise")
         return 0 if promises else 2
     process.import_everything()
+    # Told to stop, it ends by way of its `finally`s, which end what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     again = f"python -m tests.torture --scratch {scratch}"
     if arguments.package is not None:
         again += f" --package {arguments.package}"

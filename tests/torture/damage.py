@@ -1,6 +1,5 @@
 """Is a flipped bit named, or without effect, in whatever we wrote and read again?"""
 
-import functools
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.torture.process import Broken, Ended, in_child
-from tests.torture.promises import Promise, Try, check_told
+from tests.torture.promises import Try, check_told, promise
 from tests.torture.sameness import check_same
 
 _GO_ON_FROM = 12  # the newest step of a run whose checkpoint is damaged; it goes on to 16
@@ -31,8 +30,9 @@ def _kind_of(path: Path) -> str:
     return path.suffix or (path.parent.name if len(path.name) > 24 else path.name)
 
 
+@promise(4)
 def checkpoint(t: Try) -> None:
-    """Damages the newest checkpoint of a run, which then goes on."""
+    """A flipped bit in a checkpoint, from which a run goes on, is named or without effect."""
     out = t.folder / "out"
     shutil.copytree(t.material.output("pretrain"), out)
     for step in (out / "checkpoints").iterdir():
@@ -46,8 +46,10 @@ def checkpoint(t: Try) -> None:
         _same_or_told(out, t.material.output("pretrain"), ended)
 
 
+@promise(3)
 def weights(t: Try) -> None:
-    """Damages what weights are read from, and exports or imports them."""
+    """A flipped bit in a checkpoint's weights, an export or an imported folder is named or without
+    effect."""
     source = t.one_of(["pretrain", "import", "export"])
     copy = t.folder / "source"
     shutil.copytree(t.material.output(source), copy)
@@ -72,8 +74,9 @@ def weights(t: Try) -> None:
             raise Broken("other numbers are read, and nothing is said")
 
 
+@promise(1)
 def records(t: Try) -> None:
-    """Damages packed records, and compares them with their checksums."""
+    """A flipped bit in packed records is named or without effect."""
     out = t.folder / "out"
     shutil.copytree(t.material.output("pack"), out)
     flip(t, out / "records")
@@ -84,8 +87,9 @@ def records(t: Try) -> None:
             raise Broken(f"the damage of {t.kind} goes unseen by --verify")
 
 
+@promise(1)
 def features(t: Try) -> None:
-    """Damages a features folder, and reads all of it."""
+    """A flipped bit in a features folder is named or without effect."""
     out = t.folder / "out"
     shutil.copytree(t.material.output("features"), out)
     flip(t, out)
@@ -95,8 +99,9 @@ def features(t: Try) -> None:
         raise Broken(f"other features are read from {t.kind}, and nothing is said")
 
 
+@promise(1)
 def predictions(t: Try) -> None:
-    """Damages predictions, and scores them."""
+    """A flipped bit in predictions is named or without effect."""
     source = t.folder / "predictions.npz"
     shutil.copy(t.material.output("finetune") / "predictions.npz", source)
     flip(t, t.folder, "*.npz")
@@ -145,20 +150,3 @@ def _read_features(folder: Path, material: Path) -> list[bytes] | str:
         return [np.asarray(opened.read(video)).tobytes() for video in videos]
     except UserError as error:
         return str(error)
-
-
-PROMISES = [
-    Promise(
-        f"damage.{attempt.__name__}",
-        f"a flipped bit in {what} is named or without effect",
-        functools.partial(attempt),
-        share,
-    )
-    for attempt, what, share in (
-        (checkpoint, "a checkpoint", 4),
-        (weights, "a checkpoint's weights, an export or an imported folder", 3),
-        (records, "packed records", 1),
-        (features, "a features folder", 1),
-        (predictions, "predictions", 1),
-    )
-]

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from tests.torture.kills import workers_words
 from tests.torture.process import Broken, Command, in_child
-from tests.torture.promises import Promise, Try, check_told, expect_success
+from tests.torture.promises import Try, check_told, expect_success, promise
 from tests.torture.sameness import arrays_digest, check_same
 
-# A run that is still on its way when it is disturbed, and saves on no rule meanwhile.
-_LONG = ["--config.budget.steps=3000", "--config.loop.log_every=1"]
-_NO_RULE = ["--config.checkpoint.save_every=100000"]
+_DATA = {"pretrain": "noise", "finetune": "colours"}
+_UNSAVED = "--config.checkpoint.save_every=100000"
 
 
+@promise(2)
 def worker_dies(t: Try) -> None:
-    """Kills a loader worker of a run that trains."""
-    _, command, out = _long_run(t, *_NO_RULE, workers=int(t.rng.integers(1, 3)))
+    """A run whose loader worker is killed says so in one line and saves what is good."""
+    _, command, out = _long_run(t, _UNSAVED, workers=int(t.rng.integers(1, 3)))
     if not (workers := command.workers()):
         raise Broken(f"no worker to kill: {command.last_line()}")
     os.kill(t.one_of(workers), signal.SIGKILL)
@@ -30,9 +30,10 @@ def worker_dies(t: Try) -> None:
     _check_saved(out)
 
 
+@promise(2)
 def worker_hangs(t: Try) -> None:
-    """Stops all loader workers, and tells the run to end."""
-    _, command, out = _long_run(t, *_NO_RULE, workers=int(t.rng.integers(1, 3)))
+    """A run whose loader hangs sees signals, saves and ends; a second Ctrl-C ends it at once."""
+    _, command, out = _long_run(t, _UNSAVED, workers=int(t.rng.integers(1, 3)))
     for worker in command.workers():
         os.kill(worker, signal.SIGSTOP)
     time.sleep(t.rng.uniform(0, 4))
@@ -46,11 +47,11 @@ def worker_hangs(t: Try) -> None:
         _check_saved(out)
 
 
+@promise(2)
 def data_vanish(t: Try) -> None:
-    """Takes the frames away from under a run."""
-    job, command, out = _long_run(
-        t, "--config.loop.min_frames=1", "--config.checkpoint.save_every=1", copied=True
-    )
+    """A run whose frames vanish ends, and saves nothing that was made without them."""
+    limits = ("--config.loop.min_frames=1", "--config.checkpoint.save_every=1")
+    job, command, out = _long_run(t, *limits)
     frames = t.folder / "data" / "frames"
     t.kind = t.one_of(["moved", "emptied", "cut"])
     if t.kind == "moved":
@@ -64,17 +65,17 @@ def data_vanish(t: Try) -> None:
         return
     # The same run on whole data: the newest checkpoint must have been made from such.
     shutil.rmtree(frames, ignore_errors=True)
-    whole = {"pretrain": "noise", "finetune": "colours"}[job]
-    shutil.copytree(t.material.folder / whole / "frames", frames)
+    shutil.copytree(t.material.folder / _DATA[job] / "frames", frames)
     again = t.folder / "again"
-    words = [*_words(t, job, again), f"--config.loop.stop_after={step}", *_LONG]
-    expect_success(t.run(*words, "--config.checkpoint.save_every=100000"))
+    words = _long_words(t, job, again)
+    expect_success(t.run(*words, _UNSAVED, f"--config.loop.stop_after={step}"))
     if in_child(arrays_digest, out, step) != in_child(arrays_digest, again, step):
         raise Broken(f"the checkpoint of step {step} was made from frames that nobody could read")
 
 
+@promise(3)
 def disk_full(t: Try) -> None:
-    """Lets no file pass a drawn size; then starts again without that limit."""
+    """A full disk is told in one line, and with space again all ends as undisturbed."""
     jobs = [name for name in t.material.jobs if name not in ("check", "evaluate", "figure")]
     job = t.kind = t.one_of(jobs)
     out = t.material.begin(job, t.folder / "out")
@@ -90,8 +91,9 @@ def disk_full(t: Try) -> None:
         raise Broken(f"{job}, after files of {limit} bytes at most: {broken} {last}") from None
 
 
+@promise(3)
 def two_starts(t: Try) -> None:
-    """Starts a command twice with one folder to write to."""
+    """Of two starts in one folder one ends as if alone; the other says who is there, or waits."""
     job = t.kind = t.one_of(["pretrain", "finetune", "convert", "pack", "features", "predict"])
     out = t.material.begin(job, t.folder / "out")
     words = t.material.jobs[job].words(out)
@@ -111,29 +113,25 @@ def two_starts(t: Try) -> None:
     check_same(out, t.material.output(job))
 
 
-def _long_run(
-    t: Try, *options: str, workers: int = 0, copied: bool = False
-) -> tuple[str, Command, Path]:
+def _long_run(t: Try, *options: str, workers: int = 0) -> tuple[str, Command, Path]:
     """A pretraining or finetuning run that has begun to train: which, its command, its folder."""
     job = t.kind = t.one_of(["pretrain", "finetune"])
     out = t.folder / "out"
-    if copied:
-        source = {"pretrain": "noise", "finetune": "colours"}[job]
-        shutil.copytree(t.material.folder / source, t.folder / "data")
-        options = (*options, f"--config.data.folder={t.folder / 'data'}")
-    words = [*t.material.jobs[job].words(out), *_LONG, *options]
-    if job == "finetune":  # an evaluation would start other workers
-        words.append("--config.evaluation.every_epochs=100000")
-    command = t.start(*words, f"--config.loader.workers={workers}")
+    shutil.copytree(t.material.folder / _DATA[job], t.folder / "data")
+    command = t.start(*_long_words(t, job, out), *options, f"--config.loader.workers={workers}")
     lines = int(t.rng.integers(2, 20))
     if not command.wait_until(lambda: len(_lines(out)) >= lines):
         raise Broken(f"ended before it was disturbed: {command.last_line()}")
     return job, command, out
 
 
-def _words(t: Try, job: str, out: Path) -> list[object]:
-    data = f"--config.data.folder={t.folder / 'data'}"
-    return [*t.material.jobs[job].words(out), data]
+def _long_words(t: Try, job: str, out: Path) -> list[object]:
+    """The command line of a run that is still on its way when it is disturbed."""
+    words = [*t.material.jobs[job].words(out), f"--config.data.folder={t.folder / 'data'}"]
+    words += ["--config.budget.steps=3000", "--config.loop.log_every=1"]
+    if job == "finetune":  # its evaluations have workers of their own
+        words.append("--config.evaluation.every_epochs=100000")
+    return words
 
 
 def _check_saved(out: Path) -> None:
@@ -151,37 +149,3 @@ def _lines(out: Path) -> list[str]:
 
 def _steps(out: Path) -> list[int]:
     return [int(path.name) for path in out.glob("checkpoints/[0-9]*") if path.name.isdecimal()]
-
-
-PROMISES = [
-    Promise(
-        "faults.worker_dies",
-        "a run whose loader worker is killed says so in one line and saves what is good",
-        worker_dies,
-        share=2,
-    ),
-    Promise(
-        "faults.worker_hangs",
-        "a run whose loader hangs sees signals, saves and ends; a second Ctrl-C ends it at once",
-        worker_hangs,
-        share=2,
-    ),
-    Promise(
-        "faults.data_vanish",
-        "a run whose frames vanish ends, and saves nothing that was made without them",
-        data_vanish,
-        share=2,
-    ),
-    Promise(
-        "faults.disk_full",
-        "a full disk is told in one line, and with space again all ends as undisturbed",
-        disk_full,
-        share=3,
-    ),
-    Promise(
-        "faults.two_starts",
-        "of two starts in one folder one ends as if alone, and the other names it or waits",
-        two_starts,
-        share=3,
-    ),
-]

@@ -1,12 +1,11 @@
 """Does a command that was killed, whenever and however, end as if it never had been?"""
 
-import functools
 import signal
 import time
 from pathlib import Path
 
 from tests.torture.process import Broken, Command
-from tests.torture.promises import Promise, Try, check_told
+from tests.torture.promises import Try, check_told, promise
 from tests.torture.sameness import check_same
 
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
@@ -22,7 +21,8 @@ def workers_words(t: Try, job: str, most: int = 2) -> list[str]:
 
 
 def killed(job: str, t: Try) -> None:
-    """One to three kills at drawn moments, then a start that is left alone."""
+    """{}, killed at any moment by any signal and started again, ends as uninterrupted: the same
+    files and numbers, no process and no shared memory left."""
     out = t.material.begin(job, t.folder / "out")
     words = [*t.material.jobs[job].words(out), *workers_words(t, job)]
     pids, kinds = [], []
@@ -57,23 +57,8 @@ def told_or_killed(command: Command, name: str) -> None:
         check_told(ended)
 
 
-PROMISES = [
-    Promise(
-        f"kills.{job}",
-        f"{job}, killed at any moment by any signal and started again, ends as uninterrupted, with "
-        "the same files and numbers, leaving no process and no shared memory",
-        functools.partial(killed, job),
-        share=share,
-    )
-    for job, share in {
-        "pretrain": 6,
-        "finetune": 6,
-        "convert": 3,
-        "pack": 2,
-        "features": 2,
-        "predict": 3,
-        "export": 0.5,
-        "import": 0.5,
-        "synthetic": 0.5,
-    }.items()
-]
+for _job, _share in {
+    "pretrain": 6, "finetune": 6, "convert": 3, "pack": 2, "features": 2, "predict": 3,
+    "export": 0.5, "import": 0.5, "synthetic": 0.5,
+}.items():  # fmt: skip
+    promise(_share, _job)(killed)

@@ -4,7 +4,6 @@ For each format that is read: a good file, how it is spoilt, and the commands th
 """
 
 import argparse
-import functools
 import importlib
 import json
 import pkgutil
@@ -17,7 +16,7 @@ import numpy as np
 from tests.support.places import ROOT
 from tests.torture import spoiling
 from tests.torture.process import Broken
-from tests.torture.promises import Promise, Try, check_told
+from tests.torture.promises import Try, check_told, promise
 
 Words = list[object]
 _SCORED = ["--protocol=phase-strict", "--samples=20"]
@@ -47,6 +46,18 @@ def _json(t: Try, path: Path) -> None:
     ways = (spoiling.json_text, spoiling.json_text, spoiling.json_text, spoiling.encoding)
     lines = (spoiling.json_lines, spoiling.json_lines, spoiling.json_lines, spoiling.encoding)
     spoil(t, path, *(lines if path.suffix == ".jsonl" else ways))
+
+
+def answered(prepare: Callable[[Try], Words], t: Try) -> None:
+    """{}, malformed: used, or refused in one line, in the time and memory that commands have."""
+    check_told(t.run(*prepare(t)))
+    report = t.folder / "report" / "report.json"
+    if report.exists():
+        json.loads(report.read_text(), parse_constant=_no_number)
+
+
+def _no_number(name: str) -> None:
+    raise Broken(f"a report with the number {name}")
 
 
 def labels(t: Try) -> Words:
@@ -266,37 +277,9 @@ def _parser(words: list[str]) -> tuple[str, argparse.ArgumentParser]:
     return name, parser
 
 
-def answered(prepare: Callable[[Try], Words], t: Try) -> None:
-    """Gives a command what was prepared, and looks at its answer."""
-    words = prepare(t)
-    ended = t.run(*words)
-    check_told(ended)
-    report = t.folder / "report" / "report.json"
-    if report.exists():
-        json.loads(report.read_text(), parse_constant=_no_number)
-
-
-def _no_number(name: str) -> None:
-    raise Broken(f"a report with the number {name}")
-
-
-PROMISES = [
-    Promise(
-        f"malformed.{prepare.__name__}",
-        f"malformed {what} are used or refused in one line, within the time and memory given",
-        functools.partial(answered, prepare),
-        share,
-    )
-    for prepare, what, share in (
-        (labels, "label files", 2),
-        (manifest, "manifests", 2),
-        (pictures, "pictures", 1),
-        (videos, "videos", 1),
-        (predictions, "predictions", 2),
-        (weights, "weights", 2),
-        (run_folder, "files of a run", 2),
-        (features, "features", 1),
-        (configuration, "configurations", 2),
-        (option, "options", 2),
-    )
-]
+for _prepare, _share in {
+    labels: 2, manifest: 2, pictures: 1, videos: 1, predictions: 2, weights: 2, run_folder: 2,
+    features: 1, configuration: 2, option: 2,
+}.items():  # fmt: skip
+    _what = str(_prepare.__doc__).rstrip(".")
+    promise(_share, _prepare.__name__, _what, _prepare)(answered)

@@ -228,8 +228,11 @@ def _leave(code: int) -> NoReturn:
 def _become(words: Sequence[str], folder: Path, ends: list[int], file_bytes: int | None) -> None:
     """Turns a fork into `python -m surgvista_jax WORDS`."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for number, end in enumerate([os.open(os.devnull, os.O_RDONLY), *ends]):
         os.dup2(end, number)
+    sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)
+    sys.stderr = sys.__stderr__ = open(2, "w", closefd=False, errors="backslashreplace")
     os.chdir(folder)
     if file_bytes is not None:
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]

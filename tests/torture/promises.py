@@ -1,10 +1,12 @@
 """What is a promise, what is one try of it, and what does a try need to know?"""
 
+import functools
 import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +52,9 @@ class Try:
         return choices[int(self.rng.integers(len(choices)))]
 
 
+Attempt = Callable[..., None]
+
+
 @dataclass(frozen=True)
 class Promise:
     """Something that always holds.
@@ -63,12 +68,37 @@ class Promise:
 
     name: str
     text: str
-    attempt: Callable[[Try], None]
+    attempt: Attempt
     share: float
 
     def rng(self, seed: int, number: int) -> np.random.Generator:
         """The randomness of a try, whatever was tried before it."""
         return np.random.default_rng((seed, zlib.crc32(self.name.encode()), number))
+
+
+PROMISES: list[Promise] = []  # of all modules that were imported, in that order
+
+
+def promise(
+    share: float, name: str = "", says: str = "", given: Any = None
+) -> Callable[[Attempt], Attempt]:
+    """Registers a function as the tries of a promise, which its docstring says.
+
+    Args:
+        share: of the time, in proportion to the others.
+        name: where one function stands for several promises: which, such as a job.
+        says: stands for the "{}" of the docstring; otherwise the name does.
+        given: the function's first argument; otherwise, with a name, the name.
+    """
+
+    def register(attempt: Attempt) -> Attempt:
+        room = attempt.__module__.rpartition(".")[2]
+        text = " ".join(str(attempt.__doc__).split()).format(says or name)
+        tried = functools.partial(attempt, given or name) if name else attempt
+        PROMISES.append(Promise(f"{room}.{name or attempt.__name__}", text, tried, share))
+        return attempt
+
+    return register
 
 
 def check_told(ended: Ended) -> str:
