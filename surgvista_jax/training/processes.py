@@ -36,6 +36,7 @@ from surgvista_jax.training.watch import BEAT, SILENCE, Watch
 _PATIENCE_DOUBTFUL = 20
 _PATIENCE_HERE = 120
 _PATIENCE = 300
+_LONGEST = 604_800  # s, a week
 _MOST = 2**16  # processes
 _SHARED = 30.0  # seconds after which a file is seen on all machines, such as over NFS
 _CLOSING = 30  # seconds in which JAX ends, where all processes are done
@@ -190,8 +191,8 @@ def _start(
         return None
     if arguments.join_timeout is not None:
         patience = arguments.join_timeout
-        if patience < 1:
-            raise UserError(f"--join-timeout={patience}: at least 1 s is needed")
+        if not 1 <= patience <= _LONGEST:
+            raise UserError(f"--join-timeout={patience}: should be from 1 to {_LONGEST} s")
     address, count, process, devices = _detected(promise, by_hand, launched, patience)
     known = {**facts_of_code(), **facts}
     return Start(promise, address, count, process, patience, known), devices
@@ -230,10 +231,12 @@ def _check_by_hand(coordinator: str | None, count: int | None, rank: int | None)
         raise UserError("--coordinator, --num-processes and --process-id go together")
     host, _, port = coordinator.rpartition(":")
     is_number = port.isascii() and port.isdecimal() and len(port) < 10
-    if not host or not is_number or not 0 < int(port) < 2**16:
+    # What is no name of a machine is told here: looking it up raises errors of many kinds.
+    is_name = re.fullmatch(r"[\w.:%\[\]-]{1,253}", host, re.ASCII)
+    if not is_name or not is_number or not 0 < int(port) < 2**16:
         raise UserError(
-            f"--coordinator={coordinator}: should be HOST:PORT, such as node1:12345 (a port is a"
-            " number from 1 to 65535)"
+            f"--coordinator={coordinator[:300]!r}: should be HOST:PORT, such as node1:12345 (a"
+            " port is a number from 1 to 65535)"
         )
     if not 1 <= count <= _MOST:
         raise UserError(f"--num-processes={count}: should be from 1 to {_MOST}")

@@ -184,15 +184,20 @@ def _reach_myself(start: Start, token: str) -> Link:
 
 def _admit(start: Start, here: dict[int, Link], link: Link, hello: Mapping[str, Any]) -> str:
     """Takes up a process that reports; what is wrong with it, or ""."""
-    member = link.member = Member(*hello["member"])
+    try:
+        member = Member(*hello["member"])
+        count, facts = hello["count"], dict(hello["facts"])
+    except (KeyError, TypeError, ValueError):
+        return ""  # no process of this command; it hears nothing, and goes
+    link.member = member
     link.send(here=start.member)
     fault = ""
-    if hello["count"] != start.count:
-        fault = f"was told that there are {hello['count']} processes, process 0 {start.count}"
+    if count != start.count:
+        fault = f"was told that there are {count} processes, process 0 {start.count}"
     elif not 0 < member.process < start.count or member.process in here:
         other = here[member.process].member if member.process in here else start.member
         fault = f"and {other} were started as the same process"
-    elif found := differences(start.facts, hello["facts"]):
+    elif found := differences(start.facts, facts):
         fault = f"differs from process 0 ({start.member.host}) in {found}; start all alike"
     if fault:
         fault = f"{start.promise}: {member} {fault}"

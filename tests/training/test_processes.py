@@ -15,17 +15,20 @@ from surgvista_jax.training import processes
 
 GOOD = ["--coordinator=node1:1234", "--num-processes=2", "--process-id=0"]
 WRONG = {
-    "no port": (["--coordinator=node1"], "--coordinator=node1: should be HOST:PORT"),
-    "no number": (["--coordinator=node1:http"], "--coordinator=node1:http: should be HOST:PORT"),
+    "no port": (["--coordinator=node1"], ": should be HOST:PORT"),
+    "no number": (["--coordinator=node1:http"], ": should be HOST:PORT"),
     "port 0": (["--coordinator=node1:0"], "a port is a number from 1 to 65535"),
     "port too high": (["--coordinator=node1:99999"], "a port is a number from 1 to 65535"),
     "endless port": ([f"--coordinator=node1:{'1' * 5000}"], "a port is a number from 1 to 65535"),
-    "no host": (["--coordinator=:123"], "--coordinator=:123: should be HOST:PORT"),
+    "no host": (["--coordinator=:123"], ": should be HOST:PORT"),
     "no processes": (["--num-processes=0"], "--num-processes=0: should be from 1"),
     "too many": (["--num-processes=1000000"], "--num-processes=1000000: should be from 1 to 65536"),
     "rank too high": (["--process-id=2"], "--process-id=2: should be from 0 to 1"),
     "negative rank": (["--process-id=-1"], "--process-id=-1: should be from 0 to 1"),
-    "no time": (["--join-timeout=0"], "--join-timeout=0: at least 1 s is needed"),
+    "no name": (["--coordinator=no\nde1:123"], "should be HOST:PORT"),
+    "endless name": ([f"--coordinator={'n' * 300}:123"], "should be HOST:PORT"),
+    "no time": (["--join-timeout=0"], "--join-timeout=0: should be from 1 to 604800 s"),
+    "too much time": ([f"--join-timeout={10**30}"], "should be from 1 to 604800 s"),
     "told and found": (["--distributed"], "--distributed: finds the processes itself"),
 }
 

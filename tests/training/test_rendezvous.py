@@ -1,5 +1,6 @@
 """Are processes that do not come, or were started otherwise, named to all before anything runs?"""
 
+import contextlib
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
@@ -47,6 +48,20 @@ def test_all_come_and_know_one_another(port):
     assert [link.member.process for (link,) in others] == [0, 0]
     with socket.create_server(("127.0.0.1", port)):  # which JAX's service takes now
         pass
+
+
+@pytest.mark.parametrize("junk", [b"GET / HTTP/1.1\r\n\r\n", b'{"hello": 3}\n', b"\x00\xff\n"])
+def test_whoever_else_calls_does_no_harm(port, junk):
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(outcomes, start(port, 0))
+        while True:  # until process 0 listens
+            with contextlib.suppress(ConnectionError):
+                stranger = socket.create_connection(("127.0.0.1", port))
+                break
+        with stranger:
+            stranger.sendall(junk)
+            (second,) = outcomes(start(port, 1))
+        assert len(first.result()[0]) == len(second) == 1
 
 
 def test_another_learning_rate_is_named_to_both(port):
