@@ -150,7 +150,23 @@ class Watch:
         self._is_leaving = True
         if self._is_first:
             self._tell_all(over=words)
+            self._hear_out()
         self._end(words)
+
+    def _hear_out(self) -> None:
+        """Reads until the others have gone.
+
+        A process that ends with something unread resets its connections, and what it has just sent
+        may be lost with them.
+        """
+        until = time.monotonic() + _GRACE
+        with selectors.DefaultSelector() as selector:
+            for link in self._links:
+                selector.register(link, selectors.EVENT_READ, link)
+            while selector.get_map() and time.monotonic() < until:
+                for key, _ in selector.select(_LOOK):
+                    if key.data.receive() is None:
+                        selector.unregister(key.data)
 
 
 def end_process(words: str) -> None:
