@@ -12,6 +12,7 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.packing import FRAMES_PER_SHARD, pack
 from surgvista_jax.data.storage.records import INDEX, RECORDS, checksum, read_index
 from surgvista_jax.errors import UserError
+from surgvista_jax.ownership import add_overwrite
 
 
 def verify(folder: Path) -> list[str]:
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="pack nothing; compare shards with their checksums"
     )
+    add_overwrite(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -65,7 +67,9 @@ def main(arguments: argparse.Namespace) -> int:
         else:
             print("\n".join([*faults, f"{folder}: {len(faults)} faults in its records"]))
         return 1 if faults else 0
-    packing = pack(read_dataset(folder), arguments.frames_per_shard, arguments.workers)
+    packing = pack(
+        read_dataset(folder), arguments.frames_per_shard, arguments.workers, arguments.overwrite
+    )
     for entry in packing.unreadable:
         print(entry, file=sys.stderr)
     frames = sum(shard.num_frames for shard in packing.shards)

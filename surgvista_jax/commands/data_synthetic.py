@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 from surgvista_jax.checks import shortened
@@ -10,6 +9,7 @@ from surgvista_jax.data.conversion.convert import Conversion
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.own_videos import VideoLabels, convert_videos
 from surgvista_jax.errors import UserError
+from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.synthetic.operation import (
     ACTIONS,
     CVS_CRITERIA,
@@ -23,7 +23,7 @@ from surgvista_jax.synthetic.write import (
     write_action_clips,
     write_videos,
 )
-from surgvista_jax.writing import write_text, writing_to
+from surgvista_jax.writing import clear_asides, new_folder, write_text
 
 CLASSES = {
     "phase": PHASES,
@@ -38,7 +38,15 @@ _VALIDATION, _TEST = 0.15, 0.25
 
 
 def write_dataset(
-    out: Path, task: str, *, videos: int, frames: int, seed: int, fps: float, size: int
+    out: Path,
+    task: str,
+    *,
+    videos: int,
+    frames: int,
+    seed: int,
+    fps: float,
+    size: int,
+    overwrite: bool = False,
 ) -> Conversion:
     """Writes videos below `out/videos` and makes `out` their dataset folder.
 
@@ -50,6 +58,7 @@ def write_dataset(
         seed: of the plans.
         fps: of the videos and of the dataset.
         size: pixels a side.
+        overwrite: whether files in the way that no conversion wrote may be replaced.
 
     Raises:
         UserError: numbers that do not make a dataset, or a folder that holds something else.
@@ -70,7 +79,6 @@ def write_dataset(
                 f"{option} {shortened(number)}: should be from {lowest:,} to {highest:,}"
             )
     source = out / "videos"
-    partial = out / "videos.partial"
     settings = json.dumps([task, videos, frames, seed, fps, size])
     told = source / "settings.txt"
     if source.exists() and (not told.exists() or told.read_text() != settings):
@@ -78,20 +86,19 @@ def write_dataset(
             f"{source}: videos of other numbers, or another task, are here; take another --out"
         )
     if not source.exists():
-        shutil.rmtree(partial, ignore_errors=True)  # of an interrupted call, perhaps a larger one
-        if task == "action":
-            write_action_clips(partial, videos, seed, frames, fps, size)
-        else:
-            columns = TOOL_COLUMNS if task == "tool" else COLUMNS
-            write_videos(partial, videos, seed, frames, fps, size, columns=columns)
-        names = sorted(path.stem for path in partial.glob("*.mp4"))
-        splits = (f"{name},{_split(int(name.rpartition('_')[2]), videos)}\n" for name in names)
-        write_text(partial / "splits.txt", ("video,split\n", *splits))
-        write_text(partial / told.name, settings)
-        with writing_to(source):
-            partial.rename(source)
+        clear_asides(out)  # of an interrupted call
+        with new_folder(source) as partial:
+            if task == "action":
+                write_action_clips(partial, videos, seed, frames, fps, size)
+            else:
+                columns = TOOL_COLUMNS if task == "tool" else COLUMNS
+                write_videos(partial, videos, seed, frames, fps, size, columns=columns)
+            names = sorted(path.stem for path in partial.glob("*.mp4"))
+            splits = (f"{name},{_split(int(name.rpartition('_')[2]), videos)}\n" for name in names)
+            write_text(partial / "splits.txt", ("video,split\n", *splits))
+            write_text(partial / told.name, settings)
     labels = VideoLabels(source, task, classes=CLASSES[task], splits=source / "splits.txt")
-    return convert_videos(source, out, ExtractConfig(fps, size), labels=labels)
+    return convert_videos(source, out, ExtractConfig(fps, size), labels=labels, overwrite=overwrite)
 
 
 def _split(number: int, videos: int) -> str:
@@ -110,6 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the plans (0)")
     parser.add_argument("--fps", type=float, default=5.0, help="frames a second (5)")
     parser.add_argument("--size", type=int, default=96, help="pixels a side (96)")
+    add_overwrite(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -121,6 +129,7 @@ def main(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         fps=arguments.fps,
         size=arguments.size,
+        overwrite=arguments.overwrite,
     )
     dataset = conversion.dataset
     frames = sum(video.num_frames for video in dataset.videos)

@@ -8,11 +8,13 @@ from surgvista_jax.config import load_config
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.own_videos import convert_videos
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
+from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.synthetic import write_videos
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training.determinism import asked_in, make_deterministic
 from surgvista_jax.training.devices import start_devices
+from surgvista_jax.writing import clear_asides, new_folder
 
 CONFIG = "configs/demo.py"
 # The made-up operations move at up to 2 Hz, which 5 frames a second still show.
@@ -37,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=float, default=FPS, help="frames a second to take (default: %(default)s)"
     )
+    add_overwrite(parser)
     parser.epilog = f"--config.a.b=VALUE replaces a value of {CONFIG}"
     parser.set_defaults(config=CONFIG)
 
@@ -53,22 +56,27 @@ def main(arguments: argparse.Namespace) -> int:
         source = out / "videos"
         print(f"1/3  made-up operations -> {source}")
         if not source.exists():
-            partial = out / "videos.partial"
-            write_videos(partial, NUM_VIDEOS, 0, NUM_FRAMES, FPS, SIZE)
-            partial.rename(source)
+            clear_asides(out)
+            with new_folder(source) as partial:
+                write_videos(partial, NUM_VIDEOS, 0, NUM_FRAMES, FPS, SIZE)
     else:
         print(f"1/3  your videos: {source}")
 
     dataset = out / "dataset"
     print(f"2/3  frames at {arguments.fps:g} a second -> {dataset}")
-    conversion = convert_videos(source, dataset, ExtractConfig(arguments.fps, config.clip.size))
+    conversion = convert_videos(
+        source,
+        dataset,
+        ExtractConfig(arguments.fps, config.clip.size),
+        overwrite=arguments.overwrite,
+    )
     for remark in conversion.notes + conversion.problems:
         print(f"     {remark}")
 
     run = out / "run"
     config.data.folder = str(dataset)
     print(f"3/3  pretraining for {config.budget.steps} steps -> {run}")
-    finished = pretrain(config.lock(), run)
+    finished = pretrain(config.lock(), run, arguments.overwrite)
     if finished.preempted:
         print(f"stopped at step {finished.step}; the same command goes on from there")
         return TOLD_TO_STOP

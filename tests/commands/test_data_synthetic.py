@@ -84,6 +84,24 @@ def test_the_command_says_what_is_wrong(tmp_path):
     assert read_dataset(tmp_path / "data").label_kind == "multi"
 
 
+def test_what_somebody_else_keeps_beside_the_videos_stays(tmp_path):
+    """Also a folder by whose name an earlier version wrote; what a killed call left goes."""
+    out = tmp_path / "data"
+    for name in ("videos.partial", ".partial-abcdefgh"):
+        (out / name).mkdir(parents=True)
+        (out / name / "operation_00.mp4").write_text("theirs")
+    (out / "videos.jsonl").write_text("theirs")
+    with pytest.raises(UserError, match=r"videos.jsonl: is there already"):
+        write_dataset(out, "cvs", **SIZES)
+    assert (out / "videos.jsonl").read_text() == "theirs"
+    write_dataset(out, "cvs", **SIZES, overwrite=True)
+    assert len(read_dataset(out).videos) == 4
+    assert (out / "videos.partial" / "operation_00.mp4").read_text() == "theirs"
+    assert sorted(path.name for path in out.iterdir() if "partial" in path.name) == [
+        "videos.partial"
+    ]
+
+
 @pytest.mark.parametrize(
     "word",
     ["--seed=-1", f"--seed={10**18}", "--size=100000", "--frames=0", "--fps=inf", "--fps=1e9"],

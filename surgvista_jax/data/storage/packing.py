@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from surgvista_jax.data import workers
 from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.storage import packed_files
 from surgvista_jax.data.storage.decode import EncodedFrames, is_whole
 from surgvista_jax.data.storage.open import FRAME_NAME, open_frames
 from surgvista_jax.data.storage.records import (
@@ -35,12 +36,12 @@ from surgvista_jax.data.storage.records import (
 )
 from surgvista_jax.data.storage.tfds import source_folder
 from surgvista_jax.errors import UserError
-from surgvista_jax.writing import CannotWrite, clear_asides, replacing, write_json, writing_to
+from surgvista_jax.ownership import Ownership
+from surgvista_jax.writing import CannotWrite, replacing, write_json, writing_to
 
 # About 130 MB of frames of 16 KB: large enough for shared file systems, small enough to be made
 # again and to be many, so that readers on many hosts spread over them. A video is never divided.
 FRAMES_PER_SHARD = 8192
-_STATE = ".pack"
 _KEPT = "; finished shards are kept: solve that and run the same command again"
 _JPEG_QUALITY = 95  # of frames that are not images yet: those of video files
 
@@ -72,6 +73,7 @@ class _Job:
     folder: Path
     name: str
     videos: tuple[Video, ...]
+    owned: Ownership
 
     @property
     def counts(self) -> tuple[tuple[str, int], ...]:
@@ -83,7 +85,7 @@ class _Job:
 
     @property
     def state_path(self) -> Path:
-        return self.folder / RECORDS / _STATE / f"{self.name.partition('.')[0]}.json"
+        return packed_files.state_path(self.folder, self.name)
 
 
 def plan_shards(videos: tuple[Video, ...], frames_per_shard: int) -> list[tuple[Video, ...]]:
@@ -103,21 +105,24 @@ def pack(
     dataset: Dataset,
     frames_per_shard: int = FRAMES_PER_SHARD,
     num_workers: int | None = None,
+    overwrite: bool = False,
 ) -> Packing:
     """Packs all frames of a dataset; shards that were finished from the same frames are kept.
 
     Raises:
-        UserError: frames that are needed are gone, the folder cannot be written, or the disk is
-            full.
+        UserError: frames that are needed are gone, the folder cannot be written, the disk is full,
+            or without `overwrite` a file that no packing wrote is in the way.
     """
     if dataset.source_format == "tfds":
         raise UserError(f"{dataset.folder}: its examples are in ArrayRecord files already")
+    owned = packed_files.ownership(dataset.folder, overwrite)
     planned = plan_shards(dataset.videos, frames_per_shard)
     jobs = [
         _Job(
             dataset.folder,
             f"frames-{number:05d}-of-{len(planned):05d}.array_record",
             tuple(dataclasses.replace(video, labels=None) for video in videos),
+            owned,
         )
         for number, videos in enumerate(planned)
     ]
@@ -125,6 +130,7 @@ def pack(
     remaining = [job for job, state in zip(jobs, states, strict=True) if state is None]
     for job in remaining:
         _check_sources(job)
+    owned.check([dataset.folder / RECORDS / INDEX, *(job.path for job in remaining)])
     packing = Packing(num_packed=len(remaining))
     lock = None
     try:
@@ -142,11 +148,8 @@ def pack(
                 packing.shards += (shard,)
                 packing.unreadable += [Unreadable(*entry) for entry in state["unreadable"]]
             if read_index(dataset.folder) != packing.shards:
-                write_index(dataset.folder, packing.shards)
-            kept = {job.path for job in jobs}
-            for path in (dataset.folder / RECORDS).glob("frames-*.array_record"):
-                if path not in kept:  # of an earlier plan
-                    path.unlink()
+                write_index(dataset.folder, packing.shards, owned)
+            packed_files.remove_others(owned, {job.path for job in jobs})
     except CannotWrite as error:
         raise UserError(f"{error}{_KEPT}") from None
     finally:
@@ -188,7 +191,7 @@ def _run(job: _Job, report: Callable[[int], None]) -> None | str:
     try:
         # Before the frames are read: if they change meanwhile, the shard counts as outdated.
         source = _source_state(job)
-        with replacing(job.path) as aside:
+        with replacing(job.path, job.owned) as aside:
             num_bytes, sha256 = write_shard(aside, frames())
         state = {
             "counts": job.counts,
@@ -272,7 +275,7 @@ def _check_sources(job: _Job) -> None:
 
 def _lock(folder: Path) -> int:
     """Makes the folders and locks other packings out until the file is closed."""
-    path = folder / RECORDS / _STATE / "lock"
+    path = folder / RECORDS / packed_files.STATE / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -293,6 +296,4 @@ def _prepare(folder: Path, jobs: list[_Job], anew: bool) -> None:
     indexed = [(shard.name, shard.videos) for shard in read_index(folder)]
     if anew or planned != indexed:
         (folder / RECORDS / INDEX).unlink(missing_ok=True)
-    clear_asides(folder / RECORDS)
-    for left in (folder / RECORDS).glob(".frames-*.partial"):  # of an earlier version
-        left.unlink(missing_ok=True)
+    packed_files.clear_partial(folder / RECORDS)

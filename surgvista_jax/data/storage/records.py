@@ -33,7 +33,7 @@ from array_record.python.array_record_module import ArrayRecordReader, ArrayReco
 from surgvista_jax.data.storage.decode import EncodedFrames
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
-from surgvista_jax.writing import write_text
+from surgvista_jax.writing import Guard, write_text
 
 RECORDS = "records"
 INDEX = "index.json"
@@ -117,7 +117,7 @@ def read_index(folder: Path) -> tuple[Shard, ...]:
     return _index(folder).shards
 
 
-def write_index(folder: Path, shards: tuple[Shard, ...]) -> None:
+def write_index(folder: Path, shards: tuple[Shard, ...], guard: Guard | None = None) -> None:
     """Writes the index, whole or not at all; from then on the records are read.
 
     Raises:
@@ -136,7 +136,7 @@ def write_index(folder: Path, shards: tuple[Shard, ...]) -> None:
         for shard in shards
     ]
     path = Path(folder) / RECORDS / INDEX
-    write_text(path, '{"shards": [\n' + ",\n".join(lines) + "\n]}\n")
+    write_text(path, '{"shards": [\n' + ",\n".join(lines) + "\n]}\n", guard)
 
 
 def find_packed(folder: Path, video: str, num_frames: int) -> RecordFrames | None:

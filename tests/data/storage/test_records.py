@@ -187,6 +187,33 @@ def test_another_plan_replaces_the_shards(folder):
     assert list(shards(folder)) == ["frames-00000-of-00001.array_record"]
 
 
+@pytest.mark.parametrize("known", ["by its record", "as an earlier version left it"])
+def test_shards_that_no_packing_wrote_are_named_and_stay(folder, known):
+    packed(folder)
+    name, other = "frames-00001-of-00002.array_record", "frames-00000-of-00009.array_record"
+    if known != "by its record":
+        (folder / "records/.pack/written.jsonl").unlink()
+    ours = (folder / "records" / name).read_bytes()
+    picture = cv2.imencode(".jpg", np.full((48, 64, 3), 9, np.uint8))[1].tobytes()
+    (folder / "frames/video 2/000003.jpg").write_bytes(picture)  # so that it is packed anew
+    theirs = ours[:-1] + bytes([ours[-1] ^ 1])
+    for path in (folder / "records" / name, folder / "records" / other):
+        path.write_bytes(theirs)
+    index = (folder / "records/index.json").read_bytes()
+    with pytest.raises(UserError, match=f"{name}: is there already .*--overwrite"):
+        packed(folder)
+    assert (folder / "records" / name).read_bytes() == theirs
+    assert (folder / "records/index.json").read_bytes() == index
+    (folder / "records" / name).write_bytes(ours)
+    assert packed(folder).num_packed == 1
+    pack(read_dataset(folder), frames_per_shard=100, num_workers=1)
+    assert (folder / "records" / other).read_bytes() == theirs
+    assert not (folder / "records" / name).exists()
+
+    (folder / "records/frames-00000-of-00002.array_record").write_bytes(theirs)
+    assert pack(read_dataset(folder), 10, 1, overwrite=True).num_packed == 2
+
+
 def test_frames_may_go_after_packing_but_not_before(folder):
     packed(folder)
     shutil.rmtree(folder / "frames")
