@@ -19,6 +19,7 @@ from tqdm import tqdm
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.feature_folder import FeatureFolder, FeaturesHeader, create_features
+from surgvista_jax.data.storage.open import reads_video_files
 from surgvista_jax.inference.classifier import Backbone
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.training.partition import RULES
@@ -28,6 +29,7 @@ from surgvista_jax.training.unreadable import USUAL_LIMIT, UnreadableLimit
 
 # Videos whose rows are held in memory at a time, however long the dataset is.
 _FRAMES_AT_ONCE = 20_000
+_EARLIER_EPSILON = 1e-6  # of all layer norms, whatever the weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +58,26 @@ class TrainedBackbone:
         return FeaturesHeader(
             dataset=dataset.name,
             fps=dataset.fps,
-            model=f"{model.architecture}, {self.pool} of its tokens, {compute.dtype}",
+            model=", ".join(
+                (f"{model.architecture}, {self.pool} of its tokens, {compute.dtype}",)
+                + tuple(self._computed(dataset))
+            ),
             weights=self.digest,
             width=model.width,
             clip_frames=clip.num_frames,
             clip_stride=clip.stride,
             size=clip.size,
         )
+
+    def _computed(self, dataset: Dataset) -> Iterator[str]:
+        """What earlier versions computed otherwise: a folder that they began is another's."""
+        encoder = self.backbone.model.encoder
+        if encoder is not None and encoder.transformer.norm_epsilon != _EARLIER_EPSILON:
+            yield f"epsilon {encoder.transformer.norm_epsilon:g}"
+        if encoder is not None and encoder.positions == "stretched":
+            yield "stretched positions"
+        if reads_video_files(dataset.places()):
+            yield "video files read by PyAV"
 
 
 def compute_features(

@@ -128,7 +128,8 @@ def train(
         workdir: the run's folder, claimed for it.
         loaded: what does not start at random; dropped as soon as it is on the devices.
         meta: saved with each checkpoint. A run goes on only where all of it is the same, but for
-            "sources", which says where things were found, and "fps", which "data" holds as well.
+            "sources", which says where things were found, "fps", which "data" holds as well, and
+            "computed", a list: what of it the version that began the run did not say is told.
         hooks: what is to be done now and then, made for the run that is about to go on.
 
     Raises:
@@ -145,7 +146,6 @@ def train(
         seed=config.seed,
         average=config.average,
     )
-    decisive = {key: value for key, value in meta.items() if key not in ("sources", "fps")}
 
     def first_state(params: Any) -> TrainState:
         return initial_state(params, optimizer, average=config.average > 0)
@@ -158,7 +158,7 @@ def train(
             begin = jax.jit(first_state, out_shardings=shardings, donate_argnums=0)
             state, window = begin(create_filled(task.init_trained, loaded.trained, mesh)), None
         else:
-            state, window = _restore(checkpoints, abstract, decisive)
+            state, window = restore_state(checkpoints, abstract, meta)
         done = int(state.step)
         if done and writes:
             # Checkpoints of MS-TCN had no window, nor were their updates computed by this step.
@@ -233,25 +233,33 @@ def check_mesh(mesh: Mesh, budget: BudgetConfig, task: Task) -> None:
     )
 
 
-def _restore(
-    checkpoints: Checkpoints, abstract: TrainState, meta: dict[str, Any]
+_NOT_DECISIVE = ("sources", "fps", "computed")
+
+
+def restore_state(
+    checkpoints: Checkpoints, abstract: TrainState, meta: Mapping[str, Any]
 ) -> tuple[TrainState, dict | None]:
     """The newest checkpoint's state, and its log window where it has one.
 
     Args:
         abstract: shapes and shardings of the state (`abstract_sharded`).
-        meta: what the checkpoint must have been trained with.
+        meta: as for `train`.
 
     Raises:
         UserError: it was trained with another; or what `Checkpoints.restore` raises.
     """
     restored = checkpoints.restore(abstract.params, abstract.opt_state, abstract.average)
     for key, value in meta.items():
-        if restored.meta.get(key) != value:
+        if key not in _NOT_DECISIVE and restored.meta.get(key) != value:
             raise UserError(
                 f"{checkpoints.folder}: the checkpoint of step {restored.step} was trained with"
                 f" another {key} ({restored.meta.get(key)}, now {value}); take another --workdir"
             )
+    said = restored.meta.get("computed", [])
+    new = [text for text in meta.get("computed", ()) if text not in said]
+    if new and jax.process_index() == 0:
+        began = f"WARNING: {checkpoints.folder.parent}: an earlier version began this run; now"
+        print(f"{began} {'; '.join(new)}", file=sys.stderr)
     step = jax.jit(lambda: jax.numpy.int32(restored.step), out_shardings=abstract.step.sharding)()
     state = TrainState(step, restored.params, restored.opt_state, restored.average)
     return state, restored.meta.get("window")

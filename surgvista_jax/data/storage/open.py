@@ -1,6 +1,6 @@
 """Where a video's frames are: the one place that decides what they are read from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,15 @@ class FrameFolder(EncodedFrames):
 
     def encoded(self, frame_ids: list[int]) -> Iterator[bytes | None]:
         return (read_bytes(self.folder / FRAME_NAME.format(frame_id)) for frame_id in frame_ids)
+
+
+def reads_video_files(places: Iterable[tuple[Path, Video]]) -> bool:
+    """Whether frames of any of these videos (folder and entry) come from a video file."""
+    return any(
+        isinstance(open_frames(folder, video), VideoFile)
+        for folder, video in places
+        if (folder / video.source).is_file()
+    )
 
 
 def open_frames(folder: Path, video: Video, *, packed: bool = True) -> Frames:

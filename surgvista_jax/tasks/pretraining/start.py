@@ -11,6 +11,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.models.image_vit import ImageEncoder
 from surgvista_jax.models.positions import interpolate_positions
 from surgvista_jax.models.video_vit import EncoderConfig
+from surgvista_jax.tasks.computed import of_encoder
 from surgvista_jax.tasks.pretraining.task import Pretraining
 from surgvista_jax.training.run import Loaded
 from surgvista_jax.weights.for_pretraining import load_student, load_teacher
@@ -45,12 +46,14 @@ class Start(NamedTuple):
         digests: of what was read, by "init" and "teacher"; a run goes on with these alone.
         sources: where they come from.
         task: as it was given; the norms of a teacher that is read have its own program's epsilon.
+        computed: what some earlier version computed otherwise, a line each.
     """
 
     loaded: Loaded
     digests: dict[str, str]
     sources: tuple[Source, ...]
     task: Pretraining
+    computed: tuple[str, ...]
 
 
 def start(task: Pretraining) -> Start:
@@ -65,6 +68,7 @@ def start(task: Pretraining) -> Start:
         {"init": student.digest, "teacher": teacher.digest},
         (*student.sources, *teacher.sources),
         _with_teacher(task, teacher.encoder),
+        (*_class_token(task), *of_encoder("teacher", teacher.encoder)),
     )
 
 
@@ -124,6 +128,10 @@ def teacher_weights(task: Pretraining) -> Weights:
         _say("teacher", said)
     sources = of_loaded("teacher", loaded)
     return Weights(params, loaded.identity, sources, loaded.config)
+
+
+def _class_token(task: Pretraining) -> tuple[str, ...]:
+    return ("the decoders see the class token",) * task.config.model.class_token
 
 
 def _with_teacher(task: Pretraining, encoder: EncoderConfig | None) -> Pretraining:

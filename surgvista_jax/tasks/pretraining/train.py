@@ -18,6 +18,7 @@ from surgvista_jax.data.storage.records import shard_faults
 from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.beginning import warn, warn_of_data
 from surgvista_jax.tasks.clip_names import clip_names
+from surgvista_jax.tasks.computed import of_data
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
 from surgvista_jax.tasks.pretraining.start import start
@@ -93,6 +94,7 @@ def pretrain(
                 "seed": config.seed,
                 "batch_size": config.budget.batch_size,
                 "sources": as_json([of_dataset(dataset), *begun.sources]),
+                "computed": [*begun.computed, *of_data(dataset)],
             },
             hooks=lambda run: [figure_hook(task, dataset, run)],
         )
