@@ -9,6 +9,7 @@ from surgvista_jax.data.conversion.convert import Conversion
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.own_videos import VideoLabels, convert_videos
 from surgvista_jax.errors import UserError
+from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.synthetic.operation import (
     ACTIONS,
@@ -121,16 +122,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    conversion = write_dataset(
-        arguments.out,
-        arguments.task,
-        videos=arguments.videos,
-        frames=_FRAMES[arguments.task] if arguments.frames is None else arguments.frames,
-        seed=arguments.seed,
-        fps=arguments.fps,
-        size=arguments.size,
-        overwrite=arguments.overwrite,
-    )
+    with alone_in(arguments.out, "take another --out"):
+        conversion = write_dataset(
+            arguments.out,
+            arguments.task,
+            videos=arguments.videos,
+            frames=_FRAMES[arguments.task] if arguments.frames is None else arguments.frames,
+            seed=arguments.seed,
+            fps=arguments.fps,
+            size=arguments.size,
+            overwrite=arguments.overwrite,
+        )
     dataset = conversion.dataset
     frames = sum(video.num_frames for video in dataset.videos)
     parts = ", ".join(f"{len(ids)} {split}" for split, ids in dataset.splits.items())

@@ -8,6 +8,7 @@ from surgvista_jax.config import load_config
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.own_videos import convert_videos
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
+from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.synthetic import write_videos
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
@@ -45,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    with alone_in(arguments.out, "take another --out"):
+        return _demo(arguments)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
     out = arguments.out
     source = arguments.source
     if not (math.isfinite(arguments.fps) and arguments.fps > 0):

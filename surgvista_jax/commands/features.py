@@ -29,6 +29,7 @@ from surgvista_jax.tasks.finetuning.start import (
 )
 from surgvista_jax.training import processes
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
+from surgvista_jax.training.sole import sole_use
 from surgvista_jax.weights.adapt import AdaptConfig
 
 
@@ -59,7 +60,8 @@ _OF_ALL = ("split", "num_frames", "stride", "size", "pool", "batch_size", "fsdp"
 def main(arguments: argparse.Namespace) -> int:
     facts = {f"--{name.replace('_', '-')}": str(getattr(arguments, name)) for name in _OF_ALL}
     with processes.joined(arguments, facts):
-        return _features(arguments)
+        with sole_use(arguments.out, "give another --out"):
+            return _features(arguments)
 
 
 def _features(arguments: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ from surgvista_jax.inference.predictions import (
 )
 from surgvista_jax.inference.trained import CLIP, Meaning, TrainedClassifier, load_classifier
 from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
+from surgvista_jax.locking import alone_in
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.ownership import Ownership, add_overwrite, in_folder
 from surgvista_jax.training.devices import start_devices
@@ -85,12 +86,17 @@ def main(arguments: argparse.Namespace) -> int:
     """Predicts, reports, and returns 0 if every video was read to its end, else 1."""
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
-    owned = in_folder(arguments.out, arguments.overwrite)
     # Not replaced unasked, though it be ours: another model may have made it, from as many hours.
     if os.path.lexists(arguments.out / PREDICTIONS) and not arguments.overwrite:
         raise UserError(
             f"{arguments.out / PREDICTIONS}: is there already; take another --out, or --overwrite"
         )
+    with alone_in(arguments.out, "take another --out"):
+        return _predict(arguments)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    owned = in_folder(arguments.out, arguments.overwrite)
     start_devices()
     mesh = make_mesh(MeshConfig())
     check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")

@@ -20,6 +20,7 @@ from surgvista_jax.tasks.outcome import report_seeds, seeds_files
 from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.tasks.temporal.train import train_temporal
 from surgvista_jax.training.run_files import CONFIG, seeds_ownership
+from surgvista_jax.training.sole import alone_in_workdir
 
 
 class Program(NamedTuple):
@@ -47,6 +48,7 @@ def program_of(values: Mapping) -> Program:
     return _BY_MODE.get(str(values.get("mode", "")), _FINETUNING)
 
 
+@alone_in_workdir
 def run(
     config_dict: ml_collections.ConfigDict,
     workdir: Path,

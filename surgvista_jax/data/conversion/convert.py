@@ -19,6 +19,7 @@ from surgvista_jax.data.labels.coverage import in_no_split, named
 from surgvista_jax.data.storage.manifest import DATASET_FILE, FILES, write_dataset
 from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
+from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.writing import CannotWrite, writing_to
 
@@ -81,7 +82,10 @@ def convert(
         reading = read({})
         notes = check_labels(reading)
         _check_room(owned, reading)
-    with open_journal(out, head.source_format, source, config) as journal:
+    with (
+        alone_in(out, "give another --out"),
+        open_journal(out, head.source_format, source, config) as journal,
+    ):
         if not fresh:
             reading = read({entry.key: video for video, entry in journal.finished.items()})
             notes = check_labels(reading)

@@ -6,7 +6,6 @@ moment goes on from what the journal says.
 """
 
 import dataclasses
-import fcntl
 import json
 import os
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ def _typed(cls: type[T], values: dict[str, Any]) -> T:
 
 
 class Journal:
-    """The open journal of one output folder; holds a lock on it, which ends with the process.
+    """The open journal of one output folder, which this process has for itself.
 
     Attributes:
         finished: id -> the video's last line.
@@ -64,7 +63,7 @@ class Journal:
         """Opens the journal, or begins it.
 
         Raises:
-            UserError: the folder was begun with other settings, or another process uses it.
+            UserError: the folder was begun with other settings.
             OSError: the file cannot be read or written.
         """
         self.finished: dict[str, Finished] = {}
@@ -72,7 +71,6 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
-            self._lock()
             self._load(settings)
         except BaseException:
             os.close(self._file)
@@ -95,16 +93,6 @@ class Journal:
         if written < len(data):
             os.write(self._file, data[written:])
 
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{self._path}: another conversion is writing to this folder; wait for its end"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
-
     def _is_torn_settings(self) -> bool:
         """Whether a file without a whole line is a first line of ours that was cut short."""
         start = b'{"settings": '
@@ -119,8 +107,7 @@ class Journal:
             raise UserError(f"{self._path}, line 1: not the settings of a conversion; {_ADVICE}")
         for note in notes:
             say_torn(note)
-        # What was being written when the process was killed or the disk was full is cut off. The
-        # file stays the same one, which holds the lock.
+        # What was being written when the process was killed or the disk was full is cut off.
         os.ftruncate(self._file, end := lines[-1].end if lines else 0)
         if end and os.pread(self._file, 1, end - 1) != b"\n":
             os.write(self._file, b"\n")

@@ -9,7 +9,6 @@ that packing again gives the same bytes. Finished shards are not written again.
 """
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -36,6 +35,7 @@ from surgvista_jax.data.storage.records import (
 )
 from surgvista_jax.data.storage.tfds import source_folder
 from surgvista_jax.errors import UserError
+from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.writing import CannotWrite, replacing, write_json, writing_to
 
@@ -132,10 +132,9 @@ def pack(
         _check_sources(job)
     owned.check([dataset.folder / RECORDS / INDEX, *(job.path for job in remaining)])
     packing = Packing(num_packed=len(remaining))
-    lock = None
     try:
-        with writing_to(dataset.folder / RECORDS):
-            lock = _lock(dataset.folder)
+        with alone_in(dataset.folder, "pack another"), writing_to(dataset.folder / RECORDS):
+            (dataset.folder / RECORDS / packed_files.STATE).mkdir(parents=True, exist_ok=True)
             _prepare(dataset.folder, jobs, anew=bool(remaining))
             for number, result in _run_all(remaining, num_workers or workers.available_cores()):
                 if isinstance(result, workers.Crash):
@@ -152,9 +151,6 @@ def pack(
             packed_files.remove_others(owned, {job.path for job in jobs})
     except CannotWrite as error:
         raise UserError(f"{error}{_KEPT}") from None
-    finally:
-        if lock is not None:
-            os.close(lock)
     return packing
 
 
@@ -271,23 +267,6 @@ def _check_sources(job: _Job) -> None:
                 f"{source}: missing, but needed: {job.path} must be written, because it is missing "
                 "or changed, or was packed from other videos"
             )
-
-
-def _lock(folder: Path) -> int:
-    """Makes the folders and locks other packings out until the file is closed."""
-    path = folder / RECORDS / packed_files.STATE / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise UserError(
-            f"{folder / RECORDS}: another packing is writing there; wait for its end"
-        ) from None
-    except OSError:
-        pass  # a file system without locks
-    return file
 
 
 def _prepare(folder: Path, jobs: list[_Job], anew: bool) -> None:

@@ -36,6 +36,7 @@ from surgvista_jax.training.processes import agree
 from surgvista_jax.training.run import Loaded, check_memory, check_mesh
 from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import claim
+from surgvista_jax.training.sole import alone_in_workdir
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "finetuning"
@@ -47,6 +48,7 @@ FREE_KEYS = (
 )
 
 
+@alone_in_workdir
 def finetune(
     config_dict: ml_collections.ConfigDict,
     workdir: Path,

@@ -31,6 +31,7 @@ from surgvista_jax.training.processes import agree
 from surgvista_jax.training.run import Data, TrainConfig, check_memory, check_mesh, train
 from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import claim
+from surgvista_jax.training.sole import alone_in_workdir
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "pretraining"
@@ -43,6 +44,7 @@ FREE_KEYS = (
 )
 
 
+@alone_in_workdir
 def pretrain(
     config_dict: ml_collections.ConfigDict, workdir: Path, overwrite: bool = False
 ) -> Finished:

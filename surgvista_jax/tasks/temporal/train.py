@@ -39,6 +39,7 @@ from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh
 from surgvista_jax.training.run import Data, Loaded, TrainConfig, train
 from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import claim
+from surgvista_jax.training.sole import alone_in_workdir
 from surgvista_jax.training.state import abstract_sharded
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
@@ -47,6 +48,7 @@ KIND = "temporal"
 FREE_KEYS = ("data.folder", "data.features", "evaluation.protocol", "progress", "compute")
 
 
+@alone_in_workdir
 def train_temporal(
     config_dict: ml_collections.ConfigDict, workdir: Path, overwrite: bool = False
 ) -> bool:

@@ -1,0 +1,169 @@
+"""One process at a time in a folder: a lock that the kernel takes back however its holder ends.
+
+The lock is `flock`'s, on a file in the folder that says who holds it. It holds between containers
+that see one file system of one machine. On NFS the server keeps it for all machines, unless the
+share is mounted with `nolock` or `local_lock`, and Lustre needs `-o flock`; where there is no lock
+to be had, that is said, and nothing is locked.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.writing import writing_to
+
+NAME = ".surgvista.lock"
+# That a process which has just taken the lock is given to write who it is, in seconds.
+_INTRODUCTION = 1.0
+
+_held: dict[str, int] = {}  # real path of a folder -> the open file
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path, advice: str = "take another folder") -> Iterator[None]:
+    """Has a folder for this process alone; inside itself, in one process, it does nothing.
+
+    The folder is made, and removed again where nothing came into it.
+
+    Args:
+        advice: what else can be done than to wait.
+
+    Raises:
+        UserError: another process has it (at once, nothing is waited for): which, and where.
+        CannotWrite: the folder cannot be written.
+    """
+    with writing_to(folder):
+        made = _make(folder)
+    place = os.path.realpath(folder)
+    if place in _held:
+        yield
+        return
+    try:
+        _held[place] = _take(Path(place), f"{folder}: another process is at work here", advice)
+        try:
+            yield
+        finally:
+            file = _held.pop(place, None)
+            if file is not None:  # else this is a process that was forked in between
+                _release(file, Path(place) / NAME)
+    finally:
+        for empty in made:
+            with contextlib.suppress(OSError):
+                empty.rmdir()
+
+
+def try_lock(file: int) -> bool:
+    """Locks an open file until it is closed; returns False if another process has it locked.
+
+    Raises:
+        OSError: files of this file system cannot be locked.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_at(file: int, path: Path) -> bool:
+    """Whether an open file is the one at a path, which may have been removed or replaced."""
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except OSError:
+        return False
+
+
+def _make(folder: Path) -> list[Path]:
+    """Makes a folder; returns those that were made for it, the deepest first."""
+    missing = []
+    for path in (folder, *folder.parents):
+        if os.path.lexists(path):
+            break
+        missing.append(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _take(folder: Path, busy: str, advice: str) -> int:
+    path = folder / NAME
+    while True:
+        with writing_to(folder):
+            file = _open(path)
+        try:
+            if not _lock(file, folder):
+                raise UserError(f"{busy} ({_holder(path)}); wait for its end, or {advice}")
+            # One that ended just now may have removed the file that was opened.
+            if is_at(file, path):
+                _introduce(file)
+                return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:  # another user's, who was killed: it can be locked all the same
+        return os.open(path, os.O_RDONLY)
+
+
+def _lock(file: int, folder: Path) -> bool:
+    try:
+        return try_lock(file)
+    except OSError as error:
+        print(
+            f"WARNING: {folder}: this file system has no locks ({error.strerror}): see to it that"
+            " no other process works in this folder",
+            file=sys.stderr,
+        )
+        return True
+
+
+def _introduce(file: int) -> None:
+    """Writes down who has the lock, for those who want it."""
+    about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%F %T %z")}
+    with contextlib.suppress(OSError):  # a full disk, or another user's file
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(about).encode() + b"\n", 0)
+
+
+def _holder(path: Path) -> str:
+    """Who has the lock, in words."""
+    deadline = time.monotonic() + _INTRODUCTION
+    while True:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            about = json.loads(path.read_text(encoding="utf-8"))
+            return f"host {about['host']}, pid {about['pid']}, since {about['since']}"
+        if time.monotonic() > deadline:
+            return "it does not say which"
+        time.sleep(0.02)
+
+
+def _release(file: int, path: Path) -> None:
+    try:
+        if is_at(file, path):
+            path.unlink()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+    finally:
+        os.close(file)
+
+
+def _forget() -> None:
+    """A forked process has its parent's open files, which would keep the locks after its end."""
+    while _held:
+        os.close(_held.popitem()[1])
+
+
+os.register_at_fork(after_in_child=_forget)

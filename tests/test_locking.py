@@ -1,0 +1,144 @@
+"""A folder for one process at a time: who comes second is told at once, whoever dies frees it."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from surgvista_jax import locking
+from surgvista_jax.errors import UserError
+from surgvista_jax.locking import NAME, alone_in
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from surgvista_jax.locking import alone_in
+
+with alone_in(Path(sys.argv[1])):
+    print("held", flush=True)
+    {then}
+"""
+
+
+@contextlib.contextmanager
+def holding(folder, then="sys.stdin.read()"):
+    """Another process has the folder."""
+    words = [sys.executable, "-c", HOLD.format(then=then), str(folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, **pipes) as process:
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_the_second_is_told_at_once_who_is_the_first(tmp_path):
+    with holding(tmp_path) as process:
+        before = time.monotonic()
+        with pytest.raises(UserError) as error, alone_in(tmp_path, "take another --workdir"):
+            pytest.fail("two are at work")
+        assert time.monotonic() - before < 1
+        assert re.fullmatch(
+            f"{re.escape(str(tmp_path))}: another process is at work here"
+            rf" \(host {socket.gethostname()}, pid {process.pid}, since [^)]*\);"
+            " wait for its end, or take another --workdir",
+            str(error.value),
+        )
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_whoever_dies_frees_it(tmp_path, number):
+    with holding(tmp_path) as process:
+        process.send_signal(number)
+        process.wait()
+        with alone_in(tmp_path):
+            assert json.loads((tmp_path / NAME).read_text())["pid"] == os.getpid()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_to_the_folder_is_the_folder(tmp_path):
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    link.symlink_to(folder.name)
+    folder.mkdir()
+    with holding(folder), pytest.raises(UserError, match="at work here"), alone_in(link):
+        pass
+
+
+FORK = """
+    import os
+    child = os.fork() or time.sleep(60)
+    print(child, flush=True)
+    time.sleep(60)
+""".strip()
+
+
+def test_a_forked_child_does_not_keep_it(tmp_path):
+    """As those that a loader might start: they live on when their parent is killed."""
+    with holding(tmp_path, FORK) as process:
+        child = int(process.stdout.readline())
+        process.kill()
+        process.wait()
+        try:
+            os.kill(child, 0)
+            deadline = time.monotonic() + 10
+            while True:  # the child closes its copy in its first moments
+                try:
+                    with alone_in(tmp_path):
+                        break
+                except UserError:
+                    assert time.monotonic() < deadline
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_inside_itself_it_does_nothing_and_no_folder_is_left_that_it_made(tmp_path):
+    folder = tmp_path / "a" / "b"
+    with alone_in(folder):
+        with alone_in(folder):
+            assert (folder / NAME).exists()
+        assert (folder / NAME).exists()
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError), alone_in(folder):
+        (folder / "kept").touch()
+        raise ValueError
+    assert [path.name for path in folder.iterdir()] == ["kept"]
+
+
+def test_a_lock_file_that_was_removed_meanwhile_counts_for_nothing(tmp_path, monkeypatch):
+    """The first ends between the moments at which the second opens its file and locks it."""
+    lock, opened = locking.try_lock, []
+
+    def removed_at_first(file):
+        opened.append(file)
+        if len(opened) == 1:
+            (tmp_path / NAME).unlink()
+        return lock(file)
+
+    monkeypatch.setattr(locking, "try_lock", removed_at_first)
+    with alone_in(tmp_path):
+        assert len(opened) == 2 and locking.is_at(opened[1], tmp_path / NAME)
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, capsys):
+    def none(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", none)
+    with alone_in(tmp_path):
+        pass
+    assert "has no locks (Operation not supported)" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written .*file is a file, not a folder"):
+        with alone_in(tmp_path / "file" / "run"):
+            pass
