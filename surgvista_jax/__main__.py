@@ -10,8 +10,9 @@ import io
 import itertools
 import os
 import sys
+import traceback
 
-from surgvista_jax import __version__
+from surgvista_jax import __version__, stuck
 from surgvista_jax.errors import UserError, ending
 
 # Command -> its line of help, or a group of commands. The module of `data list` is
@@ -85,8 +86,22 @@ def _check_words(words: list[str]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0 only on success."""
-    words = sys.argv[1:] if argv is None else list(argv)
+    """Runs one command and returns its exit code: 0 only on success.
+
+    Without `argv` it is that of the program, which ends here if something in it is stuck.
+    """
+    if argv is not None:
+        return _run(list(argv))
+    try:
+        code = _run(sys.argv[1:])
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    stuck.leave(code)
+    return code
+
+
+def _run(words: list[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not have every letter
         sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(

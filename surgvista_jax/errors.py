@@ -1,6 +1,8 @@
 """The ends of a command that does not succeed: exit codes and words."""
 
+import errno
 import os
+import resource
 import signal
 from typing import NamedTuple
 
@@ -33,6 +35,9 @@ def ending(error: BaseException) -> Ending | None:
     if isinstance(error, MemoryError):
         said = str(error).partition("\n")[0]
         return Ending(1, f"out of memory ({said})" if said else "out of memory")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return Ending(1, f"{error.strerror}: a process may have {soft} (ulimit -n); allow more")
     if isinstance(error, OSError) and error.strerror:
         named = "" if error.filename is None else f"{os.fsdecode(error.filename)!s:.300}: "
         return Ending(1, f"{named}{error.strerror}".replace("\n", " "))

@@ -25,6 +25,7 @@ NAME = ".surgvista.lock"
 _INTRODUCTION = 1.0
 
 _held: dict[str, int] = {}  # real path of a folder -> the open file
+_files: set[int] = set()  # open ones that stand for a lock
 
 
 @contextlib.contextmanager
@@ -51,8 +52,7 @@ def alone_in(folder: Path, advice: str = "take another folder") -> Iterator[None
         try:
             yield
         finally:
-            file = _held.pop(place, None)
-            if file is not None:  # else this is a process that was forked in between
+            if (file := _held.pop(place, None)) is not None:
                 _release(file, Path(place) / NAME)
     finally:
         for empty in made:
@@ -71,6 +71,18 @@ def try_lock(file: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def keep_from_children(file: int) -> None:
+    """Closes an open file in processes that are forked, which would keep its lock otherwise."""
+    _files.add(file)
+
+
+def let_go(file: int) -> None:
+    """Closes a file of `keep_from_children`, and so unlocks it."""
+    if file in _files:  # else this process was forked, and has closed it
+        _files.remove(file)
+        os.close(file)
 
 
 def is_at(file: int, path: Path) -> bool:
@@ -103,6 +115,7 @@ def _take(folder: Path, busy: str, advice: str) -> int:
             # One that ended just now may have removed the file that was opened.
             if is_at(file, path):
                 _introduce(file)
+                keep_from_children(file)
                 return file
         except BaseException:
             os.close(file)
@@ -157,13 +170,14 @@ def _release(file: int, path: Path) -> None:
         if error.errno not in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
     finally:
-        os.close(file)
+        let_go(file)
 
 
 def _forget() -> None:
     """A forked process has its parent's open files, which would keep the locks after its end."""
-    while _held:
-        os.close(_held.popitem()[1])
+    _held.clear()
+    while _files:
+        os.close(_files.pop())
 
 
 os.register_at_fork(after_in_child=_forget)

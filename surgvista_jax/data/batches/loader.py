@@ -12,30 +12,40 @@ import os
 import queue
 import signal
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import connection, parent_process
+from multiprocessing import active_children, process
 
 import cv2
 import grain
 import numpy as np
 from absl import flags
 
-from surgvista_jax.checks import check_whole
+from surgvista_jax import stuck
+from surgvista_jax.checks import check, check_whole
+from surgvista_jax.data.batches.reading import Reading, start_worker
 from surgvista_jax.data.batches.shared_memory import (
     Batch,
     ReadRows,
     SharedReader,
     SharedRows,
     join_rows,
-    new_prefix,
     remove_shared,
 )
+from surgvista_jax.data.batches.shared_names import Claim, claim_prefix, remove_left
+from surgvista_jax.data.open_files import make_room
 from surgvista_jax.errors import UserError
 
-# Longer than grain gives a worker (25 s) before it kills it.
-_CLOSE_SECONDS = 60
+# That a worker or a thread is given to finish what it reads before it is killed or left alone.
+_CLOSE_SECONDS = 5.0
+# That they are given to appear; one that cannot start is told of by grain.
+_START_SECONDS = 10.0
+# Those of its pipes and locks in this process, and what training opens besides.
+_FILES_OF_A_WORKER, _FILES_OF_A_RUN = 12, 64
+# One collector at a time starts workers, so that it knows which are its own.
+_STARTING = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,15 +57,18 @@ class LoaderConfig:
         threads: threads that decode, each one batch at a time, where `workers` is 0.
         buffer: finished batches kept ready. Batches in memory beside the one in use: at most
             1 + `threads` + `buffer`, or with workers 4 + 2 * `buffer`.
+        patience: seconds without a batch after which reading is given up as stuck.
     """
 
     workers: int = 0
     threads: int = 2
     buffer: int = 2
+    patience: float = 1800.0
 
     def __post_init__(self) -> None:
         check_whole(self, 0, "workers", highest=1024)
         check_whole(self, 1, "threads", "buffer", highest=1024)
+        check(self, "from 0 (excluded) to 86400 seconds", lambda s: 0 < s <= 86400, "patience")
 
 
 class BatchLoader(Iterator[Batch]):
@@ -78,6 +91,8 @@ class BatchLoader(Iterator[Batch]):
             )
         # Batches are decoded side by side already: OpenCV's own threads would only get in the way.
         cv2.setNumThreads(0)
+        remove_left()
+        self._patience = config.patience
         steps = grain.MapDataset.range(start_step, max(start_step, num_steps))
         self._left = len(steps)
         self._collector = _Collector(read, num_rows, steps, config)
@@ -94,7 +109,13 @@ class BatchLoader(Iterator[Batch]):
         if not self._left:
             raise StopIteration
         self._collector.wanted.put(True)
-        batch = self._collector.ready.get()
+        try:
+            batch = self._collector.ready.get(timeout=self._patience)
+        except queue.Empty:
+            batch = UserError(
+                f"no batch came for {self._patience:g} s (loader.patience): reading is stuck; does"
+                " the disk of the data still answer?"
+            )
         if isinstance(batch, BaseException):
             self._left = 0
             raise batch
@@ -102,7 +123,10 @@ class BatchLoader(Iterator[Batch]):
         return batch
 
     def close(self) -> None:
-        """Stops decoding and ends the workers; batches handed out before stay valid."""
+        """Stops decoding and ends the workers; batches handed out before stay valid.
+
+        Another thread that waits for a batch gets a ValueError instead.
+        """
         self._closer()
 
     def __enter__(self) -> "BatchLoader":
@@ -132,19 +156,28 @@ class _Collector(threading.Thread):
         )  # batches, or the exception that ended them
         self._ending = False
         self._num_batches = len(steps)
-        self._prefix = new_prefix()
+        self._claim: Claim | None = None
+        self._before: set[process.BaseProcess] | None = None
+        self._workers: list[process.BaseProcess] = []
+        self._reading = Reading(read)
         if config.workers:
+            workers = min(config.workers, num_rows)
+            make_room(workers * _FILES_OF_A_WORKER + _FILES_OF_A_RUN, f"{workers} loader workers")
+            self._claim = claim_prefix()
             self._make = functools.partial(
-                _worker_sources, read, num_rows, steps, config, self._prefix
+                _worker_sources, read, num_rows, steps, config, self._claim.prefix
             )
         else:
-            self._make = functools.partial(_thread_source, read, num_rows, steps, config)
+            self._make = functools.partial(_thread_source, self._reading, num_rows, steps, config)
         self._sources: list[grain.DatasetIterator] = []
 
     def run(self) -> None:
         try:
             if self._num_batches:
-                self._make(self._sources)
+                with _STARTING:
+                    self._before = set(active_children())
+                    self._make(self._sources)
+                    self._wait_for_workers()
             for number in range(self._num_batches):
                 if number and not self.wanted.get() or self._ending:
                     break
@@ -158,10 +191,45 @@ class _Collector(threading.Thread):
             self._close_sources()
 
     def end(self) -> None:
-        """Ends the thread; called by another one."""
+        """Ends the thread and the workers; called by another thread.
+
+        What hangs is killed; what cannot be killed, as a thread that reads from a server that is
+        gone, is left alone.
+        """
         self._ending = True
         self.wanted.put(False)
         self.join(_CLOSE_SECONDS)
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        while self._is_stuck() and time.monotonic() < deadline:
+            self._workers = self._workers or self._own_children()
+            for worker in self._workers:
+                worker.kill()
+            self.join(0.05)
+        if self._is_stuck():
+            stuck.note(self._is_stuck)
+        if self._claim is not None:
+            remove_shared(self._claim.prefix)
+            self._claim.release()
+        self.ready.put(ValueError("the loader is closed"))
+
+    def _wait_for_workers(self) -> None:
+        """Gets hold of the workers, which grain's threads start."""
+        deadline = time.monotonic() + _START_SECONDS
+        while self._claim and not self._ending and time.monotonic() < deadline:
+            started = self._own_children()
+            if len(started) >= len(self._sources):
+                self._workers = started
+                return
+            time.sleep(0.01)
+
+    def _own_children(self) -> list[process.BaseProcess]:
+        if self._claim is None or self._before is None:
+            return []
+        return [child for child in active_children() if child not in self._before]
+
+    def _is_stuck(self) -> bool:
+        working = any(worker.is_alive() for worker in self._workers)
+        return self.is_alive() or self._reading.is_busy() or working
 
     def _close_sources(self) -> None:
         # A worker stops when it has finished its rows: wait for all of them at once, unless Python
@@ -170,7 +238,6 @@ class _Collector(threading.Thread):
             list(closers.map(lambda source: source.close(), self._sources))
         while self._sources:  # grain's iterators complain when they outlive the modules they use
             self._sources.pop().close()
-        remove_shared(self._prefix)
 
 
 def _explained(error: RuntimeError) -> Exception:
@@ -213,34 +280,20 @@ def _worker_sources(
     if not flags.FLAGS.is_parsed():  # grain hands its flags to the workers
         flags.FLAGS.mark_as_parsed()
     in_step = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
-    process = grain.MultiprocessingOptions(num_workers=1, per_worker_buffer_size=config.buffer)
+    alone = grain.MultiprocessingOptions(num_workers=1, per_worker_buffer_size=config.buffer)
     # An iterator for each worker: grain's iterator over several gives each whole batches, which
     # multiplies the memory, and does not end workers from which no batch was taken.
     workers = min(config.workers, num_rows)
     for number in range(workers):
         rows = slice(num_rows * number // workers, num_rows * (number + 1) // workers)
-        batches = steps.map(SharedReader(read, rows, num_rows, prefix))
-        start = functools.partial(_start_worker, prefix)
-        sources.append(iter(batches.to_iter_dataset(in_step).mp_prefetch(process, start)))
+        most = 4 + 2 * config.buffer
+        batches = steps.map(SharedReader(read, rows, num_rows, prefix, most))
+        start = functools.partial(start_worker, prefix)
+        sources.append(iter(batches.to_iter_dataset(in_step).mp_prefetch(alone, start)))
         sources[-1].get_state()  # makes the part of the iterator that start_prefetch starts
-    # Workers inherit the mask of this thread: Ctrl-C and a scheduler's SIGTERM reach every process
-    # of the group, but it is the main thread that decides how the run ends.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    # Workers inherit the mask of this thread: Ctrl-C, a scheduler's SIGTERM and the SIGHUP of a
+    # closed terminal reach every process of the group, but it is the main thread that decides how
+    # the run ends.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     for source in sources:
         source.start_prefetch()
-
-
-def _start_worker(prefix: str, number: int, count: int) -> None:
-    """Runs in a worker before its first batch."""
-    cv2.setNumThreads(0)
-
-    parent = parent_process()
-    assert parent is not None
-
-    def follow_parent() -> None:
-        connection.wait([parent.sentinel])
-        remove_shared(prefix, for_good=True)
-        os._exit(1)
-
-    # A killed parent cannot tell its workers: without this they would wait for ever.
-    threading.Thread(target=follow_parent, daemon=True).start()

@@ -8,16 +8,14 @@ import dataclasses
 import math
 import mmap
 import os
-import tempfile
 import threading
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from surgvista_jax.errors import UserError
+from surgvista_jax.data.batches.shared_names import no_room, owner_path
 
 Batch = dict[str, np.ndarray]
 
@@ -93,13 +91,15 @@ class SharedReader:
     Attributes:
         read: reads any rows.
         rows: the rows of this worker, of `num_rows`.
-        prefix: how the paths of all workers' files start, of `new_prefix`.
+        prefix: how the paths of all workers' files start, of `claim_prefix`.
+        most: how many batches may be in memory at a time.
     """
 
     read: ReadRows
     rows: slice
     num_rows: int
     prefix: str
+    most: int
 
     def __call__(self, step: int) -> SharedRows:
         shared: dict[int, SharedArray] = {}
@@ -110,22 +110,13 @@ class SharedReader:
             try:
                 array = whole.make_rows(self.rows)
             except OSError as error:
-                raise UserError(
-                    f"{Path(path).parent}: no shared memory for another batch ({error.strerror}): "
-                    "lower loader.buffer, set loader.workers=0, or give the container more "
-                    "(docker: --shm-size)"
-                ) from None
+                size = math.prod(whole.shape) * whole.dtype.itemsize
+                raise no_room(Path(path), size, self.most, error.strerror) from None
             shared[id(array)] = whole
             return array
 
         batch = self.read(step, self.rows, empty)
         return SharedRows({key: shared.get(id(value), value) for key, value in batch.items()})
-
-
-def new_prefix() -> str:
-    """Returns a prefix of paths in memory that no other loader of this machine uses."""
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
-    return f"{folder}/surgvista-{os.getpid()}-{uuid.uuid4().hex}-"
 
 
 def remove_shared(prefix: str, for_good: bool = False) -> None:
@@ -135,3 +126,4 @@ def remove_shared(prefix: str, for_good: bool = False) -> None:
     start = Path(prefix)
     for path in start.parent.glob(start.name + "*"):
         path.unlink(missing_ok=True)
+    owner_path(prefix).unlink(missing_ok=True)

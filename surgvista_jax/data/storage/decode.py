@@ -18,6 +18,8 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 
 import cv2  # noqa: E402
 
+from surgvista_jax.data.open_files import check_room  # noqa: E402
+
 # Stands for a clip of which nothing can be read: its true size is unknown, and crops are resized.
 BLACK_SHAPE = (256, 256, 3)
 # A whole JPEG ends with this marker; some programs append bytes to it.
@@ -66,6 +68,7 @@ class Frames(ABC):
             unreadable: [T] bool, true where a frame was replaced.
 
         Raises:
+            UserError: files are there, but this process may open no more.
             IndexError: an id is outside the video, which is a bug of the caller.
         """
         if len(frame_ids) and not 0 <= np.min(frame_ids) <= np.max(frame_ids) < self.num_frames:
@@ -85,6 +88,8 @@ class Frames(ABC):
             for repeat in positions[1:]:
                 out[repeat] = out[positions[0]]
             readable[positions] = True
+        if not readable.all():
+            check_room()
         if shape is None or out is None:
             out = np.empty((len(frame_ids), *BLACK_SHAPE), np.uint8) if out is None else out
             out[:] = 0

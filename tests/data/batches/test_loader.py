@@ -5,6 +5,7 @@ import functools
 import gc
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,7 @@ WORKERS = [LoaderConfig(workers=workers, buffer=1) for workers in (0, 2)]
 
 
 ROWS = 3
+RELEASED = threading.Event()
 
 
 def read(step, rows, empty):
@@ -53,6 +55,14 @@ def die_at_one(step, rows, empty):
     return read(step, rows, empty)
 
 
+def hang_at_two(step, rows, empty):
+    """As a read from a server that is gone; in a worker, until it is killed."""
+    if step == 2:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        RELEASED.wait(60)
+    return read(step, rows, empty)
+
+
 def need_too_much(step, rows, empty):
     return {"video": empty((rows.stop, shutil.disk_usage(SHARED).total), np.uint8)}
 
@@ -67,7 +77,7 @@ def assert_steps(batches, steps):
 
 def leftovers(process: int | None = None) -> list[str]:
     """The shared memory of loaders of a process, of this one if none is named."""
-    return [path.name for path in SHARED.glob(f"surgvista-{process or os.getpid()}-*")]
+    return [path.name for path in SHARED.glob(f"*surgvista-{process or os.getpid()}-*")]
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +162,7 @@ def test_memory_is_bounded_by_workers_and_buffer():
     with BatchLoader(read, ROWS, 0, 1000, LoaderConfig(workers=2, buffer=1)) as loader:
         next(loader)
         time.sleep(1.5)
-        assert len(leftovers()) <= 3 + 2 * 1
+        assert len(leftovers()) <= 3 + 2 * 1 + 1  # and the file that stands for them
 
 
 @pytest.mark.parametrize("config", WORKERS, ids=str)
@@ -207,10 +217,71 @@ def test_a_worker_that_dies_is_one_line():
                 next(loader)
 
 
-def test_too_little_shared_memory_is_one_line():
+def test_too_little_shared_memory_is_one_line_with_what_is_needed_and_there():
     with BatchLoader(need_too_much, ROWS, 0, 9, LoaderConfig(workers=1, buffer=1)) as loader:
-        with pytest.raises(UserError, match="no shared memory for another batch .*--shm-size"):
+        words = (
+            r"no shared memory for another batch .*: a batch takes [\d.e+]+ GB, up to 6 of them lie"
+            r" there \([\d.e+]+ GB\), and [\d.e+]+ GB of its [\d.e+]+ GB are free: .*--shm-size"
+        )
+        with pytest.raises(UserError, match=words):
             next(loader)
+
+
+@pytest.mark.parametrize("config", WORKERS, ids=str)
+def test_a_read_that_hangs_is_given_up_and_closed_quickly(config, monkeypatch):
+    # Grain looks once a second whether a worker lives.
+    monkeypatch.setattr(loader_module, "_CLOSE_SECONDS", 3.0 if config.workers else 0.2)
+    RELEASED.clear()
+    notes = []
+    monkeypatch.setattr("surgvista_jax.stuck.note", notes.append)
+    try:
+        with BatchLoader(hang_at_two, ROWS, 0, 9, config) as loader:
+            assert_steps([next(loader), next(loader)], range(2))  # the workers have started
+            loader._patience = 1.5
+            with pytest.raises(UserError, match="no batch came for 1.5 s .*patience.*stuck"):
+                next(loader)
+            before = time.monotonic()
+            loader.close()
+            assert time.monotonic() - before < 10
+        # A thread cannot be killed: the program is told.
+        assert [is_stuck() for is_stuck in notes] == ([] if config.workers else [True])
+    finally:
+        RELEASED.set()
+    deadline = time.monotonic() + 10
+    while any(is_stuck() for is_stuck in notes) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(is_stuck() for is_stuck in notes)
+
+
+def test_whoever_waits_for_a_batch_of_a_closed_loader_is_told(monkeypatch):
+    monkeypatch.setattr(loader_module, "_CLOSE_SECONDS", 0.2)
+    RELEASED.clear()
+    loader = BatchLoader(hang_at_two, ROWS, 2, 9, LoaderConfig(workers=0))
+    said = []
+
+    def wait():
+        try:
+            next(loader)
+        except ValueError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        loader.close()
+        thread.join(10)
+        assert said == ["the loader is closed"]
+    finally:
+        RELEASED.set()
+
+
+def test_more_workers_than_files_may_be_open_is_one_line(monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr("resource.getrlimit", lambda which: (256, 256))
+    with pytest.raises(UserError, match=r"90 loader workers need about \d+ open files .* 256 .*-n"):
+        BatchLoader(read, 100, 0, 9, LoaderConfig(workers=90))
+    monkeypatch.undo()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
 
 
 PROGRAM = """
@@ -224,6 +295,22 @@ if __name__ == "__main__":
     batch = next(loader)
     print(*(child.pid for child in multiprocessing.active_children()), flush=True)
     {then}
+"""
+
+
+STUCK = """
+import sys, time
+sys.path[:0] = {path!r}
+from surgvista_jax import stuck
+from surgvista_jax.data.batches import loader
+from tests.data.batches.test_loader import ROWS, hang_at_two
+
+loader._CLOSE_SECONDS = 0.1
+batches = loader.BatchLoader(hang_at_two, ROWS, 2, 9, loader.LoaderConfig())
+time.sleep(0.5)
+batches.close()
+print("said")
+stuck.leave(3)
 """
 
 
@@ -268,7 +355,29 @@ def wait_until_gone(pids, seconds=10):
 WAIT = "for batch in loader: time.sleep(0.01)"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_what_a_killed_group_left_is_removed_at_the_next_start_and_nothing_else(start):
+    killed, _ = start(WAIT)
+    living, _ = start(WAIT)
+    while not leftovers(killed.pid):
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert len(leftovers(killed.pid)) > 1
+    with BatchLoader(read, ROWS, 0, 9, LoaderConfig(workers=0)):
+        assert not leftovers(killed.pid)
+        assert leftovers(living.pid)
+    assert living.poll() is None
+
+
+def test_a_stuck_thread_does_not_keep_a_program_from_its_end(tmp_path):
+    """Python waits for the threads of a pool at the end of a program, for ever."""
+    code = STUCK.format(path=[str(ROOT)])
+    words = [sys.executable, "-c", code]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=50)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "said\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_ends_parent_and_workers(start, number):
     """To the whole group, as Ctrl-C and schedulers send it; SIGKILL to the parent alone."""
     program, workers = start(WAIT)

@@ -1,7 +1,6 @@
 """Are record shards whole, repeatable and resumable, and do they give the batches of the frames?"""
 
 import dataclasses
-import fcntl
 import json
 import resource
 import shutil
@@ -21,6 +20,7 @@ from surgvista_jax.data.storage.records import RecordFrames, read_index, shard_f
 from surgvista_jax.errors import UserError
 from surgvista_jax.writing import CannotWrite
 from tests.support.masked_batches import NUM_CLIPS, assert_same, batches, make_dataset
+from tests.test_locking import holding
 
 ALL = np.arange(13)
 
@@ -165,10 +165,8 @@ def test_a_disk_full_at_the_index_is_one_line(folder, monkeypatch):
 
 def test_two_packings_do_not_mix(folder):
     packed(folder)
-    with open(folder / "records/.pack/lock") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="records: another packing is writing there"):
-            packed(folder)
+    with holding(folder), pytest.raises(UserError, match="another process is at work here"):
+        packed(folder)
     assert packed(folder).num_packed == 0
 
 

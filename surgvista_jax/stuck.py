@@ -1,0 +1,26 @@
+"""Threads and processes that do not end, as those that read from a server that is gone do not.
+
+Python waits for them before a program ends, for ever; a command must not.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+
+_checks: list[Callable[[], bool]] = []
+
+
+def note(is_stuck: Callable[[], bool]) -> None:
+    """Says that something was given up on; `is_stuck` tells at the end whether it still is."""
+    _checks.append(is_stuck)
+
+
+def leave(code: int) -> None:
+    """Ends the process at once if something is stuck; else returns."""
+    if not any(is_stuck() for is_stuck in _checks):
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

@@ -1,0 +1,24 @@
+"""A program ends although something in it does not."""
+
+import pytest
+
+from surgvista_jax import stuck
+
+
+class Ended(BaseException):
+    pass
+
+
+def test_the_program_ends_at_once_only_if_something_is_stuck_still(monkeypatch):
+    def end(code):
+        raise Ended(code)
+
+    monkeypatch.setattr("os._exit", end)
+    monkeypatch.setattr(stuck, "_checks", [])
+    stuck.leave(1)
+    still = [True]
+    stuck.note(lambda: still[0])
+    with pytest.raises(Ended, match="3"):
+        stuck.leave(3)
+    still[0] = False
+    stuck.leave(3)
