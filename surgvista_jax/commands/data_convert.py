@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from surgvista_jax.checks import MOST_PIXELS, shortened
 from surgvista_jax.data import datasets
 from surgvista_jax.data.cautions import long_usual_clip
 from surgvista_jax.data.conversion.convert import Conversion, convert
@@ -184,10 +185,15 @@ def _config(arguments: argparse.Namespace, default: ExtractConfig) -> ExtractCon
     for option, fps in (("--fps", arguments.fps), ("--source-fps", arguments.source_fps)):
         if fps is not None and not (math.isfinite(fps) and fps > 0):
             raise UserError(f"{option} {fps:g}: must be a number above 0")
+        if fps is not None and not 1e-3 <= fps <= 1e6:
+            raise UserError(f"{option} {fps:g}: should be from 0.001 to 1,000,000")
     if arguments.source_fps is not None and not is_rate(arguments.source_fps):
         raise UserError(f"--source-fps {arguments.source_fps:g}: no video has such a rate")
     if arguments.short_side is not None and arguments.short_side < 1:
         raise UserError(f"--short-side {arguments.short_side}: must be 1 pixel or more")
+    if arguments.short_side is not None and arguments.short_side > MOST_PIXELS:
+        side = shortened(arguments.short_side)
+        raise UserError(f"--short-side {side}: no picture has more than {MOST_PIXELS:,} a side")
     changes = {
         "fps": arguments.fps,
         "short_side": arguments.short_side,

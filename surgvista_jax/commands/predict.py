@@ -135,8 +135,8 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 def _told(arguments: argparse.Namespace) -> dict:
     """What the user says of the weights."""
-    if arguments.fps is not None and not arguments.fps > 0:
-        raise UserError(f"--fps {arguments.fps:g}: must be a number above 0")
+    if arguments.fps is not None and not 0 < arguments.fps <= 1e6:
+        raise UserError(f"--fps {arguments.fps:g}: must be a number above 0, at most 1,000,000")
     classes = arguments.classes
     told = {
         "classes": classes and listed_classes("--classes", classes.split(",")),

@@ -153,7 +153,7 @@ def seeds_files(protocol: str) -> list[str]:
 def report_seeds(folders: Sequence[Path], owned: Ownership, protocol: str) -> str:
     """Mean and spread over the runs in `folders`, in words; written to result.json and, with a
     protocol and test videos, as one report over all seeds."""
-    results = [read_object(folder / RESULT) for folder in folders]
+    results = [_read_result(folder / RESULT) for folder in folders]
     summary = {"score": results[0]["score"], "selected_on": results[0]["selected_on"]}
     lines = []
     for key in ("selection", "test"):
@@ -176,6 +176,22 @@ def _report(files: Sequence[Path], protocol: str, owned: Ownership) -> str:
     report = report_files([str(file) for file in files], protocol)
     write_report(report, out, owned)
     return f"{screen(report)}\n\nwritten: {out}/report.html, report.md, report.json"
+
+
+def _read_result(path: Path) -> dict[str, Any]:
+    result = read_object(path)
+    wrong = [key for key in ("score", "selected_on") if not isinstance(result.get(key), str)]
+    wrong += [
+        key
+        for key in ("selection", "test")
+        if not isinstance(result.get(key), int | float | None) or isinstance(result.get(key), bool)
+    ]
+    if wrong:
+        raise UserError(
+            f"{path}: {wrong[0]!r} is not what a run writes; delete the file and run the same"
+            " command again"
+        )
+    return result
 
 
 def _finite(value: float) -> float | None:

@@ -18,6 +18,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.training.checkpoint_files import (
     FOLDER,
     Tree,
+    first_line,
     none_found,
     restore_params,
     saved_steps,
@@ -246,7 +247,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def _disk_errors(self) -> Iterator[None]:
-        """Turns a full disk, met by the pending save, into a UserError and frees what it took."""
+        """Makes a full disk or lost folder, met by a save, a UserError, and frees what it took."""
         try:
             yield
         except Exception as error:  # TensorStore raises ValueError here, Python's files OSError
@@ -255,12 +256,11 @@ class Checkpoints:
             if jax.process_index() == 0:
                 for unfinished in self.folder.glob(f"{step}{_HALF_WRITTEN}"):
                     shutil.rmtree(unfinished, ignore_errors=True)
-            if reason is None:
+            if reason is None and not (isinstance(error, OSError) or "local file" in str(error)):
                 raise
-            raise UserError(
-                f"{self.folder}: disk full ({reason}) while saving step {step};"
-                f" {self._last_complete()}"
-            ) from error
+            why = f"disk full ({reason})" if reason else f"cannot be written ({first_line(error)})"
+            said = f"{self.folder}: {why} while saving step {step}; {self._last_complete()}"
+            raise UserError(said) from error
 
 
 def save_params(folder: str | Path, step: int, params: Tree, meta: dict, *, keep: int = 1) -> None:

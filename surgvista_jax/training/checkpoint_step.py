@@ -21,6 +21,7 @@ from surgvista_jax.training.digests import (
     fault_of,
     read_digests,
 )
+from surgvista_jax.training.meters import is_window
 from surgvista_jax.training.processes import on_all_processes
 
 
@@ -89,8 +90,8 @@ def _read(
     try:
         read = manager.restore(int(folder.name), args=ocp.args.Composite(**items))
         average = read.average if "average" in trees else None
-        if not isinstance(read.meta, dict):
-            raise ValueError("its meta is not a JSON object")
+        if not (isinstance(read.meta, dict) and is_window(read.meta.get("window"))):
+            raise ValueError("its meta is not a JSON object, or its window none")
         restored = Restored(int(folder.name), read.params, read.opt_state, average, read.meta)
     except Exception as error:
         return None, None, first_line(error)

@@ -10,6 +10,19 @@ LAST_KEYS = ("learning_rate", "grad_norm")
 _EMPTY = {"sums": {}, "last": {}, "steps": 0, "skipped": 0}
 
 
+def is_window(state: Any) -> bool:
+    """Whether a value from outside is what `Window.state` gives, or None."""
+    if state is None:
+        return True
+    if not isinstance(state, Mapping) or state.keys() != _EMPTY.keys():
+        return False
+    parts = (state["sums"], state["last"], {"steps": state["steps"], "skipped": state["skipped"]})
+    return all(
+        isinstance(part, Mapping) and all(isinstance(v, int | float) for v in part.values())
+        for part in parts
+    )
+
+
 class Window:
     """The steps since the last line, each counted once, also across a restart.
 

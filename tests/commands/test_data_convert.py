@@ -401,3 +401,13 @@ def test_a_conversion_warns_of_videos_shorter_than_a_clip(tmp_path, capfd):
     footage.write_images(tmp_path / "in" / "a", [(48, 32)] * 10)
     assert convert(tmp_path / "in", tmp_path / "out") == 0
     assert "WARNING: clips of 16 x 4 at 5 fps span 12.2 s" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["--fps=1e20", "--fps=1e-30", "--fps=inf", f"--short-side={10**30}", "--stream=99999"],
+)
+def test_numbers_that_no_video_has_are_one_line(word, tmp_path, capsys):
+    assert main(["data", "convert", "videos", f"--source={tmp_path}", "--out=x", word]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"surgvista: {word.partition('=')[0]} ") and said.count("\n") == 1

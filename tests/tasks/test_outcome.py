@@ -52,3 +52,11 @@ def test_a_seed_without_a_score_leaves_no_mean(tmp_path):
     assert said[1] == "test accuracy nan ± nan (0.5000, not finite)"
     found = json.loads((tmp_path / RESULT).read_text())
     assert found["test"] == {"mean": None, "std": None, "values": [0.5, None]}
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "5", '{"score": 3}', '{"score": "a", "test": "x"}'])
+def test_a_result_of_something_else_is_one_line(tmp_path, text):
+    (tmp_path / RESULT).write_text(text)
+    with pytest.raises(UserError, match=RESULT) as caught:
+        report_seeds([tmp_path], in_folder(tmp_path), "")
+    assert "\n" not in str(caught.value)

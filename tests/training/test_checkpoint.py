@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import pytest
 
-from surgvista_jax.errors import UserError
+from surgvista_jax.errors import UserError, ending
 from surgvista_jax.training import partition
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints, restore_params
 from surgvista_jax.training.checkpoint_files import saved_steps
@@ -307,9 +307,28 @@ def test_a_mean_among_the_moments_as_it_was_kept_before_is_one_line(tmp_path):
     assert saved_steps(tmp_path / "checkpoints") == [3]  # it is not damaged, and stays
 
 
-def test_a_meta_that_is_no_object_is_damage(tmp_path, capfd):
+@pytest.mark.parametrize("text", ["[]", "5", '{"window": 5}', '{"window": {"sums": []}}'])
+def test_a_meta_of_something_else_is_damage(tmp_path, capfd, text):
     folder = saved(tmp_path, 1, 2) / "checkpoints"
-    (folder / "2" / "meta" / "metadata").write_text("[]")
+    (folder / "2" / "meta" / "metadata").write_text(text)
     with Checkpoints(tmp_path, CONFIG) as checkpoints:
         assert checkpoints.restore(*abstract(make_state())).step == 1
-    assert "step 2 is damaged (its meta is not a JSON object)" in capfd.readouterr().err
+    assert (
+        "step 2 is damaged (its meta is not a JSON object, or its window none)"
+        in capfd.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("left", ["nothing", "a file", "an empty folder"])
+def test_a_folder_that_is_taken_away_from_a_run_is_one_line(tmp_path, left):
+    params, opt_state = make_state(1)
+    with pytest.raises((UserError, OSError)) as caught:
+        with Checkpoints(tmp_path / "run", CONFIG) as checkpoints:
+            (tmp_path / "run").rename(tmp_path / "away")
+            if left == "a file":
+                (tmp_path / "run").write_text("{}")
+            elif left == "an empty folder":
+                (tmp_path / "run").mkdir()
+            checkpoints.save(1, params, opt_state, {}, force=True)
+    end = ending(caught.value)
+    assert end is not None and str(tmp_path / "run") in end.words and "\n" not in end.words

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from surgvista_jax.training import meters
-from surgvista_jax.training.meters import Speed, Window
+from surgvista_jax.training.meters import Speed, Window, is_window
 from surgvista_jax.training.peaks import peak_flops
 
 METRICS = [
@@ -86,3 +86,19 @@ def test_speed_leaves_out_compilation_and_pauses(monkeypatch):
 )
 def test_peaks_by_the_names_that_jax_reports(device_kind, teraflops):
     assert peak_flops(device_kind) == (None if teraflops is None else teraflops * 1e12)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        5,
+        [],
+        "x",
+        {},
+        {"a": []},
+        {**Window().state(), "sums": []},
+        {**Window().state(), "steps": ""},
+    ],
+)
+def test_something_else_is_no_window(state):
+    assert not is_window(state) and is_window(None) and is_window(Window().state())

@@ -101,7 +101,10 @@ def read_videos(
         search = find_videos(source, skip=out)
     if not search.videos:
         known = " ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES | IMAGE_SUFFIXES))
-        raise UserError(f"{source}: no video and no folder of images in it; known are: {known}")
+        reasons = "".join(f"; {problem}" for problem in search.problems[:3])
+        raise UserError(
+            f"{source}: no video and no folder of images in it; known are: {known}{reasons}"
+        )
     sources = name_videos(search.videos, named)
     names = VideoNames(folder, {video.key: video.video for video in sources})
     table = VideoTable()

@@ -206,11 +206,16 @@ def _walk(
     for entry in entries:
         if entry.name.startswith("."):
             continue
+        path = ascii(entry.path)[1:-1]
         try:
             entry.name.encode()
-            visible.append(entry)
         except UnicodeEncodeError:
-            problems.append(Remark(entry.path, "its name is not UTF-8; rename it"))
+            problems.append(Remark(path, "its name is not UTF-8; rename it"))
+            continue
+        if entry.name.isprintable():
+            visible.append(entry)
+        else:
+            problems.append(Remark(path, "its name cannot be printed; rename it"))
     yield folder, visible
     for entry in visible:
         if entry.is_dir():

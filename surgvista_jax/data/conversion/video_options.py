@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from surgvista_jax.checks import shortened
 from surgvista_jax.data.storage.video_stream import CLOCKS, DEINTERLACE
 from surgvista_jax.errors import UserError
 
@@ -36,7 +37,8 @@ def video_options(arguments: argparse.Namespace) -> dict[str, Any]:
     Raises:
         UserError: no stream has such a number.
     """
-    if arguments.stream is not None and arguments.stream < 0:
-        raise UserError(f"--stream {arguments.stream}: streams are numbered from 0")
+    if arguments.stream is not None and not 0 <= arguments.stream < 10_000:
+        stream = shortened(arguments.stream)
+        raise UserError(f"--stream {stream}: streams are numbered from 0")
     told = {key: getattr(arguments, key) for key in _KEYS}
     return {key: value for key, value in told.items() if value is not None}

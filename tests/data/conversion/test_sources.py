@@ -176,3 +176,15 @@ def test_a_suffix_in_vain_is_not_looked_at_for_ever(tmp_path, monkeypatch):
 def test_two_images_of_one_number_are_found(names, twice):
     found = same_number(map(Path, names))
     assert (found and tuple(path.name for path in found)) == twice
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x07b", "a\udcffb"])
+def test_a_folder_whose_name_no_dataset_can_hold_is_a_problem(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    cv2.imwrite(str(tmp_path / "0.png"), np.zeros((8, 8), np.uint8))
+    (tmp_path / "0.png").rename(folder / "0.png")
+    search = find_videos(tmp_path, tmp_path / "out")
+    assert not search.videos and "rename it" in str(search.problems[0])
+    assert "\n" not in str(search.problems[0])
+    str(search.problems[0]).encode()
