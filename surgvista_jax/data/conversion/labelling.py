@@ -145,7 +145,8 @@ class Labelling:
             labels = self._at_moments(recording, track, video)
         lacking = sum(label == UNLABELLED for label in labels)
         if lacking == len(labels):
-            if not (isinstance(track, FrameLabels) and not track.by_number):  # said on reading
+            no_file = isinstance(track, FrameLabels) and not track.by_number and self.reading.own
+            if not no_file:  # which was said on reading
                 self._say(video, "no frame has a label")
         elif lacking and isinstance(track, FrameLabels):
             self._say(video, f"{lacking} of {len(labels)} frames have none")

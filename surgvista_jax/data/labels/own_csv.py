@@ -63,12 +63,13 @@ class LabelFiles:
         if self.path.is_dir() and not any(self._file(video).exists() for video in self.videos.ids):
             wanted = f"{self.path / self.videos.ids[0]}.csv"
             raise UserError(f"{self.path}: no file of any video in it; the first would be {wanted}")
+        spare = self._spare() if self.path.is_dir() else []
         if self.told is not None:
             try:
                 classes = ClassNames(self.told).classes
             except UserError as error:
                 raise UserError(f"--classes: {error}") from None
-            return classes, self._spare() if self.path.is_dir() else []
+            return classes, [*spare, *filter(None, [near_equal(classes)])]
         names: dict[str, None] = {}
         for video in self.videos.ids:
             for row in self._rows(video):
@@ -78,8 +79,7 @@ class LabelFiles:
         classes, notes = one_of_each(names)
         if not classes:
             raise UserError(f"{self.path}: no label in it; lines that name classes are needed")
-        notes += [text] if (text := near_equal(classes)) else []
-        notes += self._spare() if self.path.is_dir() else []
+        notes += [*filter(None, [near_equal(classes)]), *spare]
         order = "class ids follow the order in which the files name them: " + ", ".join(classes)
         return classes, [order, *notes]
 

@@ -49,7 +49,7 @@ def test_cholect50(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{\n"annotations": {\n"0": [[1, 2]],}}', "line 3: not JSON"),
+        ('{\n"annotations": {\n"0": [[1, 2]],}}', "double quotes at line 3, column 15"),
         ('{"annotations": {"0": [[1, 2]]}}', "frame 0: must be a list of 15 numbers"),
         (json.dumps({"annotations": {"7": [vector(100)]}}), "frame 7: triplet 100"),
         ("{}", "must hold `annotations`"),

@@ -70,7 +70,7 @@ def test_three_seeds_of_a_probe_selected_on_test(config, tmp_path, capsys):
 
 def test_adapters_and_a_running_mean_on_several_labels(several, tmp_path):
     words = ["mode=lora", "ema=0.5", "class_weights=balanced", "mix.mixup=0.0", "mix.cutmix=0.0"]
-    words += ["evaluation.score=mean_ap", "evaluation.protocol=endoscapes-cvs201"]
+    words += ["evaluation.score=mean_ap", "evaluation.protocol=tool-presence"]
     words += ["optim.learning_rate=1e-1"]
     assert run(several, tmp_path, *words)
     found = predictions(tmp_path)
@@ -119,13 +119,16 @@ def test_without_a_test_split_the_selection_is_all_there_is(config, tmp_path):
         (["data.folder=nowhere"], "nowhere: no such folder"),
         (["data.folder="], "config.data.folder is empty"),
         (["init=nowhere.pth"], "nowhere.pth"),
-        (["data.train=fold1/train"], "no split 'fold1/train'; it has: train, val, test"),
+        (
+            ["data.train=fold1/train"],
+            "no split 'fold1/train'; did you mean 'train'?; it has: train, val, test",
+        ),
         (["data.test=train"], "'train' and 'train' share 5 videos"),
         (["select_on=test", "data.test="], "config.data.test must name the split"),
         (["evaluation.score=f1"], "config.evaluation.score='f1': should be one of accuracy"),
         (["evaluation.protocol=mine"], "config.evaluation.protocol='mine': should be one of"),
-        (["evaluation.protocol=prostatd"], "is for labels of kind multi"),
-        (["evaluation.protocol=cholec80-strict"], "is for 7 classes, the dataset has 3"),
+        (["evaluation.protocol=prostatd"], "prostatd scores several classes a frame"),
+        (["evaluation.protocol=cholec80-strict"], "the dataset has 3 classes (red, green, blue)"),
         (["mode=attentive", "head.heads=5"], "config.head.heads=5: should divide"),
         (["budget.batch_size=12"], "config.budget.batch_size=12 cannot be shared"),
         (["evaluation.batch_size=12"], "config.evaluation.batch_size=12 cannot be shared"),
