@@ -74,12 +74,13 @@ class Ownership:
             Foreign: the first path with a file that may not be replaced.
             UserError: a path is a folder; the record is broken, or cannot be written.
         """
-        earlier = []
+        paths, earlier = list(paths), []
+        for path in paths:
+            if path.is_dir():
+                raise UserError(f"{path}: cannot be written (Is a directory)")
         for path in paths:
             if not os.path.lexists(path):
                 continue
-            if path.is_dir():
-                raise UserError(f"{path}: cannot be written (Is a directory)")
             # Devices and pipes are not replaced, and links that lead nowhere lose nothing.
             if self.overwrite or not path.is_file():
                 continue

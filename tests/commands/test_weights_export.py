@@ -134,6 +134,7 @@ def test_a_full_disk_is_told_of_an_export_and_leaves_what_was_there(suffix, tmp_
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))  # less than the arrays need
     try:
         words = [f"vit:{tmp_path / 'x.npz'}", "--heads=2", "--as=vit", f"--out={out}"]
+        words.append("--overwrite")
         line = refused(capsys, "export", *words)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
