@@ -2,12 +2,14 @@
 
 FOLDER/features.json says whose features they are; FOLDER/<video>.npy, float32 [num_frames, F], has
 a row for each frame of the dataset's entry of that video, labelled or not, because a temporal model
-sees the whole video. A video whose id has slashes lies in folders of that name.
+sees the whole video. Behind them stands their CRC-32, which other readers of .npy pass over. A
+video whose id has slashes lies in folders of that name.
 """
 
 import dataclasses
 import os
 import typing
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,10 +73,10 @@ class FeatureFolder:
     def holds(self, video: Video) -> bool:
         """Whether a video's rows are there and whole, so that they need not be computed again."""
         try:
-            self._open(video)
+            features = self._open(video)
         except UserError:
             return False
-        return True
+        return self._as_written(video, features)
 
     def write(self, video: Video, features: np.ndarray) -> None:
         """Writes the rows of one video, float [num_frames, F]; all at once or not at all.
@@ -94,16 +96,24 @@ class FeatureFolder:
                 " the weights broken?"
             )
         with replacing(self.path(video)) as aside:
-            np.save(aside, np.ascontiguousarray(features, np.float32), allow_pickle=False)
+            rows = np.ascontiguousarray(features, np.float32)
+            np.save(aside, rows, allow_pickle=False)
+            with open(aside, "ab") as file:
+                file.write(_checksum(rows))
 
     def read(self, video: Video) -> np.ndarray:
         """The rows of one video, float32 [num_frames, F], read from disk as they are used.
 
         Raises:
             UserError: there are none, they cannot be read, they are of another length or width, or
-                not finite.
+                not finite, or not what was written.
         """
         features = self._open(video)
+        if not self._as_written(video, features):
+            raise UserError(
+                f"{self.path(video)}: damaged, holds other numbers than were written; delete the"
+                " file and run `surgvista features` again"
+            )
         finite = np.isfinite(features).all(1)
         if not finite.all():
             raise UserError(
@@ -131,7 +141,14 @@ class FeatureFolder:
         for video in dataset.videos:
             self._open(video)
 
-    def _open(self, video: Video) -> np.ndarray:
+    def _as_written(self, video: Video, features: np.memmap) -> bool:
+        """Whether the checksum behind the rows is theirs; earlier versions wrote none."""
+        with open(self.path(video), "rb") as file:
+            file.seek(features.offset + features.nbytes)
+            noted = file.read()
+        return not noted or noted == _checksum(features)
+
+    def _open(self, video: Video) -> np.memmap:
         path = self.path(video)
         try:
             features = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -160,6 +177,10 @@ class FeatureFolder:
                 "computed from another version of the dataset?"
             )
         return features
+
+
+def _checksum(rows: np.ndarray) -> bytes:
+    return f"crc32 {zlib.crc32(rows.reshape(-1).view(np.uint8).data):08x}".encode()
 
 
 def create_features(

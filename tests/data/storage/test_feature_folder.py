@@ -10,6 +10,7 @@ from surgvista_jax.data.batches.sequences import pad_sequence, read_sequences
 from surgvista_jax.data.storage.feature_folder import create_features, open_features
 from surgvista_jax.errors import UserError
 from tests.support import feature_run
+from tests.support.bit_flips import flip_bit
 
 
 @pytest.fixture
@@ -144,6 +145,20 @@ def test_rows_that_are_not_finite_are_named(features, dataset):
     np.save(path, rows)
     with pytest.raises(UserError, match="video0.npy: row 7 is not finite"):
         features.read(dataset.videos[0])
+
+
+def test_a_flipped_bit_is_named_and_the_rows_are_computed_again(features, dataset):
+    video, rng = dataset.videos[0], np.random.default_rng(0)
+    path, rows = features.path(video), np.array(features.read(video))
+    assert np.array_equal(np.load(path), rows)  # others read the file as ever
+    for bit in rng.integers(8 * path.stat().st_size, size=60):
+        flip_bit(path, int(bit))
+        assert not features.holds(video)
+        with pytest.raises(UserError, match="video0.npy: "):
+            features.read(video)
+        flip_bit(path, int(bit))
+    path.write_bytes(path.read_bytes()[: -len("crc32 01234567")])  # as an earlier version wrote it
+    assert features.holds(video) and np.array_equal(features.read(video), rows)
 
 
 def test_videos_in_folders_have_their_rows_in_folders(features, dataset):
