@@ -32,12 +32,14 @@ class Link:
 
     Attributes:
         member: who is at the other end; None until it has said so.
+        token: what tells two processes apart that say that they are the same member.
         heard: when something last came from there (`time.monotonic`).
     """
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(_SEND_SECONDS)
         self.member: Member | None = None
+        self.token = ""
         self.heard = time.monotonic()
         self._connection = connection
         self._came = b""

@@ -186,35 +186,36 @@ def _admit(start: Start, here: dict[int, Link], link: Link, hello: Mapping[str, 
     """Takes up a process that reports; what is wrong with it, or ""."""
     try:
         member = Member(*hello["member"])
-        count, facts = hello["count"], dict(hello["facts"])
+        count, facts, link.token = hello["count"], dict(hello["facts"]), str(hello["token"])
     except (KeyError, TypeError, ValueError):
         return ""  # no process of this command; it hears nothing, and goes
     link.member = member
     link.send(here=start.member)
-    fault = ""
+    fault, before = "", here.get(member.process)
+    if before and before.token == link.token:  # it has lost its first connection
+        before = None
     if count != start.count:
         fault = f"was told that there are {count} processes, process 0 {start.count}"
-    elif not 0 < member.process < start.count or member.process in here:
-        other = here[member.process].member if member.process in here else start.member
-        fault = f"and {other} were started as the same process"
+    elif not 0 < member.process < start.count or before:
+        fault = f"and {before.member if before else start.member} were started as the same process"
     elif found := differences(start.facts, facts):
         fault = f"differs from process 0 ({start.member.host}) in {found}; start all alike"
     if fault:
         fault = f"{start.promise}: {member} {fault}"
         link.send(refused=fault)
-    if member.process not in here:
+    if not before:
         here[member.process] = link
     return fault
 
 
 def _report(start: Start) -> Link:
     """The others: look for process 0 until it says that all are here."""
-    waiting = _Waiting(start)
+    waiting, token = _Waiting(start), secrets.token_hex(8)
     while True:
         with contextlib.ExitStack() as opened:
             try:
                 link = opened.enter_context(contextlib.closing(Link(_connect(start))))
-                if _welcomed(start, link, waiting):
+                if _welcomed(start, link, waiting, token):
                     opened.pop_all()
                     return link
                 why = "what listens there is no process 0 of this command"
@@ -234,9 +235,10 @@ def _connect(start: Start) -> socket.socket:
     return connection
 
 
-def _welcomed(start: Start, link: Link, waiting: _Waiting) -> bool:
+def _welcomed(start: Start, link: Link, waiting: _Waiting, token: str) -> bool:
     """Reports over a link and waits for the others; False where no process 0 is at its end."""
-    link.send(hello={"member": start.member, "count": start.count, "facts": dict(start.facts)})
+    facts = dict(start.facts)
+    link.send(hello={"member": start.member, "count": start.count, "facts": facts, "token": token})
     began = time.monotonic()
     with selectors.DefaultSelector() as selector:
         selector.register(link, selectors.EVENT_READ)
