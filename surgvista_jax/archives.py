@@ -2,6 +2,7 @@
 
 import math
 import re
+import tokenize
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
@@ -22,7 +23,10 @@ def member_header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...
         reader = {(1, 0): np.lib.format.read_array_header_1_0}.get(
             version, np.lib.format.read_array_header_2_0
         )
-        shape, _, dtype = reader(stream)
+        try:
+            shape, _, dtype = reader(stream)
+        except (SyntaxError, tokenize.TokenError) as error:  # NumPy reads a header as Python
+            raise ValueError(f"{member} has no header of an array ({error})") from None
         begin = stream.tell()
     if dtype.hasobject:
         raise ValueError(f"{member} holds Python objects, which are not read")

@@ -72,7 +72,24 @@ class Card:
 
 
 def card(about: Card) -> str:
-    """The card, Markdown."""
+    """The card, Markdown.
+
+    Raises:
+        UserError: what the run's or the imported folder says of it is not what we write there.
+    """
+    try:
+        return "\n\n".join(_parts(about)) + "\n"
+    except (KeyError, TypeError, ValueError) as error:
+        if about.run is None:
+            raise
+        said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise UserError(
+            f"{about.run.folder}: what is written there of how it was made is damaged ({said});"
+            " take another copy"
+        ) from error
+
+
+def _parts(about: Card) -> list[str]:
     parts = [
         f"# {about.name}",
         _summary(about),
@@ -99,7 +116,7 @@ def card(about: Card) -> str:
         _filled(TERMS),
         f"Written by surgvista_jax {__version__}.",
     ]
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def read_metrics(path: Path) -> dict:

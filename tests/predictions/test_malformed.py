@@ -229,3 +229,15 @@ def test_a_video_whose_name_cannot_be_printed_is_refused(tmp_path, name):
     path = npz(tmp_path, video=np.array([name] * 4))
     with pytest.raises(UserError, match="`video` holds a name"):
         read_npz(path, str(path))
+
+
+def test_a_header_that_is_no_python_is_refused(tmp_path):
+    path = npz(tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["score.npy"] = members["score.npy"].replace(b"}", b"(", 1)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    with pytest.raises(UserError, match="score.npy has no header of an array"):
+        read_npz(path, str(path))

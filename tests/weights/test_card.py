@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import re
+import shutil
 
 import pytest
 
@@ -17,6 +18,7 @@ from surgvista_jax.weights.files.write import flat
 from tests.support import finetune_run
 from tests.support.pretrain_start import teacher_file
 from tests.support.tiny_run import make_config, make_dataset
+from tests.support.weights_command import refused
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +145,26 @@ def test_a_file_that_was_exported_tells_its_sources_to_the_next(cards, tmp_path)
     assert "| weights > data: noise (3 videos" in text and "| weights > teacher: EndoSSL" in text
     # Terms are those of what it was made from, not those of whoever invented the names.
     assert tables.find("surgvista").licence not in text
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "said"),
+    [
+        ("clip", "size", None, "'size' is missing"),
+        ("budget", "batch_size", "8", "Cannot specify"),
+        ("mask", "ratio", [], "unsupported format"),
+    ],
+)
+def test_a_run_whose_configuration_was_spoilt_is_refused_in_one_line(
+    part, key, value, said, cards, tmp_path, capsys
+):
+    shutil.copytree(cards / "student", tmp_path / "student")
+    path = tmp_path / "student" / "config.json"
+    config = json.loads(path.read_text())
+    config[part].pop(key) if value is None else config[part].update({key: value})
+    path.write_text(json.dumps(config))
+    line = refused(
+        capsys, "export", tmp_path / "student", "--as=surgvista", f"--out={tmp_path / 'x.npz'}"
+    )
+    assert said in line and str(tmp_path / "student") in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["student"]

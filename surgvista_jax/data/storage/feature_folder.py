@@ -8,6 +8,7 @@ video whose id has slashes lies in folders of that name.
 
 import dataclasses
 import os
+import tokenize
 import typing
 import zlib
 from collections.abc import Sequence
@@ -164,6 +165,7 @@ class FeatureFolder:
             MemoryError,
             TypeError,
             SyntaxError,
+            tokenize.TokenError,
         ) as error:
             raise UserError(
                 f"{path}: not a readable .npy file ({error}); delete it and run "

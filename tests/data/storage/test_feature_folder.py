@@ -138,6 +138,13 @@ def test_a_torn_file_is_named_and_not_taken_for_done(features, dataset):
         features.check(dataset)
 
 
+def test_a_header_that_is_no_python_is_named(features, dataset):
+    path = features.path(dataset.videos[0])
+    path.write_bytes(path.read_bytes().replace(b"}", b"(", 1))
+    with pytest.raises(UserError, match="not a readable .npy file"):
+        features.check(dataset)
+
+
 def test_rows_that_are_not_finite_are_named(features, dataset):
     path = features.path(dataset.videos[0])
     rows = np.load(path)
