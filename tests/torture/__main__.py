@@ -84,7 +84,7 @@ def main() -> int:
         runner.run(arguments.minutes)
     print(runner.table())
     broken = any(tally.broken for tally in runner.tallies.values())
-    if not broken:
+    if not broken and arguments.scratch is None:
         shutil.rmtree(scratch, ignore_errors=True)
     return int(broken)
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-LONGEST = 120.0  # seconds that a command of a try may take, on a busy machine
+LONGEST = 300.0  # seconds that a command of a try may take, on a very busy machine
 MOST_GIB = 3.0  # memory that it may hold
 _AFTERWARDS = 45.0  # seconds in which what a command started ends after it
 _LOOK = 0.02  # seconds between two looks at a process
@@ -171,7 +171,11 @@ class Command:
 
 
 def in_child(function: Callable, *arguments: Any) -> Any:
-    """What `function(*arguments)` returns in a fork: this process itself must not start JAX."""
+    """What `function(*arguments)` returns in a fork: this process itself must not start JAX.
+
+    Raises:
+        Broken: it raised something.
+    """
     reader, writer = os.pipe()
 
     def call() -> None:
@@ -190,7 +194,7 @@ def in_child(function: Callable, *arguments: Any) -> Any:
     os.waitpid(pid, 0)
     good, value = pickle.loads(data) if data else (False, "the child died")
     if not good:
-        raise RuntimeError(f"{function.__name__}{arguments}:\n{value}")
+        raise Broken(f"{function.__name__}: a traceback: {value.strip().splitlines()[-1]}\n{value}")
     return value
 
 

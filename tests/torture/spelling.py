@@ -22,6 +22,7 @@ def predictions(t: Try) -> None:
         meta = file["meta"]
     label = np.where(t.rng.random(len(label)) < 0.3, -1, label)
     score = score.round(3)
+    score[:, -1] = 1 - score[:, :-1].sum(1)  # probabilities still
     plain = [
         [v, f, k, *(f"{p:.3f}" for p in row)]
         for v, f, k, row in zip(video, frame, label, score, strict=True)
