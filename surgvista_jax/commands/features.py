@@ -12,6 +12,7 @@ from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import fingerprint
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.batch_memory import check_batch
 from surgvista_jax.inference.classifier import Backbone, usual_clip
 from surgvista_jax.inference.features import TrainedBackbone, compute_features
 from surgvista_jax.inference.seen import seen_by
@@ -48,6 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=int, help="loader workers")
     add_unreadable(parser)
+    parser.add_argument(
+        "--check-memory",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="refuse a batch that clearly cannot fit",
+    )
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     add_overwrite(parser)
     processes.add_arguments(parser)
@@ -102,8 +109,20 @@ def _features(arguments: argparse.Namespace) -> int:
         with filled_by_options():
             loader = LoaderConfig(workers=arguments.workers)
     backbone = Backbone(start.model, start.clip, ComputeConfig(dtype=arguments.dtype))
+    trained = TrainedBackbone(backbone, arguments.pool, start.variables, start.origin)
+    if arguments.check_memory:
+        said = check_batch(
+            trained.features,
+            lambda: backbone.init(jax.random.key(0)),
+            backbone.clip,
+            arguments.batch_size,
+            mesh,
+            "--batch-size",
+        )
+        if said:
+            say((f"WARNING: {said}",))
     folder = compute_features(
-        TrainedBackbone(backbone, arguments.pool, start.variables, start.origin),
+        trained,
         dataset,
         arguments.out,
         mesh=mesh,

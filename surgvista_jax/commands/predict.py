@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import jax
+
 from surgvista_jax.config import filled_by_options
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.convert import convert
@@ -19,6 +21,7 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import listed_classes
+from surgvista_jax.inference.batch_memory import check_batch
 from surgvista_jax.inference.predictions import (
     PREDICTIONS,
     check_room,
@@ -62,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=32, help="clips at a time (%(default)s)")
     parser.add_argument("--workers", type=int, help="loader workers")
     add_unreadable(parser)
+    parser.add_argument(
+        "--check-memory",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="refuse a batch that clearly cannot fit",
+    )
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     elsewhere = parser.add_argument_group("weights from elsewhere, which do not say it themselves")
     elsewhere.add_argument("--classes", help="names, separated by commas (0,1,…)")
@@ -107,6 +116,18 @@ def _predict(arguments: argparse.Namespace) -> int:
         ComputeConfig(dtype=arguments.dtype),
     )
     meaning = trained.meaning
+    if arguments.check_memory:
+        classifier = trained.classifier
+        said = check_batch(
+            classifier.predict,
+            lambda: classifier.init(jax.random.key(0)),
+            classifier.backbone.clip,
+            arguments.batch_size,
+            mesh,
+            "--batch-size",
+        )
+        if said:
+            print(f"WARNING: {said}", file=sys.stderr)
     dataset, notes, problems = _videos(arguments, trained, owned)
     print(f"{arguments.checkpoint}: {meaning}", file=sys.stderr)
     for remark in (*notes, *problems):

@@ -82,12 +82,14 @@ class ComputeConfig:
             products), "full" (nothing but its input).
         deterministic: makes runs on GPUs equal to the bit, which costs time there; elsewhere they
             are so anyhow.
+        check_memory: refuses a batch that clearly cannot fit, before anything is loaded.
     """
 
     dtype: str = "bfloat16"
     unroll: bool = False
     remat: str = "none"
     deterministic: bool = False
+    check_memory: bool = True
 
     def __post_init__(self) -> None:
         check_one_of(self, ("bfloat16", "float32"), "dtype")

@@ -3,6 +3,8 @@
 import csv
 import io
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import jax
 
@@ -10,7 +12,9 @@ from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.cautions import long_clip, never_learnt
 from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.errors import UserError
 from surgvista_jax.ownership import Ownership
+from surgvista_jax.training.rundir import begun_config
 from surgvista_jax.writing import write_text
 
 SPLITS = "splits.csv"
@@ -26,6 +30,27 @@ def warn(text: str | None) -> None:
     """Prints a warning, if there is one and this is process 0."""
     if text:
         say(f"WARNING: {text}")
+
+
+def warn_of_memory(check: Callable[[], str | None], checked: bool, workdir: Path) -> None:
+    """Prints what a check of memory says; a run that goes on is warned where it would be refused.
+
+    Args:
+        check: what it says, or a UserError.
+        checked: whether it is asked for (`compute.check_memory`).
+        workdir: the run's folder.
+
+    Raises:
+        UserError: a run that begins clearly cannot fit.
+    """
+    if not checked:
+        return
+    try:
+        warn(check())
+    except UserError as error:
+        if begun_config(workdir) is None:
+            raise UserError(f"{error}; or config.compute.check_memory=false") from None
+        warn(str(error))
 
 
 def tell_division(owned: Ownership, division: Division) -> None:

@@ -13,13 +13,14 @@ from jax.sharding import Mesh
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.layers import ComputeConfig
-from surgvista_jax.training import loop, memory
+from surgvista_jax.training import fitting, loop, memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.loop import Batches, Finished, Hook, LoopConfig, Names, Run
 from surgvista_jax.training.optim import Optimizer
 from surgvista_jax.training.partition import RULES, batch_sharding, check_divisible, process_rows
 from surgvista_jax.training.preemption import Preemption
+from surgvista_jax.training.stacks import Stack
 from surgvista_jax.training.state import (
     TrainState,
     abstract_sharded,
@@ -195,17 +196,19 @@ def check_memory(
     batch: Callable[[int], Mapping[str, jax.ShapeDtypeStruct]],
     mesh: Mesh,
     compute: ComputeConfig,
+    stacks: Sequence[Stack] = (),
 ) -> str | None:
     """What to say of the memory that a step needs, before anything is loaded; None where it fits.
 
     Args:
         batch: the shapes and types of a batch of so many clips.
         compute: how its models are computed.
+        stacks: those of their blocks that get a gradient.
 
     Raises:
         UserError: it clearly cannot fit.
     """
-    available = memory.device_memory(mesh)
+    available = fitting.device_memory(mesh)
     if available is None:
         return None
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
@@ -221,9 +224,8 @@ def check_memory(
             ),
             mesh,
         )
-        need = memory.need_of(task.loss, state, frozen, batch, config.budget, mesh)
-    need = need.unrolled() if compute.unroll else need
-    return memory.fits(need, available, config.budget, mesh, compute.remat)
+        need = memory.need_of(task.loss, state, frozen, batch, config.budget, mesh, compute, stacks)
+    return fitting.fits(need, available, config.budget, mesh, compute.remat)
 
 
 def check_mesh(mesh: Mesh, budget: BudgetConfig, task: Task) -> None:

@@ -1,6 +1,7 @@
 """The finetuning task: what of a classifier is trained, and its loss."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from surgvista_jax.models.lora import init_adapters, merge_adapters
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.labels import Labels, class_weights
 from surgvista_jax.tasks.finetuning.mixing import augment_batch
+from surgvista_jax.training.stacks import Stack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +128,15 @@ class Finetuning:
         """Metric -> operations that training on one clip needs, without recomputation."""
         forward = backbone_flops(self.model, self.clip.num_frames, self.clip.size)
         return {"mfu": forward * (1 if self.config.mode == "attentive" else FORWARD_AND_BACKWARD)}
+
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """The stacks of blocks that get a gradient; the head's are not counted apart."""
+        encoder = self.model.encoder
+        if encoder is None or self.config.mode == "attentive":
+            return ()
+        grid = self.model.grid(self.clip.num_frames, self.clip.size, self.clip.size)
+        return (Stack(encoder.transformer, math.prod(grid) + encoder.class_token),)
 
     @property
     def sharded_dims(self) -> dict[str, dict[str, int]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import flax.linen as nn
 import jax
 import ml_collections
+from jax.sharding import Mesh
 
 from surgvista_jax.config import build
 from surgvista_jax.data.batches.division import Division, divide
@@ -13,9 +14,10 @@ from surgvista_jax.data.batches.samples import labelled_samples
 from surgvista_jax.data.dataset import label_fingerprint
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.batch_memory import check_batch
 from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.ownership import in_folder
-from surgvista_jax.tasks.beginning import tell_division, warn, warn_of_data
+from surgvista_jax.tasks.beginning import tell_division, warn, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.descent import settings_of, train_on_clips
 from surgvista_jax.tasks.finetuning.probe import FEATURES, train_probe
@@ -30,6 +32,7 @@ from surgvista_jax.tasks.outcome import (
 )
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.training.determinism import make_deterministic
+from surgvista_jax.training.fitting import clips_fit
 from surgvista_jax.training.optim import long_warmup
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
 from surgvista_jax.training.processes import agree
@@ -43,7 +46,7 @@ KIND = "finetuning"
 # What changes how a run is computed, watched or reported, but not its result.
 FREE_KEYS = (
     *("loader", "mesh", "checkpoint", "loop"),
-    *("compute.unroll", "compute.remat", "compute.deterministic"),
+    *("compute.unroll", "compute.remat", "compute.deterministic", "compute.check_memory"),
     *("data.folder", "evaluation.batch_size", "evaluation.protocol"),
 )
 
@@ -78,20 +81,20 @@ def finetune(
     train = division.train
     check_score(config.evaluation.score, train.label_kind, len(train.classes))
     check_protocol(config.evaluation.protocol, train)  # not only after hours of training
+    mesh = make_mesh(config.mesh)
+    warn_of_memory(lambda: _check_pixels(config, mesh), config.compute.check_memory, workdir)
     start = starting_point(config)
     samples = labelled_samples(division.train, start.clip, start.clip_key)
     for part in filter(None, (division.selection, division.test)):
         # What it raises is not raised after hours of training.
         labelled_samples(part, start.clip, start.clip_key)
     task = make_finetuning(config, start.model, start.clip, division.train, samples.label)
-    mesh = make_mesh(config.mesh)
     check_mesh(mesh, config.budget, task)
     check_divisible(
         mesh, batch_size=config.evaluation.batch_size, key="config.evaluation.batch_size"
     )
+    warn_of_memory(lambda: _check_batches(task, mesh), config.compute.check_memory, workdir)
     if config.mode != "linear":  # whose features are computed without a backward pass
-        settings = settings_of(config)
-        warn(check_memory(task, settings, task.batch_shapes, mesh, config.compute))
         warn(long_warmup(config.optim, config.budget, len(samples)))
     about = _about(task, division, start)
     parts = {"train": division.train, "selection": division.selection, "test": division.test}
@@ -121,6 +124,37 @@ def finetune(
         return False
     write_outcome(owned, config, division, *outcome, about)
     return True
+
+
+def _check_pixels(config: FinetuneConfig, mesh: Mesh) -> str | None:
+    """Of memory, what can be said before the weights are read: whether the clips alone fit."""
+    clips = [clip for clip in (config.clip, config.image_clip) if clip is not None]
+    pixels = min(3 * clip.num_frames * clip.size**2 for clip in clips)
+    batches = {"config.evaluation.batch_size": config.evaluation.batch_size}
+    if config.mode != "linear":
+        batches["config.budget.batch_size"] = config.budget.batch_size // config.budget.accumulate
+    said = [clips_fit(pixels, size, mesh, key) for key, size in batches.items()]
+    return next(filter(None, said), None)
+
+
+def _check_batches(task: Finetuning, mesh: Mesh) -> str | None:
+    """Of memory, what is to be said of training and of evaluation."""
+    config, classifier = task.config, task.classifier
+    linear = config.mode == "linear"
+    said = check_batch(
+        classifier.features if linear else classifier.predict,
+        task.init_params,
+        task.clip,
+        config.evaluation.batch_size,
+        mesh,
+        "config.evaluation.batch_size",
+    )
+    if linear:
+        return said
+    trained = check_memory(
+        task, settings_of(config), task.batch_shapes, mesh, config.compute, task.stacks
+    )
+    return trained or said
 
 
 def _about(task: Finetuning, division: Division, start: StartingPoint) -> dict:

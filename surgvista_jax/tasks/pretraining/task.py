@@ -15,6 +15,7 @@ from surgvista_jax.models.masked_autoencoder import MaskedAutoencoder, Predictio
 from surgvista_jax.models.patches import gather_tokens, patchify
 from surgvista_jax.tasks.pretraining import losses
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.training.stacks import Stack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +152,19 @@ class Pretraining:
         """Shares of the peak that are logged: of student and teacher, and of the student alone."""
         student = self.student_flops_per_clip
         return {"mfu": student + self.teacher_flops_per_clip, "mfu_student": student}
+
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """The stacks of blocks that get a gradient; each decoder has a loss of its own."""
+        model, masks = self.config.model, self.config.mask.masks_per_clip
+        seen = self.num_tokens - self.num_hidden
+        stacks = [
+            Stack(model.encoder, masks * seen),
+            Stack(model.pixel_decoder, masks * self.num_tokens, branch=True),
+        ]
+        if self.teacher is not None:
+            stacks.append(Stack(model.feature_decoder, masks * self.num_tokens, branch=True))
+        return tuple(stacks)
 
     @property
     def sharded_dims(self) -> dict[str, dict[str, int]]:

@@ -16,7 +16,7 @@ from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.data.storage.records import shard_faults
 from surgvista_jax.errors import UserError
-from surgvista_jax.tasks.beginning import warn, warn_of_data
+from surgvista_jax.tasks.beginning import warn, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.clip_names import clip_names
 from surgvista_jax.tasks.computed import of_data
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
@@ -39,7 +39,7 @@ KIND = "pretraining"
 # other values of these. Data and weights may have moved: digests say whether they are the same.
 FREE_KEYS = (
     *("loader", "mesh", "checkpoint", "loop", "figure"),
-    *("compute.unroll", "compute.remat", "compute.deterministic"),
+    *("compute.unroll", "compute.remat", "compute.deterministic", "compute.check_memory"),
     *("data.folder", "init", "teacher.weights"),
 )
 
@@ -71,7 +71,11 @@ def pretrain(
         config.loop,
         config.seed,
     )
-    warn(check_memory(task, settings, task.batch_shapes, mesh, config.compute))
+    warn_of_memory(
+        lambda: check_memory(task, settings, task.batch_shapes, mesh, config.compute, task.stacks),
+        config.compute.check_memory,
+        workdir,
+    )
     begun = start(task)
     task = begun.task
     agree({"data": fingerprint(dataset), **{k: str(v) for k, v in begun.digests.items()}})

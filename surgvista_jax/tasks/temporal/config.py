@@ -31,9 +31,11 @@ class TemporalComputeConfig:
 
     Attributes:
         deterministic: makes runs on GPUs equal to the bit; elsewhere they are so anyhow.
+        check_memory: refuses videos that clearly cannot fit, before anything is computed.
     """
 
     deterministic: bool = False
+    check_memory: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

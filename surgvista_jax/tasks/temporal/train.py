@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import optax
+from jax.sharding import Mesh
 
 from surgvista_jax.config import build
 from surgvista_jax.data.batches.division import Division, divide
@@ -18,7 +19,8 @@ from surgvista_jax.data.dataset import label_fingerprint
 from surgvista_jax.data.storage.feature_folder import FeaturesHeader, open_features
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.tasks.beginning import tell_division, warn_of_data
+from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.tasks.beginning import tell_division, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.evaluation import Chooser
 from surgvista_jax.tasks.outcome import (
     check_protocol,
@@ -30,6 +32,7 @@ from surgvista_jax.tasks.outcome import (
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.tasks.temporal.task import TemporalTask
+from surgvista_jax.training import fitting, memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.determinism import make_deterministic
@@ -40,7 +43,7 @@ from surgvista_jax.training.run import Data, Loaded, TrainConfig, train
 from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.training.sole import alone_in_workdir
-from surgvista_jax.training.state import abstract_sharded
+from surgvista_jax.training.state import abstract_sharded, initial_state
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "temporal"
@@ -78,13 +81,20 @@ def train_temporal(
     )
     check_score(config.evaluation.score, dataset.label_kind, len(dataset.classes))
     check_protocol(config.evaluation.protocol, dataset)
+    task = TemporalTask(config, videos, len(dataset.classes), features.header.width)
+    mesh = make_mesh(MeshConfig(data=1), jax.devices()[:1])
+    settings = _settings(config, len(videos))
+    warn_of_memory(
+        lambda: _check_longest(task, config, settings, videos, mesh),
+        config.compute.check_memory,
+        workdir,
+    )
     owned = ownership(workdir, overwrite)
     files = outcome_files(division, config.evaluation.protocol)
     claim(workdir, config_dict, TemporalConfig, KIND, FREE_KEYS, owned, files)
     tell_division(owned, division)
     warn_of_data(division.train, clip=None)
     about = _about(config, division, features.header)
-    task = TemporalTask(config, videos, len(dataset.classes), features.header.width)
     chooser = Chooser(
         config.evaluation.score,
         curve=f"selection_{config.evaluation.score}",
@@ -94,8 +104,6 @@ def train_temporal(
         about=about,
         rows="frames",
     )
-    mesh = make_mesh(MeshConfig(data=1), jax.devices()[:1])
-    settings = _settings(config, len(videos))
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         finished = train(
             task,
@@ -120,6 +128,43 @@ def train_temporal(
             outputs = task.predict(params, test)
     write_outcome(owned, config, division, chooser.best, outputs, about)
     return True
+
+
+def _check_longest(
+    task: TemporalTask,
+    config: TemporalConfig,
+    settings: TrainConfig,
+    videos: Sequence[VideoSequence],
+    mesh: Mesh,
+) -> str | None:
+    """Of memory, what is to be said of the longest video of training."""
+    available = fitting.device_memory(mesh)
+    if available is None:
+        return None
+    longest = max(videos, key=lambda video: len(video.labels))
+    padded = pad_sequence(longest, config.pad_to)
+
+    def batch(clips: int) -> dict[str, jax.ShapeDtypeStruct]:
+        shapes = {**padded, "step": np.zeros(1, np.int32)}
+        return {
+            name: jax.ShapeDtypeStruct((clips, *array.shape[1:]), array.dtype)
+            for name, array in shapes.items()
+        }
+
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        state = abstract_sharded(
+            lambda: initial_state(task.init_trained(), settings.optimizer.transform), mesh
+        )
+        need = memory.need_of(
+            task.loss, state, {}, batch, settings.budget, mesh, ComputeConfig(dtype="float32")
+        )
+    return fitting.judge(
+        need,
+        available,
+        f"config.data.features: {longest.video} of {len(longest.labels)} frames needs about"
+        f" {fitting.in_gb(need.total)} on a device that has {fitting.in_gb(available)}: take"
+        " features at fewer frames a second, or a smaller config.model",
+    )
 
 
 def _about(config: TemporalConfig, division: Division, header: FeaturesHeader) -> dict:

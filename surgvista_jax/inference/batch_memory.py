@@ -1,0 +1,45 @@
+"""Does a batch of clips fit onto the devices, before a model's parameters are put there?"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from surgvista_jax.data.batches.clips import ClipConfig
+from surgvista_jax.training import fitting
+from surgvista_jax.training.memory import need_forward
+from surgvista_jax.training.partition import RULES
+from surgvista_jax.training.state import abstract_sharded
+
+
+def check_batch(
+    function: Callable[[Any, jax.Array], jax.Array],
+    init: Callable[[], Any],
+    clip: ClipConfig,
+    batch_size: int,
+    mesh: Mesh,
+    key: str,
+) -> str | None:
+    """What to say of the memory that a batch needs without gradients; None where it fits.
+
+    Args:
+        function: as of `EveryClip`.
+        init: makes its variables, boxed; only their shapes are asked for.
+        clip: what it sees.
+        batch_size: clips at a time over all devices.
+        mesh: the devices.
+        key: where the user gives the batch size.
+
+    Raises:
+        UserError: it clearly cannot fit.
+    """
+    available = fitting.device_memory(mesh)
+    if available is None:
+        return None
+    video = jax.ShapeDtypeStruct((1, clip.num_frames, clip.size, clip.size, 3), jnp.uint8)
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        need = need_forward(function, abstract_sharded(init, mesh), video, batch_size, mesh)
+    return fitting.forward_fits(need, available, f"{key}={batch_size}")
