@@ -4,11 +4,13 @@ On a GPU: `JAX_PLATFORMS=cuda JAX_DEFAULT_MATMUL_PRECISION=highest pytest tests/
 """
 
 import atexit
+import compileall
 import os
 import shutil
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 # What one test or the process that it starts has compiled, the others need not. Workers that run
 # tests side by side inherit the folder.
@@ -20,6 +22,9 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
+
+    # Hundreds of processes import the package, which must not compile it each for itself.
+    compileall.compile_dir(Path(__file__).parents[1] / "surgvista_jax", quiet=2)
 
 # Some tests limit how large a file may become, and Python would cut its own .pyc files by that.
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"

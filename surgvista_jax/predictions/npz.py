@@ -116,7 +116,9 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
     score = check_scores(arrays["score"], f"{source}: score")
     if "label" in arrays:
         arrays["label"] = _label(arrays["label"], source)
-    named = meta.get("classes") or ()
+    named = meta.get("classes", ())
+    if named is None:
+        raise UserError(f"{source}: meta key 'classes' is null; leave it out where none are known")
     if not isinstance(named, list | tuple) or not all(isinstance(n, str | int) for n in named):
         raise UserError(f"{source}: meta key 'classes' is {named!r:.60}; a list of names is needed")
     classes = tuple(map(str, named))

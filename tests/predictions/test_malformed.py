@@ -35,6 +35,7 @@ def meta(text: str = "", **changes) -> dict:
 
 
 FAULTS = {
+    "classes that are null": (meta(classes=None), "meta key 'classes' is null; leave it out"),
     "label beyond any task": ({"label": np.full(4, 1e30)}, "label of row 0 is 1e\\+30"),
     "label of 64 bits": ({"label": np.full(4, 2**64 - 1, np.uint64)}, "label of row 0"),
     "label of complex numbers": ({"label": np.full(4, 1j)}, "`label` must hold numbers"),
@@ -71,10 +72,6 @@ def test_whole_numbers_of_any_type_are_labels(tmp_path, kind):
     found = read_npz(npz(tmp_path, label=label), "p.npz").label
     assert found is not None and found.dtype == np.int64
     assert found.tolist() == [0, 1, 2, -1]
-
-
-def test_classes_that_are_null_are_unsaid(tmp_path):
-    assert read_npz(npz(tmp_path, **meta(classes=None)), "p.npz").classes == ()
 
 
 def test_an_array_of_absurd_size_is_one_line(tmp_path):
