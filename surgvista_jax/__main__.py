@@ -79,6 +79,8 @@ def _check_words(words: list[str]) -> None:
             option, value = before if before.startswith("-") else "an argument", word
         if not value.strip():
             raise UserError(f"{option}: is empty; give a value, or leave it out")
+        if value == "--" and equals:  # which argparse takes away
+            raise UserError(f"{option}: -- is no value; give one, or leave the option out")
         try:
             word.encode()
         except UnicodeEncodeError:

@@ -27,6 +27,11 @@ def test_an_empty_word_is_refused_and_nothing_is_written(option, tmp_path, monke
     assert not list(tmp_path.iterdir())
 
 
+def test_two_hyphens_are_no_value_of_an_option(tmp_path, capsys):
+    assert main(["data", "pack", str(tmp_path), "--frames-per-shard=--"]) == 1
+    assert capsys.readouterr().err.startswith("surgvista: --frames-per-shard: -- is no value")
+
+
 @pytest.mark.parametrize("word", ["a\udcff", "--out=\ud800"])
 def test_a_word_that_is_no_text_is_one_line(word, capsys):
     assert main(["data", "check", word]) == 1
