@@ -1,0 +1,66 @@
+"""The promises of `tests.torture`: what counts as broken, and that a try can be repeated."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from tests.torture import spoiling
+from tests.torture.process import Broken, Ended
+from tests.torture.promises import PROMISES, check_told
+
+TRACEBACK = "Traceback (most recent call last):\n  File\nKeyError: 'x'\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "out", "err", "held"),
+    [
+        (0, "done", "", True),
+        (1, "", "note\nsurgvista: a.csv, line 3: no number\n", True),
+        (1, "2 problems", "", True),
+        (2, "", "usage: surgvista …\nerror: --fps: invalid\n", True),
+        (143, "", "told to stop: stopped after step 7, which is saved\n", True),
+        (1, "", TRACEBACK, False),
+        (0, "done", TRACEBACK, False),
+        (1, "", "", False),
+        (1, "", "something else\n", False),
+        (-11, "", "surgvista: x\n", False),
+    ],
+)
+def test_an_end_is_a_success_or_has_words_for_the_user(code, out, err, held):
+    ended = Ended(code, out, err, 1.0)
+    if held:
+        assert check_told(ended) == ("refused" if code else "success")
+    else:
+        with pytest.raises(Broken):
+            check_told(ended)
+
+
+def test_every_promise_has_a_name_of_its_own_and_its_tries_are_drawn_from_the_seed():
+    for room in ("malformed", "spelling", "foreign", "damage", "faults", "kills"):
+        importlib.import_module(f"tests.torture.{room}")
+    names = [promise.name for promise in PROMISES]
+    assert len(set(names)) == len(names) > 40
+    first = PROMISES[0].rng(1, 5).integers(2**60)
+    assert first == PROMISES[0].rng(1, 5).integers(2**60)
+    others = (PROMISES[0].rng(1, 6), PROMISES[0].rng(2, 5), PROMISES[1].rng(1, 5))
+    assert first not in [rng.integers(2**60) for rng in others]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "good"),
+    [
+        (spoiling.table, b"second,label\n0,A\n1,B\n"),
+        (spoiling.encoding, b"second,label\n0,A\n1,B\n"),
+        (spoiling.json_text, b'{"a": [1, {"b": null}], "c": "x"}'),
+        (spoiling.json_lines, b'{"a": 1}\n{"a": 2}\n'),
+        (spoiling.binary, bytes(range(256)) * 4),
+    ],
+)
+def test_spoiling_changes_a_file_and_can_be_repeated(spoil, good):
+    kinds = set()
+    for seed in range(60):
+        kind, bad = spoil(np.random.default_rng(seed), good)
+        assert (kind, bad) == spoil(np.random.default_rng(seed), good)
+        kinds.add((kind, bad != good))
+    assert sum(changed for _, changed in kinds) >= 2
