@@ -12,10 +12,10 @@ from surgvista_jax.models.layers import (
     Linear,
     Mlp,
     TransformerConfig,
-    layer_norm,
     token_initializer,
 )
 from surgvista_jax.models.logical_axes import with_axes
+from surgvista_jax.models.norm import LayerNorm
 
 POOLS = ("mean", "class")
 
@@ -65,7 +65,7 @@ class AttentivePool(nn.Module):
             x = Linear(width, ("embed", "mlp"), dtype, name=name)(x)
             return x.reshape(*x.shape[:-1], self.heads, width // self.heads)
 
-        x = layer_norm(dtype, "token_norm")(tokens)
+        x = LayerNorm(dtype, name="token_norm")(tokens)
         # The query is the same for all clips: one product of [heads, hd] with the keys.
         asked = project(query[None].astype(dtype), "query_projection")[0]
         match = jnp.einsum(
@@ -82,7 +82,7 @@ class AttentivePool(nn.Module):
             picked
         )
         sizes = TransformerConfig(width, depth=1, heads=self.heads)
-        return x + Mlp(sizes, dtype, name="mlp")(layer_norm(dtype, "mlp_norm")(x))
+        return x + Mlp(sizes, dtype, name="mlp")(LayerNorm(dtype, name="mlp_norm")(x))
 
 
 class Head(nn.Module):
@@ -115,7 +115,7 @@ class Head(nn.Module):
         """tokens [B, N, D] -> (features [B, D], logits [B, C], component logits or None)."""
         x = self._pooled(tokens).astype(jnp.float32)
         if self.norm:
-            x = layer_norm(jnp.float32, "norm", self.norm_epsilon)(x)
+            x = LayerNorm(jnp.float32, self.norm_epsilon, name="norm")(x)
         features = x
         x = nn.Dropout(self.config.dropout, deterministic=not train)(x)
 

@@ -13,7 +13,9 @@ from flax.typing import Dtype, Initializer
 
 from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.models.attention import attend
+from surgvista_jax.models.gelu import gelu
 from surgvista_jax.models.logical_axes import with_axes
+from surgvista_jax.models.norm import LayerNorm
 
 REMAT_POLICIES = {
     "none": None,
@@ -136,18 +138,6 @@ class Linear(nn.Module):
         return add_trailing(product, bias)
 
 
-def layer_norm(dtype: Dtype, name: str, epsilon: float = 1e-6) -> nn.LayerNorm:
-    """Layer norm with float32 statistics."""
-    return nn.LayerNorm(
-        epsilon=epsilon,
-        dtype=dtype,
-        use_fast_variance=False,  # E[x^2] - E[x]^2 loses digits where the mean is large
-        scale_init=with_axes(nn.initializers.ones, (None,)),
-        bias_init=with_axes(nn.initializers.zeros, (None,)),
-        name=name,
-    )
-
-
 class Attention(nn.Module):
     """Multi-head self-attention with one fused query-key-value product."""
 
@@ -199,7 +189,7 @@ class Mlp(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         x = Linear(self.config.mlp_width, ("embed", "mlp"), self.dtype, name="up")(x)
-        x = nn.gelu(x, approximate=False)
+        x = gelu(x)
         return Linear(self.config.width, ("mlp", "embed"), self.dtype, name="down")(x)
 
 
@@ -226,11 +216,11 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, drop_rate: jax.Array, train: bool) -> tuple[jax.Array, None]:
         x = nn.with_logical_constraint(x, ("batch", None, None))
-        y = layer_norm(self.dtype, "attention_norm", self.config.norm_epsilon)(x)
+        y = LayerNorm(self.dtype, self.config.norm_epsilon, name="attention_norm")(x)
         attention = Attention(self.config, self.dtype, self.deterministic, name="attention")
         y = attention(y, train)
         x = x + self._branch(y, "attention_scale", drop_rate, train)
-        y = layer_norm(self.dtype, "mlp_norm", self.config.norm_epsilon)(x)
+        y = LayerNorm(self.dtype, self.config.norm_epsilon, name="mlp_norm")(x)
         y = Mlp(self.config, self.dtype, name="mlp")(y)
         x = x + self._branch(y, "mlp_scale", drop_rate, train)
         return x, None

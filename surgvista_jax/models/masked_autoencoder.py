@@ -12,10 +12,10 @@ from surgvista_jax.models.layers import (
     Linear,
     Transformer,
     TransformerConfig,
-    layer_norm,
     token_initializer,
 )
 from surgvista_jax.models.logical_axes import with_axes
+from surgvista_jax.models.norm import LayerNorm
 from surgvista_jax.models.patches import gather_tokens, normalise
 from surgvista_jax.models.positions import TABLES, check_width
 from surgvista_jax.models.video_vit import EncoderConfig, VideoEncoder
@@ -116,7 +116,7 @@ class Decoder(nn.Module):
         x = jnp.concatenate(parts, axis=1)  # [B, first + N, width]
         x = Transformer(self.config, self.compute, name="transformer")(x, train)
         x = x[:, -hidden_ids.shape[1] :]  # [B, M, width]
-        x = layer_norm(dtype, "norm", self.config.last_epsilon)(x)
+        x = LayerNorm(dtype, self.config.last_epsilon, name="norm")(x)
         x = Linear(self.outputs, ("embed", "output"), dtype, name="head")(x)
         return x.astype(jnp.float32)
 

@@ -13,10 +13,10 @@ from surgvista_jax.models.layers import (
     Linear,
     Transformer,
     TransformerConfig,
-    layer_norm,
     token_initializer,
 )
 from surgvista_jax.models.logical_axes import with_axes
+from surgvista_jax.models.norm import LayerNorm
 from surgvista_jax.models.positions import RESIZES, TABLES, check_width
 
 LEARNED = "learned"
@@ -124,7 +124,7 @@ class VideoEncoder(nn.Module):
         x = Transformer(config.transformer, self.compute, name="transformer")(x, train)
         if not config.norm:
             return x
-        return layer_norm(dtype, "norm", config.transformer.last_epsilon)(x)
+        return LayerNorm(dtype, config.transformer.last_epsilon, name="norm")(x)
 
     def _positions(self) -> jax.Array:
         """The table of the whole clip, float32 [N, D]."""

@@ -138,10 +138,10 @@ def test_a_deterministic_model_takes_the_gradient_in_one_order_where_cudnn_would
         return str(jax.make_jaxpr(lambda v: module.apply(v, x_of(), True, rngs=rngs))(variables))
 
     deterministic = dataclasses.replace(FLOAT32, deterministic=True)
-    assert "custom_vjp" not in jaxpr(deterministic)  # a processor's order is one anyhow
+    assert "attend_in_order" not in jaxpr(deterministic)  # a processor's order is one anyhow
     # As on a GPU, but for the forward pass, which is computed here when it is traced.
     monkeypatch.setattr(attention, "attention_kernel", lambda *_: "cudnn" if _[-1] else "xla")
-    assert "custom_vjp" in jaxpr(deterministic)
+    assert "attend_in_order" in jaxpr(deterministic)
 
 
 def test_cudnn_only_for_shapes_that_it_takes():

@@ -1,0 +1,69 @@
+"""Layer norm with float32 statistics that keeps little for its backward pass.
+
+Written out, its backward pass keeps several float32 copies of its input; here it keeps the input
+as it came, and a mean and a deviation a row.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from surgvista_jax.models.logical_axes import with_axes
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def normalise_rows(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, dtype: Dtype
+) -> jax.Array:
+    """Normalises the last axis of x: [..., D] -> [..., D] in `dtype`; scale and bias are [D]."""
+    return _forward(x, scale, bias, epsilon, dtype)[0]
+
+
+def _forward(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, dtype: Dtype
+) -> tuple[jax.Array, tuple]:
+    wide = x.astype(jnp.float32)
+    mean = jnp.mean(wide, axis=-1, keepdims=True)
+    centred = wide - mean
+    # Not E[x^2] - E[x]^2, which loses digits where the mean is large.
+    variance = jnp.mean(centred * centred, axis=-1, keepdims=True)
+    inverse = jax.lax.rsqrt(variance + epsilon)
+    result = centred * (inverse * _as_row(scale, x)) + _as_row(bias, x)
+    return result.astype(dtype), (x, scale, bias, mean, inverse)
+
+
+def _backward(epsilon: float, dtype: Dtype, kept: tuple, cotangent: jax.Array) -> tuple:
+    x, scale, bias, mean, inverse = kept
+    cotangent = cotangent.astype(jnp.float32)
+    normal = (x.astype(jnp.float32) - mean) * inverse
+    scaled = cotangent * _as_row(scale, x)
+    along = jnp.mean(scaled * normal, axis=-1, keepdims=True)
+    dx = inverse * (scaled - jnp.mean(scaled, axis=-1, keepdims=True) - normal * along)
+    rows = tuple(range(x.ndim - 1))
+    dscale, dbias = jnp.sum(cotangent * normal, axis=rows), jnp.sum(cotangent, axis=rows)
+    return dx.astype(x.dtype), dscale.astype(scale.dtype), dbias.astype(bias.dtype)
+
+
+def _as_row(parameter: jax.Array, x: jax.Array) -> jax.Array:
+    return jnp.expand_dims(parameter, range(x.ndim - 1))
+
+
+normalise_rows.defvjp(_forward, _backward)
+
+
+class LayerNorm(nn.Module):
+    """Scales and shifts each row to mean `bias` and deviation `scale`; statistics in float32."""
+
+    dtype: Dtype
+    epsilon: float = 1e-6
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """x: [..., D] -> [..., D] in `dtype`."""
+        width = (x.shape[-1],)
+        scale = self.param("scale", with_axes(nn.initializers.ones, (None,)), width)
+        bias = self.param("bias", with_axes(nn.initializers.zeros, (None,)), width)
+        return normalise_rows(x, scale, bias, self.epsilon, self.dtype)
