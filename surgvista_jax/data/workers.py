@@ -108,7 +108,12 @@ def _start(function: Callable) -> _Worker:
     context = multiprocessing.get_context("spawn")
     pipe, far_end = context.Pipe()
     process = context.Process(target=_work, args=(function, far_end), daemon=True)
-    process.start()
+    # It inherits the mask: a Ctrl-C that comes while Python starts there would be a traceback.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     far_end.close()
     return _Worker(process, pipe, job=-1)
 

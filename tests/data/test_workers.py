@@ -46,6 +46,15 @@ def test_a_crash_is_told_and_the_other_jobs_are_done(capfd):
     assert "noise" not in capfd.readouterr().err
 
 
+def masked(what, report):
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_ctrl_c_is_kept_from_workers_from_their_first_moment():
+    assert list(run_each(masked, ["x"], 1)) == [(0, True)]
+    assert not masked("here", None)
+
+
 def test_an_exception_reaches_the_caller():
     with pytest.raises(ValueError, match="a fault of ours"):
         list(run_each(job, ["raise"], 1))
