@@ -93,6 +93,11 @@ def _of_run(path: Path, root: Path) -> Run:
     config, best = begun.values, root / BEST
     if begun.kind == "pretraining":
         kind = "pretrained"
+    elif begun.kind == "temporal":
+        raise UserError(
+            f"{root}: holds a temporal model, an MS-TCN over features, for which no other program"
+            " has names; what is read here is a pretraining run or a finetuned backbone"
+        )
     elif begun.kind != "finetuning" or "head" not in config:
         raise UserError(f"{root}: holds neither a pretraining run nor a finetuned backbone")
     else:

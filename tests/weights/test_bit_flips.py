@@ -6,6 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights import folder, tables
@@ -83,6 +85,29 @@ def test_the_array_is_named(loaded, tmp_path):
     (tmp_path / "out/weights.json").write_text(text.replace("1e-06", "1e-05"))
     with pytest.raises(UserError, match="out: damaged, its weights.json is not what was saved"):
         load(tmp_path / "out")
+
+
+def test_a_file_that_another_program_changed_is_read_once_its_checksums_are_dropped(
+    loaded, tmp_path
+):
+    exported(loaded, tmp_path / "x.safetensors")
+    with safe_open(tmp_path / "x.safetensors", framework="numpy") as file:
+        arrays, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()
+    first = min(arrays)
+    changes = {
+        "numbers": ({**arrays, first: arrays[first] + 1}, metadata),
+        "names": ({**arrays, "more": arrays[first]}, metadata),
+        "header": (arrays, {**metadata, "made_by": "another"}),
+    }
+    for what, (changed, told) in changes.items():
+        save_file(changed, tmp_path / "y.safetensors", metadata=told)
+        with pytest.raises(UserError, match=f"{what}|not what was") as refused:
+            load(tmp_path / "y.safetensors")
+        assert "drop the key 'checksums' from its metadata" in str(refused.value)
+    changed, told = changes["numbers"]
+    del told["checksums"]
+    save_file(changed, tmp_path / "y.safetensors", metadata=told)
+    load(tmp_path / "y.safetensors")
 
 
 def test_what_another_program_wrote_or_an_earlier_version_has_no_checksums(loaded, tmp_path):

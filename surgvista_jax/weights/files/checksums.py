@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 KEY = "checksums"  # in the header of a safetensors file
+# What whoever rewrote the file on purpose has to do.
+ADVICE = f"if another program changed it on purpose, drop the key '{KEY}' from its metadata"
 _HEADER = ""  # stands for the header's other entries; no array has this name
 
 
@@ -40,9 +42,10 @@ def without_checksums(
         return rest, {}
     sums = json.loads(metadata[KEY])
     if not isinstance(sums, dict) or sums.pop(_HEADER, None) != _of_header(rest):
-        raise ValueError("its header is not what was written")
+        raise ValueError(f"its header is not what was written; {ADVICE}")
     if different := sums.keys() ^ names:
-        raise ValueError(f"{min(different)!r}: its arrays have other names than were written")
+        name = min(different)
+        raise ValueError(f"{name!r}: its arrays have other names than were written; {ADVICE}")
     return rest, sums
 
 

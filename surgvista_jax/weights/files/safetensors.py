@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.weights.files.checksums import checksum, without_checksums
+from surgvista_jax.weights.files.checksums import ADVICE, checksum, without_checksums
 from surgvista_jax.weights.files.stored import Stored, damaged, single
 
 # Types of numbers in a header -> NumPy's.
@@ -60,7 +60,8 @@ def open_safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
         ) -> np.ndarray:
             flat = np.fromfile(path, f"<{_TYPES[dtype]}", math.prod(shape), offset=start)
             if name in sums and checksum(flat, shape) != sums[name]:
-                raise damaged(path, ValueError(f"{name} holds other numbers than were written"))
+                told = f"{name} holds other numbers than were written; {ADVICE}"
+                raise damaged(path, ValueError(told))
             if dtype == "BF16":  # the upper half of a float32
                 flat = (flat.astype(np.uint32) << 16).view(np.float32)
             return single(flat.reshape(shape))

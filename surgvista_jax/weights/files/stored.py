@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.weights.names.prefixes import unwrapped
 
 # Keys under which programs put the weights beside optimiser states and arguments, those that are
 # taken first before others. The second line is VISSL's. Of a student and its moving average, the
@@ -27,6 +28,7 @@ RANKS = (
         *("model_ema_state_dict", "ema_model_state_dict", "model_state_dict_ema"),
     ),
 )
+_AVERAGES = frozenset(name for rank in RANKS[1:] for name in rank)
 _NO_WEIGHTS = re.compile(r".*(optim|sched|scaler|loss|hyper_param|callback|loops|rng).*", re.I)
 _DEEPEST = 32  # levels of keys
 _MOST = 50_000  # values, each counted wherever it is referred to
@@ -111,26 +113,29 @@ def descend(tree: Mapping[str, Any], path: Path, key: str = "") -> Level:
     """The level of a tree that holds the weights.
 
     A branch is descended into where it holds more arrays than lie beside it, so that a stray tensor
-    does not hide a model: the first of `RANKS`, else the only branch that may hold weights.
+    does not hide a model: the first of `RANKS`, else the only branch that may hold weights. Of one
+    flat dict, "model.x" and "ema.x" are such branches where the same names stand behind both.
 
     Args:
         tree: nested dicts with `Stored` among their values.
         path: the file, for the error.
-        key: where to look, keys separated by "/"; "" finds it.
+        key: where to look, keys or dotted beginnings of names separated by "/"; "" finds it.
 
     Raises:
         UserError: there is no such key; several hold weights, and nothing says which are meant.
     """
-    nested = _keys(tree, key, path)
-    for part in nested:
-        tree = tree[part]
+    tree, nested = _at(tree, key, path)
     passed: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     while True:
+        tree = _parted(tree)
         here = sum(isinstance(value, Stored) for value in tree.values())
         counts = {name: _arrays(value) for name, value in tree.items()}
         larger = [name for name, count in counts.items() if count > here]
         if not (inside := _most_likely(larger)):
+            beside = [name for name, count in counts.items() if count and name in _AVERAGES]
+            passed += tuple(beside)
+            others += tuple("/".join((*nested, name)) for name in beside)
             return Level(dict(tree), nested, passed, others)
         if len(inside) > 1:
             ways = " or ".join(f"{path.name}#{'/'.join((*nested, name))}" for name in inside)
@@ -161,24 +166,68 @@ def _most_likely(names: list[str]) -> list[str]:
     return [name for name in names if not _NO_WEIGHTS.fullmatch(name)]
 
 
-def _keys(tree: Mapping[str, Any], key: str, path: Path) -> tuple[str, ...]:
-    """`KEY` of `FILE#KEY`, parted as the tree's keys are, which may hold a "/" themselves."""
+def _parted(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A level with branches for the models that lie in it flat: one and its average, or several.
+
+    "ema.x" is of an average where x is, without the names of wrappers, of something else as well;
+    a model may also have a part of that name.
+    """
+    known = _AVERAGES.union(RANKS[0])
+    groups: dict[str, dict[str, Stored]] = {}
+    rest: dict[str, Any] = {}
+    for name, value in tree.items():
+        word, _, after = name.partition(".")
+        if after and word in known and isinstance(value, Stored):
+            groups.setdefault(word, {})[after] = value
+        else:
+            rest[name] = value
+    names = {word: _plain(group) for word, group in groups.items()} | {"": _plain(rest)}
+    for average in groups.keys() & _AVERAGES:
+        shared = (len(names[average] & names[word]) for word in names if word != average)
+        if 2 * max(shared) > len(names[average]) and not groups.keys() & rest.keys():
+            return {**rest, **groups}
+    return tree
+
+
+def _plain(level: Mapping[str, Any]) -> set[str]:
+    """The names of the arrays of a level, without those of wrappers."""
+    arrays = [name for name, value in level.items() if isinstance(value, Stored)]
+    return {unwrapped(name).removeprefix("module.") for name in arrays}
+
+
+def _at(tree: Mapping[str, Any], key: str, path: Path) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """What lies at `KEY` of `FILE#KEY`, which is parted as the tree's keys are.
+
+    They may hold a "/" themselves. What is no key may be what stands before the dot of names.
+    """
     nested: tuple[str, ...] = ()
     words = key.split("/") if key else []
     while words:
         branches = {str(name): value for name, value in tree.items() if _arrays(value)}
         ends = range(len(words), 0, -1)
         end = next((end for end in ends if "/".join(words[:end]) in branches), 0)
-        if not end:
-            close = difflib.get_close_matches(words[0], branches, n=1)
-            known = close or list(branches)[:8]
+        inside = branches.get("/".join(words[:end])) if end else _behind(tree, words[0])
+        if not inside:
+            first = dict.fromkeys(name.partition(".")[0] for name in tree if "." in name)
+            known = list(branches or first)
+            close = difflib.get_close_matches(words[0], known, n=1) or known[:8]
             raise UserError(
                 f"{path}: there are no arrays under the key {words[0]!r} of #{key}; there are"
-                f" under {', '.join(known) or 'none'}"
+                f" under {', '.join(close) or 'none'}"
             )
-        name = "/".join(words[:end])
-        nested, words, tree = (*nested, name), words[end:], tree[name]
-    return nested
+        end = end or 1
+        nested, words, tree = (*nested, "/".join(words[:end])), words[end:], inside
+    return tree, nested
+
+
+def _behind(tree: Mapping[str, Any], word: str) -> dict[str, Stored]:
+    """The arrays whose names begin with a word and a dot, under what follows."""
+    start = f"{word}."
+    return {
+        name.removeprefix(start): value
+        for name, value in tree.items()
+        if name.startswith(start) and isinstance(value, Stored)
+    }
 
 
 def _arrays(value: Any) -> int:
