@@ -19,6 +19,8 @@ KIND = "kind"  # beside the keys of the configuration
 KINDS = ("pretraining", "finetuning", "temporal")
 # Folders that a run restores from, deletes old steps in, and lets nobody replace.
 _KEPT = ("checkpoints", "best")
+# Keys of the configuration of a run of any version, and of those one that its kind has.
+_OF_RUNS, _OF_KINDS = {"data", "seed"}, {"mask", "mode"}
 _GROWING = re.compile(
     r"(metrics|evaluations|(skipped_steps|unreadable_frames)(\.\d+)?)\.jsonl"
     r"|figures/[^/]*_\d{8,}\.png"
@@ -80,7 +82,8 @@ def is_run(workdir: Path) -> bool:
         return False
     if KIND in values:
         return values[KIND] in KINDS
-    return "mask" in values or "mode" in values
+    groups = isinstance(values.get("data"), dict)
+    return groups and values.keys() >= _OF_RUNS and not _OF_KINDS.isdisjoint(values)
 
 
 def _is_earlier(workdir: Path) -> bool:

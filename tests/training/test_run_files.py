@@ -63,7 +63,8 @@ def test_checkpoints_of_others_are_never_touched(name, tmp_path):
 
 
 def test_a_model_of_another_program_keeps_its_configuration(tmp_path):
-    for values in ({"model_type": "vit"}, {"kind": "vision"}, []):
+    mode, mask = {"mode": "train", "data": "/data", "seed": 1}, {"mask": 0.5, "data": {}}
+    for values in ({"model_type": "vit"}, {"kind": "vision"}, [], {"mode": "train"}, mode, mask):
         (tmp_path / "config.json").write_text(json.dumps(values))
         with pytest.raises(UserError, match=r"config.json: is there already"):
             begin(tmp_path)
@@ -93,7 +94,7 @@ def test_a_run_goes_on_and_what_it_wrote_it_writes_again_unless_it_was_edited(tm
     claim(tmp_path, other, Settings, "pretraining", ())
 
 
-@pytest.mark.parametrize("values", [{"kind": "pretraining"}, {}])
+@pytest.mark.parametrize("values", [{"kind": "pretraining"}, {"data": {}}])
 def test_a_run_that_an_earlier_version_began_is_known_by_its_configuration(values, tmp_path):
     values = {**CONFIG.to_dict(), **values}
     for name in (*WHOLE, GROWING[-1]):
@@ -113,5 +114,6 @@ def test_the_folder_of_several_seeds_is_theirs_if_the_seeds_are(tmp_path):
     with pytest.raises(UserError, match=r"result.json: is there already"):
         seeds_ownership(tmp_path, False).check([tmp_path / "result.json"])
     (tmp_path / "seed0").mkdir()
-    (tmp_path / "seed0" / "config.json").write_text(json.dumps({"mode": "full"}))
+    values = {"mode": "full", "data": {}, "seed": 0}
+    (tmp_path / "seed0" / "config.json").write_text(json.dumps(values))
     seeds_ownership(tmp_path, False).check([tmp_path / "result.json"])

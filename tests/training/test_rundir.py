@@ -75,9 +75,9 @@ def test_what_belongs_to_another_run_is_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("config", "kind"),
     [
-        ({"mask": {}}, "pretraining"),
-        ({"head": {}, "mode": "full"}, "finetuning"),
-        ({"mode": "temporal"}, "temporal"),
+        ({"mask": {}, "data": {}, "seed": 0}, "pretraining"),
+        ({"head": {}, "mode": "full", "data": {}, "seed": 0}, "finetuning"),
+        ({"mode": "temporal", "data": {}, "seed": 0}, "temporal"),
     ],
 )
 def test_runs_of_before_it_was_written_are_known_by_their_keys(tmp_path, config, kind):
