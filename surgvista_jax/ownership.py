@@ -120,7 +120,7 @@ class Ownership:
 
     def _lines(self, path: Path) -> list[dict]:
         name = self._name(path)
-        return [line for line in record_lines(self.record) if line.get("file") == name]
+        return [line for line in record_lines(self.record, _lacks) if line.get("file") == name]
 
     def _name(self, path: Path) -> str:
         return os.path.relpath(path, self.folder)
@@ -133,15 +133,21 @@ def in_folder(
     return Ownership(folder / RECORD, folder, overwrite, earlier)
 
 
-def record_lines(path: Path) -> list[dict[str, Any]]:
+def record_lines(
+    path: Path, required: Callable[[dict[str, Any]], str | None] = lambda values: None
+) -> list[dict[str, Any]]:
     """The lines of a record; [] without one. A last one that a kill cut short is passed over.
+
+    Args:
+        required: what a line lacks, in words; None where it is as it should be.
 
     Raises:
         UserError: another line is broken.
     """
     if not path.exists():
         return []
-    return [line.values for line in read_lines(path, advice=_ADVICE, torn=lambda note: None)]
+    lines = read_lines(path, required=required, advice=_ADVICE, torn=lambda note: None)
+    return [line.values for line in lines]
 
 
 def add_line(path: Path, value: dict[str, Any]) -> None:
@@ -155,6 +161,11 @@ def add_line(path: Path, value: dict[str, Any]) -> None:
         if (size := file.tell()) and os.pread(file.fileno(), 1, size - 1) != b"\n":
             file.truncate(path.read_bytes().rfind(b"\n") + 1)
         file.write((json.dumps(value) + "\n").encode())
+
+
+def _lacks(values: dict[str, Any]) -> str | None:
+    whole = isinstance(values.get("size"), int) and isinstance(values.get("sha256"), str)
+    return None if whole or "file" not in values else "'file' should come with size and sha256"
 
 
 def _sha256(path: Path) -> str:

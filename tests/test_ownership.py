@@ -115,3 +115,13 @@ def test_the_option_is_off_unless_it_is_said():
     parser = argparse.ArgumentParser()
     add_overwrite(parser)
     assert [parser.parse_args(words).overwrite for words in ([], ["--overwrite"])] == [False, True]
+
+
+@pytest.mark.parametrize("change", [{"size": None}, {"sha256": ["x"]}])
+def test_a_line_that_lacks_something_is_told_by_its_number(change, tmp_path):
+    owned, path = in_folder(tmp_path), tmp_path / "x"
+    write(owned, path, "one")
+    line = json.loads((tmp_path / RECORD).read_text())
+    (tmp_path / RECORD).write_text(f"{json.dumps(line | change)}\n{json.dumps(line)}\n")
+    with pytest.raises(UserError, match=r"line 1: 'file' should come with size and sha256; del"):
+        owned.check([path])

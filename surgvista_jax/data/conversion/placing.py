@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from surgvista_jax.data.conversion.journal import Finished
 from surgvista_jax.data.storage.open import FRAME_NAME
@@ -49,7 +49,7 @@ class FrameFolders:
     _written: dict[str, list[_Written]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for line in record_lines(self.owned.record):
+        for line in record_lines(self.owned.record, _lacks):
             if "frames" in line:
                 written = _Written(line["num_frames"], line["checksums"])
                 self._written.setdefault(line["frames"], []).append(written)
@@ -135,6 +135,17 @@ def clear_partial(partial: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
     if not any(partial.iterdir()):
         partial.rmdir()
+
+
+def _lacks(values: dict[str, Any]) -> str | None:
+    """What a line of a video's frames lacks; None where it is whole, or of something else."""
+    whole = isinstance(values.get("num_frames"), int)
+    whole = whole and all(isinstance(values.get(key), str) for key in ("frames", "checksums"))
+    return (
+        None
+        if whole or "frames" not in values
+        else "'frames' should come with num_frames, checksums"
+    )
 
 
 def _number(path: Path) -> int | None:

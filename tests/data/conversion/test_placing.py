@@ -11,6 +11,7 @@ from surgvista_jax.data.conversion.journal import Finished, Journal
 from surgvista_jax.data.conversion.placing import FrameFolders, checksums, clear_partial
 from surgvista_jax.data.conversion.state import ownership
 from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.errors import UserError
 from surgvista_jax.ownership import Foreign
 from tests.support import footage
 from tests.support.convert_run import run
@@ -243,3 +244,12 @@ def test_only_folders_of_unfinished_videos_are_cleared(tmp_path):
     (state / "12.0").mkdir()
     clear_partial(tmp_path / "link")
     assert (state / "12.0").is_dir()
+
+
+@pytest.mark.parametrize("change", [{"num_frames": "2"}, {"checksums": None}, {"frames": ["a"]}])
+def test_a_line_that_lacks_something_is_told_by_its_number(change, folders, tmp_path):
+    install(folders, tmp_path, "1", "2")
+    line = json.loads(folders.owned.record.read_text())
+    folders.owned.record.write_text(f"{json.dumps(line | change)}\n{json.dumps(line)}\n")
+    with pytest.raises(UserError, match=r"written.jsonl, line 1: 'frames' should come .*; delete"):
+        again(folders)
