@@ -1,14 +1,35 @@
 """NumPy's archives (.npz): what their members claim to be, before any of them is read."""
 
+import lzma
 import math
-import re
+import struct
 import tokenize
 import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
+from surgvista_jax.host_memory import free_memory
+
+# What NumPy and zipfile raise for damaged, encrypted and absurdly large files.
+UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    SyntaxError,
+    OverflowError,
+    TypeError,
+    tokenize.TokenError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)
 _MOST_DEFLATED = 1_100  # bytes that a byte of a deflated stream can stand for: at most 1032
 
 
@@ -52,13 +73,3 @@ def check_members(file: Path, names: Collection[str]) -> None:
         raise ValueError(
             f"its arrays take {total / 2**30:,.1f} GiB, of which {free / 2**30:,.1f} GiB are free"
         )
-
-
-def free_memory() -> float | None:
-    """Bytes that this machine can still give; None where it does not say."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return None
-    found = re.search(r"MemAvailable:\s+(\d+) kB", text)
-    return float(found[1]) * 1024 if found else None

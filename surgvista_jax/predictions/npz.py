@@ -6,39 +6,20 @@ split.
 """
 
 import json
-import struct
-import tokenize
 import zipfile
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from surgvista_jax.archives import check_members
+from surgvista_jax.archives import UNREADABLE, check_members
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
 from surgvista_jax.metrics.sampling import check_scores
 from surgvista_jax.predictions.frames import Predictions, assemble
 from surgvista_jax.writing import Guard, replacing
 
-# What NumPy and its archives raise for damaged, encrypted and absurdly large files.
-_UNREADABLE = (
-    ValueError,
-    OSError,
-    EOFError,
-    KeyError,
-    RuntimeError,
-    MemoryError,
-    SyntaxError,
-    OverflowError,
-    TypeError,
-    tokenize.TokenError,
-    struct.error,
-    zlib.error,
-    zipfile.BadZipFile,
-)
 _UNLABELLED = (-1, -100)
 _HIGHEST_CLASS, _HIGHEST_FRAME, HIGHEST_RATE = 10**9, 10**15, 1e6
 KEYS = ("video", "frame", "score", "label", "meta")
@@ -86,7 +67,7 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
             if not hasattr(file, "files"):
                 raise UserError(f"{source}: a single array; {', '.join(KEYS)} are needed")
             arrays = {key: file[key] for key in file.files if key in KEYS}
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         if "pickle" in str(error):
             raise UserError(
                 f"{source}: holds Python objects; save `video` as a text array (dtype str)"

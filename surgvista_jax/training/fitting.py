@@ -9,8 +9,8 @@ import jax
 from jax.sharding import Mesh
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.host_memory import free_memory
 from surgvista_jax.training.budget import BudgetConfig
-from surgvista_jax.training.host_memory import free_memory
 from surgvista_jax.training.memory import Need
 from surgvista_jax.training.partition import BATCH_AXES
 

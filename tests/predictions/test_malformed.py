@@ -13,6 +13,7 @@ from surgvista_jax.predictions.csv_table import DEFAULTS, read_csv
 from surgvista_jax.predictions.frames import natural_order
 from surgvista_jax.predictions.npz import read_npz
 from surgvista_jax.predictions.text_folder import read_folder
+from tests.support.bit_flips import say_packed
 
 META = {"task": "phase", "classes": ["a", "b", "c"], "fps": 1}
 PLAIN = {
@@ -238,3 +239,11 @@ def test_a_header_that_is_no_python_is_refused(tmp_path):
             archive.writestr(name, data)
     with pytest.raises(UserError, match="score.npy has no header of an array"):
         read_npz(path, str(path))
+
+
+@pytest.mark.parametrize("method", [8, 9, 12, 14])
+def test_an_archive_that_says_that_it_is_packed_otherwise_is_one_line(tmp_path, method):
+    path = npz(tmp_path)
+    say_packed(path, method)
+    with pytest.raises(UserError, match="p.npz: not a readable .npz file"):
+        read_npz(path, "p.npz")

@@ -1,6 +1,7 @@
-"""Files with one bit of theirs flipped."""
+"""Files of which a bit or a number says something else than it did."""
 
 import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,15 @@ def flip_bit(file: Path, bit: int) -> None:
     """Flips one bit of a file, counted from its beginning."""
     data = bytearray(file.read_bytes())
     data[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(data)
+
+
+def say_packed(file: Path, method: int) -> None:
+    """Has the first member of a zip archive say that it is packed by another method."""
+    with zipfile.ZipFile(file) as archive:
+        directory = archive.start_dir
+    data = bytearray(file.read_bytes())
+    data[8] = data[directory + 10] = method
     file.write_bytes(data)
 
 

@@ -13,8 +13,6 @@ import itertools
 import json
 import os
 import sys
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +23,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from surgvista_jax.archives import check_members
+from surgvista_jax.archives import UNREADABLE, check_members
 from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.data.video_files import files_of
@@ -276,7 +274,7 @@ def _read(path: Path, key: str) -> Outputs | None:
 
 def _read_any(path: Path) -> tuple[str, Outputs] | None:
     """The key of features that were kept, and the features; None where the file is none of ours."""
-    with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+    with contextlib.suppress(*UNREADABLE):
         check_members(path, ("key", *Outputs._fields))
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             return str(file["key"]), Outputs(**{name: file[name] for name in Outputs._fields})

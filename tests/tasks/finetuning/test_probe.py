@@ -19,6 +19,7 @@ from surgvista_jax.tasks.finetuning.train import finetune
 from surgvista_jax.tasks.programs import run
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.partition import MeshConfig, make_mesh
+from tests.support.bit_flips import say_packed
 from tests.support.finetune_run import make_config, make_dataset, predictions
 
 
@@ -197,8 +198,9 @@ def test_features_are_computed_once(task, tmp_path, computed):
     (tmp_path / "run" / "features" / ".partial-abcdefgh").mkdir()  # as of a killed writer
     file = tmp_path / "run" / "features" / "train.npz"
     file.write_bytes(file.read_bytes()[:-100])
+    say_packed(file.with_name("test.npz"), 9)
     assert finetune(config, tmp_path / "run")
-    assert computed[2:] == ["features, train"]
+    assert computed[2:] == ["features, train", "features, selection"]
     assert not (file.parent / ".partial-abcdefgh").exists()
 
     # Labels are kept beside the features: others, and they are read anew.
@@ -207,7 +209,7 @@ def test_features_are_computed_once(task, tmp_path, computed):
     first["labels"][0] = -1
     (folder / "videos.jsonl").write_text("\n".join([json.dumps(first), *lines[1:]]) + "\n")
     assert finetune(config, tmp_path / "run")
-    assert computed[3:] == ["features, train"]
+    assert computed[4:] == ["features, train"]
     with np.load(file) as kept:
         assert len(kept["values"]) == 5 * 9 - 1
 
@@ -215,6 +217,6 @@ def test_features_are_computed_once(task, tmp_path, computed):
     words = [f"--config.init={tmp_path / 'run'}", "--config.model=none", "--config.seeds=2"]
     words += ["--config.mode=linear", "--config.evaluation.protocol="]
     assert run(load_config(str(tmp_path / "config.py"), FinetuneConfig, words), tmp_path / "seeds")
-    assert computed[4:] == ["features, train", "features, selection", "features, test"]
+    assert computed[5:] == ["features, train", "features, selection", "features, test"]
     one, two = (restore_params(tmp_path / "seeds" / f"seed{seed}" / "best") for seed in (1, 2))
     assert (one["head"]["kernel"] != two["head"]["kernel"]).any()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from surgvista_jax.training.host_memory import free_memory
+from surgvista_jax.host_memory import free_memory
 
 GB = 10**9
 
