@@ -2,17 +2,29 @@
 
 import builtins
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from safetensors.numpy import save_file
 
 from surgvista_jax.__main__ import main
+from surgvista_jax.commands.weights_export import read_checkpoint
+from surgvista_jax.config import load_config
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.seen import seen_by
+from surgvista_jax.inference.trained import load_classifier
+from surgvista_jax.models.image_vit import TeacherConfig
+from surgvista_jax.tasks.finetuning.start import read_backbone
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.weights import tables
+from surgvista_jax.weights.for_pretraining import load_student, load_teacher
 from surgvista_jax.weights.hub import fetch
-from surgvista_jax.weights.loading import load
+from surgvista_jax.weights.loading import load, load_backbone
 from surgvista_jax.weights.place import locate
-from tests.support.weight_files import GIVEN, HEADS, write_tiny
+from tests.support import tiny_run
+from tests.support.weight_files import GIVEN, HEADS, random_arrays, tiny_config, write_tiny
 from tests.weights.test_foreign_folders import NAMES, in_shards
 
 hub = pytest.importorskip("huggingface_hub")
@@ -108,3 +120,58 @@ def test_without_the_extra_the_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(UserError, match=r"pip install 'surgvista_jax\[hub\]'"):
         fetch("hf://some/vit:a.npz")
+
+
+def _student(spec):
+    return load_student(spec, tiny_config(tables.find("surgvista")).model)
+
+
+def _teacher(spec):
+    encoder = tiny_config(tables.find("endossl"))
+    return load_teacher(spec, TeacherConfig(encoder.transformer, spec, encoder.patch))
+
+
+def _classifier(spec):
+    told = {"classes": tuple("abcde"), "task": "phase", "fps": 1.0, "label_kind": "single"}
+    return load_classifier(spec, told)
+
+
+# What asks for weights -> a table of what it reads, and the function that each such command calls.
+ASKED = {
+    "pretrain --config.init": ("surgvista", _student),
+    "pretrain --config.teacher.weights": ("endossl", _teacher),
+    "finetune --config.init": ("mvd", lambda spec: read_backbone(spec, None)),
+    "features --init": ("mvd_finetuned", lambda spec: (seen_by(spec), read_backbone(spec, None))),
+    "predict --checkpoint": ("mvd_finetuned", _classifier),
+    "weights export": ("mvd", read_checkpoint),
+    "bench weights": ("mvd", lambda spec: load_backbone(locate(spec))),
+}
+
+
+@pytest.mark.parametrize("command", ASKED)
+def test_wherever_weights_are_asked_for_they_may_lie_on_the_hub(command, repository):
+    table, read = ASKED[command]
+    arrays = random_arrays(tables.find(table).entries(tiny_config(tables.find(table))))
+    save_file(arrays, repository / "x.safetensors", metadata={"heads": json.dumps(HEADS)})
+    for address in ("hf://some/vit", "hf://some/vit:x.safetensors", f"hf://some/vit@{COMMIT}"):
+        read(f"{table}:{address}")
+    for address in ("hf://some/vit@other", "hf://some/other:x.npz"):
+        with pytest.raises(UserError) as caught:
+            read(f"{table}:{address}")
+        wanted = f"{address}: is not in the local cache, and the Hub cannot be reached"
+        assert str(caught.value) == wanted
+
+
+@pytest.mark.parametrize("command", ASKED)
+def test_without_the_extra_each_of_them_says_what_to_install(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(UserError, match=r"^hf://some/vit: .* pip install 'surgvista_jax\[hub\]'"):
+        ASKED[command][1]("hf://some/vit")
+
+
+def test_a_configuration_takes_an_address_as_it_is(tmp_path):
+    config = tiny_run.make_config(tmp_path / "config.py", tmp_path)
+    address = f"mvd:hf://some/vit@{COMMIT}:a/x.npz#model"
+    words = [f"--config.init={address}", f"--config.teacher.weights={address}"]
+    values = load_config(str(config), PretrainConfig, words)
+    assert values.init == values.teacher.weights == address
