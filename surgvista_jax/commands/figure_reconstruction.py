@@ -34,6 +34,7 @@ from surgvista_jax.training.checkpoint_files import (
 )
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.rundir import read_config
+from surgvista_jax.weights.runs import find_run
 from surgvista_jax.writing import Guard, replacing
 
 MOST_CLIPS = 16  # more would make a page that nothing can display
@@ -98,6 +99,7 @@ def main(arguments: argparse.Namespace) -> int:
     begun = read_config(run)
     if begun.kind != KIND:
         raise UserError(f"{run}: is a run of {begun.kind}, which rebuilds nothing")
+    find_run(run / FOLDER / str(step))  # refuses a configuration of another model
     config = build(PretrainConfig, begun.values, f"{run / 'config.json'}: config")
     # The figure shows pixels: it needs no teacher, whose weights may be elsewhere.
     task = make_pretraining(dataclasses.replace(config, teacher=None))

@@ -20,6 +20,7 @@ from surgvista_jax.training.loop import Batches, Finished, Hook, LoopConfig, Nam
 from surgvista_jax.training.optim import Optimizer
 from surgvista_jax.training.partition import RULES, batch_sharding, check_divisible, process_rows
 from surgvista_jax.training.preemption import Preemption
+from surgvista_jax.training.rundir import DESCRIBED
 from surgvista_jax.training.stacks import Stack
 from surgvista_jax.training.state import (
     TrainState,
@@ -235,7 +236,7 @@ def check_mesh(mesh: Mesh, budget: BudgetConfig, task: Task) -> None:
     )
 
 
-_NOT_DECISIVE = ("sources", "fps", "computed")
+_NOT_DECISIVE = ("sources", "fps", "computed", DESCRIBED)
 
 
 def restore_state(

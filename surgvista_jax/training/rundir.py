@@ -1,6 +1,6 @@
 """The owner of a run's folder: `config.json`, written once and compared at every later start."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +12,14 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.training.agreement import belongs, flat
+from surgvista_jax.training.digests import digest_of_json
 from surgvista_jax.training.processes import agree_on_file
 from surgvista_jax.training.run_files import CONFIG, KIND, check_run, ownership
 from surgvista_jax.training.writers import FIGURES
 from surgvista_jax.writing import clear_asides, write_json, writing_to
 
+# In a checkpoint's meta: `described_digest` of the `config.json` that it belongs to.
+DESCRIBED = "described"
 _SHOWN = 8  # differing keys that a message names
 
 
@@ -119,6 +122,11 @@ def read_config(workdir: Path) -> Begun:
         raise UserError(f"{path}: there is no run in this folder")
     values = read_object(path)
     return Begun(values.pop(KIND, None) or _kind_by_keys(values), values)
+
+
+def described_digest(values: Mapping[str, Any]) -> str:
+    """The digest of what only `config.json`, these values, says of parameters: model and clips."""
+    return digest_of_json({key: values.get(key) for key in ("model", "clip")})
 
 
 def _kind_by_keys(values: dict[str, Any]) -> str:

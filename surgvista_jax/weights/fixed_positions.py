@@ -27,6 +27,11 @@ def positions_fault(name: str, stored: Stored, form: str) -> str:
     says = f"{name} is not the fixed sine table ({form}) that the model computes"
     if not np.isfinite(table).all():  # its grid cannot be read off
         return f"{says}: it holds values that are not finite"
+    learned = (
+        f"learned positions are not read (a model trained with use_learnable_pos_emb): take a"
+        f" checkpoint with fixed ones, or drop {name} from the file and finetune anew, for without"
+        " it the fixed table is computed"
+    )
     difference = np.inf
     for grid in _grids(table, form):
         try:
@@ -37,8 +42,8 @@ def positions_fault(name: str, stored: Stored, form: str) -> str:
         if difference <= _TOLERANCE.get(stored.dtype, _SINGLE):
             return ""
     if not np.isfinite(difference):
-        return f"{says}, for any grid of {len(table)} tokens: learned positions are not read"
-    return f"{says}: it differs by up to {difference:.2g}; learned positions are not read"
+        return f"{says}, for any grid of {len(table)} tokens: {learned}"
+    return f"{says}: it differs by up to {difference:.2g}; {learned}"
 
 
 def _grids(table: np.ndarray, form: str) -> list[tuple[int, int, int]]:

@@ -20,7 +20,7 @@ from surgvista_jax.training.checkpoint_files import (
     restore_params,
     saved_steps,
 )
-from surgvista_jax.training.rundir import CONFIG, read_config
+from surgvista_jax.training.rundir import CONFIG, DESCRIBED, described_digest, read_config
 from surgvista_jax.weights.folder import DESCRIPTION, Content
 from surgvista_jax.weights.kinds import CONFIGS, ClassifierConfig, StudentConfig
 
@@ -107,13 +107,19 @@ def _of_run(path: Path, root: Path) -> Run:
         elif best not in (path, *path.parents):
             raise UserError(f"{path}: the parameters that a finetuning run chose lie in {best}")
     checkpoint = _checkpoint(path)
+    about = _meta(checkpoint)
+    if about.get(DESCRIBED, noted := described_digest(config)) != noted:
+        raise UserError(
+            f"{root / CONFIG}: damaged or changed: its model and clip are not those that"
+            f" {checkpoint} was saved with; take another copy of the file"
+        )
     values = json.dumps(config, sort_keys=True).encode()
     return Run(
         kind,
         checkpoint,
         int(checkpoint.name),
         config,
-        _meta(checkpoint),
+        about,
         hashlib.sha256(values).hexdigest(),
     )
 

@@ -63,6 +63,7 @@ def test_the_computed_one_is_left_out_and_a_learned_one_refused(table, tmp_path)
             line = str(caught.value).partition("\n")[0]
             assert f"{name} is not the fixed sine table ({form})" in line
             assert "differs by up to" in line and "learned positions are not read" in line
+            assert f"drop {name} from the file and finetune anew" in line
 
 
 GRIDS = [(1, 1, 1), (8, 14, 14), (16, 14, 14), (1, 5, 7), (3, 7, 1)]

@@ -30,7 +30,7 @@ from surgvista_jax.training.partition import RULES, make_mesh
 from surgvista_jax.training.processes import agree
 from surgvista_jax.training.run import Data, TrainConfig, check_memory, check_mesh, train
 from surgvista_jax.training.run_files import ownership
-from surgvista_jax.training.rundir import claim
+from surgvista_jax.training.rundir import DESCRIBED, claim, described_digest, read_config
 from surgvista_jax.training.sole import alone_in_workdir
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
@@ -101,6 +101,7 @@ def pretrain(
                 "batch_size": config.budget.batch_size,
                 "sources": as_json([of_dataset(dataset), *begun.sources]),
                 "computed": [*begun.computed, *of_data(dataset)],
+                DESCRIBED: described_digest(read_config(workdir).values),
             },
             hooks=lambda run: [figure_hook(task, dataset, run)],
         )

@@ -9,6 +9,7 @@ import pytest
 
 from surgvista_jax.__main__ import main
 from surgvista_jax.config import build, load_config
+from surgvista_jax.errors import UserError
 from surgvista_jax.models.positions import interpolate_positions
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import make_pretraining
@@ -16,6 +17,7 @@ from surgvista_jax.training import state
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.partition import MeshConfig, make_mesh
 from surgvista_jax.weights.files.write import flat
+from surgvista_jax.weights.runs import read_run
 from tests.support import pretrain_start
 from tests.support.pretrain_start import assert_same, teacher_file
 from tests.support.tiny_run import make_config, make_dataset
@@ -44,6 +46,20 @@ def test_a_run_starts_from_the_student_of_a_file_or_folder(where, runs, begin, c
     params, _ = begin(f"init={runs / where}")
     assert_same(params, restore_params(runs / "run"))
     assert "random: nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [('"heads": 2', '"heads": 4'), ('"size": 32', '"size": 33')])
+def test_a_run_whose_configuration_has_changed_since_is_refused(change, runs, tmp_path):
+    shutil.copytree(runs / "run", tmp_path / "run")
+    config = tmp_path / "run" / "config.json"
+    before, after = config.read_text(), config.read_text().replace(*change, 1)
+    assert before != after
+    config.write_text(after)
+    for path in (tmp_path / "run", tmp_path / "run" / "checkpoints" / "2"):
+        with pytest.raises(UserError, match="config.json: damaged or changed: its model and clip"):
+            read_run(path)
+    config.write_text(before.replace('"seed": 9', '"seed": 8'))  # of which no parameter depends
+    read_run(tmp_path / "run")
 
 
 def test_what_a_file_does_not_hold_stays_random_and_is_named(runs, begin, capsys):
