@@ -18,8 +18,8 @@ _MOST_DIGITS = 9
 
 
 def _plain(name: str) -> str:
-    """Case, blanks, hyphens and underscores are ignored."""
-    return re.sub(r"[\s_\-]+", "", name).lower()
+    """As `same_class`, and blanks, hyphens and underscores are ignored beside numbers too."""
+    return re.sub(r"[\s_\-]+", "", same_class(name))
 
 
 def class_ids(

@@ -1,5 +1,6 @@
 """Do names and numbers of classes mean what the file meant?"""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.named_protocols import CHOLEC80, find
-from surgvista_jax.predictions.class_names import class_ids, column_order
+from surgvista_jax.predictions.class_names import check_shared, class_ids, column_order
 from surgvista_jax.predictions.reading import ReadingOptions, read_one
 
 
@@ -54,3 +55,11 @@ def test_columns_are_ordered_by_their_names() -> None:
     assert column_order(["a", "y", "c"], ["a", "b", "c"], "p").tolist() == [0, 1, 2]
     with pytest.raises(UserError, match="p: score 0 is called 'b', which is class 1 of a, b, c"):
         column_order(["b", "y", "c"], ["a", "b", "c"], "p")
+
+
+def test_columns_are_ordered_whatever_the_unicode_form_of_their_names() -> None:
+    """One with a digit would be taken by its place, in silence."""
+    classes = ("Prép 1", "Clôture", "Pre-op")
+    names = [unicodedata.normalize("NFD", name) for name in (classes[1], "Pre\u2010op", classes[0])]
+    assert column_order(names, classes, "p").tolist() == [2, 0, 1]
+    assert check_shared(names[:2], classes[1:], "p", "the protocol") == ""
