@@ -12,7 +12,7 @@ from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import fingerprint
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.batch_memory import check_batch
+from surgvista_jax.inference.batch_memory import add_check_memory, check_batch
 from surgvista_jax.inference.classifier import Backbone, usual_clip
 from surgvista_jax.inference.features import TrainedBackbone, compute_features
 from surgvista_jax.inference.seen import seen_by
@@ -49,12 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=int, help="loader workers")
     add_unreadable(parser)
-    parser.add_argument(
-        "--check-memory",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="refuse a batch that clearly cannot fit",
-    )
+    add_check_memory(parser)
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     add_overwrite(parser)
     processes.add_arguments(parser)

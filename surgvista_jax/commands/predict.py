@@ -21,7 +21,7 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import listed_classes
-from surgvista_jax.inference.batch_memory import check_batch
+from surgvista_jax.inference.batch_memory import add_check_memory, check_batch
 from surgvista_jax.inference.predictions import (
     PREDICTIONS,
     check_room,
@@ -65,12 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=32, help="clips at a time (%(default)s)")
     parser.add_argument("--workers", type=int, help="loader workers")
     add_unreadable(parser)
-    parser.add_argument(
-        "--check-memory",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="refuse a batch that clearly cannot fit",
-    )
+    add_check_memory(parser)
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     elsewhere = parser.add_argument_group("weights from elsewhere, which do not say it themselves")
     elsewhere.add_argument("--classes", help="names, separated by commas (0,1,…)")

@@ -1,5 +1,6 @@
 """Does a batch of clips fit onto the devices, before a model's parameters are put there?"""
 
+import argparse
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,16 @@ from surgvista_jax.training import fitting
 from surgvista_jax.training.memory import need_forward
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.state import abstract_sharded
+
+
+def add_check_memory(parser: argparse.ArgumentParser) -> None:
+    """Adds the option by which `check_batch` is left out."""
+    parser.add_argument(
+        "--check-memory",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="refuse a batch that clearly cannot fit",
+    )
 
 
 def check_batch(
