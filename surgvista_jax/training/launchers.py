@@ -152,7 +152,7 @@ def below_slurm() -> bool:
     pid = os.getpid()
     while pid > 1:
         try:
-            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition(") ")
+            name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
         except OSError:
             return True
         if "slurmstepd" in name:
