@@ -3,10 +3,11 @@
 FOLDER/features.json says whose features they are; FOLDER/<video>.npy, float32 [num_frames, F], has
 a row for each frame of the dataset's entry of that video, labelled or not, because a temporal model
 sees the whole video. Behind them stands their CRC-32, which other readers of .npy pass over. A
-video whose id has slashes lies in folders of that name.
+video whose id has slashes lies in folders of that name. The header has a CRC-32 of its own.
 """
 
 import dataclasses
+import json
 import os
 import tokenize
 import typing
@@ -24,6 +25,7 @@ from surgvista_jax.ownership import Foreign
 from surgvista_jax.writing import clear_asides, replacing, write_json, writing_to
 
 HEADER_FILE = "features.json"
+_CHECKSUM = "crc32"  # of the header's other keys, in the header; earlier versions wrote none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,6 +187,11 @@ def _checksum(rows: np.ndarray) -> bytes:
     return f"crc32 {zlib.crc32(rows.reshape(-1).view(np.uint8).data):08x}".encode()
 
 
+def _of_header(header: FeaturesHeader) -> str:
+    values = {**dataclasses.asdict(header), "fps": float(header.fps)}
+    return f"{zlib.crc32(json.dumps(values, sort_keys=True).encode()):08x}"
+
+
 def create_features(
     folder: str | os.PathLike,
     header: FeaturesHeader,
@@ -236,7 +243,8 @@ def create_features(
         with writing_to(folder):
             for path in in_the_way:
                 path.unlink()
-        write_json(folder / HEADER_FILE, dataclasses.asdict(header))
+        text = {**dataclasses.asdict(header), _CHECKSUM: _of_header(header)}
+        write_json(folder / HEADER_FILE, text)
     return made
 
 
@@ -251,6 +259,7 @@ def open_features(folder: str | os.PathLike) -> FeatureFolder:
     if not path.exists():
         raise UserError(f"{path}: missing; `surgvista features` writes it")
     entry = read_object(path)
+    noted = entry.pop(_CHECKSUM, None)
     kinds = typing.get_type_hints(FeaturesHeader)
     if entry.keys() != kinds.keys():
         raise UserError(f"{path}: must be a JSON object with the keys {', '.join(kinds)}")
@@ -261,4 +270,10 @@ def open_features(folder: str | os.PathLike) -> FeatureFolder:
         if type(value) is not kind or (kind is not str and not value > 0):
             wanted = {str: "text", int: "a whole number above 0", float: "a number above 0"}
             raise UserError(f"{path}: {key!r} must be {wanted[kind]}, found {entry[key]!r}")
-    return FeatureFolder(folder, FeaturesHeader(**{**entry, "fps": float(entry["fps"])}))
+    header = FeaturesHeader(**{**entry, "fps": float(entry["fps"])})
+    if noted is not None and noted != _of_header(header):
+        raise UserError(
+            f"{path}: damaged, or changed since it was written; take another copy of it, or drop"
+            f" its key {_CHECKSUM!r} if you changed it on purpose"
+        )
+    return FeatureFolder(folder, header)

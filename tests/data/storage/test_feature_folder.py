@@ -210,6 +210,17 @@ def test_a_wrong_header_is_named(features, key, value, message):
         open_features(features.folder)
 
 
+def test_a_header_that_has_changed_since_is_refused_unless_its_checksum_is_dropped(features):
+    path = features.folder / "features.json"
+    values = json.loads(path.read_text()) | {"clip_stride": 2}
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match="features.json: damaged, .* drop its key 'crc32'"):
+        open_features(features.folder)
+    del values["crc32"]  # as earlier versions wrote it
+    path.write_text(json.dumps(values))
+    assert open_features(features.folder).header.clip_stride == 2
+
+
 def test_a_folder_without_a_header(tmp_path):
     with pytest.raises(UserError, match="features.json: missing; `surgvista features`"):
         open_features(tmp_path)
