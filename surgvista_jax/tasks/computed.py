@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.open import reads_video_files
+from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.models.video_vit import EncoderConfig
 
 # What earlier versions did whatever the weights; see `TransformerConfig` and `EncoderConfig`.
@@ -26,6 +27,12 @@ def of_encoder(name: str, encoder: EncoderConfig | None) -> Iterator[str]:
         yield f"the {name}'s learned positions are interpolated as its own program does"
     if encoder.positions == "stretched":
         yield f"the {name}'s positions are stretched from a table of 8x14x14 tokens"
+
+
+def of_compute(compute: ComputeConfig) -> Iterator[str]:
+    """The same of a type to compute in."""
+    if compute.dtype == "bfloat16":
+        yield "the GELU of bfloat16 is exact to its last digit"
 
 
 def of_data(dataset: Dataset) -> Iterator[str]:

@@ -14,7 +14,7 @@ from surgvista_jax.inference.features import TrainedBackbone
 from surgvista_jax.models.backbones import VIT, BackboneConfig
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 from surgvista_jax.models.video_vit import EncoderConfig
-from surgvista_jax.tasks.computed import of_data, of_encoder
+from surgvista_jax.tasks.computed import of_compute, of_data, of_encoder
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.run import restore_state
 from surgvista_jax.training.state import TrainState
@@ -30,10 +30,12 @@ OTHER = dataclasses.replace(
 
 def test_what_no_version_ever_did_otherwise_is_not_spoken_of(tmp_path):
     assert not [*of_encoder("teacher", PLAIN), *of_encoder("teacher", None)]
+    assert not [*of_compute(ComputeConfig("float32"))]
     assert not [*of_data(read_dataset(make_dataset(tmp_path / "frames")))]
 
 
-def test_epsilons_positions_and_video_files_are(tmp_path):
+def test_epsilons_positions_types_and_video_files_are(tmp_path):
+    assert "GELU" in "".join(of_compute(ComputeConfig("bfloat16")))
     told = "; ".join(of_encoder("backbone", OTHER))
     assert "the backbone's layer norms have an epsilon of 1e-05" in told and "stretched" in told
     (tmp_path / "a.mp4").write_bytes(b"not looked into")

@@ -14,7 +14,7 @@ from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.dataset import Dataset, label_fingerprint
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
 from surgvista_jax.tasks.clip_names import clip_names
-from surgvista_jax.tasks.computed import of_data, of_encoder
+from surgvista_jax.tasks.computed import of_compute, of_data, of_encoder
 from surgvista_jax.tasks.evaluation import Chooser
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.task import Finetuning
@@ -80,6 +80,7 @@ def train_on_clips(
             "batch_size": budget.batch_size,
             "computed": [
                 *of_encoder("backbone", task.model.encoder),
+                *of_compute(config.compute),
                 *of_data(division.train),
             ],
         },

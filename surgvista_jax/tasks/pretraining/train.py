@@ -18,7 +18,7 @@ from surgvista_jax.data.storage.records import shard_faults
 from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.beginning import warn, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.clip_names import clip_names
-from surgvista_jax.tasks.computed import of_data
+from surgvista_jax.tasks.computed import of_compute, of_data
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
 from surgvista_jax.tasks.pretraining.start import start
@@ -100,7 +100,11 @@ def pretrain(
                 "seed": config.seed,
                 "batch_size": config.budget.batch_size,
                 "sources": as_json([of_dataset(dataset), *begun.sources]),
-                "computed": [*begun.computed, *of_data(dataset)],
+                "computed": [
+                    *begun.computed,
+                    *of_compute(config.compute),
+                    *of_data(dataset),
+                ],
                 DESCRIBED: described_digest(read_config(workdir).values),
             },
             hooks=lambda run: [figure_hook(task, dataset, run)],
