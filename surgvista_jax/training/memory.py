@@ -2,9 +2,7 @@
 
 Counted are parameters, moments, gradients and what the forward pass keeps for the backward pass, by
 tracing shapes alone, and two things that a compiler does: it computes decoders one after the other,
-and a step without a loop over blocks writes less than its trace keeps. XLA's own count of compiled
-steps is within 7 % (one H100, jax 0.11.2, cuDNN 9.19; ViT-S, -B and -L, 16x224x224, bfloat16,
-pretraining of 32 and 64 clips and finetuning of 16 and 32, with remat none and full, loop or not).
+and without a loop over blocks it writes other values than the trace keeps.
 """
 
 import dataclasses
@@ -26,9 +24,11 @@ from surgvista_jax.training.state import TrainState
 # reached, and models that need next to nothing are not traced.
 _BYTES_PER_OPERATION = 2.0
 _SMALL = 0.25  # of the memory
-# Of what is kept by the trace, a compiler writes so much: with a loop over blocks, which writes all
-# and carries it, and without. Measured: 1.00 to 1.06, and 0.69 to 0.76.
-_LOOP, _UNROLLED = 1.04, 0.72
+# Of what is kept by the trace, a compiler writes so much. A loop over blocks writes all, carrying
+# it along. Without one, XLA keeps float32 parts of norms and activations that the trace would
+# compute anew (jax 0.11.2, H100, 16x224x224, bfloat16: 44.4 GiB for the gradient of ViT-B on 64
+# clips), and less of the rest.
+_LOOP, _UNROLLED, _UNROLLED_REST = 1.04, 1.58, 0.72
 # What an operation reads and writes, times this, is about what a forward pass holds at a time.
 _FORWARD = 1.4
 
@@ -98,7 +98,8 @@ def need_of(
     blocks = kept_by(stacks, compute)
     rest = max(traced - blocks.traced, 0.0)  # of losses and embeddings
     if compute.remat == "none":
-        held = (_UNROLLED if compute.unroll else _LOOP) * (rest + blocks.at_once)
+        of_blocks, of_rest = (_UNROLLED, _UNROLLED_REST) if compute.unroll else (_LOOP, _LOOP)
+        held = of_blocks * blocks.at_once + of_rest * rest
     else:  # the losses are done when a block is computed anew
         held = blocks.at_once + max(rest, blocks.recomputed)
 

@@ -89,7 +89,7 @@ def test_a_temporal_head_trains_on_them(colours, features, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--init="], "--init=: a weights file or a run folder is needed"),
+        (["--init="], "--init: is empty"),
         (["--init=random"], "--init=random: a weights file"),
         (["--num-frames=3"], "--num-frames or --size: 3x32x32 video does not divide"),
         (["--size=40"], "--num-frames or --size"),

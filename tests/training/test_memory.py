@@ -88,7 +88,7 @@ def test_what_cannot_fit_is_one_line_with_the_keys_that_would_make_it():
     assert "a smaller model, or more devices" in said
 
 
-def test_a_clip_keeps_less_where_blocks_are_unrolled(tmp_path, monkeypatch):
+def test_a_clip_keeps_more_where_blocks_are_unrolled(tmp_path, monkeypatch):
     config = tiny_run.make_config(tmp_path / "config.py", tiny_run.make_dataset(tmp_path / "data"))
     found = []
     monkeypatch.setattr(memory, "_working", lambda *_: 0.0)  # of so small a model the most
@@ -96,12 +96,13 @@ def test_a_clip_keeps_less_where_blocks_are_unrolled(tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, "fits", lambda need, *others: found.append(need))
     monkeypatch.setattr("surgvista_jax.tasks.pretraining.train.start", None)  # ends the run there
     for unroll in (False, True):
-        values = load_config(str(config), PretrainConfig, [f"--config.compute.unroll={unroll}"])
+        words = [f"--config.compute.unroll={unroll}", "--config.model.encoder.depth=24"]
+        values = load_config(str(config), PretrainConfig, words)
         with pytest.raises(TypeError):
             pretrain(values, tmp_path / "run")
     scanned, unrolled = found
     assert unrolled.fixed == scanned.fixed
-    assert 0.6 * scanned.per_clip < unrolled.per_clip < 0.8 * scanned.per_clip
+    assert 1.1 * scanned.per_clip < unrolled.per_clip < 1.6 * scanned.per_clip
 
 
 @pytest.fixture
