@@ -8,19 +8,31 @@ from typing import Any
 # Of these the last step's value is logged; every other metric is averaged.
 LAST_KEYS = ("learning_rate", "grad_norm")
 _EMPTY = {"sums": {}, "last": {}, "steps": 0, "skipped": 0}
+UNWRITTEN = "unwritten"  # beside these: lines that are complete, as [step, values]
 
 
 def is_window(state: Any) -> bool:
-    """Whether a value from outside is what `Window.state` gives, or None."""
+    """Whether a value from outside is what `Window.state` gives, with `UNWRITTEN` or not; or None.
+
+    A checkpoint has the latter where a run could not write its lines before it ended.
+    """
     if state is None:
         return True
-    if not isinstance(state, Mapping) or state.keys() != _EMPTY.keys():
+    if not isinstance(state, Mapping) or state.keys() - {UNWRITTEN} != _EMPTY.keys():
+        return False
+    lines = state.get(UNWRITTEN, [])
+    if not isinstance(lines, list) or not all(map(_is_line, lines)):
         return False
     parts = (state["sums"], state["last"], {"steps": state["steps"], "skipped": state["skipped"]})
     return all(
         isinstance(part, Mapping) and all(isinstance(v, int | float) for v in part.values())
         for part in parts
     )
+
+
+def _is_line(value: Any) -> bool:
+    whole = isinstance(value, list) and len(value) == 2
+    return whole and isinstance(value[0], int) and isinstance(value[1], Mapping)
 
 
 class Window:

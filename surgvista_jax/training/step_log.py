@@ -8,12 +8,10 @@ import numpy as np
 
 from surgvista_jax.training.faults import SkippedSteps
 from surgvista_jax.training.feed import Feed
-from surgvista_jax.training.meters import Speed, Window
+from surgvista_jax.training.meters import UNWRITTEN, Speed, Window
 from surgvista_jax.training.progress import Progress
 from surgvista_jax.training.unreadable import UnreadableFrames
 from surgvista_jax.training.writers import MetricWriter
-
-_UNWRITTEN = "unwritten"
 
 
 class Dispatched(NamedTuple):
@@ -85,10 +83,10 @@ class StepLog:
         """What a run that continues from here has to know, as JSON values."""
         state = self.window.state()
         if self.unwritten:
-            state[_UNWRITTEN] = [[step, line] for step, line in self.unwritten]
+            state[UNWRITTEN] = [[step, line] for step, line in self.unwritten]
         return state
 
 
 def unwritten_of(state: Any) -> list[tuple[int, dict[str, Any]]]:
     """The lines that a run could not write before it ended, from its `StepLog.state()`."""
-    return [(step, line) for step, line in (state or {}).get(_UNWRITTEN, [])]
+    return [(step, line) for step, line in (state or {}).get(UNWRITTEN, [])]

@@ -98,7 +98,11 @@ def test_peaks_by_the_names_that_jax_reports(device_kind, teraflops):
         {"a": []},
         {**Window().state(), "sums": []},
         {**Window().state(), "steps": ""},
+        {**Window().state(), "unwritten": {}},
+        {**Window().state(), "unwritten": [[5]]},
+        {**Window().state(), "other": []},
     ],
 )
 def test_something_else_is_no_window(state):
     assert not is_window(state) and is_window(None) and is_window(Window().state())
+    assert is_window({**Window().state(), "unwritten": [[5, {"loss": None}]]})
