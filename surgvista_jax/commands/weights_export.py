@@ -5,9 +5,12 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
+from surgvista_jax.models.layers import TransformerConfig
+from surgvista_jax.models.video_vit import LEARNED
 from surgvista_jax.ownership import add_overwrite, in_folder
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.card import Card, card, read_metrics
@@ -16,10 +19,10 @@ from surgvista_jax.weights.files.read import digest
 from surgvista_jax.weights.files.write import TENSORS_ALONE, WRITTEN, flat, save_here, to_theirs
 from surgvista_jax.weights.folder import Content
 from surgvista_jax.weights.heads_option import add_heads, parse_heads
-from surgvista_jax.weights.kinds import INSIDE, encoder_of
+from surgvista_jax.weights.kinds import INSIDE, encoder_of, stacks_of
 from surgvista_jax.weights.loading import load
 from surgvista_jax.weights.matching import difference
-from surgvista_jax.weights.names.table import Table
+from surgvista_jax.weights.names.table import Table, in_decimals
 from surgvista_jax.weights.place import locate
 from surgvista_jax.weights.provenance import (
     ABOUT,
@@ -83,7 +86,7 @@ def main(arguments: argparse.Namespace) -> None:
     table = tables.find(arguments.table)
     metrics = None if arguments.metrics is None else read_metrics(arguments.metrics)
     content, run, sources = read_checkpoint(arguments.checkpoint, parse_heads(arguments.heads))
-    chosen, left_out = chosen_for(content, table, arguments.checkpoint)
+    chosen, left_out, remarks = chosen_for(content, table, arguments.checkpoint)
     written = Card(
         name=out.name,
         digest="",
@@ -109,6 +112,8 @@ def main(arguments: argparse.Namespace) -> None:
     write(out, chosen, table, metadata, written, owned)
     if left_out:
         print(f"left out: {', '.join(left_out)}")
+    for remark in remarks:
+        print(f"WARNING: {remark}")
     print(f"{out}: {table.title} ({table.name}), sha256 {digest(out)}")
     if out.suffix in TENSORS_ALONE:
         print(f"{out.suffix} cannot hold classes, clip, heads and sources; .safetensors can")
@@ -143,18 +148,22 @@ def read_checkpoint(
     return content, None, of_loaded("weights", loaded)
 
 
-def chosen_for(content: Content, table: Table, where: str) -> tuple[Content, tuple[str, ...]]:
+def chosen_for(
+    content: Content, table: Table, where: str
+) -> tuple[Content, tuple[str, ...], list[str]]:
     """As much of a model as a table has names for, checked, and the parts that are left out.
+
+    With it comes, in words, what the program that the table is of computes otherwise.
 
     Raises:
         UserError: its form cannot say what the model is; the tables that can are named.
     """
     try:
         chosen, left_out = select(content, table, where)
-        check_says_all(chosen, table)
+        read = check_says_all(chosen, table)
     except UserError as error:
         raise UserError(f"{error}; {_fitting(content, where)}") from None
-    return chosen, left_out
+    return chosen, left_out, _computed_otherwise(chosen.config, read, table)
 
 
 def _fitting(content: Content, where: str) -> str:
@@ -197,8 +206,11 @@ def select(content: Content, table: Table, where: str) -> tuple[Content, tuple[s
     )
 
 
-def check_says_all(content: Content, table: Table) -> None:
+def check_says_all(content: Content, table: Table) -> Any:
     """Checks that a program which reads the file by these names gets the model that was written.
+
+    Returns:
+        the configuration of what it gets, with what only such a program knows.
 
     Raises:
         UserError: a parameter has no name, or the form of the file means another computation.
@@ -218,10 +230,38 @@ def check_says_all(content: Content, table: Table) -> None:
             f"--as={table.name}: a program that reads it as {table.title} normalises pixels in"
             " another way than this model needs"
         )
-    if fault := difference(table.infer(shapes, known), content.config):
+    read = table.infer(shapes, known)
+    if fault := difference(read, content.config):
         raise UserError(
             f"--as={table.name}: {table.title} cannot say what this model is: as such, {fault}"
         )
+    return read
+
+
+def _computed_otherwise(config: Any, read: Any, table: Table) -> list[str]:
+    """In what a program differs that no file records: epsilons, the interpolation of positions."""
+    remarks = []
+    theirs = stacks_of(read)
+    for part, stack in stacks_of(config).items():
+        ours, other = _epsilons(stack), _epsilons(theirs[part])
+        if ours != other and (part != "feature_decoder" or config.feature_width):
+            remarks.append(
+                f"the epsilon of the layer norms of its {part} is {ours},"
+                f" and {table.title} ({table.name}) computes with {other}"
+            )
+    encoder, other_encoder = encoder_of(config), encoder_of(read)
+    if encoder and other_encoder and encoder.positions == LEARNED:
+        if encoder.resize != other_encoder.resize:
+            remarks.append(
+                f"{table.title} ({table.name}) interpolates learned positions in another way"
+                f" ({other_encoder.resize}, not {encoder.resize})"
+            )
+    return remarks
+
+
+def _epsilons(stack: TransformerConfig) -> str:
+    values = (in_decimals(epsilon) for epsilon in (stack.norm_epsilon, stack.last_epsilon))
+    return " and ".join(dict.fromkeys(values))
 
 
 def write(

@@ -162,6 +162,17 @@ def test_a_student_that_learned_from_pixels_alone_goes_out_and_comes_back(tmp_pa
     assert not any(re.fullmatch(pattern, name) for name in alone)
 
 
+def test_what_another_program_computes_otherwise_is_a_warning(tmp_path, capsys):
+    write_tiny("vit_hf", tmp_path / "x.npz")
+    words = ["export", f"vit_hf:{tmp_path / 'x.npz'}", "--heads=2", f"--out={tmp_path / 'o.npz'}"]
+    assert main(["weights", *words, "--as=vit_hf"]) == 0
+    assert "WARNING" not in capsys.readouterr().out
+    assert main(["weights", *words, "--as=vit", "--overwrite"]) == 0
+    said = capsys.readouterr().out
+    assert "of its encoder is 1e-12, and " in said and "(vit) computes with 1e-6\n" in said
+    assert "interpolates learned positions in another way (antialias, not bicubic)" in said
+
+
 def test_where_a_name_does_not_fit_those_that_do_are_named_with_what_they_leave_out(
     tmp_path, capsys
 ):
