@@ -76,9 +76,11 @@ def owner_path(prefix: str) -> Path:
     return Path(folder, f".{name.removesuffix('-')}.lock")
 
 
-def remove_left(folder: Path = MEMORY) -> None:
-    """Removes what killed processes left, and says how much it was."""
-    freed = 0
+def remove_left() -> None:
+    """Removes what killed processes left where `claim_prefix` would lie; says how much it was."""
+    folder, freed = _usable(), 0
+    if folder is None:
+        return
     for owner in folder.glob(f".{_OWNED}*.lock"):
         try:
             file = os.open(owner, os.O_RDWR)
@@ -112,16 +114,25 @@ def no_room(path: Path, size: int, most: int, reason: str | None) -> UserError:
     )
 
 
-def _folder() -> Path:
+def _usable() -> Path | None:
+    """Where batches are handed over; None where nothing can be written."""
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK):
         return MEMORY
     try:
-        folder = Path(tempfile.gettempdir())
+        return Path(tempfile.gettempdir())
     except FileNotFoundError:
+        return None
+
+
+def _folder() -> Path:
+    folder = _usable()
+    if folder == MEMORY:
+        return folder
+    if folder is None:
         raise UserError(
             f"neither {MEMORY} nor a folder for temporary files can be written, where loader"
             " workers hand over their batches: set loader.workers=0"
-        ) from None
+        )
     print(
         f"WARNING: {MEMORY} cannot be written: loader workers hand over their batches in {folder}"
         f" ({_room(folder)}), which may be slow; loader.workers=0 needs neither",

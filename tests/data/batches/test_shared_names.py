@@ -29,7 +29,11 @@ def memory(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_what_a_dead_process_left_is_removed_and_nothing_else(memory, capsys):
+@pytest.mark.parametrize("place", ["MEMORY", "tempdir"])
+def test_what_a_dead_process_left_is_removed_and_nothing_else(place, memory, capsys, monkeypatch):
+    if place == "tempdir":
+        monkeypatch.setattr(shared_names, "MEMORY", memory / "none")
+        monkeypatch.setattr("tempfile.gettempdir", lambda: str(memory))
     others = ["surgvista-1-abc-0-0", "sem.x", ".surgvista-notes", "surgvista"]
     for name in others:
         (memory / name).touch()
@@ -37,17 +41,18 @@ def test_what_a_dead_process_left_is_removed_and_nothing_else(memory, capsys):
     words = [sys.executable, "-c", CLAIM, str(memory)]
     with subprocess.Popen(words, stdin=-1, stdout=-1, text=True) as process:
         prefix = process.stdout.readline().strip()
-        remove_left(memory)
+        remove_left()
         assert os.path.exists(prefix + "0-0") and owner_path(prefix).exists()
         process.kill()
         process.wait()
-    assert os.path.exists(prefix + "0-0") and not capsys.readouterr().err
-    remove_left(memory)
+    assert os.path.exists(prefix + "0-0")
+    assert "removed" not in capsys.readouterr().err
+    remove_left()
     left = {path.name for path in memory.iterdir()}
     assert left == {*others, owner_path(mine.prefix).name}
     assert "removed 0.02 GB that killed runs left" in capsys.readouterr().err
     mine.release()
-    remove_left(memory)
+    remove_left()
     assert {path.name for path in memory.iterdir()} == set(others)
 
 
