@@ -150,7 +150,8 @@ def test_a_file_that_was_exported_tells_its_sources_to_the_next(cards, tmp_path)
 @pytest.mark.parametrize(
     ("part", "key", "value", "said"),
     [
-        ("clip", "size", None, "'size' is missing"),
+        ("clip", "size", None, "damaged or changed: its model and clip"),
+        ("clip", "size", 31, "damaged or changed: its model and clip"),
         ("budget", "batch_size", "8", "Cannot specify"),
         ("mask", "ratio", [], "unsupported format"),
     ],
