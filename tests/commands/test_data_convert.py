@@ -217,16 +217,19 @@ def test_other_settings_on_the_same_folder_are_refused(tmp_path, capfd):
 
 
 def test_two_conversions_into_one_folder_are_refused(tmp_path, capfd):
-    import fcntl
-
     source, out = tmp_path / "in", tmp_path / "out"
     footage.write_video(source / "v.avi", 10)
-    assert convert(source, out) == 0
-    capfd.readouterr()
-    with open(out / ".convert" / "journal.jsonl") as journal:
-        fcntl.flock(journal, fcntl.LOCK_EX)
+    holds = (
+        f"from surgvista_jax.locking import alone_in\nwith alone_in(Path({str(out)!r})): input()"
+    )
+    words = [sys.executable, "-c", f"from pathlib import Path\n{holds}"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as other:
+        while not (out / ".surgvista.lock").exists() or not (out / ".surgvista.lock").read_text():
+            assert other.poll() is None
+            time.sleep(0.002)
         assert convert(source, out) == 1
-    assert "another conversion is writing" in problems(capfd)[0]
+        other.communicate(b"\n")
+    assert "another process is at work here" in problems(capfd)[0]
 
 
 def test_a_killed_conversion_goes_on_to_the_same_files(tmp_path, capfd):
