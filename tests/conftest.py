@@ -38,8 +38,9 @@ if os.environ.setdefault("JAX_PLATFORMS", "cpu") == "cpu":
 
 import jax  # noqa: E402
 
-# A shell has its background jobs ignore Ctrl-C, which some tests send.
+# A shell has its background jobs ignore Ctrl-C, and nohup a lost terminal, which some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")

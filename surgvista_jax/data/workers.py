@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -108,7 +109,9 @@ def _start(function: Callable) -> _Worker:
     context = multiprocessing.get_context("spawn")
     pipe, far_end = context.Pipe()
     process = context.Process(target=_work, args=(function, far_end), daemon=True)
-    # It inherits the mask: a Ctrl-C that comes while Python starts there would be a traceback.
+    # Where it starts, the tracker unblocks what is blocked.
+    resource_tracker.ensure_running()
+    # The worker inherits the mask: Ctrl-C would be a traceback there while Python starts.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()

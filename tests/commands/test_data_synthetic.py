@@ -47,6 +47,8 @@ def test_the_same_numbers_give_the_same_dataset(dataset, tmp_path):
     assert first == second
 
 
+# One for each kind of label: one class, several, criteria.
+@pytest.mark.parametrize("dataset", ["phase", "triplet", "cvs"], indirect=True)
 def test_its_configuration_trains_on_it(dataset, tmp_path):
     words = [
         f"--config.data.folder={dataset.folder}",

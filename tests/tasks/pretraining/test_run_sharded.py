@@ -64,18 +64,13 @@ def test_eight_devices_equal_one(config, one_device, tmp_path, sizes):
     assert kernel.addressable_shards[0].data.size == kernel.size // shares
 
 
-def test_accumulating_two_equals_one_batch(config, one_device, tmp_path):
+def test_accumulating_two_on_eight_devices_equals_one_batch_on_one(config, tmp_path):
     """Drop path draws by micro-batch, so it is left out on both sides."""
-    runs = []
-    for accumulate in (1, 2):
-        words = [
-            "--config.model.encoder.drop_path=0.0",
-            f"--config.budget.accumulate={accumulate}",
-            *mesh_words("4,1,2"),
-        ]
-        runs.append(tmp_path / f"run{accumulate}")
-        pretrain(load_config(str(config), PretrainConfig, words), runs[-1])
-    assert_same_run(runs[1], runs[0])
+    plain = "--config.model.encoder.drop_path=0.0"
+    finish(start("pretrain", f"--config={config}", plain, f"--workdir={tmp_path / 'one'}"))
+    words = [plain, "--config.budget.accumulate=2", *mesh_words("4,1,2")]
+    pretrain(load_config(str(config), PretrainConfig, words), tmp_path / "two")
+    assert_same_run(tmp_path / "two", tmp_path / "one")
 
 
 def test_activations_are_constrained(config, tmp_path, monkeypatch):
