@@ -41,10 +41,14 @@ class Runner:
         self._material.make(lambda line: print(f"  made {line}", flush=True))
 
     def run(self, minutes: float) -> None:
-        """Tries every promise once, and then in proportion to their shares until time is up."""
+        """Tries every promise once, and then in proportion to their shares, until time is up.
+
+        0 minutes: once, however long it takes.
+        """
         end = time.monotonic() + 60 * minutes
         for promise in self.promises:
-            self.attempt(promise, 0)
+            if not minutes or time.monotonic() < end:
+                self.attempt(promise, 0)
         while time.monotonic() < end:
             promise = min(self.promises, key=lambda p: self.tallies[p.name].seconds / p.share)
             self.attempt(promise, self.tallies[promise.name].tries)
@@ -92,6 +96,8 @@ class Runner:
         broken = sum(bool(tally.broken) for tally in tallies.values())
         rows.append(_row("all", *sums))
         rows.append(f"{broken} of {len(tallies)} promises broken")
+        if untried := [name for name, tally in tallies.items() if not tally.tries]:
+            rows.append(f"no time for {', '.join(untried)}")
         return "\n".join(rows)
 
 
