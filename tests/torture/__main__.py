@@ -18,7 +18,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="of tries (%(default)g)")
     parser.add_argument("--seed", type=int, default=0, help="(%(default)d)")
-    parser.add_argument("--only", help="promises whose names begin so")
+    parser.add_argument("--only", help="promises whose names begin so; several by commas")
     parser.add_argument("--try", dest="number", type=int, help="this try alone, of --only")
     parser.add_argument("--list", action="store_true", help="list the promises and stop")
     parser.add_argument(
@@ -64,7 +64,8 @@ def main() -> int:
     from tests.torture.promises import PROMISES
     from tests.torture.runner import Runner
 
-    promises = [promise for promise in PROMISES if promise.name.startswith(arguments.only or "")]
+    only = tuple((arguments.only or "").split(","))
+    promises = [promise for promise in PROMISES if promise.name.startswith(only)]
     if arguments.list or not promises:
         print("\n".join(f"{p.name:28}{p.text}" for p in promises) or "no such promise")
         return 0 if promises else 2
