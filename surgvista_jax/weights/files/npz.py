@@ -15,11 +15,12 @@ from surgvista_jax.archives import member_header
 from surgvista_jax.weights.files.stored import Stored, damaged, single
 
 METADATA = "__metadata__"  # the member that holds what a safetensors header would
-# What zipfile, its decompressors and NumPy raise for damaged bytes.
+# What zipfile, its decompressors and NumPy raise for damaged bytes; RuntimeError includes that for
+# unknown compressions.
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
     *(ValueError, TypeError, SyntaxError, tokenize.TokenError, OverflowError),
-    *(NotImplementedError, RuntimeError),
+    RuntimeError,
 )
 _LONGEST_METADATA = 2**26  # bytes
 
