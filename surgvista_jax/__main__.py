@@ -10,6 +10,7 @@ import io
 import itertools
 import os
 import sys
+import time
 import traceback
 
 from surgvista_jax import __version__, stuck
@@ -104,6 +105,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    began = time.perf_counter()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not have every letter
         sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
@@ -117,7 +119,7 @@ def _run(words: list[str]) -> int:
         arguments = parser.parse_args([word for word in words if word not in overrides])
         if overrides and not hasattr(arguments, "config"):
             parser.error(f"this command takes no configuration: {overrides[0]}")
-        arguments.overrides = overrides
+        arguments.overrides, arguments.began = overrides, began
         return arguments.main(arguments) or 0
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

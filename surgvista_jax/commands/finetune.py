@@ -5,7 +5,7 @@ import argparse
 from surgvista_jax.config import load_config, told_keys
 from surgvista_jax.errors import TOLD_TO_STOP
 from surgvista_jax.tasks.programs import program_of, run
-from surgvista_jax.training import processes
+from surgvista_jax.training import goodput, processes
 from surgvista_jax.training.determinism import asked_in, make_deterministic
 
 
@@ -27,6 +27,7 @@ def main(arguments: argparse.Namespace) -> int:
     told = told_keys(arguments.overrides, arguments.config)
     make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
+    goodput.began(arguments.began)
     with processes.joined(arguments, facts):
         finished = run(config, arguments.workdir, told, arguments.overwrite)
     finished = finished or bool("loop" in config and config.loop.stop_after)

@@ -6,7 +6,7 @@ from surgvista_jax.config import load_config
 from surgvista_jax.errors import TOLD_TO_STOP
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
-from surgvista_jax.training import processes
+from surgvista_jax.training import goodput, processes
 from surgvista_jax.training.determinism import asked_in, make_deterministic
 
 
@@ -21,6 +21,7 @@ def main(arguments: argparse.Namespace) -> int:
     )
     make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
+    goodput.began(arguments.began)
     with processes.joined(arguments, facts):
         finished = pretrain(config, arguments.workdir, arguments.overwrite)
     return TOLD_TO_STOP if finished.preempted else 0

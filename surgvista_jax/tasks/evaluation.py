@@ -60,7 +60,8 @@ class Chooser:
 
     def _evaluate(self, run: Run, step: int, params: Any) -> None:
         # Several processes cannot write two checkpoints at a time: Orbax mixes them up.
-        run.checkpoints.wait()
+        with run.clock.on("save"):
+            run.checkpoints.wait()
         if self.predict is None:
             self._selection.add(step, float("nan"), params, self.about)
             return

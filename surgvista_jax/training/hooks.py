@@ -16,12 +16,14 @@ class Hook:
         told to stop and not given the time, loses no step by it.
     when_restored: calls it for a restored state too, if it is due there: a run that was killed
         may have saved that state and not come to the call.
+    part: of the run's time that it counts as, "evaluate" or "figure" (`goodput.PARTS`).
     """
 
     every: int
     run: Callable[[int, TrainState], None]
     save_before: bool = False
     when_restored: bool = False
+    part: str = "evaluate"
 
 
 def due_hooks(hooks: Sequence[Hook], done: int, num_steps: int, restored: bool) -> list[Hook]:

@@ -9,52 +9,20 @@ from typing import Any, NamedTuple
 import jax
 from jax.sharding import Mesh
 
-from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.training.checkpoint import Checkpoints
 from surgvista_jax.training.faults import SkippedSteps, TooManySkipped
 from surgvista_jax.training.feed import Batches, Feed
+from surgvista_jax.training.goodput import Clock
 from surgvista_jax.training.hooks import Hook, due_hooks
-from surgvista_jax.training.meters import Speed, Window
+from surgvista_jax.training.loop_config import LoopConfig
+from surgvista_jax.training.meters import TIME, Speed, Window
 from surgvista_jax.training.peaks import peak_flops
 from surgvista_jax.training.preemption import Preemption, Stopped
-from surgvista_jax.training.progress import MODES, Progress
+from surgvista_jax.training.progress import Progress
 from surgvista_jax.training.state import TrainState, is_finite
 from surgvista_jax.training.step_log import Dispatched, StepLog, unwritten_of
-from surgvista_jax.training.unreadable import TooManyUnreadable, UnreadableFrames, UnreadableLimit
+from surgvista_jax.training.unreadable import TooManyUnreadable, UnreadableFrames
 from surgvista_jax.training.writers import MetricWriter
-
-
-@dataclasses.dataclass(frozen=True)
-class LoopConfig:
-    """How a run is watched and when it gives up.
-
-    log_every: steps between lines of metrics.
-    stop_after: the step to stop at, with a checkpoint, leaving schedules as they are; 0: the end.
-    max_bad_steps: so many steps in a row without a finite loss and gradient end the run.
-    max_unreadable_share: a larger share of unreadable frames ends the run: of the newest
-        `min_frames` ones in training, of all in an evaluation. So does a batch without a readable
-        frame.
-    min_frames: frames to have seen before that share is judged.
-    progress: "auto" (a bar on a terminal, else lines), "bar", "lines" or "none".
-    """
-
-    log_every: int = 20
-    stop_after: int = 0
-    max_bad_steps: int = 10
-    max_unreadable_share: float = 0.01
-    min_frames: int = 1000
-    progress: str = "auto"
-
-    def __post_init__(self) -> None:
-        check_whole(self, 1, "log_every", "max_bad_steps")
-        check_whole(self, 0, "stop_after", "min_frames")
-        check(self, "from 0 to 1", lambda share: 0 <= share <= 1, "max_unreadable_share")
-        check_one_of(self, MODES, "progress")
-
-    @property
-    def unreadable(self) -> UnreadableLimit:
-        """How many frames may be unreadable."""
-        return UnreadableLimit(self.max_unreadable_share, self.min_frames)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +70,7 @@ class Run:
         names: what clips and frames are called in messages.
         flops_per_clip: name of a metric -> floating-point operations that it counts for one clip.
             Where the devices' peak is known it is logged as a share of it.
+        clock: measures where the run's time goes.
     """
 
     workdir: Path
@@ -119,6 +88,7 @@ class Run:
     window: Mapping[str, Any] | None = None
     names: Names = _DEFAULT_NAMES
     flops_per_clip: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    clock: Clock = dataclasses.field(default_factory=Clock)
 
     @property
     def last(self) -> int:
@@ -141,6 +111,7 @@ def run_to_end(run: Run, hooks: Sequence[Hook] = ()) -> Finished:
     Raises:
         UserError: too many bad steps in a row, too many unreadable frames, a full disk.
     """
+    run.clock.go_on((run.window or {}).get(TIME), run.writer.dropped)
     with contextlib.ExitStack() as stack:
         preemption = stack.enter_context(Preemption())
         feed = stack.enter_context(Feed(run.batches, run.mesh))
@@ -174,10 +145,12 @@ class _Course:
         self._first = self._done = int(run.state.step)
         self._pending: Dispatched | None = None
         self._saving = False
+        self._compiled_for: dict[str, tuple[int, ...]] | None = None  # shapes of a batch
 
     def to_end(self) -> Finished:
         """Trains until the last step, or until it is told to stop."""
         self.log.write()
+        self._run.clock.switch("train")
         told, last = False, self._run.last
         while True:
             told = told or (self._done < last and self._preemption.reached(self._done))
@@ -189,6 +162,7 @@ class _Course:
                 self._advance()
             except Stopped:
                 told = True
+        self._run.clock.switch("save")
         self._run.checkpoints.wait()
         return Finished(self._state, self._done, told)
 
@@ -205,13 +179,16 @@ class _Course:
         self._read()
         with self.log.speed.paused():
             if saving:
-                self._save(force=forced)
+                with run.clock.on("save"):
+                    self._save(force=forced)
             for hook in due:
-                hook.run(done, self._state)
+                with run.clock.on(hook.part):
+                    hook.run(done, self._state)
 
     def _advance(self) -> None:
         """Does one step."""
         run, log = self._run, self.log
+        waited = self._feed.waited
         try:
             batch = self._feed.take(busy=self._pending.metrics if self._pending else ())
         except StopIteration:
@@ -220,10 +197,15 @@ class _Course:
             if self._preemption.told:  # sent to the whole process group, it kills workers too
                 raise Stopped from error
             raise
+        finally:
+            run.clock.move(self._feed.waited - waited, "data")
         index = batch.host.get("index")
         if index is not None and "unreadable" in batch.host:
             log.unreadable.see(self._done + 1, index, batch.host["unreadable"])
-        with jax.transfer_guard("disallow"):
+        shapes = {name: array.shape for name, array in batch.arrays.items()}
+        new, self._compiled_for = shapes != self._compiled_for, shapes
+        part = run.clock.on("compile") if new else contextlib.nullcontext()
+        with part, jax.transfer_guard("disallow"):
             self._state, metrics = run.step(self._state, run.frozen, batch.arrays)
         self._done += 1
         before = self._pending
@@ -293,4 +275,5 @@ def _make_log(run: Run, feed: Feed, progress: Progress) -> StepLog:
         writer=run.writer,
         progress=progress,
         unwritten=unwritten_of(run.window),
+        clock=run.clock,
     )

@@ -5,23 +5,29 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from surgvista_jax.training.goodput import is_state
+
 # Of these the last step's value is logged; every other metric is averaged.
 LAST_KEYS = ("learning_rate", "grad_norm")
 _EMPTY = {"sums": {}, "last": {}, "steps": 0, "skipped": 0}
-UNWRITTEN = "unwritten"  # beside these: lines that are complete, as [step, values]
+# Beside these: lines that are complete, as [step, values], and `goodput.Clock.state`.
+UNWRITTEN, TIME = "unwritten", "time"
 
 
 def is_window(state: Any) -> bool:
-    """Whether a value from outside is what `Window.state` gives, with `UNWRITTEN` or not; or None.
+    """Whether a value from outside is None, or what `Window.state` gives and what may be beside it.
 
-    A checkpoint has the latter where a run could not write its lines before it ended.
+    A checkpoint has `UNWRITTEN` where a run could not write its lines before it ended, and lacks
+    `TIME` where an earlier version saved it.
     """
     if state is None:
         return True
-    if not isinstance(state, Mapping) or state.keys() - {UNWRITTEN} != _EMPTY.keys():
+    if not isinstance(state, Mapping) or state.keys() - {UNWRITTEN, TIME} != _EMPTY.keys():
         return False
     lines = state.get(UNWRITTEN, [])
     if not isinstance(lines, list) or not all(map(_is_line, lines)):
+        return False
+    if TIME in state and not is_state(state[TIME]):
         return False
     parts = (state["sums"], state["last"], {"steps": state["steps"], "skipped": state["skipped"]})
     return all(

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.layers import ComputeConfig
-from surgvista_jax.training import fitting, loop, memory
+from surgvista_jax.training import fitting, goodput, loop, memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.loop import Batches, Finished, Hook, LoopConfig, Names, Run
@@ -187,6 +187,7 @@ def train(
                 window=window,
                 names=data.names,
                 flops_per_clip=task.flops_per_clip,
+                clock=goodput.current(),
             )
             return loop.run_to_end(run, hooks(run))
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from surgvista_jax.training.faults import SkippedSteps
 from surgvista_jax.training.feed import Feed
-from surgvista_jax.training.meters import UNWRITTEN, Speed, Window
+from surgvista_jax.training.goodput import SECONDS, Clock
+from surgvista_jax.training.meters import TIME, UNWRITTEN, Speed, Window
 from surgvista_jax.training.progress import Progress
 from surgvista_jax.training.unreadable import UnreadableFrames
 from surgvista_jax.training.writers import MetricWriter
@@ -39,6 +40,7 @@ class StepLog:
         num_steps: where the run ends.
         window: the steps since the last line.
         unwritten: lines that are complete but not on disk, as (step, values).
+        clock: of the run.
     """
 
     log_every: int
@@ -51,6 +53,7 @@ class StepLog:
     writer: MetricWriter
     progress: Progress
     unwritten: list[tuple[int, dict[str, Any]]]
+    clock: Clock
 
     def read(self, dispatched: Dispatched | None) -> None:
         """Waits for a step to be computed and counts it; does nothing without one.
@@ -67,6 +70,7 @@ class StepLog:
         if step % self.log_every == 0 or step == self.num_steps:
             line = self.window.take() | self.speed.take(self.feed.waited)
             line["unreadable_frames"] = dispatched.replaced
+            line |= self.clock.line()
             self.unwritten.append((step, line))
         self.write()
         self.skipped.see(step, bool(values["finite"]), dispatched.clips)
@@ -77,11 +81,12 @@ class StepLog:
             step, line = self.unwritten[0]
             self.writer.scalars(step, line)
             del self.unwritten[0]
-            self.progress.line(step, line)
+            shown = {name: line[name] for name in line if not name.startswith(SECONDS)}
+            self.progress.line(step, shown)
 
     def state(self) -> dict[str, Any]:
         """What a run that continues from here has to know, as JSON values."""
-        state = self.window.state()
+        state = self.window.state() | {TIME: self.clock.state()}
         if self.unwritten:
             state[UNWRITTEN] = [[step, line] for step, line in self.unwritten]
         return state

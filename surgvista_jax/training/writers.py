@@ -34,18 +34,19 @@ class MetricWriter:
         folder: the run's folder.
         active: whether this process writes; the others' calls do nothing.
         step: the step that the run starts from; what an earlier start wrote beyond it is dropped,
-            so that each step is there once.
+            so that each step is there once. The last line of it is in the attribute `dropped`.
     """
 
     def __init__(self, folder: str | Path, active: bool, step: int = 0):
         self.folder = Path(folder)
         self.active = active
+        self.dropped: dict | None = None
         if not active:
             return
         self._metrics_path = self.folder / METRICS_FILE
         with writing_to(self.folder):
             (self.folder / FIGURES).mkdir(parents=True, exist_ok=True)
-            drop_lines_after(self._metrics_path, step)
+            self.dropped = drop_lines_after(self._metrics_path, step)
             self._metrics = self._metrics_path.open("ab", buffering=0)
             # TensorBoard reads the event files of a folder in the order of their names.
             self._events = (self.folder / f"events.out.tfevents.{time.time_ns()}").open("xb")
@@ -134,15 +135,27 @@ def _append_whole(file: io.FileIO, data: bytes) -> None:
 
 def drop_lines_after(
     path: Path, step: int, required: Callable[[dict], str | None] = lacks_step
-) -> None:
+) -> dict | None:
     """Keeps the lines of a .jsonl file whose "step" is at most `step`; all at once or not at all.
 
     A last line that was cut off, as a kill in mid-write leaves it, goes too, with a note.
 
+    Returns:
+        The last of those that went, but for one that was cut off; None where none did.
+
     Raises:
         UserError: another line is broken: its number, and what is to be done.
     """
-    keep_lines(path, lambda values: values["step"] <= step, required=required)
+    dropped = None
+
+    def keep(values: dict) -> bool:
+        nonlocal dropped
+        if values["step"] > step:
+            dropped = values
+        return values["step"] <= step
+
+    keep_lines(path, keep, required=required)
+    return dropped
 
 
 def _finite(value: float | int | None) -> float | int | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.manifest import write_dataset
+from surgvista_jax.training.goodput import is_time
 
 CONFIG = """
 from ml_collections import ConfigDict
@@ -117,8 +118,11 @@ def finish(process: subprocess.Popen, code: int = 0, seconds: float = 180) -> st
 
 
 def lines(workdir: Path) -> dict[int, dict]:
-    """metrics.jsonl by step, each step once."""
-    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    """metrics.jsonl by step, each step once, without where the time went."""
+    rows = [
+        {name: value for name, value in json.loads(line).items() if not is_time(name)}
+        for line in (workdir / "metrics.jsonl").read_text().splitlines()
+    ]
     by_step = {row["step"]: row for row in rows}
     assert len(by_step) == len(rows)
     return by_step

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from surgvista_jax.training.goodput import is_time
 from tests.torture.process import Broken, in_child
 
 # What a line of metrics says of the machine, not of the training.
@@ -97,4 +98,7 @@ def _rows(path: Path) -> list[dict]:
     if not path.exists():
         raise Broken(f"lacks {path.name}")
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k not in _OF_THE_MACHINE} for row in rows]
+    return [
+        {k: v for k, v in row.items() if k not in _OF_THE_MACHINE and not is_time(k)}
+        for row in rows
+    ]

@@ -18,6 +18,7 @@ from surgvista_jax.tasks.computed import of_compute, of_data, of_encoder
 from surgvista_jax.tasks.evaluation import Chooser
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.task import Finetuning
+from surgvista_jax.training import goodput
 from surgvista_jax.training.optim import adamw
 from surgvista_jax.training.run import Data, Loaded, TrainConfig, train
 from surgvista_jax.training.state import abstract_sharded
@@ -91,7 +92,8 @@ def train_on_clips(
     if division.test is None:
         return chooser.best, None
     params = chooser.restore(abstract_sharded(task.init_params, mesh))
-    return chooser.best, predict(params, division.test, title="test")
+    with goodput.current().on("evaluate"):
+        return chooser.best, predict(params, division.test, title="test")
 
 
 def settings_of(config: FinetuneConfig) -> TrainConfig:

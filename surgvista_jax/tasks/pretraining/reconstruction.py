@@ -101,4 +101,4 @@ def figure_hook(task: Pretraining, dataset: Dataset, run: Run) -> Hook:
             )
             run.writer.image(step, "reconstruction", page)
 
-    return Hook(config.every, draw_figure)
+    return Hook(config.every, draw_figure, part="figure")

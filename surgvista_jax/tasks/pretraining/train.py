@@ -24,6 +24,7 @@ from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
 from surgvista_jax.tasks.pretraining.start import start
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.training.determinism import make_deterministic
+from surgvista_jax.training.goodput import timed
 from surgvista_jax.training.loop import Finished
 from surgvista_jax.training.optim import adamw, long_warmup
 from surgvista_jax.training.partition import RULES, make_mesh
@@ -44,6 +45,7 @@ FREE_KEYS = (
 )
 
 
+@timed
 @alone_in_workdir
 def pretrain(
     config_dict: ml_collections.ConfigDict, workdir: Path, overwrite: bool = False

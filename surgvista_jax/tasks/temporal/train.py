@@ -32,7 +32,7 @@ from surgvista_jax.tasks.outcome import (
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.tasks.temporal.task import TemporalTask
-from surgvista_jax.training import fitting, memory
+from surgvista_jax.training import fitting, goodput, memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.determinism import make_deterministic
@@ -51,6 +51,7 @@ KIND = "temporal"
 FREE_KEYS = ("data.folder", "data.features", "evaluation.protocol", "progress", "compute")
 
 
+@goodput.timed
 @alone_in_workdir
 def train_temporal(
     config_dict: ml_collections.ConfigDict, workdir: Path, overwrite: bool = False
@@ -125,7 +126,8 @@ def train_temporal(
         outputs = None
         if test is not None:
             params = chooser.restore(abstract_sharded(task.init_trained, mesh))
-            outputs = task.predict(params, test)
+            with goodput.current().on("evaluate"):
+                outputs = task.predict(params, test)
     write_outcome(owned, config, division, chooser.best, outputs, about)
     return True
 
