@@ -16,6 +16,11 @@ def note(is_stuck: Callable[[], bool]) -> None:
     _checks.append(is_stuck)
 
 
+def hurry() -> None:
+    """Says that the user will not wait: the program ends without what it has not closed."""
+    note(lambda: True)
+
+
 def leave(code: int) -> None:
     """Ends the process at once if something is stuck; else returns."""
     if not any(is_stuck() for is_stuck in _checks):

@@ -22,3 +22,14 @@ def test_the_program_ends_at_once_only_if_something_is_stuck_still(monkeypatch):
         stuck.leave(3)
     still[0] = False
     stuck.leave(3)
+
+
+def test_a_user_who_will_not_wait_need_not(monkeypatch):
+    def end(code):
+        raise Ended(code)
+
+    monkeypatch.setattr("os._exit", end)
+    monkeypatch.setattr(stuck, "_checks", [])
+    stuck.hurry()
+    with pytest.raises(Ended, match="130"):
+        stuck.leave(130)

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from surgvista_jax import stuck
 from surgvista_jax.training.partition import to_global
 from surgvista_jax.training.preemption import Stopped, asked
 
@@ -102,10 +103,14 @@ class Feed:
     def close(self) -> None:
         """Ends the thread and closes the iterator; gives up on one that is stuck."""
         self._stop.set()
-        self._end_thread()
-        with contextlib.suppress(ValueError):  # of a generator that is stuck
-            self._batches.close()
-        self._end_thread()
+        try:
+            self._end_thread()
+            with contextlib.suppress(ValueError):  # of a generator that is stuck
+                self._batches.close()
+            self._end_thread()
+        except KeyboardInterrupt:
+            stuck.hurry()
+            raise
 
     def _wait(self) -> Any:
         while True:

@@ -10,8 +10,10 @@ from typing import Any
 import jax
 from jax.experimental import multihost_utils
 
+from surgvista_jax import stuck
+
 # Seconds that the second Ctrl-C gives to closing what is open.
-_GRACE = 3.0
+_GRACE = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -78,6 +80,7 @@ class Preemption:
             return
         self._interrupts += 1
         if self._interrupts > 1:
+            stuck.hurry()
             before = self._previous[number]
             (before if callable(before) else signal.default_int_handler)(number, frame)
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from surgvista_jax import stuck
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.checkpoint_files import saved_steps
@@ -128,7 +129,8 @@ def test_signals_are_seen_while_the_loader_hangs(tmp_path, uninterrupted, number
     assert_goes_on_as_uninterrupted(tmp_path, uninterrupted)
 
 
-def test_a_second_ctrl_c_stops_what_hangs(tmp_path):
+def test_a_second_ctrl_c_stops_what_hangs(tmp_path, monkeypatch):
+    monkeypatch.setattr(stuck, "_checks", [])
     released = threading.Event()
 
     class Hanging(Batches):
@@ -145,6 +147,21 @@ def test_a_second_ctrl_c_stops_what_hangs(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, save_every=100, make_batches=Hanging, hooks=[Hook(4, interrupt_twice)])
     assert steps(tmp_path) == []
+    assert any(is_stuck() for is_stuck in stuck._checks)  # the end of the program waits for nothing
+
+
+def test_a_feed_whose_closing_is_interrupted_keeps_no_program(monkeypatch):
+    monkeypatch.setattr(stuck, "_checks", [])
+
+    class Interrupted(Batches):
+        def close(self):
+            super().close()
+            raise KeyboardInterrupt
+
+    feed = Feed(Interrupted(0), jax.make_mesh((1,), ("data",)))
+    with pytest.raises(KeyboardInterrupt):
+        feed.close()
+    assert any(is_stuck() for is_stuck in stuck._checks)
 
 
 @pytest.mark.parametrize("at", [8, STEPS])

@@ -198,19 +198,28 @@ class _Collector(threading.Thread):
         """
         self._ending = True
         self.wanted.put(False)
-        self.join(_CLOSE_SECONDS)
-        deadline = time.monotonic() + _CLOSE_SECONDS
-        while self._is_stuck() and time.monotonic() < deadline:
-            self._workers = self._workers or self._own_children()
-            for worker in self._workers:
-                worker.kill()
-            self.join(0.05)
-        if self._is_stuck():
-            stuck.note(self._is_stuck)
+        try:
+            self._wait_until_free()
+        finally:  # Ctrl-C may cut it short
+            if self._is_stuck():
+                self._kill_workers()
+                stuck.note(self._is_stuck)
         if self._claim is not None:
             remove_shared(self._claim.prefix)
             self._claim.release()
         self.ready.put(ValueError("the loader is closed"))
+
+    def _wait_until_free(self) -> None:
+        self.join(_CLOSE_SECONDS)
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        while self._is_stuck() and time.monotonic() < deadline:
+            self._kill_workers()
+            self.join(0.05)
+
+    def _kill_workers(self) -> None:
+        self._workers = self._workers or self._own_children()
+        for worker in self._workers:
+            worker.kill()
 
     def _wait_for_workers(self) -> None:
         """Gets hold of the workers, which grain's threads start."""

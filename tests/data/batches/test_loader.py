@@ -253,6 +253,35 @@ def test_a_read_that_hangs_is_given_up_and_closed_quickly(config, monkeypatch):
     assert not any(is_stuck() for is_stuck in notes)
 
 
+@pytest.mark.parametrize("config", WORKERS, ids=str)
+def test_closing_that_is_interrupted_keeps_no_program(config, monkeypatch):
+    """A second Ctrl-C: workers are killed at once, and a thread that is stuck is told."""
+    RELEASED.clear()
+    notes = []
+    monkeypatch.setattr("surgvista_jax.stuck.note", notes.append)
+    loader = BatchLoader(hang_at_two, ROWS, 1, 9, config)
+    next(loader)
+    workers = multiprocessing.active_children()
+    assert len(workers) == config.workers
+
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    try:
+        loader._collector.join = interrupt
+        with pytest.raises(KeyboardInterrupt):
+            loader.close()
+        assert [is_stuck() for is_stuck in notes] == [True]
+        for worker in workers:
+            worker.join(10)
+            assert worker.exitcode == -signal.SIGKILL
+    finally:
+        RELEASED.set()
+    del loader._collector.join
+    loader._collector.join(10)
+    loader._collector.end()
+
+
 def test_whoever_waits_for_a_batch_of_a_closed_loader_is_told(monkeypatch):
     monkeypatch.setattr(loader_module, "_CLOSE_SECONDS", 0.2)
     RELEASED.clear()
