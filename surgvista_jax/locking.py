@@ -17,12 +17,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from surgvista_jax.books import NotOurs, begins_as, open_place
 from surgvista_jax.errors import UserError
 from surgvista_jax.writing import writing_to
 
 NAME = ".surgvista.lock"
 # That a process which has just taken the lock is given to write who it is, in seconds.
 _INTRODUCTION = 1.0
+
+_BEGINNING = b'{"host": '  # of what a lock says
 
 _held: dict[str, int] = {}  # real path of a folder -> the open file
 _files: set[int] = set()  # open ones that stand for a lock
@@ -38,7 +41,8 @@ def alone_in(folder: Path, advice: str = "take another folder") -> Iterator[None
         advice: what else can be done than to wait.
 
     Raises:
-        UserError: another process has it (at once, nothing is waited for): which, and where.
+        UserError: another process has it (at once, nothing is waited for): which, and where;
+            there is something else in the place of the lock.
         CannotWrite: the folder cannot be written.
     """
     with writing_to(folder):
@@ -114,6 +118,8 @@ def _take(folder: Path, busy: str, advice: str) -> int:
                 raise UserError(f"{busy} ({_holder(path)}); wait for its end, or {advice}")
             # One that ended just now may have removed the file that was opened.
             if is_at(file, path):
+                if not begins_as(os.pread(file, len(_BEGINNING), 0), [_BEGINNING]):
+                    raise NotOurs(path, "was not written by this program")
                 _introduce(file)
                 keep_from_children(file)
                 return file
@@ -125,9 +131,9 @@ def _take(folder: Path, busy: str, advice: str) -> int:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        return open_place(path, os.O_RDWR)
     except PermissionError:  # another user's, who was killed: it can be locked all the same
-        return os.open(path, os.O_RDONLY)
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
 
 
 def _lock(file: int, folder: Path) -> bool:

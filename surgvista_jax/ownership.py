@@ -8,19 +8,16 @@ the command refuses before it does any work, unless the user says `--overwrite`.
 
 import argparse
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.json_lines import read_lines
+from surgvista_jax.record import Record
 from surgvista_jax.writing import writing_to
 
 RECORD = ".surgvista_written.jsonl"
-_ADVICE = "delete that line: what it names then counts as written by somebody else"
 
 
 class Foreign(UserError):
@@ -53,17 +50,19 @@ class Ownership:
     """The files that a command may replace, and the record of those that it writes.
 
     Attributes:
-        record: the file of the record; names in it are relative to `folder`.
+        record: names in it are relative to `folder`.
         folder: below which the files are.
         overwrite: whether foreign files may be replaced.
         earlier: whether a file that the record does not name was written by a version that kept
             no record.
+        notes: whether this process adds to the record; of several, one does.
     """
 
-    record: Path
+    record: Record
     folder: Path
     overwrite: bool = False
     earlier: Callable[[Path], bool] = never
+    notes: bool = True
 
     def check(self, paths: Iterable[Path]) -> None:
         """Refuses, before any work is done, what may not be replaced.
@@ -72,8 +71,9 @@ class Ownership:
 
         Raises:
             Foreign: the first path with a file that may not be replaced.
-            UserError: a path is a folder; the record is broken, or cannot be written.
+            UserError: a path is a folder; the record is broken or not ours, or cannot be written.
         """
+        self.record.check()
         paths, earlier = list(paths), []
         for path in paths:
             if path.is_dir():
@@ -88,7 +88,7 @@ class Ownership:
                 raise Foreign(path)
             if not self.named(path):
                 earlier.append(path)
-        for path in earlier:
+        for path in earlier if self.notes else ():
             self._note(path, path)
 
     def wrote(self, path: Path) -> bool:
@@ -98,7 +98,7 @@ class Ownership:
             if not lines:
                 return self.earlier(path)
             size = path.stat().st_size
-            digests = {line.get("sha256") for line in lines if line.get("size") == size}
+            digests = {line["sha256"] for line in lines if line["size"] == size}
             return bool(digests) and _sha256(path) in digests
         except OSError:  # it cannot be read
             return False
@@ -115,57 +115,24 @@ class Ownership:
     def _note(self, path: Path, content: Path) -> None:
         with writing_to(path):
             size, digest = content.stat().st_size, _sha256(content)
-        with writing_to(self.record):
-            add_line(self.record, {"file": self._name(path), "size": size, "sha256": digest})
+        with writing_to(self.record.path):
+            self.record.add({"file": self._name(path), "size": size, "sha256": digest})
 
     def _lines(self, path: Path) -> list[dict]:
-        name = self._name(path)
-        return [line for line in record_lines(self.record, _lacks) if line.get("file") == name]
+        return self.record.lines("file", self._name(path))
 
     def _name(self, path: Path) -> str:
         return os.path.relpath(path, self.folder)
 
 
 def in_folder(
-    folder: Path, overwrite: bool = False, earlier: Callable[[Path], bool] = never
+    folder: Path,
+    overwrite: bool = False,
+    earlier: Callable[[Path], bool] = never,
+    notes: bool = True,
 ) -> Ownership:
     """The ownership of files in a folder whose record lies among them."""
-    return Ownership(folder / RECORD, folder, overwrite, earlier)
-
-
-def record_lines(
-    path: Path, required: Callable[[dict[str, Any]], str | None] = lambda values: None
-) -> list[dict[str, Any]]:
-    """The lines of a record; [] without one. A last one that a kill cut short is passed over.
-
-    Args:
-        required: what a line lacks, in words; None where it is as it should be.
-
-    Raises:
-        UserError: another line is broken.
-    """
-    if not path.exists():
-        return []
-    lines = read_lines(path, required=required, advice=_ADVICE, torn=lambda note: None)
-    return [line.values for line in lines]
-
-
-def add_line(path: Path, value: dict[str, Any]) -> None:
-    """Adds a line to a record, in one write; a last one that was cut short goes.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab+") as file:
-        if (size := file.tell()) and os.pread(file.fileno(), 1, size - 1) != b"\n":
-            file.truncate(path.read_bytes().rfind(b"\n") + 1)
-        file.write((json.dumps(value) + "\n").encode())
-
-
-def _lacks(values: dict[str, Any]) -> str | None:
-    whole = isinstance(values.get("size"), int) and isinstance(values.get("sha256"), str)
-    return None if whole or "file" not in values else "'file' should come with size and sha256"
+    return Ownership(Record(folder / RECORD), folder, overwrite, earlier, notes)
 
 
 def _sha256(path: Path) -> str:

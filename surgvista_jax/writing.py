@@ -21,6 +21,8 @@ from surgvista_jax.errors import UserError
 _ASIDE = ".partial-"
 # What `tempfile` adds to that: a folder of another form is not one of ours.
 _ASIDE_FORM = re.compile(r"\.partial-[a-z0-9_]{8}")
+# An empty file in each of our folders: somebody else's may be called so too.
+_MARK = ".surgvista_partial"
 
 # Called with a path and the whole new file before that takes its place; it may refuse by raising.
 Guard = Callable[[Path, Path], None]
@@ -137,6 +139,7 @@ def _aside(path: Path, asides: contextlib.ExitStack) -> _File:
             prefix=_ASIDE, dir=place.parent, ignore_cleanup_errors=True
         )
         aside = Path(asides.enter_context(folder), path.name)
+        aside.with_name(_MARK).touch()
         aside.touch()
         return _File(path, aside, place, aside.stat().st_mode)
 
@@ -211,11 +214,16 @@ def _take_back(file: _File, before: Path | None) -> None:
 def clear_asides(folder: Path) -> None:
     """Removes what killed writers left in a folder; nobody else may be writing there.
 
-    Their folders are known by the form of their names; links are left alone.
+    Their folders are known by their names and by what marks them; links are left alone.
     """
     for left in folder.glob(f"{_ASIDE}*"):
-        if _ASIDE_FORM.fullmatch(left.name) and not left.is_symlink():
+        if not _ASIDE_FORM.fullmatch(left.name) or left.is_symlink():
+            continue
+        if (left / _MARK).is_file():
             shutil.rmtree(left, ignore_errors=True)
+        else:  # killed before it was marked, or not ours
+            with contextlib.suppress(OSError):
+                left.rmdir()
 
 
 @contextlib.contextmanager
@@ -230,6 +238,7 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
         place.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=place.parent))
     try:
+        (made / _MARK).touch()
         aside = made / place.name
         aside.mkdir()
         yield aside

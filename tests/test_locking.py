@@ -72,6 +72,34 @@ def test_a_link_to_the_folder_is_the_folder(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("theirs", ["mine", '{"a": 1}', "link", "nowhere", "folder", "pipe"])
+def test_what_is_no_lock_of_ours_stays_as_it_is(theirs, tmp_path):
+    lock, elsewhere = tmp_path / "out" / NAME, tmp_path / "elsewhere"
+    lock.parent.mkdir()
+    elsewhere.write_text("mine")
+    if theirs in ("link", "nowhere"):
+        lock.symlink_to(elsewhere if theirs == "link" else tmp_path / "missing")
+    elif theirs in ("folder", "pipe"):
+        (lock.mkdir if theirs == "folder" else lambda: os.mkfifo(lock))()
+    else:
+        lock.write_text(theirs)
+    with pytest.raises(UserError, match=f"{NAME}: .*move it away"), alone_in(lock.parent):
+        pytest.fail("it was taken for ours")
+    if theirs in ("mine", '{"a": 1}'):
+        assert lock.read_text() == theirs
+    assert os.listdir(lock.parent) == [NAME]
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "out"]
+    assert elsewhere.read_text() == "mine"
+
+
+@pytest.mark.parametrize("left", ["", '{"ho', '{"host": "gone", "pid": 1, "since": "x"}\n'])
+def test_a_lock_that_a_kill_left_is_taken_over(left, tmp_path):
+    (tmp_path / NAME).write_text(left)
+    with alone_in(tmp_path):
+        assert json.loads((tmp_path / NAME).read_text())["pid"] == os.getpid()
+    assert not (tmp_path / NAME).exists()
+
+
 FORK = """
     import os
     child = os.fork() or time.sleep(60)

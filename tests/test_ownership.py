@@ -7,7 +7,9 @@ import os
 import pytest
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_lines import read_lines
 from surgvista_jax.ownership import RECORD, Foreign, add_overwrite, in_folder
+from surgvista_jax.record import Record
 from surgvista_jax.writing import CannotWrite, replacing, write_text
 
 
@@ -115,6 +117,84 @@ def test_the_option_is_off_unless_it_is_said():
     parser = argparse.ArgumentParser()
     add_overwrite(parser)
     assert [parser.parse_args(words).overwrite for words in ([], ["--overwrite"])] == [False, True]
+
+
+@pytest.mark.parametrize("theirs", ["mine\n", "mine", '{"a": 1}\n', "link", "nowhere", "folder"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_record_that_is_not_ours_is_neither_followed_nor_added_to(theirs, overwrite, tmp_path):
+    record, elsewhere = tmp_path / "out" / RECORD, tmp_path / "elsewhere"
+    record.parent.mkdir()
+    elsewhere.write_text("mine")
+    if theirs == "folder":
+        record.mkdir()
+    elif theirs in ("link", "nowhere"):
+        record.symlink_to(elsewhere if theirs == "link" else tmp_path / "missing")
+    else:
+        record.write_text(theirs)
+    owned = in_folder(record.parent, overwrite)
+    with pytest.raises(UserError, match=rf"{RECORD}: .* keeps a file of its own; move it away"):
+        owned.check([])  # before anything is begun
+    with pytest.raises(UserError, match="move it away"):
+        write_text(record.parent / "x", "x", owned)
+    assert os.listdir(record.parent) == [RECORD] and elsewhere.read_text() == "mine"
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "out"]
+    if theirs not in ("folder", "link", "nowhere"):
+        assert record.read_text() == theirs
+
+
+def test_the_record_is_read_once_and_again_where_another_process_has_added_to_it(
+    tmp_path, monkeypatch
+):
+    write(in_folder(tmp_path), tmp_path / "x", "x")
+    reads = []
+
+    def read(*args, **kwargs):
+        reads.append(args)
+        return read_lines(*args, **kwargs)
+
+    monkeypatch.setattr("surgvista_jax.record.read_lines", read)
+    owned = in_folder(tmp_path)
+    for number in range(5):
+        write(owned, tmp_path / "y", str(number))
+    assert len(reads) == 1 and owned.wrote(tmp_path / "x")
+    write(in_folder(tmp_path), tmp_path / "z", "of another process")
+    write(owned, tmp_path / "z", "ours")
+    assert len(reads) == 3
+    (tmp_path / RECORD).unlink()
+    assert not owned.wrote(tmp_path / "x")
+
+
+def test_lines_of_two_that_begin_a_record_are_both_kept(tmp_path, monkeypatch):
+    records = [Record(tmp_path / RECORD) for _ in range(2)]
+    lines = [{"file": name, "size": 1, "sha256": "a"} for name in "xyz"]
+    monkeypatch.setattr(records[1], "check", lambda: records[0].add(lines[0]))  # just too late
+    records[1].add(lines[1])
+    monkeypatch.undo()
+    records[1].add(lines[2])
+    for record in (*records, Record(tmp_path / RECORD)):
+        assert [record.lines("file", name) for name in "xyz"] == [[line] for line in lines]
+
+
+def test_of_several_processes_one_adds_to_the_record(tmp_path):
+    (tmp_path / "x").write_text("of an earlier version")
+    in_folder(tmp_path, earlier=lambda path: True, notes=False).check([tmp_path / "x"])
+    assert not (tmp_path / RECORD).exists()
+
+
+_LINE = b'{"file": "x", "size": 1, "sha256": "a"}'
+_TORN = [_LINE, *(_LINE + torn for torn in (b'\n{"fi', b"\n\xff\n", b"\n[]\n", b"\n\0\0"))]
+
+
+@pytest.mark.parametrize("text", [b"", b'{"fi', *_TORN])
+def test_a_last_line_is_ended_or_goes(text, tmp_path):
+    record = Record(tmp_path / RECORD)
+    record.path.write_bytes(text)
+    for name in ("y", "z"):
+        record.add({"file": name, "size": 2, "sha256": "b"})
+    names = [json.loads(line)["file"] for line in record.path.read_text().splitlines()]
+    assert names == ["x", "y", "z"][_LINE not in text :]
+    for name in names:
+        assert record.lines("file", name) == Record(record.path).lines("file", name)
 
 
 @pytest.mark.parametrize("change", [{"size": None}, {"sha256": ["x"]}])

@@ -90,8 +90,13 @@ def test_a_kill_in_mid_write_leaves_the_old_file(tmp_path):
         process.send_signal(signal.SIGKILL)
     assert path.read_text() == "old"
     assert len(names(tmp_path)) == 2
+    theirs = tmp_path / ".partial-download"
+    theirs.mkdir()
+    (theirs / "x").touch()
+    (tmp_path / ".partial-abcdefgh").mkdir()  # of one that was killed at its very beginning
     clear_asides(tmp_path)
-    assert names(tmp_path) == ["x"]
+    assert names(tmp_path) == [".partial-download", "x"]
+    assert names(theirs) == ["x"]
 
 
 @pytest.mark.parametrize("size", [1, 100_000])  # smaller and larger than what Python holds back

@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import jax
+
+from surgvista_jax.books import check_place
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import Foreign, Ownership, in_folder, never
@@ -28,8 +31,9 @@ _GROWING = re.compile(
 
 
 def ownership(workdir: Path, overwrite: bool) -> Ownership:
-    """What a run may replace in its folder."""
-    return in_folder(workdir, overwrite, _of_earlier_version if _is_earlier(workdir) else never)
+    """What a run may replace in its folder; of its processes, the first keeps the record."""
+    earlier = _of_earlier_version if _is_earlier(workdir) else never
+    return in_folder(workdir, overwrite, earlier, notes=jax.process_index() == 0)
 
 
 def seeds_ownership(workdir: Path, overwrite: bool) -> Ownership:
@@ -51,17 +55,19 @@ def check_run(owned: Ownership, whole: Iterable[str]) -> list[Path]:
         to go before it begins.
 
     Raises:
-        UserError: naming the first of them.
+        UserError: naming the first of them; where the run would add lines there is a link.
     """
     workdir = owned.folder
     owned.check(workdir / name for name in whole)
+    grown = sorted(path for path in _files(workdir) if _GROWING.fullmatch(_name(path, workdir)))
     if is_run(workdir):
+        for path in (workdir / CONFIG, *grown):
+            check_place(path)
         return []
     for name in _KEPT:
         path = workdir / name
         if path.is_dir() and any(path.iterdir()) or path.is_file():
             raise Foreign(path, "take another --workdir")
-    grown = sorted(path for path in _files(workdir) if _GROWING.fullmatch(_name(path, workdir)))
     for path in grown:
         if not owned.overwrite or path.is_dir():
             raise Foreign(path)

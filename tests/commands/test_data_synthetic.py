@@ -12,6 +12,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.predictions.npz import read_npz
 from surgvista_jax.tasks.finetuning.train import finetune
 from surgvista_jax.tasks.programs import program_of
+from tests.support.killed_writer import leave_half_written
 from tests.support.tiny_run import finish, start
 
 SIZES = {"videos": 4, "frames": 28, "seed": 0, "fps": 5.0, "size": 32}
@@ -87,21 +88,21 @@ def test_the_command_says_what_is_wrong(tmp_path):
 
 
 def test_what_somebody_else_keeps_beside_the_videos_stays(tmp_path):
-    """Also a folder by whose name an earlier version wrote; what a killed call left goes."""
+    """Also folders by whose names this program writes; what a killed call left goes."""
     out = tmp_path / "data"
-    for name in ("videos.partial", ".partial-abcdefgh"):
+    for name in ("videos.partial", ".partial-download"):
         (out / name).mkdir(parents=True)
         (out / name / "operation_00.mp4").write_text("theirs")
+    leave_half_written(out / "videos.jsonl")
     (out / "videos.jsonl").write_text("theirs")
     with pytest.raises(UserError, match=r"videos.jsonl: is there already"):
         write_dataset(out, "cvs", **SIZES)
     assert (out / "videos.jsonl").read_text() == "theirs"
     write_dataset(out, "cvs", **SIZES, overwrite=True)
     assert len(read_dataset(out).videos) == 4
-    assert (out / "videos.partial" / "operation_00.mp4").read_text() == "theirs"
-    assert sorted(path.name for path in out.iterdir() if "partial" in path.name) == [
-        "videos.partial"
-    ]
+    others = sorted(path for path in out.iterdir() if "partial" in path.name)
+    assert [path.name for path in others] == [".partial-download", "videos.partial"]
+    assert {(path / "operation_00.mp4").read_text() for path in others} == {"theirs"}
 
 
 @pytest.mark.parametrize(

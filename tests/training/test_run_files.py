@@ -62,6 +62,25 @@ def test_checkpoints_of_others_are_never_touched(name, tmp_path):
     assert path.read_text() == "theirs" and len(os.listdir(tmp_path)) == 1
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "config.json", "figures/x_00000010.png"])
+def test_a_run_adds_nothing_through_a_link(name, tmp_path):
+    run, theirs = tmp_path / "run", tmp_path / "theirs"
+    claim(run, CONFIG, Settings, "pretraining", ())
+    (run / "figures").mkdir()
+    (run / name).rename(theirs) if name == "config.json" else theirs.write_text("")
+    (run / name).symlink_to(theirs)
+    before = theirs.read_text()
+    with pytest.raises(UserError, match=f"{name}: is a link, .*move it away"):
+        claim(run, CONFIG, Settings, "pretraining", ())
+    assert (run / name).is_symlink() and theirs.read_text() == before
+
+
+def test_of_several_processes_the_first_keeps_the_record(tmp_path, monkeypatch):
+    for process in (0, 1):
+        monkeypatch.setattr("jax.process_index", lambda process=process: process)
+        assert ownership(tmp_path, False).notes == (process == 0)
+
+
 def test_a_model_of_another_program_keeps_its_configuration(tmp_path):
     mode, mask = {"mode": "train", "data": "/data", "seed": 1}, {"mask": 0.5, "data": {}}
     for values in ({"model_type": "vit"}, {"kind": "vision"}, [], {"mode": "train"}, mode, mask):

@@ -8,6 +8,7 @@ import pytest
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.rundir import claim, read_config
+from tests.support.killed_writer import leave_half_written
 
 CONFIG = ml_collections.ConfigDict({"seed": 1, "mask": {"ratio": 0.9}})
 
@@ -53,10 +54,10 @@ def test_what_killed_writers_left_is_removed_by_the_first_process(
 ):
     if goes_on:
         begun(tmp_path)
-    left = [tmp_path / ".partial-abcdefgh", tmp_path / "figures" / ".partial-a_234567"]
-    for folder in left:
-        folder.mkdir(parents=True)
-        (folder / "x").touch()
+    left = [
+        leave_half_written(tmp_path / "x"),
+        leave_half_written(tmp_path / "figures" / "x", "a_234567"),
+    ]
     (tmp_path / "figures" / "x.png").touch()
     monkeypatch.setattr("jax.process_index", lambda: process)
     claim(tmp_path, CONFIG, Settings, "pretraining", ())
@@ -66,10 +67,10 @@ def test_what_killed_writers_left_is_removed_by_the_first_process(
 
 def test_what_belongs_to_another_run_is_left_alone(tmp_path):
     begun(tmp_path)
-    (tmp_path / ".partial-abcdefgh").mkdir()
+    left = leave_half_written(tmp_path / "x")
     with pytest.raises(UserError):
         claim(tmp_path, CONFIG, Settings, "finetuning", ())
-    assert (tmp_path / ".partial-abcdefgh").exists()
+    assert left.exists()
 
 
 @pytest.mark.parametrize(

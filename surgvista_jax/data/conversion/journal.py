@@ -13,6 +13,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from surgvista_jax.books import open_place
 from surgvista_jax.data.conversion.extract import Extracted
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.errors import UserError
@@ -63,13 +64,13 @@ class Journal:
         """Opens the journal, or begins it.
 
         Raises:
-            UserError: the folder was begun with other settings.
+            UserError: the folder was begun with other settings, or the file is not ours.
             OSError: the file cannot be read or written.
         """
         self.finished: dict[str, Finished] = {}
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        self._file = open_place(path, os.O_RDWR | os.O_APPEND)
         try:
             self._load(settings)
         except BaseException:

@@ -10,13 +10,13 @@ import re
 import shutil
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from surgvista_jax.data.conversion.journal import Finished
 from surgvista_jax.data.storage.open import FRAME_NAME
-from surgvista_jax.ownership import Foreign, Ownership, add_line, record_lines
+from surgvista_jax.ownership import Foreign, Ownership
 
 FRAMES = "frames"
 _ASIDE = re.compile(r"\d+\.\d+")  # process and number: the folders of frames that are being written
@@ -46,13 +46,9 @@ class FrameFolders:
 
     owned: Ownership
     finished: Mapping[str, Finished]
-    _written: dict[str, list[_Written]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for line in record_lines(self.owned.record, _lacks):
-            if "frames" in line:
-                written = _Written(line["num_frames"], line["checksums"])
-                self._written.setdefault(line["frames"], []).append(written)
+        self.owned.record.check()
 
     def path(self, video: str) -> Path:
         """The folder of a video."""
@@ -98,8 +94,7 @@ class FrameFolders:
         self.check(video)
         folder, before = self.path(video), self._of(video)
         line = {"frames": video, "num_frames": num_frames, "checksums": checksums}
-        add_line(self.owned.record, line)
-        self._written.setdefault(video, []).append(_Written(num_frames, checksums))
+        self.owned.record.add(line)
         folder.parent.mkdir(parents=True, exist_ok=True)
         if not folder.exists():
             os.rename(partial, folder)
@@ -114,8 +109,8 @@ class FrameFolders:
                 path.unlink()
 
     def _of(self, video: str) -> list[_Written]:
-        if video in self._written:
-            return self._written[video]
+        if lines := self.owned.record.lines("frames", video):
+            return [_Written(line["num_frames"], line["checksums"]) for line in lines]
         finished = self.finished.get(video)
         return [] if finished is None else [_Written(finished.extracted.num_frames, "")]
 
@@ -135,17 +130,6 @@ def clear_partial(partial: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
     if not any(partial.iterdir()):
         partial.rmdir()
-
-
-def _lacks(values: dict[str, Any]) -> str | None:
-    """What a line of a video's frames lacks; None where it is whole, or of something else."""
-    whole = isinstance(values.get("num_frames"), int)
-    whole = whole and all(isinstance(values.get(key), str) for key in ("frames", "checksums"))
-    return (
-        None
-        if whole or "frames" not in values
-        else "'frames' should come with num_frames, checksums"
-    )
 
 
 def _number(path: Path) -> int | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.journal import Journal
 from surgvista_jax.ownership import Ownership
+from surgvista_jax.record import Record
 from surgvista_jax.writing import writing_to
 
 STATE_FOLDER = ".convert"
@@ -24,7 +25,7 @@ def ownership(out: Path, overwrite: bool) -> Ownership:
         # A version that keeps a record has one before the journal names a video, in its line 2.
         return not record.exists() and is_begun(out) and journal.read_bytes().count(b"\n") > 1
 
-    return Ownership(record, out, overwrite, earlier)
+    return Ownership(Record(record), out, overwrite, earlier)
 
 
 def open_journal(out: Path, source_format: str, source: Path, config: ExtractConfig) -> Journal:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from surgvista_jax.data.storage.records import INDEX, RECORDS, checksum, read_index
 from surgvista_jax.ownership import Ownership
+from surgvista_jax.record import Record
 from surgvista_jax.writing import clear_asides
 
 STATE = ".pack"
@@ -22,7 +23,7 @@ def ownership(folder: Path, overwrite: bool) -> Ownership:
     """What packing may replace in the records of a dataset folder."""
     records = folder / RECORDS
     earlier = functools.partial(_packed_before, folder)
-    return Ownership(records / STATE / "written.jsonl", records, overwrite, earlier)
+    return Ownership(Record(records / STATE / "written.jsonl"), records, overwrite, earlier)
 
 
 def remove_others(owned: Ownership, kept: set[Path]) -> None:
@@ -30,7 +31,9 @@ def remove_others(owned: Ownership, kept: set[Path]) -> None:
     for path in owned.folder.glob("frames-*.array_record"):
         if path not in kept and not path.is_symlink() and owned.wrote(path):
             path.unlink()
-            state_path(owned.folder.parent, path.name).unlink(missing_ok=True)
+            state = state_path(owned.folder.parent, path.name)
+            if state.is_file() and owned.wrote(state):
+                state.unlink()
 
 
 def clear_partial(records: Path) -> None:
@@ -42,16 +45,27 @@ def clear_partial(records: Path) -> None:
 
 
 def _packed_before(folder: Path, path: Path) -> bool:
-    """Whether a version without a record wrote a file: a shard as its state or the index says."""
+    """Whether an earlier version wrote a file that the record does not name.
+
+    A shard as its state or the index says, the index, or the state of a shard.
+    """
+    if path.parent.name == STATE:
+        return _state(path) is not None
     shards = read_index(folder)  # refuses an index of another form
     if path.name == INDEX:
         return True
     known = {(shard.num_bytes, shard.sha256) for shard in shards if shard.name == path.name}
-    try:
-        state = json.loads(state_path(folder, path.name).read_text(encoding="utf-8"))
-        known.add((state["num_bytes"], state["sha256"]))
-    except (OSError, ValueError, LookupError, TypeError):
-        pass  # it was not finished
+    if (state := _state(state_path(folder, path.name))) is not None:  # it was finished
+        known.add(state)
     sizes = {num_bytes for num_bytes, _ in known}
     size = path.stat().st_size
     return size in sizes and (size, checksum(path)) in known
+
+
+def _state(path: Path) -> tuple[int, str] | None:
+    """Size and SHA-256 of a shard, as its state says; None where that is no state."""
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        return state["num_bytes"], state["sha256"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

@@ -130,7 +130,8 @@ def pack(
     remaining = [job for job, state in zip(jobs, states, strict=True) if state is None]
     for job in remaining:
         _check_sources(job)
-    owned.check([dataset.folder / RECORDS / INDEX, *(job.path for job in remaining)])
+    written = [path for job in remaining for path in (job.path, job.state_path)]
+    owned.check([dataset.folder / RECORDS / INDEX, *written])
     packing = Packing(num_packed=len(remaining))
     try:
         with alone_in(dataset.folder, "pack another"), writing_to(dataset.folder / RECORDS):
@@ -196,7 +197,7 @@ def _run(job: _Job, report: Callable[[int], None]) -> None | str:
             "sha256": sha256,
             "unreadable": [dataclasses.astuple(entry) for entry in unreadable],
         }
-        write_json(job.state_path, state)
+        write_json(job.state_path, state, job.owned)
     except UserError as error:
         return str(error)
     return None

@@ -1,6 +1,7 @@
 """A journal that was cut off goes on, and one that is broken says what to do."""
 
 import json
+import os
 
 import pytest
 
@@ -17,6 +18,22 @@ def written(tmp_path):
     with Journal(path, SETTINGS) as journal:
         journal.append(ENTRY)
     return path
+
+
+@pytest.mark.parametrize("theirs", ["link", "nowhere", "folder", "mine"])
+def test_a_journal_that_is_not_ours_is_neither_followed_nor_cut(theirs, tmp_path):
+    path, elsewhere = tmp_path / "state" / "journal.jsonl", tmp_path / "elsewhere"
+    path.parent.mkdir()
+    elsewhere.write_text('{"settings": {}}\nmine')
+    if theirs in ("link", "nowhere"):
+        path.symlink_to(elsewhere if theirs == "link" else tmp_path / "missing")
+    else:
+        (path.mkdir if theirs == "folder" else lambda: path.write_text("mine"))()
+    with pytest.raises(UserError, match=r"journal\.jsonl"):
+        Journal(path, {})
+    assert elsewhere.read_text() == '{"settings": {}}\nmine'
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "state"]
+    assert theirs != "mine" or path.read_text() == "mine"
 
 
 @pytest.mark.parametrize("torn", [b'{"key": "w', b"\xff\xfe\n", b"\0\0\0", b"[]\n"])

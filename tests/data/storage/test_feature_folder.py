@@ -11,6 +11,7 @@ from surgvista_jax.data.storage.feature_folder import create_features, open_feat
 from surgvista_jax.errors import UserError
 from tests.support import feature_run
 from tests.support.bit_flips import flip_bit
+from tests.support.killed_writer import leave_half_written
 
 
 @pytest.fixture
@@ -50,10 +51,8 @@ def test_the_same_features_go_on_and_others_do_not(features):
         create_features(features.folder, other)
 
 
-def test_what_killed_writers_left_is_removed_unless_the_features_are_others(features):
-    left = features.folder / ".partial-abcdefgh"
-    left.mkdir()
-    (left / "video0.npy").touch()
+def test_what_killed_writers_left_is_removed_unless_the_features_are_others(features, dataset):
+    left = leave_half_written(features.path(dataset.videos[0]))
     with pytest.raises(UserError):
         create_features(features.folder, dataclasses.replace(features.header, size=64))
     assert left.exists()
@@ -177,8 +176,7 @@ def test_videos_in_folders_have_their_rows_in_folders(features, dataset):
     }
     for name, values in rows.items():
         features.write(dataclasses.replace(video, video=name), values)
-    left = features.folder / "a" / "b" / ".partial-xxxxxxxx"
-    left.mkdir()
+    left = leave_half_written(features.folder / "a" / "b" / "x.npy")
     again = create_features(features.folder, features.header)
     assert not left.exists()
     for name, values in rows.items():

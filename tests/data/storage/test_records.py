@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import resource
 import shutil
 
@@ -19,6 +20,7 @@ from surgvista_jax.data.storage.packing import Unreadable, pack, plan_shards
 from surgvista_jax.data.storage.records import RecordFrames, read_index, shard_faults
 from surgvista_jax.errors import UserError
 from surgvista_jax.writing import CannotWrite
+from tests.support.killed_writer import leave_half_written
 from tests.support.masked_batches import NUM_CLIPS, assert_same, batches, make_dataset
 from tests.test_locking import holding
 
@@ -103,8 +105,7 @@ def test_an_interrupted_packing_goes_on_and_ends_the_same(folder, monkeypatch):
     name = "frames-00001-of-00002"
     (folder / f"records/.pack/{name}.json").unlink()
     (folder / f"records/{name}.array_record").unlink()
-    (folder / "records/.partial-12345678").mkdir()
-    (folder / f"records/.partial-12345678/{name}.array_record").write_bytes(b"half")
+    leave_half_written(folder / f"records/{name}.array_record")
     (folder / f"records/.{name}.array_record.7.partial").write_bytes(b"of an earlier version")
     assert isinstance(open_frames(folder, read_dataset(folder).videos[2]), FrameFolder)
     assert packed(folder).num_packed == 1
@@ -116,6 +117,33 @@ def test_an_interrupted_packing_goes_on_and_ends_the_same(folder, monkeypatch):
         "frames-00001-of-00002.array_record",
         "index.json",
     ]
+
+
+@pytest.mark.parametrize("name", ["frames-00001-of-00002.json", "written.jsonl"])
+@pytest.mark.parametrize("how", ["their file", "a link"])
+def test_what_somebody_keeps_where_packing_notes_something_stays(how, name, folder, tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.write_text("mine\n")
+    place = folder / "records" / ".pack" / name
+    place.parent.mkdir(parents=True)
+    if how == "a link":
+        place.symlink_to(theirs)
+    else:
+        theirs.rename(place)
+    with pytest.raises(UserError, match=name):
+        packed(folder)
+    assert place.read_text() == "mine\n" and os.listdir(folder / "records") == [".pack"]
+    assert os.listdir(place.parent) == [name]
+
+
+def test_the_states_of_an_earlier_version_are_those_that_say_what_a_shard_is(folder):
+    packed(folder)
+    whole, record = shards(folder), folder / "records/.pack/written.jsonl"
+    lines = [line for line in record.read_text().splitlines() if ".pack/" not in line]
+    record.write_text("\n".join(lines) + "\n")
+    (folder / "records/frames-00001-of-00002.array_record").unlink()
+    assert packed(folder).num_packed == 1
+    assert shards(folder) == whole
 
 
 def test_a_full_disk_is_one_line_and_keeps_finished_shards(folder):
