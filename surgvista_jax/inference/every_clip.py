@@ -19,6 +19,7 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.training.feed import Feed
 from surgvista_jax.training.partition import batch_sharding, process_rows, replicated
 from surgvista_jax.training.unreadable import USUAL_LIMIT, TooManyUnreadable, UnreadableLimit
+from surgvista_jax.training.xla_options import options_for
 
 _SHOWN_AFTER_SECONDS = 10
 
@@ -54,6 +55,7 @@ class EveryClip:
         batch_size: clips at a time over all devices, which must be able to share them out; rows
             past the last clip are padding, and left out of the result.
         limit: how many frames of a dataset may be unreadable.
+        xla: options of the compiler (`compute.xla`) beside those of predictions.
     """
 
     function: Callable[[Any, jax.Array], jax.Array]
@@ -62,6 +64,7 @@ class EveryClip:
     mesh: Mesh
     batch_size: int
     limit: UnreadableLimit = USUAL_LIMIT
+    xla: str = ""
 
     @functools.cached_property
     def _apply(self) -> Callable[[Any, dict[str, jax.Array]], dict[str, jax.Array]]:
@@ -72,7 +75,8 @@ class EveryClip:
             kept = {key: batch[key] for key in keys}
             return {"values": values, "unreadable": unreadable, **kept}
 
-        return jax.jit(apply, out_shardings=replicated(self.mesh))
+        options = options_for("prediction", self.xla) or None
+        return jax.jit(apply, out_shardings=replicated(self.mesh), compiler_options=options)
 
     def __call__(
         self, variables: Any, dataset: Dataset, *, unlabelled: bool = False, title: str = ""

@@ -85,6 +85,8 @@ class ComputeConfig:
         deterministic: makes runs on GPUs equal to the bit, which costs time there; elsewhere they
             are so anyhow.
         check_memory: refuses a batch that clearly cannot fit, before anything is loaded.
+        xla: options of the compiler beside those that are known to pay, as NAME=VALUE with commas
+            between them (`training.xla_options`).
     """
 
     dtype: str = "bfloat16"
@@ -92,6 +94,7 @@ class ComputeConfig:
     remat: str = "none"
     deterministic: bool = False
     check_memory: bool = True
+    xla: str = ""
 
     def __post_init__(self) -> None:
         check_one_of(self, ("bfloat16", "float32"), "dtype")

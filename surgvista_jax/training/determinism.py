@@ -13,6 +13,7 @@ import jax
 import ml_collections
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.training import xla_flags
 
 _KEY = "config.compute.deterministic=true"
 _FLAG = "--xla_gpu_deterministic_ops"
@@ -38,29 +39,14 @@ def make_deterministic(asked: bool) -> None:
     """
     if not asked:
         return
-    flags = os.environ.get("XLA_FLAGS", "")
-    held = _held(flags)
+    held = xla_flags.said_of(_FLAG)
     if held is None:
-        _set(flags)
+        _set(xla_flags.flags())
     elif held.lower() not in ("", "1", "t", "true", "y", "yes"):
         print(
             f"WARNING: {_KEY}, but XLA_FLAGS says {_FLAG}={held}: runs may differ in last digits",
             file=sys.stderr,
         )
-
-
-def _held(flags: str) -> str | None:
-    """What XLA_FLAGS say of the flag, the last word of it; None where they do not name it."""
-    if _names_file(flags):
-        with open(flags.strip(), encoding="utf-8", errors="replace") as file:
-            flags = file.read()
-    words = [word.partition("=") for word in flags.split()]
-    return next((value for name, _, value in reversed(words) if name == _FLAG), None)
-
-
-def _names_file(flags: str) -> bool:
-    """Whether XLA reads its flags from a file of that name, as it does where no dash leads."""
-    return not flags.lstrip().startswith("-") and os.path.isfile(flags.strip())
 
 
 def _set(flags: str) -> None:
@@ -71,8 +57,8 @@ def _set(flags: str) -> None:
                 f" XLA_FLAGS={_FLAG}=true before anything is computed"
             )
         return  # elsewhere it changes nothing
-    if _names_file(flags):
-        raise UserError(f"{_KEY}: write {_FLAG}=true into {flags.strip()}, which XLA_FLAGS names")
+    if file := xla_flags.file_of(flags):
+        raise UserError(f"{_KEY}: write {_FLAG}=true into {file}, which XLA_FLAGS names")
     os.environ["XLA_FLAGS"] = f"{flags} {_FLAG}=true".strip()
 
 

@@ -16,6 +16,7 @@ from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.training import fitting, goodput, loop, memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
+from surgvista_jax.training.compiled_step import CompiledStep, Shapes
 from surgvista_jax.training.loop import Batches, Finished, Hook, LoopConfig, Names, Run
 from surgvista_jax.training.optim import Optimizer
 from surgvista_jax.training.partition import RULES, batch_sharding, check_divisible, process_rows
@@ -72,11 +73,14 @@ class Data:
         batches: (rows, start_step, num_steps) -> this process's rows of the batch of `start_step`
             and of the following: a function of the step alone.
         names: what clips and frames are called in messages.
+        shapes: clips of a batch -> the shapes and types of what the loss sees of it; None where
+            batches differ in them.
     """
 
     clips: int
     batches: Callable[[np.ndarray, int, int], Batches]
     names: Names = Names()
+    shapes: Callable[[int], Shapes] | None = None
 
 
 @dataclasses.dataclass
@@ -103,6 +107,7 @@ class TrainConfig:
     Attributes:
         seed: all randomness of step n is drawn from (seed, n).
         average: the decay of a running mean of the parameters; 0 keeps none.
+        options: the compiler's, for the step (`xla_options.options_for`).
     """
 
     budget: BudgetConfig
@@ -111,6 +116,7 @@ class TrainConfig:
     loop: LoopConfig
     seed: int
     average: float = 0.0
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def train(
@@ -154,7 +160,11 @@ def train(
 
     abstract = abstract_sharded(lambda: first_state(task.init_trained()), mesh)
     writes = jax.process_index() == 0
-    with Preemption(), Checkpoints(workdir, config.checkpoint) as checkpoints:
+    with (
+        Preemption(),
+        Checkpoints(workdir, config.checkpoint) as checkpoints,
+        CompiledStep(step, config.options) as compiled,
+    ):
         if checkpoints.latest() is None:
             shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
             begin = jax.jit(first_state, out_shardings=shardings, donate_argnums=0)
@@ -167,6 +177,9 @@ def train(
             last_digits = "" if window else "; an earlier version began it: last digits may differ"
             said = f"{workdir}: continuing from step {done} of {num_steps}{last_digits}"
             print(said, file=sys.stderr)
+        if data.shapes is not None and done < num_steps:
+            shapes = data.shapes(budget.batch_size)
+            compiled.compile_ahead(abstract, abstract_sharded(task.init_frozen, mesh), shapes, mesh)
         frozen = create_filled(task.init_frozen, loaded.frozen, mesh)
         loaded.drop()
         rows = process_rows(batch_sharding(mesh), budget.batch_size)
@@ -175,7 +188,7 @@ def train(
                 workdir=workdir,
                 mesh=mesh,
                 config=config.loop,
-                step=jax.jit(step, donate_argnums=0),
+                step=compiled,
                 state=state,
                 frozen=frozen,
                 batches=data.batches(rows, done, num_steps),

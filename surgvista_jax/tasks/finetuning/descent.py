@@ -22,6 +22,7 @@ from surgvista_jax.training import goodput
 from surgvista_jax.training.optim import adamw
 from surgvista_jax.training.run import Data, Loaded, TrainConfig, train
 from surgvista_jax.training.state import abstract_sharded
+from surgvista_jax.training.xla_options import options_for
 
 
 def train_on_clips(
@@ -53,6 +54,7 @@ def train_on_clips(
         mesh,
         config.evaluation.batch_size,
         config.loop.unreadable,
+        config.compute.xla,
     )
     selection = division.selection
     chooser = Chooser(
@@ -105,6 +107,7 @@ def settings_of(config: FinetuneConfig) -> TrainConfig:
         config.loop,
         config.seed,
         average=config.ema,
+        options=options_for("finetuning", config.compute.xla),
     )
 
 
@@ -123,4 +126,4 @@ def _data(task: Finetuning, dataset: Dataset, clips: int) -> Data:
             balanced=config.data.balanced,
         )
 
-    return Data(clips, batches, clip_names(dataset, task.clip))
+    return Data(clips, batches, clip_names(dataset, task.clip), task.batch_shapes)

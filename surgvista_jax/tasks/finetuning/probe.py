@@ -99,6 +99,7 @@ def train_probe(
         mesh,
         config.evaluation.batch_size,
         config.loop.unreadable,
+        config.compute.xla,
     )
 
     if jax.process_index() == 0:

@@ -41,6 +41,7 @@ from surgvista_jax.training.run import Loaded, check_memory, check_mesh
 from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.training.sole import alone_in_workdir
+from surgvista_jax.training.xla_options import as_compiled
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "finetuning"
@@ -48,6 +49,7 @@ KIND = "finetuning"
 FREE_KEYS = (
     *("loader", "mesh", "checkpoint", "loop"),
     *("compute.unroll", "compute.remat", "compute.deterministic", "compute.check_memory"),
+    "compute.xla",
     *("data.folder", "evaluation.batch_size", "evaluation.protocol"),
 )
 
@@ -108,7 +110,7 @@ def finetune(
     )
     owned = ownership(workdir, overwrite)
     files = outcome_files(division, config.evaluation.protocol)
-    claim(workdir, config_dict, FinetuneConfig, KIND, FREE_KEYS, owned, files)
+    claim(workdir, as_compiled(config_dict, KIND), FinetuneConfig, KIND, FREE_KEYS, owned, files)
     tell_division(owned, division)
     warn_of_data(train, start.clip, start.clip_key)
 

@@ -113,11 +113,11 @@ class Pretraining:
             "hidden_ids": self.num_hidden,
         }
         video = (clips, clip.num_frames, clip.size, clip.size, 3)
+        each = (clips,) if masks == 1 else (clips, masks)
         return {
             "video": jax.ShapeDtypeStruct(video, jnp.uint8),
             **{
-                name: jax.ShapeDtypeStruct((clips, masks, count), jnp.int32)
-                for name, count in ids.items()
+                name: jax.ShapeDtypeStruct((*each, count), jnp.int32) for name, count in ids.items()
             },
         }
 

@@ -33,6 +33,7 @@ from surgvista_jax.training.run import Data, TrainConfig, check_memory, check_me
 from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import DESCRIBED, claim, described_digest, read_config
 from surgvista_jax.training.sole import alone_in_workdir
+from surgvista_jax.training.xla_options import as_compiled, options_for
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "pretraining"
@@ -41,6 +42,7 @@ KIND = "pretraining"
 FREE_KEYS = (
     *("loader", "mesh", "checkpoint", "loop", "figure"),
     *("compute.unroll", "compute.remat", "compute.deterministic", "compute.check_memory"),
+    "compute.xla",
     *("data.folder", "init", "teacher.weights"),
 )
 
@@ -72,6 +74,7 @@ def pretrain(
         config.checkpoint,
         config.loop,
         config.seed,
+        options=options_for(KIND, config.compute.xla),
     )
     warn_of_memory(
         lambda: check_memory(task, settings, task.batch_shapes, mesh, config.compute, task.stacks),
@@ -82,7 +85,7 @@ def pretrain(
     task = begun.task
     agree({"data": fingerprint(dataset), **{k: str(v) for k, v in begun.digests.items()}})
     owned = ownership(workdir, overwrite)
-    claim(workdir, config_dict, PretrainConfig, KIND, FREE_KEYS, owned)
+    claim(workdir, as_compiled(config_dict, KIND), PretrainConfig, KIND, FREE_KEYS, owned)
     _warn_of_faults(dataset)
     warn_of_data(dataset, config.clip)
     data = _data(task, dataset)
@@ -129,7 +132,7 @@ def _data(task: Pretraining, dataset: Dataset) -> Data:
         )
 
     clips = sum(video.num_frames for video in dataset.videos)
-    return Data(clips, batches, clip_names(dataset, config.clip))
+    return Data(clips, batches, clip_names(dataset, config.clip), task.batch_shapes)
 
 
 def _warn_of_faults(dataset: Dataset) -> None:
