@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
     config = build(PretrainConfig, values)
     make_deterministic(config.compute.deterministic)
     facts = {**facts_of_config(values.to_dict(), ()), "--steps": str(arguments.steps)}
-    with processes.joined(arguments, facts):
+    with processes.joined(arguments, facts, keeps_compiled=False):
         result = bench_pretrain(config, arguments.steps)
         if jax.process_index() == 0:
             print(json.dumps(result) if arguments.json else _table(result))

@@ -13,6 +13,7 @@ from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.synthetic import write_videos
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
+from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.determinism import asked_in, make_deterministic
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.writing import clear_asides, new_folder
@@ -58,6 +59,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, PretrainConfig, arguments.overrides).unlock()
     make_deterministic(asked_in(config))
     start_devices()
+    keep_compiled()
     if source is None:
         source = out / "videos"
         print(f"1/3  made-up operations -> {source}")

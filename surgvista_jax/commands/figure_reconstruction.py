@@ -32,6 +32,7 @@ from surgvista_jax.training.checkpoint_files import (
     restore_params,
     saved_steps,
 )
+from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.rundir import read_config
 from surgvista_jax.weights.runs import find_run
@@ -95,6 +96,7 @@ def main(arguments: argparse.Namespace) -> int:
     owned = in_folder(arguments.out.parent, arguments.overwrite)
     owned.check([arguments.out])
     start_devices()
+    keep_compiled()
     run, step = find_checkpoint(arguments.checkpoint)
     begun = read_config(run)
     if begun.kind != KIND:

@@ -33,6 +33,7 @@ from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable
 from surgvista_jax.locking import alone_in
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.ownership import Ownership, add_overwrite, in_folder
+from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
 from surgvista_jax.weights.heads_option import add_heads, parse_heads
@@ -102,6 +103,7 @@ def main(arguments: argparse.Namespace) -> int:
 def _predict(arguments: argparse.Namespace) -> int:
     owned = in_folder(arguments.out, arguments.overwrite)
     start_devices()
+    keep_compiled()
     mesh = make_mesh(MeshConfig())
     check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")
     trained = load_classifier(

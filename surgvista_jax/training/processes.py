@@ -25,6 +25,7 @@ from surgvista_jax.training.agreement import (
     facts_of_code,
     facts_of_config,
 )
+from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.launchers import Launch, below_slurm, in_terminal, launch
 from surgvista_jax.training.rendezvous import Start, meet
@@ -93,7 +94,9 @@ def run_facts(config: Mapping[str, Any], workdir: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def joined(arguments: argparse.Namespace, facts: Mapping[str, str]) -> Iterator[None]:
+def joined(
+    arguments: argparse.Namespace, facts: Mapping[str, str], keeps_compiled: bool = True
+) -> Iterator[None]:
     """Connects this process with the others of its run, if there are any, and starts its devices.
 
     Inside, the others are watched: when one ends, all do, by one line that names it.
@@ -101,6 +104,7 @@ def joined(arguments: argparse.Namespace, facts: Mapping[str, str]) -> Iterator[
     Args:
         arguments: of `add_arguments`.
         facts: what must be the same in all of them, beside the code and its packages.
+        keeps_compiled: whether programs are kept for the next start (`compilation_cache`).
 
     Raises:
         UserError: the options or the variables of a launcher do not fit each other, the others do
@@ -111,6 +115,8 @@ def joined(arguments: argparse.Namespace, facts: Mapping[str, str]) -> Iterator[
     start = _start(arguments, facts)
     if start is None:
         start_devices()
+        if keeps_compiled:
+            keep_compiled()
         yield
         return
     watch = _watch = Watch(meet(start[0]), start[0].process == 0)
