@@ -34,6 +34,7 @@ if os.environ.setdefault("JAX_PLATFORMS", "cpu") == "cpu":
     # The programs of tests run for moments: compiling them is what takes time.
     os.environ["XLA_FLAGS"] = (
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+        " --xla_cpu_use_fusion_emitters=false"
     )
 
 import jax  # noqa: E402
