@@ -1,11 +1,14 @@
 """The promises of `tests.torture`: what counts as broken, and that a try can be repeated."""
 
 import importlib
+import pickle
 
 import numpy as np
 import pytest
 
+from surgvista_jax.data.datasets import registry
 from tests.torture import spoiling
+from tests.torture.official import FILES
 from tests.torture.process import Broken, Ended
 from tests.torture.promises import PROMISES, check_told
 
@@ -47,6 +50,11 @@ def test_every_promise_has_a_name_of_its_own_and_its_tries_are_drawn_from_the_se
     assert first not in [rng.integers(2**60) for rng in others]
 
 
+def test_official_files_of_every_labelled_dataset_are_tried():
+    labelled = {name for name, official in registry().items() if official.task != "none"}
+    assert set(FILES) == labelled
+
+
 @pytest.mark.parametrize(
     ("spoil", "good"),
     [
@@ -55,6 +63,7 @@ def test_every_promise_has_a_name_of_its_own_and_its_tries_are_drawn_from_the_se
         (spoiling.json_text, b'{"a": [1, {"b": null}], "c": "x"}'),
         (spoiling.json_lines, b'{"a": 1}\n{"a": 2}\n'),
         (spoiling.binary, bytes(range(256)) * 4),
+        (spoiling.pickled, pickle.dumps({"1": [{"frame_id": 0, "phase_gt": 2}]})),
     ],
 )
 def test_spoiling_changes_a_file_and_can_be_repeated(spoil, good):

@@ -20,6 +20,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="(%(default)d)")
     parser.add_argument("--only", help="promises whose names begin so; several by commas")
     parser.add_argument("--try", dest="number", type=int, help="this try alone, of --only")
+    parser.add_argument("--tries", type=int, help="of each promise, instead of --minutes")
     parser.add_argument("--list", action="store_true", help="list the promises and stop")
     parser.add_argument(
         "--scratch", type=Path, help="folder of inputs and failures, new or of an earlier start"
@@ -65,9 +66,10 @@ def main() -> int:
     from tests.torture.runner import Runner
 
     only = tuple((arguments.only or "").split(","))
-    promises = [promise for promise in PROMISES if promise.name.startswith(only)]
+    promises = [p for p in PROMISES if p.name in only or p.share and p.name.startswith(only)]
     if arguments.list or not promises:
-        print("\n".join(f"{p.name:28}{p.text}" for p in promises) or "no such promise")
+        shown = promises if arguments.only else PROMISES
+        print("\n".join(f"{p.name:28}{p.text}" for p in shown) or "no such promise")
         return 0 if promises else 2
     process.import_everything()
     # Told to stop, it ends by way of its `finally`s, which end what it has started.
@@ -81,6 +83,9 @@ def main() -> int:
     if arguments.number is not None:
         for promise in promises:
             runner.attempt(promise, arguments.number)
+    elif arguments.tries is not None:
+        for promise in promises * arguments.tries:
+            runner.attempt(promise, runner.tallies[promise.name].tries)
     else:
         runner.run(arguments.minutes)
     print(runner.table())

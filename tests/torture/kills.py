@@ -1,15 +1,18 @@
 """Does a command that was killed, whenever and however, end as if it never had been?"""
 
+import json
 import signal
 import time
 from pathlib import Path
 
 from tests.torture.process import Broken, Command
-from tests.torture.promises import Try, check_told, promise
+from tests.torture.promises import Try, check_told, expect_success, promise
 from tests.torture.sameness import check_same
 
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 SHARED = Path("/dev/shm")
+_OFTEN = 20  # kills of one run
+_STEPS_EACH = 5  # that a run goes on before the next of them, at most
 
 
 def workers_words(t: Try, job: str, most: int = 2) -> list[str]:
@@ -50,6 +53,50 @@ def killed(job: str, t: Try) -> None:
         raise Broken(f"after {', '.join(kinds)}: left in {SHARED}: {', '.join(left)}")
 
 
+def killed_often(job: str, t: Try) -> None:
+    """A {} run that is killed 20 times, as it starts, trains, saves or evaluates, ends as
+    uninterrupted: the same parameters and numbers, each step once."""
+    out, whole = t.folder / "out", t.folder / "whole"
+    long = [f"--config.budget.steps={_OFTEN * _STEPS_EACH}", "--config.checkpoint.save_every=3"]
+    long.append("--config.loop.log_every=1")
+    words = t.material.jobs[job].words
+    expect_success(t.run(*words(whole), *long))
+    told: list[str] = []
+    missed = False
+    while len(told) < _OFTEN:
+        # Wherever a kill comes, steps are left for those after it.
+        stop = f"--config.loop.stop_after={_STEPS_EACH * (len(told) + 1)}"
+        command = t.start(*words(out), *long, *workers_words(t, job), stop)
+        saved = max(map(int, _names(out / "checkpoints")), default=0)
+        if missed or not told or t.rng.random() < 0.25:
+            at, wanted = t.rng.uniform(0, 0.6) * t.material.seconds[job], 0
+        else:
+            at, wanted = t.rng.uniform(0, 0.3), int(t.rng.integers(1, _STEPS_EACH))
+        reached = command.wait_until(lambda step=saved + wanted: _last_step(out) >= step)
+        moment = time.monotonic() + at
+        name, group = t.one_of(SIGNALS), bool(t.rng.integers(2))
+        missed = not reached or not command.wait_until(lambda m=moment: time.monotonic() > m)
+        if not missed:
+            command.send(getattr(signal, name), group)
+            told.append(f"{name} at {_last_step(out)}")
+        told_or_killed(command, name)
+    t.kind = "20 kills"
+    print(f"  {job}: {', '.join(told)}", flush=True)
+    expect_success(t.run(*words(out), *long))
+    check_same(out, whole)
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob("[0-9]*") if path.name.isdecimal()]
+
+
+def _last_step(out: Path) -> int:
+    """The last step that a run has logged, 0 before the first."""
+    path = out / "metrics.jsonl"
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    return json.loads(lines[-1])["step"] if lines else 0
+
+
 def told_or_killed(command: Command, name: str) -> None:
     """Waits for the end of a command that got a signal: of the signal, or with words."""
     ended = command.finish()
@@ -62,3 +109,5 @@ for _job, _share in {
     "export": 0.5, "import": 0.5, "synthetic": 0.5,
 }.items():  # fmt: skip
     promise(_share, _job)(killed)
+for _job in ("pretrain", "finetune"):
+    promise(0, f"{_job}_often", _job, _job)(killed_often)

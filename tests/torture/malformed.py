@@ -17,35 +17,20 @@ from tests.support.places import ROOT
 from tests.torture import spoiling
 from tests.torture.process import Broken
 from tests.torture.promises import Try, check_told, promise
+from tests.torture.spoilt_data import (
+    Words,
+    labels,
+    manifest,
+    official,
+    pictures,
+    spoil,
+    spoil_json,
+    spoil_text,
+    tfds,
+    videos,
+)  # fmt: skip
 
-Words = list[object]
 _SCORED = ["--protocol=phase-strict", "--samples=20"]
-_LABELS = {  # each form of label file, for the folder of images with its six frames
-    "intervals": "start,end,label\n0,2,A\n0:00:02,0:00:06,B\n",
-    "seconds": "second,label\n0,A\n1,A\n2.5,B\n4,-1\n5,B\n",
-    "frames": "frame,second,label\n" + "".join(f"{k},{k}.0,{'AB'[k > 2]}\n" for k in range(6)),
-    "one for all": "video,start,end,label\nstills,0,3,A\nstills,3,6,B\n",
-    "clips": "path,label\nstills,A\n",
-    "tools": "second,tools\n0,a;b\n1,\n2,b\n3,a\n4,b\n5,a;b\n",
-}
-
-
-def spoil(t: Try, path: Path, *ways: Callable) -> None:
-    """Spoils a file in one of several ways."""
-    way = t.one_of(ways)
-    kind, data = way(t.rng, path.read_bytes())
-    path.write_bytes(data)
-    t.kind = f"{t.kind} {path.suffix or path.name}: {kind}".strip()
-
-
-def _text(t: Try, path: Path) -> None:
-    spoil(t, path, spoiling.table, spoiling.table, spoiling.table, spoiling.encoding)
-
-
-def _json(t: Try, path: Path) -> None:
-    ways = (spoiling.json_text, spoiling.json_text, spoiling.json_text, spoiling.encoding)
-    lines = (spoiling.json_lines, spoiling.json_lines, spoiling.json_lines, spoiling.encoding)
-    spoil(t, path, *(lines if path.suffix == ".jsonl" else ways))
 
 
 def answered(prepare: Callable[[Try], Words], t: Try) -> None:
@@ -58,62 +43,6 @@ def answered(prepare: Callable[[Try], Words], t: Try) -> None:
 
 def _no_number(name: str) -> None:
     raise Broken(f"a report with the number {name}")
-
-
-def labels(t: Try) -> Words:
-    """CSV files of labels, and of splits and patients, of a user's own videos."""
-    form = t.kind = t.one_of([*_LABELS, "splits"])
-    shutil.copytree(t.material.folder / "videos" / "stills", t.folder / "videos" / "stills")
-    alone = form in ("one for all", "clips", "splits")
-    path = t.folder / "labels.csv" if alone else t.folder / "labels" / "stills.csv"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(_LABELS.get(form, "video,split,patient,centre\nstills,train,p1,c1\n"))
-    _text(t, path)
-    words: Words = ["data", "convert", "videos", f"--source={t.folder / 'videos'}", "--workers=1"]
-    words.append(f"--out={t.folder / 'out'}")
-    words.append(
-        f"--splits={path}" if form == "splits" else f"--labels={path if alone else path.parent}"
-    )
-    return [*words, "--task=tool"] if form == "tools" else words
-
-
-def manifest(t: Try) -> Words:
-    """`dataset.json`, `videos.jsonl` and the index of records."""
-    source = t.one_of(["noise", "colours", "pack_out"])
-    folder = t.folder / "data"
-    shutil.copytree(t.material.folder / source, folder)
-    _json(t, t.one_of(sorted([*folder.glob("*.json*"), *folder.glob("records/*.json*")])))
-    return t.one_of([
-        ["data", "check", folder],
-        ["data", "check", folder, "--no-frames", "--json"],
-        ["data", "check", t.material.folder / "noise", f"--pretraining={folder}", "--no-frames"],
-        ["data", "pack", folder, "--workers=1"],
-        ["data", "pack", folder, "--verify"],
-    ])  # fmt: skip
-
-
-def pictures(t: Try) -> Words:
-    """JPEG and PNG files, and shards that hold them."""
-    source = t.one_of(["noise", "pack_out", "videos/stills"])
-    folder = t.folder / "data" / "some"
-    shutil.copytree(t.material.folder / source, folder)
-    pattern = {"noise": "*.jpg", "pack_out": "*.array_record", "videos/stills": "*.png"}[source]
-    spoil(t, t.one_of(sorted(folder.rglob(pattern))), spoiling.binary)
-    if source == "videos/stills":
-        return ["data", "convert", "videos", f"--source={folder.parent}", "--workers=1"] + [
-            f"--out={t.folder / 'out'}"
-        ]
-    return t.one_of([["data", "check", folder], ["data", "pack", folder, "--workers=1"]])
-
-
-def videos(t: Try) -> Words:
-    """Video files."""
-    folder = t.folder / "videos"
-    folder.mkdir()
-    path = Path(shutil.copy(t.material.folder / "videos" / "film0.mp4", folder))
-    spoil(t, path, spoiling.binary)
-    words: Words = ["data", "convert", "videos", f"--source={folder}", "--workers=1"]
-    return [*words, f"--out={t.folder / 'out'}"]
 
 
 def predictions(t: Try) -> Words:
@@ -135,7 +64,7 @@ def predictions(t: Try) -> Words:
         if form == "truth":
             lines = [f"{v},{f},{('red', 'green', 'blue')[k]}\n" for v, f, k, _ in rows]
         path.write_text(f"{header}\n{''.join(lines)}")
-        _text(t, path)
+        spoil_text(t, path)
         return [*words, path, "--fps=1"] if form == "csv" else [*words, npz, f"--truth={path}"]
     for folder in ("predicted", "true"):
         path = t.folder / folder / "video1.txt"
@@ -149,7 +78,7 @@ def predictions(t: Try) -> Words:
         words[-3:-2] = [t.folder / "predicted" / "video1.txt", f"--boundaries={path}"]
     else:
         path = t.folder / t.one_of(["predicted", "true"]) / "video1.txt"
-    _text(t, path)
+    spoil_text(t, path)
     return words
 
 
@@ -160,7 +89,7 @@ def weights(t: Try) -> Words:
     if form == "folder":
         place = t.folder / "imported"
         shutil.copytree(t.material.output("import"), place)
-        _json(t, place / "weights.json")
+        spoil_json(t, place / "weights.json")
         return ["weights", "export", place, "--as=surgvista", f"--out={t.folder / 'x.npz'}"]
     if form == "index":
         place = t.folder / "sharded"
@@ -169,7 +98,7 @@ def weights(t: Try) -> Words:
         index = {"metadata": {}, "weight_map": {"x": "model-00001-of-00001.safetensors"}}
         path = place / "model.safetensors.index.json"
         path.write_text(json.dumps(index))
-        _json(t, path)
+        spoil_json(t, path)
         return ["weights", "inspect", place]
     path = t.folder / f"weights.{form}"
     if form == "npz":
@@ -197,7 +126,7 @@ def run_folder(t: Try) -> Words:
     if path.suffix == ".npz":
         spoil(t, path, spoiling.npz)
     else:
-        _json(t, path)
+        spoil_json(t, path)
     t.kind = f"{path.name}: {t.kind}"
     choices = [t.material.jobs[job].words(out)] * 3
     if job == "pretrain":
@@ -216,7 +145,7 @@ def features(t: Try) -> Words:
     shutil.copytree(t.material.folder / "phase_features", folder)
     path = t.one_of([folder / "features.json", t.one_of(sorted(folder.glob("*.npy")))])
     if path.suffix == ".json":
-        _json(t, path)
+        spoil_json(t, path)
     else:
         spoil(t, path, spoiling.npy)
     return ["finetune", f"--config={ROOT / 'configs' / 'finetune' / 'mstcn.py'}"] + [
@@ -228,20 +157,32 @@ def features(t: Try) -> Words:
 
 
 def configuration(t: Try) -> Words:
-    """A configuration as JSON, and single values of one."""
+    """A configuration as JSON and as TOML, and single values of one."""
     job = t.one_of(["pretrain", "finetune"])
     good = json.loads((t.material.output(job) / "config.json").read_text())
     words: Words = [job, f"--workdir={t.folder / 'run'}"]
     stop = "--config.loop.stop_after=1"
-    if t.rng.integers(2):
-        path = t.folder / "config.json"
-        path.write_text(json.dumps(good))
-        _json(t, path)
+    form = t.one_of(["json", "toml", "value", "value"])
+    if form != "value":
+        path = t.folder / f"config.{form}"
+        path.write_text(json.dumps(good) if form == "json" else "\n".join(_toml(good)) + "\n")
+        spoil_json(t, path) if form == "json" else spoil_text(t, path)
         return [*words, f"--config={path}", stop]
     key = t.one_of(sorted(_keys(good)))
     value = t.one_of(spoiling.WILD).replace("\0", "NUL")  # which no command line can hold
     t.kind = key
     return [*words, f"--config={t.material.folder / job}.py", stop, f"--config.{key}={value}"]
+
+
+def _toml(tree: dict, group: str = "") -> list[str]:
+    """A configuration as lines of TOML, which has no null: keys without a value are left out."""
+    plain = {key: value for key, value in tree.items() if not isinstance(value, dict | None)}
+    lines = [f"[{group}]"] if group else []
+    lines += [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            lines += _toml(value, f"{group}.{key}".lstrip("."))
+    return lines
 
 
 def _keys(tree: dict, before: str = "") -> list[str]:
@@ -278,8 +219,8 @@ def _parser(words: list[str]) -> tuple[str, argparse.ArgumentParser]:
 
 
 for _prepare, _share in {
-    labels: 2, manifest: 2, pictures: 1, videos: 1, predictions: 2, weights: 2, run_folder: 2,
-    features: 1, configuration: 2, option: 2,
+    labels: 2, official: 4, tfds: 1, manifest: 2, pictures: 1, videos: 1, predictions: 2,
+    weights: 2, run_folder: 2, features: 1, configuration: 2, option: 2,
 }.items():  # fmt: skip
     _what = str(_prepare.__doc__).rstrip(".")
     promise(_share, _prepare.__name__, _what, _prepare)(answered)

@@ -63,7 +63,7 @@ class Promise:
         name: of the command line and the table, such as "kills.pretrain".
         text: the promise, in a sentence.
         attempt: tries it once and raises `Broken` if it does not hold.
-        share: of the time, in proportion to the others.
+        share: of the time, in proportion to the others; 0: only where it is named in full.
     """
 
     name: str

@@ -7,6 +7,7 @@ than the first check.
 
 import io
 import json
+import pickle
 import struct
 import zipfile
 from typing import Any
@@ -120,6 +121,20 @@ def json_lines(rng: np.random.Generator, data: bytes) -> tuple[str, bytes]:
     at = int(rng.integers(len(lines)))
     kind, lines[at] = json_text(rng, lines[at])
     return kind, b"\n".join(lines) + b"\n"
+
+
+def pickled(rng: np.random.Generator, data: bytes) -> tuple[str, bytes]:
+    """A pickle of plain values: another value somewhere, something that would run, or bits."""
+    kind = _one(rng, ("values", "values", "values", "code", "binary"))
+    if kind == "binary":
+        return binary(rng, data)
+    if kind == "code":
+        return kind, pickle.dumps({"x": _one(rng, (print, io.BytesIO, np.float64(1), {1, 2}))})
+    text = json_text(rng, json.dumps(pickle.loads(data)).encode())[1]
+    try:
+        return kind, pickle.dumps(json.loads(text))
+    except (ValueError, RecursionError):  # a number or a nesting that Python does not read
+        return "text", text
 
 
 def binary(rng: np.random.Generator, data: bytes) -> tuple[str, bytes]:

@@ -24,6 +24,7 @@ from surgvista_jax.data.storage.decode import EncodedFrames
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
 
+_MOST_CLASSES = 100_000
 _FPS = 1.0  # frames a second; TFDS records none
 _VIDEO_KEYS = ("video", "video_id")
 _FRAME_KEYS = ("frame", "frame_id")
@@ -254,16 +255,22 @@ def _image_feature(folder: Path) -> _ImageFeature:
 def _label_feature(folder: Path, image: _ImageFeature) -> _LabelFeature | None:
     """The `ClassLabel` that is called `label`, for an example or for each of its frames."""
     for key, kind, sequence, node in _described(folder)[1]:
-        if (
-            kind == "ClassLabel"
-            and key.rpartition("/")[2] == "label"
-            and sequence <= image.sequence
-        ):
-            count = int(node["classLabel"]["numClasses"])
-            path = Path(folder) / f"{key.replace('/', '-')}.labels.txt"
-            names = path.read_text(encoding="utf-8").split("\n")[:count] if path.exists() else []
-            return _LabelFeature(key, sequence, tuple(names or map(str, range(count))))
+        is_label = kind == "ClassLabel" and key.rpartition("/")[2] == "label"
+        if is_label and sequence <= image.sequence:
+            return _LabelFeature(key, sequence, _class_names(Path(folder), key, node))
     return None
+
+
+def _class_names(folder: Path, key: str, node: dict) -> tuple[str, ...]:
+    path = folder / f"{key.replace('/', '-')}.labels.txt"
+    try:
+        count = int(node["classLabel"]["numClasses"])
+        if not 0 < count <= _MOST_CLASSES:
+            raise ValueError(f"numClasses is not from 1 to {_MOST_CLASSES}")
+        names = path.read_text(encoding="utf-8").split("\n")[:count] if path.exists() else ()
+    except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
+        raise UserError(f"{folder}: the classes of {key!r} cannot be read ({error})") from None
+    return tuple(names or map(str, range(count)))
 
 
 def _described(folder: Path) -> tuple[dict, list[tuple[str, str, bool, dict]]]:

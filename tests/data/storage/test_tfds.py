@@ -158,6 +158,25 @@ def test_labels_that_fit_no_frames_are_named(tmp_path, label, said):
         read_dataset(write_tfds(tmp_path / "toy", features, {"train": [[example]]}))
 
 
+@pytest.mark.parametrize("count", ["x", "", None, "0", "9" * 20, "9" * 5000, [], "1e999"])
+def test_a_number_of_classes_that_is_none_is_one_line(tmp_path, count):
+    label = class_label(2)
+    label["classLabel"]["numClasses"] = count
+    example = {"video": [jpeg(0)], "label": [0]}
+    folder = write_tfds(
+        tmp_path / "toy", {"video": VIDEO, "label": sequence(label)}, {"train": [[example]]}
+    )
+    with pytest.raises(UserError, match="toy: the classes of 'label' cannot be read"):
+        read_dataset(folder)
+    label["classLabel"]["numClasses"] = "2"
+    (folder / "features.json").write_text(
+        json.dumps(features_dict({"video": VIDEO, "label": sequence(label)}))
+    )
+    (folder / "label.labels.txt").write_bytes(b"a\n\xff\n")
+    with pytest.raises(UserError, match="cannot be read .*utf-8"):
+        read_dataset(folder)
+
+
 def test_shuffled_images_become_videos_in_order(tmp_path):
     dataset = read_dataset(image_folder(tmp_path / "toy"))
     assert [video.num_frames for video in dataset.videos] == [6, 6]
