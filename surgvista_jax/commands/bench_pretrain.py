@@ -74,6 +74,7 @@ def bench_pretrain(config: PretrainConfig, steps: int) -> dict:
         batch_size=batch_size,
         accumulate=config.budget.accumulate,
         dims=task.sharded_dims,
+        together=config.clip.slide,
     )
     optimizer = make_optimizer(config.optim)
     step = make_train_step(
@@ -86,7 +87,7 @@ def bench_pretrain(config: PretrainConfig, steps: int) -> dict:
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         state = create_sharded(lambda: initial_state(task.init_trained(), optimizer), mesh)
         teacher_params = create_sharded(task.init_frozen, mesh)
-        rows = process_rows(batch_sharding(mesh), batch_size)
+        rows = process_rows(batch_sharding(mesh), batch_size // config.clip.slide)
         batch = to_global(mesh, random_batch(task, np.random.default_rng(0), len(rows)))
         start = time.perf_counter()
         compiled = jax.jit(step, donate_argnums=0).lower(state, teacher_params, batch).compile()
@@ -114,6 +115,8 @@ def bench_pretrain(config: PretrainConfig, steps: int) -> dict:
         "jax": jax.__version__,
         "batch_size": batch_size,
         "clip": [config.clip.num_frames, config.clip.size, config.clip.size],
+        "slide": config.clip.slide,
+        "masks_per_clip": config.mask.masks_per_clip,
         "teacher": config.teacher is not None,
         "dtype": config.compute.dtype,
         "deterministic": config.compute.deterministic,
@@ -138,17 +141,19 @@ def _program_mib(compiled: jax.stages.Compiled) -> float | None:
     return (reserved - memory.alias_size_in_bytes + memory.temp_size_in_bytes) / 2**20
 
 
-def random_batch(task: Pretraining, rng: np.random.Generator, clips: int) -> dict[str, np.ndarray]:
-    """A batch of noise in the shapes of the configuration."""
-    clip, mask = task.config.clip, task.config.mask
+def random_batch(task: Pretraining, rng: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
+    """A batch of noise in the shapes of the configuration: clips, or stretches of them."""
+    mask, shapes = task.config.mask, task.batch_shapes(rows)
     draws = [
-        [MASKS[mask.kind](rng, task.grid, mask.ratio) for _ in range(mask.masks_per_clip)]
-        for _ in range(clips)
+        [MASKS[mask.kind](rng, task.grid, mask.ratio) for _ in range(task.masks_per_row)]
+        for _ in range(rows)
     ]
     visible, hidden = (np.array([[m[i] for m in masks] for masks in draws]) for i in (0, 1))
-    shape = (clips, clip.num_frames, clip.size, clip.size, 3)
-    video = rng.integers(0, 256, shape, np.uint8)
-    return {"video": video, "visible_ids": visible, "hidden_ids": hidden}
+    batch = {"visible_ids": visible, "hidden_ids": hidden}
+    batch["video"] = rng.integers(0, 256, shapes["video"].shape, np.uint8)
+    if "weight" in shapes:
+        batch["weight"] = np.ones(shapes["weight"].shape, np.float32)
+    return batch
 
 
 def _table(result: dict) -> str:
@@ -157,13 +162,15 @@ def _table(result: dict) -> str:
 
     frames, size, _ = result["clip"]
     teacher = "with teacher" if result["teacher"] else "without teacher"
+    slide, masks = result["slide"], result["masks_per_clip"]
+    shared = f", sliding by {slide}" * (slide > 1) + f", {masks} masks each" * (masks > 1)
 
     def memory(mib: float | None) -> str:
         return "not told here" if mib is None else f"{mib:.0f} MiB a device"
 
     rows = [
         ("device", f"{result['devices']} x {result['device']}, jax {result['jax']}"),
-        ("clips", f"{result['batch_size']} of {frames}x{size}x{size}, {teacher}"),
+        ("clips", f"{result['batch_size']} of {frames}x{size}x{size}, {teacher}{shared}"),
         ("compute type", result["dtype"] + (", deterministic" * result["deterministic"])),
         ("compile time", f"{result['compile_seconds']:.1f} s"),
         ("step time", f"{result['step_ms']:.1f} ms (median)"),

@@ -16,7 +16,7 @@ from surgvista_jax.models.layers import (
 )
 from surgvista_jax.models.logical_axes import with_axes
 from surgvista_jax.models.norm import LayerNorm
-from surgvista_jax.models.patches import gather_tokens, normalise
+from surgvista_jax.models.patches import gather_of_clips, normalise
 from surgvista_jax.models.positions import TABLES, check_width
 from surgvista_jax.models.video_vit import EncoderConfig, VideoEncoder
 
@@ -143,14 +143,14 @@ class MaskedAutoencoder(nn.Module):
         """Predicts the hidden tokens of each clip under each of its K masks.
 
         Args:
-            patches: uint8 [B, N, P] from `patchify`.
-            visible_ids: int32 [B, K, V].
+            patches: uint8 [B, N, P] from `patchify`; of a stretch as `gather_of_clips` takes them.
+            visible_ids: int32 [B, K, V]; K counts the masks of all clips of a stretch.
             hidden_ids: int32 [B, K, M].
             train: asks for drop path and for gradients.
         """
         config, compute = self.config, self.compute
         # The visible patches are picked first, so that only they are normalised and embedded.
-        visible = gather_tokens(patches, visible_ids)
+        visible = gather_of_clips(patches, visible_ids, self.grid)
         visible = normalise(visible, jnp.dtype(compute.dtype))
         visible_ids, hidden_ids = (
             ids.reshape(-1, ids.shape[-1]) for ids in (visible_ids, hidden_ids)

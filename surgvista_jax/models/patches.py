@@ -53,6 +53,26 @@ def gather_tokens(tokens: jax.Array, ids: jax.Array) -> jax.Array:
     return picked.reshape(b * k, i, tokens.shape[-1])
 
 
+def gather_of_clips(tokens: jax.Array, ids: jax.Array, grid: tuple[int, int, int]) -> jax.Array:
+    """Picks tokens of the clips that slide over each stretch, by their ids in the clip.
+
+    Args:
+        tokens: [B, (t + S - 1) * h * w, X], of stretches of S clips, each beginning a slice of time
+            after the one before it; of single clips [B, N, X].
+        ids: [B, S*K, I], for each of S clips under K masks.
+        grid: tokens of a clip along (t, h, w).
+
+    Returns:
+        [B*S*K, I, X].
+    """
+    t, h, w = grid
+    clips = tokens.shape[1] // (h * w) - t + 1
+    if clips > 1:
+        first = h * w * np.arange(clips, dtype=np.int32).repeat(ids.shape[1] // clips)
+        ids = ids + first[None, :, None]
+    return gather_tokens(tokens, ids)
+
+
 def normalise(pixels: jax.Array, dtype: jnp.dtype) -> jax.Array:
     """uint8 [..., 3n], channels innermost -> (pixels / 255 - mean) / std of the same shape.
 

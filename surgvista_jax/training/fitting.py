@@ -20,8 +20,13 @@ WARN = 0.9
 _ADVISED = 0.75  # what is advised leaves room for a compiler's buffers
 
 
-def fits(need: Need, memory: float, budget: BudgetConfig, mesh: Mesh, remat: str) -> str | None:
+def fits(
+    need: Need, memory: float, budget: BudgetConfig, mesh: Mesh, remat: str, together: int = 1
+) -> str | None:
     """What to say of a step on devices with so much memory; None where it fits.
+
+    Args:
+        together: clips of a stretch, which are computed at a time.
 
     Raises:
         UserError: it cannot fit, with the keys that would make it.
@@ -33,7 +38,7 @@ def fits(need: Need, memory: float, budget: BudgetConfig, mesh: Mesh, remat: str
         f" each device, which has {in_gb(memory)}: {in_gb(need.state)} for parameters and moments,"
         f" {in_gb(need.gradients + need.frozen)} for gradients and what is not trained,"
         f" {in_gb(need.per_clip)} for each of {need.clips:g} clips at a time;"
-        f" {', or '.join(_ways(need, memory, budget, mesh, remat))}"
+        f" {', or '.join(_ways(need, memory, budget, mesh, remat, together))}"
     )
     return judge(need, memory, said)
 
@@ -87,7 +92,9 @@ def clips_fit(pixels: int, clips: int, mesh: Mesh, key: str) -> str | None:
     return forward_fits(need, available, f"{key}={clips}")
 
 
-def _ways(need: Need, memory: float, budget: BudgetConfig, mesh: Mesh, remat: str) -> list[str]:
+def _ways(
+    need: Need, memory: float, budget: BudgetConfig, mesh: Mesh, remat: str, together: int
+) -> list[str]:
     """The keys that would make a step fit, those that change no result first."""
     shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     room = _ADVISED * memory - need.fixed
@@ -96,7 +103,8 @@ def _ways(need: Need, memory: float, budget: BudgetConfig, mesh: Mesh, remat: st
         room -= need.gradients
     parts = budget.batch_size // shares
     most = min(parts, int(max(room, 0.0) // need.per_clip)) if need.per_clip else parts
-    fitting = [parts // clips for clips in range(1, most + 1) if parts % clips == 0]
+    sizes = range(together, most + 1, together)
+    fitting = [parts // clips for clips in sizes if parts % clips == 0]
     if fitting and min(fitting) > budget.accumulate:
         ways.append(f"config.budget.accumulate={min(fitting)} computes it in parts")
     if remat != "full":
@@ -104,6 +112,9 @@ def _ways(need: Need, memory: float, budget: BudgetConfig, mesh: Mesh, remat: st
     if mesh.size > mesh.shape["fsdp"]:
         ways.append(f"config.mesh.fsdp={mesh.size // mesh.shape['model']} shares the model out")
     clips = int((_ADVISED * memory - need.fixed) // need.per_clip) if need.per_clip else 0
+    if 0 < clips < together:
+        ways.append(f"config.clip.slide={clips}, whose clips are computed at a time")
+    clips -= clips % together
     if 0 < clips < need.clips:
         ways.append(f"config.budget.batch_size={clips * shares * budget.accumulate}")
     if need.fixed > WARN * memory:

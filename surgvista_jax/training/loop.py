@@ -63,7 +63,7 @@ class Run:
         batches: this process's rows of batch `state.step` and the following; closed at the end. The
             keys "index" (int64 [b], which clip) and "unreadable" (bool [b, T]) stay on the host.
         num_steps: where the run ends.
-        batch_size: clips of one step, all processes together.
+        batch_size: clips of one step, all processes together; their mean, where steps differ.
         checkpoints, writer: made for this run, closed by the caller.
         meta: saved with each checkpoint, with "window" added to it.
         window: the restored checkpoint's meta["window"].
@@ -81,7 +81,7 @@ class Run:
     frozen: Any
     batches: Batches
     num_steps: int
-    batch_size: int
+    batch_size: float
     checkpoints: Checkpoints
     writer: MetricWriter
     meta: Mapping[str, Any]

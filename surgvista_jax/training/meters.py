@@ -94,12 +94,12 @@ class Speed:
     """Clips a second and what the devices did with the time.
 
     Args:
-        batch_size: clips of one step, all processes together.
+        batch_size: clips of one step, all processes together; their mean, where steps differ.
         flops_per_clip: name of a metric -> operations that it counts for one clip.
         peak: operations a second of all devices together; None where it is not known.
     """
 
-    def __init__(self, batch_size: int, flops_per_clip: Mapping[str, float], peak: float | None):
+    def __init__(self, batch_size: float, flops_per_clip: Mapping[str, float], peak: float | None):
         self._batch_size = batch_size
         self._flops_per_clip = dict(flops_per_clip)
         self._peak = peak

@@ -92,12 +92,14 @@ def check_divisible(
     accumulate: int = 1,
     dims: Mapping[str, Mapping[str, int]] | None = None,
     key: str = "config.budget.batch_size",
+    together: int = 1,
 ) -> None:
     """Raises UserError, in words, for a batch or a dimension that the mesh cannot divide evenly.
 
     dims: logical axis -> what to call it -> size, such as
         {"embed": {"encoder width": 768}, "heads": {"config.model.encoder.heads": 12}}.
     key: where the user gives the batch size.
+    together: clips of a stretch, which stay on one device.
     """
     if batch_size < 1:
         raise UserError(f"{key}={batch_size}: should be at least 1")
@@ -107,8 +109,14 @@ def check_divisible(
         )
     shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     micro_batch = batch_size // accumulate
+    step = shares * accumulate * together
+    if together > 1 and batch_size % step:
+        raise UserError(
+            f"{key}={batch_size}: config.clip.slide={together} clips of a stretch stay together, on"
+            f" one of {shares} device(s) and in one of {accumulate} part(s): make it a multiple of"
+            f" {step}, such as {math.ceil(batch_size / step) * step}"
+        )
     if micro_batch % shares:
-        step = shares * accumulate
         parts = f" / accumulate {accumulate} = {micro_batch} clips at a time"
         raise UserError(
             f"{key}={batch_size}{parts if accumulate > 1 else ''} cannot be shared by data"

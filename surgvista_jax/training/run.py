@@ -69,18 +69,22 @@ class Data:
     """What a run trains on.
 
     Attributes:
-        clips: how many make an epoch.
+        clips: how many make an epoch; places for clips, where some of them are empty.
         batches: (rows, start_step, num_steps) -> this process's rows of the batch of `start_step`
             and of the following: a function of the step alone.
         names: what clips and frames are called in messages.
-        shapes: clips of a batch -> the shapes and types of what the loss sees of it; None where
+        shapes: rows of a batch -> the shapes and types of what the loss sees of it; None where
             batches differ in them.
+        together: places for clips in a row of a batch, of which the batch size counts each.
+        filled: the share of places that hold a clip.
     """
 
     clips: int
     batches: Callable[[np.ndarray, int, int], Batches]
     names: Names = Names()
     shapes: Callable[[int], Shapes] | None = None
+    together: int = 1
+    filled: float = 1.0
 
 
 @dataclasses.dataclass
@@ -178,11 +182,11 @@ def train(
             said = f"{workdir}: continuing from step {done} of {num_steps}{last_digits}"
             print(said, file=sys.stderr)
         if data.shapes is not None and done < num_steps:
-            shapes = data.shapes(budget.batch_size)
+            shapes = data.shapes(budget.batch_size // data.together)
             compiled.compile_ahead(abstract, abstract_sharded(task.init_frozen, mesh), shapes, mesh)
         frozen = create_filled(task.init_frozen, loaded.frozen, mesh)
         loaded.drop()
-        rows = process_rows(batch_sharding(mesh), budget.batch_size)
+        rows = process_rows(batch_sharding(mesh), budget.batch_size // data.together)
         with MetricWriter(workdir, active=writes, step=done) as writer:
             run = Run(
                 workdir=workdir,
@@ -193,7 +197,7 @@ def train(
                 frozen=frozen,
                 batches=data.batches(rows, done, num_steps),
                 num_steps=num_steps,
-                batch_size=budget.batch_size,
+                batch_size=budget.batch_size * data.filled,
                 checkpoints=checkpoints,
                 writer=writer,
                 meta=meta,
@@ -212,13 +216,15 @@ def check_memory(
     mesh: Mesh,
     compute: ComputeConfig,
     stacks: Sequence[Stack] = (),
+    together: int = 1,
 ) -> str | None:
     """What to say of the memory that a step needs, before anything is loaded; None where it fits.
 
     Args:
-        batch: the shapes and types of a batch of so many clips.
+        batch: the shapes and types of a batch of so many rows.
         compute: how its models are computed.
-        stacks: those of their blocks that get a gradient.
+        stacks: those of their blocks that get a gradient, for a row.
+        together: clips of a row.
 
     Raises:
         UserError: it clearly cannot fit.
@@ -239,14 +245,23 @@ def check_memory(
             ),
             mesh,
         )
-        need = memory.need_of(task.loss, state, frozen, batch, config.budget, mesh, compute, stacks)
-    return fitting.fits(need, available, config.budget, mesh, compute.remat)
+        rows = dataclasses.replace(config.budget, batch_size=config.budget.batch_size // together)
+        need = memory.need_of(task.loss, state, frozen, batch, rows, mesh, compute, stacks)
+    need = dataclasses.replace(need, per_clip=need.per_clip / together, clips=need.clips * together)
+    return fitting.fits(need, available, config.budget, mesh, compute.remat, together)
 
 
-def check_mesh(mesh: Mesh, budget: BudgetConfig, task: Task) -> None:
-    """Raises UserError for a batch or a model that the mesh cannot share out evenly."""
+def check_mesh(mesh: Mesh, budget: BudgetConfig, task: Task, together: int = 1) -> None:
+    """Raises UserError for a batch or a model that the mesh cannot share out evenly.
+
+    together: clips of a row of a batch.
+    """
     check_divisible(
-        mesh, batch_size=budget.batch_size, accumulate=budget.accumulate, dims=task.sharded_dims
+        mesh,
+        batch_size=budget.batch_size,
+        accumulate=budget.accumulate,
+        dims=task.sharded_dims,
+        together=together,
     )
 
 

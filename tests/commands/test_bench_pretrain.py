@@ -26,8 +26,11 @@ def test_one_json_object_with_what_was_measured(capsys):
 
 
 def test_table_and_mistakes(capsys):
-    assert main(["bench", "pretrain", *TINY, "--steps=1"]) == 0
-    assert "step time" in capsys.readouterr().out
+    sliding = ["--config.clip.slide=2", "--config.mask.masks_per_clip=2"]
+    words = [*TINY, *sliding, "--config.budget.batch_size=16"]
+    assert main(["bench", "pretrain", *words, "--steps=1"]) == 0
+    said = capsys.readouterr().out
+    assert "step time" in said and "teacher, sliding by 2, 2 masks each" in said
     assert main(["bench", "pretrain", *TINY, "--steps=0"]) == 1
     assert main(["bench", "pretrain", *TINY, "--config.budget.batch_size=9"]) == 1
     error = capsys.readouterr().err

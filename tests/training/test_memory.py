@@ -105,6 +105,33 @@ def test_a_clip_keeps_more_where_blocks_are_unrolled(tmp_path, monkeypatch):
     assert 1.1 * scanned.per_clip < unrolled.per_clip < 1.6 * scanned.per_clip
 
 
+def test_clips_that_slide_are_advised_by_whole_stretches():
+    with pytest.raises(UserError) as error:
+        fits(SMALL, 12e9, BUDGET, mesh(), "none", together=4)
+    said = str(error.value)
+    assert "config.budget.accumulate=4" in said and "config.budget.batch_size=4" in said
+    with pytest.raises(UserError) as error:
+        fits(SMALL, 12e9, BUDGET, mesh(), "none", together=8)
+    said = str(error.value)
+    assert "config.clip.slide=5, whose clips are computed at a time" in said
+    assert "accumulate" not in said and "batch_size=5" not in said
+
+
+def test_a_clip_that_slides_needs_about_what_it_needs_alone(tmp_path, monkeypatch):
+    config = tiny_run.make_config(tmp_path / "config.py", tiny_run.make_dataset(tmp_path / "data"))
+    found = []
+    monkeypatch.setattr(fitting, "device_memory", lambda mesh: 1e5)
+    monkeypatch.setattr(fitting, "fits", lambda need, *others: found.append(need))
+    monkeypatch.setattr("surgvista_jax.tasks.pretraining.train.start", None)  # ends the run there
+    for slide in (1, 4):
+        words = [f"--config.clip.slide={slide}", "--config.budget.batch_size=64"]
+        with pytest.raises(TypeError):
+            pretrain(load_config(str(config), PretrainConfig, words), tmp_path / "run")
+    alone, sliding = found
+    assert (sliding.fixed, sliding.clips) == (alone.fixed, alone.clips)
+    assert 0.6 * alone.per_clip < sliding.per_clip <= alone.per_clip  # whose pixels are shared
+
+
 @pytest.fixture
 def refused(tmp_path, monkeypatch):
     """A run that cannot fit and would fail when it reads weights: the words that start it."""

@@ -77,6 +77,14 @@ def test_uneven_shares_are_refused_in_words(batch_size, accumulate, dims, words)
         partition.check_divisible(mesh, batch_size=batch_size, accumulate=accumulate, dims=dims)
 
 
+def test_clips_of_a_stretch_stay_together():
+    mesh = partition.make_mesh(MeshConfig(2, 2, 2))
+    partition.check_divisible(mesh, batch_size=24, accumulate=2, together=3)
+    for batch_size in (8, 12, 36):
+        with pytest.raises(UserError, match="slide=3 clips .* make it a multiple of 24, such as"):
+            partition.check_divisible(mesh, batch_size=batch_size, accumulate=2, together=3)
+
+
 def boxed(shape, *names):
     initializer = nn.with_logical_partitioning(nn.initializers.zeros, names)
     return jax.eval_shape(lambda: initializer(jax.random.key(0), shape))

@@ -17,17 +17,26 @@ class ClipConfig:
     Attributes:
         sampling: "past": any frame ends a clip, which looks back by `stride`; "uniform": each video
             is one clip, whatever its length, as in sets of short clips, and `stride` is not used.
+        slide: clips that slide over one stretch of frames in pretraining, each a tubelet later than
+            the one before it; they share its crop. 1: each clip has frames of its own.
     """
 
     num_frames: int = 16
     stride: int = 4
     size: int = 224
     sampling: str = "past"
+    slide: int = 1
 
     def __post_init__(self) -> None:
         check_whole(self, 1, "num_frames", "size", highest=MOST_PIXELS)
         check_whole(self, 1, "stride")
         check_one_of(self, SAMPLINGS, "sampling")
+        check_whole(self, 1, "slide", highest=1024)
+        if self.slide > 1 and self.sampling != "past":
+            raise ValueError(
+                f"slide={self.slide}: sampling='uniform' makes one clip of a video, which cannot"
+                " slide: take 1"
+            )
 
 
 def clip_frame_ids(last: int, num_frames: int, stride: int) -> np.ndarray:

@@ -10,7 +10,7 @@ class Share:
     """This process's part of a run's batches.
 
     Attributes:
-        batch_size: clips of a global batch.
+        batch_size: rows of a global batch: clips, or stretches of several.
         rows: which rows of it, ascending: those of this process's devices.
         start_step: the first batch.
         num_steps: the length of the whole run, at whatever step it starts.

@@ -147,6 +147,13 @@ class FinetuneConfig:
         check_one_of(self, SELECT_ON, "select_on")
         check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "ema", "drop_path")
         check_seed(self)
+        for key in ("clip", "image_clip"):
+            clip = getattr(self, key)
+            if clip is not None and clip.slide > 1:
+                raise ValueError(
+                    f"{key}.slide={clip.slide}: slides in pretraining alone, where it is"
+                    " configured: take 1"
+                )
         if self.mode != "linear":  # whose probes are trained in another way
             check_warmup(self.optim, self.budget)
         check_whole(self, 1, "seeds", highest=1000)

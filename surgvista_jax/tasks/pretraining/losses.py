@@ -72,13 +72,30 @@ def normalise_features(features: jax.Array) -> jax.Array:
     return (features - mean) * jax.lax.rsqrt(variance + 1e-5)
 
 
-def pixel_loss(predicted: jax.Array, target: jax.Array) -> jax.Array:
-    """Mean squared error over all values of all hidden tokens: [B, M, P] twice -> []."""
-    return jnp.mean((predicted - target) ** 2)
+def pixel_loss(
+    predicted: jax.Array, target: jax.Array, weight: jax.Array | None = None
+) -> jax.Array:
+    """Mean squared error over all values of all hidden tokens: [B, M, P] twice -> [].
+
+    weight: float32 [B], by which the error of each clip counts; None: all alike.
+    """
+    return _mean((predicted - target) ** 2, weight)
 
 
-def feature_loss(predicted: jax.Array, target: jax.Array, config: ObjectiveConfig) -> jax.Array:
-    """Mean over all values of all hidden tokens: float32 [B, M, F] twice -> []."""
+def feature_loss(
+    predicted: jax.Array,
+    target: jax.Array,
+    config: ObjectiveConfig,
+    weight: jax.Array | None = None,
+) -> jax.Array:
+    """Mean over all values of all hidden tokens: float32 [B, M, F] twice -> [].
+
+    weight: as of `pixel_loss`.
+    """
     if config.normalise_features:
         target = normalise_features(target)
-    return jnp.mean(FEATURE_LOSSES[config.feature_loss](predicted - target))
+    return _mean(FEATURE_LOSSES[config.feature_loss](predicted - target), weight)
+
+
+def _mean(error: jax.Array, weight: jax.Array | None) -> jax.Array:
+    return jnp.mean(error if weight is None else weight[:, None, None] * error)

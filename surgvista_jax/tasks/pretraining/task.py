@@ -1,6 +1,7 @@
 """The pretraining task: its models, its loss and its arithmetic."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,11 +9,12 @@ import jax
 import jax.numpy as jnp
 
 from surgvista_jax.data.batches.masking import hidden_count, token_grid
+from surgvista_jax.data.batches.stretches import stretch_frames
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.flops import FORWARD_AND_BACKWARD, student_flops, teacher_flops
 from surgvista_jax.models.image_vit import ImageEncoder, TeacherConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoder, Predictions
-from surgvista_jax.models.patches import gather_tokens, patchify
+from surgvista_jax.models.patches import gather_of_clips, patchify
 from surgvista_jax.tasks.pretraining import losses
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.training.stacks import Stack
@@ -56,6 +58,8 @@ class Pretraining:
     ) -> tuple[jax.Array, Predictions]:
         """Runs the student on a batch; with a key it trains (drop path), without it does not.
 
+        A batch of stretches is one of their clips, whose masks come one clip after the other.
+
         Returns:
             uint8 [B*K, M, P], the hidden patches, and what the student predicts of them.
         """
@@ -65,19 +69,19 @@ class Pretraining:
         predictions: Any = self.student.apply(
             {"params": params}, patches, *masks, key is not None, rngs=rngs
         )
-        return gather_tokens(patches, masks[1]), predictions
+        return gather_of_clips(patches, masks[1], self.grid), predictions
 
     def features(self, teacher_params: Any, batch: dict) -> jax.Array:
         """What the teacher says of the hidden patches: float32 [B*K, M, F], without gradient.
 
-        It sees the first frame of each tubelet.
+        It sees the first frame of each tubelet, once for all clips of a stretch.
         """
         assert self.teacher is not None
         frames = batch["video"][:, :: self.config.model.tubelet]  # [B, t, H, W, 3]
         images = frames.reshape(-1, *frames.shape[2:])
         tokens: Any = self.teacher.apply({"params": teacher_params}, images)  # [B*t, h*w, F]
-        tokens = tokens.reshape(frames.shape[0], self.num_tokens, -1)
-        picked = gather_tokens(tokens, _masks_of(batch)[1])
+        tokens = tokens.reshape(frames.shape[0], -1, tokens.shape[-1])
+        picked = gather_of_clips(tokens, _masks_of(batch)[1], self.grid)
         return jax.lax.stop_gradient(picked.astype(jnp.float32))
 
     def loss(
@@ -97,29 +101,40 @@ class Pretraining:
         objective = self.config.objective
         hidden_patches, predictions = self.predict(params, batch, key)
         target = losses.pixel_targets(hidden_patches)
-        parts = {"pixel_loss": losses.pixel_loss(predictions.pixels, target)}
+        weight = _weight_of(batch)
+        parts = {"pixel_loss": losses.pixel_loss(predictions.pixels, target, weight)}
         loss = objective.pixel_weight * parts["pixel_loss"]
         if predictions.features is not None:
             target = self.features(teacher_params, batch)
-            parts["feature_loss"] = losses.feature_loss(predictions.features, target, objective)
+            parts["feature_loss"] = losses.feature_loss(
+                predictions.features, target, objective, weight
+            )
             loss += objective.feature_weight * parts["feature_loss"]
         return loss, parts
 
-    def batch_shapes(self, clips: int) -> dict[str, jax.ShapeDtypeStruct]:
-        """The shapes and types of a batch of so many clips."""
+    def batch_shapes(self, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """The shapes and types of a batch of so many clips, or stretches of clips."""
         clip, masks = self.config.clip, self.config.mask.masks_per_clip
         ids = {
             "visible_ids": self.num_tokens - self.num_hidden,
             "hidden_ids": self.num_hidden,
         }
-        video = (clips, clip.num_frames, clip.size, clip.size, 3)
-        each = (clips,) if masks == 1 else (clips, masks)
-        return {
+        video = (rows, stretch_frames(clip, self.config.model.tubelet), clip.size, clip.size, 3)
+        each = (rows, *(count for count in (clip.slide, masks) if count > 1))
+        shapes = {
             "video": jax.ShapeDtypeStruct(video, jnp.uint8),
             **{
                 name: jax.ShapeDtypeStruct((*each, count), jnp.int32) for name, count in ids.items()
             },
         }
+        if clip.slide > 1:
+            shapes["weight"] = jax.ShapeDtypeStruct((rows, clip.slide), jnp.float32)
+        return shapes
+
+    @property
+    def masks_per_row(self) -> int:
+        """Masks of a row of a batch: of a clip, or of all clips of a stretch."""
+        return self.config.clip.slide * self.config.mask.masks_per_clip
 
     @property
     def num_tokens(self) -> int:
@@ -141,11 +156,12 @@ class Pretraining:
 
     @property
     def teacher_flops_per_clip(self) -> int:
-        """Operations of the teacher's forward pass over one clip; 0 without a teacher."""
+        """Operations of the teacher's forward pass for one clip; 0 without a teacher."""
         if self.teacher is None:
             return 0
-        size = self.config.clip.size
-        return teacher_flops(self.teacher.config, self.grid[0], size, size)
+        size, slide = self.config.clip.size, self.config.clip.slide
+        images = self.grid[0] + slide - 1  # of a stretch
+        return teacher_flops(self.teacher.config, images, size, size) // slide
 
     @property
     def flops_per_clip(self) -> dict[str, float]:
@@ -155,8 +171,11 @@ class Pretraining:
 
     @property
     def stacks(self) -> tuple[Stack, ...]:
-        """The stacks of blocks that get a gradient; each decoder has a loss of its own."""
-        model, masks = self.config.model, self.config.mask.masks_per_clip
+        """The stacks of blocks that get a gradient; each decoder has a loss of its own.
+
+        Their tokens are those of a row of a batch: of a clip, or of all clips of a stretch.
+        """
+        model, masks = self.config.model, self.masks_per_row
         seen = self.num_tokens - self.num_hidden
         stacks = [
             Stack(model.encoder, masks * seen),
@@ -186,18 +205,28 @@ class Pretraining:
 
 
 def _masks_of(batch: Mapping[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
-    """visible_ids [B, K, V] and hidden_ids [B, K, M], also of a batch with one mask a clip."""
+    """visible_ids [B, K, V] and hidden_ids [B, K, M], also with one mask or several clips a row."""
     visible, hidden = (
-        ids[:, None] if ids.ndim == 2 else ids
+        ids.reshape(ids.shape[0], -1, ids.shape[-1]) if ids.ndim != 3 else ids
         for ids in (batch["visible_ids"], batch["hidden_ids"])
     )
     return visible, hidden
+
+
+def _weight_of(batch: Mapping[str, jax.Array]) -> jax.Array | None:
+    """By which the loss of each clip under each mask counts, [B*K]; None: all alike."""
+    if "weight" not in batch:
+        return None
+    weight = batch["weight"].reshape(-1)
+    masks = math.prod(batch["visible_ids"].shape[:-1]) // len(weight)
+    return jnp.repeat(weight, masks) if masks > 1 else weight
 
 
 def make_pretraining(config: PretrainConfig) -> Pretraining:
     """Makes the models of a configuration. Raises UserError for parts that do not fit together."""
     grid = token_grid(config.clip, config.model.tubelet, config.model.patch)
     hidden_count(config.mask.kind, grid, config.mask.ratio)  # refuses masks without any token
+    stretch_frames(config.clip, config.model.tubelet)  # refuses stretches that are too long
     teacher = None
     feature_width = 0
     if config.teacher is not None:

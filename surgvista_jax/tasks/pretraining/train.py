@@ -1,5 +1,6 @@
 """The pretraining program: a dataset folder in, a pretrained student out."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from surgvista_jax.config import build
 from surgvista_jax.data.batches.loader import BatchLoader
 from surgvista_jax.data.batches.masked import pretrain_batches
 from surgvista_jax.data.batches.share import Share
+from surgvista_jax.data.batches.stretches import StretchIndex, stretch_frames, stretches_of
 from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.data.storage.records import shard_faults
 from surgvista_jax.errors import UserError
-from surgvista_jax.tasks.beginning import warn, warn_of_data, warn_of_memory
+from surgvista_jax.tasks.beginning import say, warn, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.clip_names import clip_names
 from surgvista_jax.tasks.computed import of_compute, of_data
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
@@ -37,6 +39,7 @@ from surgvista_jax.training.xla_options import as_compiled, options_for
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "pretraining"
+_FEW = 0.5  # of places with a clip, below which a run is warned
 # What changes how a run is computed or watched, but not its result: a run may be continued with
 # other values of these. Data and weights may have moved: digests say whether they are the same.
 FREE_KEYS = (
@@ -66,8 +69,11 @@ def pretrain(
         raise UserError("config.data.folder is empty: say --config.data.folder=DATASET")
     task = make_pretraining(config)
     mesh = make_mesh(config.mesh)
-    check_mesh(mesh, config.budget, task)
+    check_mesh(mesh, config.budget, task, config.clip.slide)
     dataset = read_folders(config.data.folder, config.data.split, config.data.root)
+    stretches = stretches_of(
+        [video.num_frames for video in dataset.videos], config.clip, config.model.tubelet
+    )
     settings = TrainConfig(
         config.budget,
         adamw(config.optim, config.budget.batch_size),
@@ -77,7 +83,15 @@ def pretrain(
         options=options_for(KIND, config.compute.xla),
     )
     warn_of_memory(
-        lambda: check_memory(task, settings, task.batch_shapes, mesh, config.compute, task.stacks),
+        lambda: check_memory(
+            task,
+            settings,
+            task.batch_shapes,
+            mesh,
+            config.compute,
+            task.stacks,
+            config.clip.slide,
+        ),
         config.compute.check_memory,
         workdir,
     )
@@ -88,7 +102,7 @@ def pretrain(
     claim(workdir, as_compiled(config_dict, KIND), PretrainConfig, KIND, FREE_KEYS, owned)
     _warn_of_faults(dataset)
     warn_of_data(dataset, config.clip)
-    data = _data(task, dataset)
+    data = _data(task, dataset, stretches)
     warn(long_warmup(config.optim, config.budget, data.clips))
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         return train(
@@ -116,23 +130,45 @@ def pretrain(
         )
 
 
-def _data(task: Pretraining, dataset: Dataset) -> Data:
+def _data(task: Pretraining, dataset: Dataset, stretches: StretchIndex) -> Data:
     """The clips of a dataset, masked."""
-    config = task.config
+    config, clip = task.config, task.config.clip
+    slide, num_frames = clip.slide, stretch_frames(clip, config.model.tubelet)
 
     def batches(rows: np.ndarray, start_step: int, num_steps: int) -> BatchLoader:
         return pretrain_batches(
             dataset,
-            config.clip,
+            clip,
             config.mask,
             config.loader,
-            Share(config.budget.batch_size, rows, start_step, num_steps),
+            Share(config.budget.batch_size // slide, rows, start_step, num_steps),
             grid=task.grid,
             seed=config.seed,
         )
 
-    clips = sum(video.num_frames for video in dataset.videos)
-    return Data(clips, batches, clip_names(dataset, config.clip), task.batch_shapes)
+    stretch = dataclasses.replace(clip, num_frames=num_frames, slide=1)
+    return Data(
+        stretches.places,
+        batches,
+        clip_names(dataset, stretch),
+        task.batch_shapes,
+        together=slide,
+        filled=_filled(stretches, slide),
+    )
+
+
+def _filled(stretches: StretchIndex, slide: int) -> float:
+    """The share of places that hold a clip, which is said where clips slide."""
+    if slide == 1 or not stretches.places:
+        return 1.0
+    filled = stretches.clips / stretches.places
+    say(
+        f"{stretches.clips:,} clips slide by {slide} over {len(stretches):,} stretches, of whose"
+        f" places {1 - filled:.1%} are empty, before the first frames of videos"
+    )
+    if filled < _FEW:
+        warn(f"config.clip.slide={slide}: most of its places are empty: take a smaller one")
+    return filled
 
 
 def _warn_of_faults(dataset: Dataset) -> None:

@@ -72,6 +72,13 @@ def load(kind: str, spec: str, *words: str):
     return load_config(file, FinetuneConfig, [f"--config.{word}" for word in words])
 
 
+@pytest.mark.parametrize("key", ["clip", "image_clip"])
+def test_clips_slide_in_pretraining_alone(key):
+    values = load("finetune", "recipe:phases", f"{key}.slide=8", "init=random")
+    with pytest.raises(UserError, match=f"config.{key}.slide=8: slides in pretraining alone"):
+        build(FinetuneConfig, values)
+
+
 def test_there_are_sixteen_of_each():
     found = {
         kind: {path.stem for path in (CONFIGS / kind).glob("*.py")}
