@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from surgvista_jax.data.batches.clips import ClipConfig
-from surgvista_jax.training import fitting
+from surgvista_jax.training import fits_devices
 from surgvista_jax.training.memory import need_forward
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.state import abstract_sharded
@@ -47,10 +47,10 @@ def check_batch(
     Raises:
         UserError: it clearly cannot fit.
     """
-    available = fitting.device_memory(mesh)
+    available = fits_devices.device_memory(mesh)
     if available is None:
         return None
     video = jax.ShapeDtypeStruct((1, clip.num_frames, clip.size, clip.size, 3), jnp.uint8)
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         need = need_forward(function, abstract_sharded(init, mesh), video, batch_size, mesh)
-    return fitting.forward_fits(need, available, f"{key}={batch_size}")
+    return fits_devices.forward_fits(need, available, f"{key}={batch_size}")

@@ -19,8 +19,8 @@ from tqdm import tqdm
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.feature_folder import FeatureFolder, FeaturesHeader, create_features
-from surgvista_jax.data.storage.open import reads_video_files
 from surgvista_jax.inference.classifier import Backbone
+from surgvista_jax.inference.computed import change_names, of_compute, of_data, of_encoder
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.processes import on_all_processes
@@ -29,7 +29,6 @@ from surgvista_jax.training.unreadable import USUAL_LIMIT, UnreadableLimit
 
 # Videos whose rows are held in memory at a time, however long the dataset is.
 _FRAMES_AT_ONCE = 20_000
-_EARLIER_EPSILON = 1e-6  # of all layer norms, whatever the weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +54,15 @@ class TrainedBackbone:
     def header(self, dataset: Dataset) -> FeaturesHeader:
         """What a folder of its features says of them."""
         model, clip, compute = self.backbone.model, self.backbone.clip, self.backbone.compute
+        # A folder that an earlier version began with other numbers is another's.
+        encoder = of_encoder("backbone", model.encoder)
+        changes = (*encoder, *of_compute(compute), *of_data(dataset))
         return FeaturesHeader(
             dataset=dataset.name,
             fps=dataset.fps,
             model=", ".join(
                 (f"{model.architecture}, {self.pool} of its tokens, {compute.dtype}",)
-                + tuple(self._computed(dataset))
+                + tuple(change_names(changes))
             ),
             weights=self.digest,
             width=model.width,
@@ -68,16 +70,6 @@ class TrainedBackbone:
             clip_stride=clip.stride,
             size=clip.size,
         )
-
-    def _computed(self, dataset: Dataset) -> Iterator[str]:
-        """What earlier versions computed otherwise: a folder that they began is another's."""
-        encoder = self.backbone.model.encoder
-        if encoder is not None and encoder.transformer.norm_epsilon != _EARLIER_EPSILON:
-            yield f"epsilon {encoder.transformer.norm_epsilon:g}"
-        if encoder is not None and encoder.positions == "stretched":
-            yield "stretched positions"
-        if reads_video_files(dataset.places()):
-            yield "video files read by PyAV"
 
 
 def compute_features(

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.layers import ComputeConfig
-from surgvista_jax.training import fitting, goodput, loop, memory
+from surgvista_jax.training import fits_devices, goodput, loop, memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.compiled_step import CompiledStep, Shapes
@@ -229,7 +229,7 @@ def check_memory(
     Raises:
         UserError: it clearly cannot fit.
     """
-    available = fitting.device_memory(mesh)
+    available = fits_devices.device_memory(mesh)
     if available is None:
         return None
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
@@ -248,7 +248,7 @@ def check_memory(
         rows = dataclasses.replace(config.budget, batch_size=config.budget.batch_size // together)
         need = memory.need_of(task.loss, state, frozen, batch, rows, mesh, compute, stacks)
     need = dataclasses.replace(need, per_clip=need.per_clip / together, clips=need.clips * together)
-    return fitting.fits(need, available, config.budget, mesh, compute.remat, together)
+    return fits_devices.fits(need, available, config.budget, mesh, compute.remat, together)
 
 
 def check_mesh(mesh: Mesh, budget: BudgetConfig, task: Task, together: int = 1) -> None:

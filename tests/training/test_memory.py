@@ -16,9 +16,9 @@ from surgvista_jax.inference.batch_memory import check_batch
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
-from surgvista_jax.training import fitting, memory
+from surgvista_jax.training import fits_devices, memory
 from surgvista_jax.training.budget import BudgetConfig
-from surgvista_jax.training.fitting import fits
+from surgvista_jax.training.fits_devices import fits
 from surgvista_jax.training.memory import Need, need_of
 from surgvista_jax.training.partition import MeshConfig, make_mesh, replicated
 from surgvista_jax.training.stacks import Stack, kept_by
@@ -92,8 +92,8 @@ def test_a_clip_keeps_more_where_blocks_are_unrolled(tmp_path, monkeypatch):
     config = tiny_run.make_config(tmp_path / "config.py", tiny_run.make_dataset(tmp_path / "data"))
     found = []
     monkeypatch.setattr(memory, "_working", lambda *_: 0.0)  # of so small a model the most
-    monkeypatch.setattr(fitting, "device_memory", lambda mesh: 1e5)
-    monkeypatch.setattr(fitting, "fits", lambda need, *others: found.append(need))
+    monkeypatch.setattr(fits_devices, "device_memory", lambda mesh: 1e5)
+    monkeypatch.setattr(fits_devices, "fits", lambda need, *others: found.append(need))
     monkeypatch.setattr("surgvista_jax.tasks.pretraining.train.start", None)  # ends the run there
     for unroll in (False, True):
         words = [f"--config.compute.unroll={unroll}", "--config.model.encoder.depth=24"]
@@ -120,8 +120,8 @@ def test_clips_that_slide_are_advised_by_whole_stretches():
 def test_a_clip_that_slides_needs_about_what_it_needs_alone(tmp_path, monkeypatch):
     config = tiny_run.make_config(tmp_path / "config.py", tiny_run.make_dataset(tmp_path / "data"))
     found = []
-    monkeypatch.setattr(fitting, "device_memory", lambda mesh: 1e5)
-    monkeypatch.setattr(fitting, "fits", lambda need, *others: found.append(need))
+    monkeypatch.setattr(fits_devices, "device_memory", lambda mesh: 1e5)
+    monkeypatch.setattr(fits_devices, "fits", lambda need, *others: found.append(need))
     monkeypatch.setattr("surgvista_jax.tasks.pretraining.train.start", None)  # ends the run there
     for slide in (1, 4):
         words = [f"--config.clip.slide={slide}", "--config.budget.batch_size=64"]
@@ -136,7 +136,7 @@ def test_a_clip_that_slides_needs_about_what_it_needs_alone(tmp_path, monkeypatc
 def refused(tmp_path, monkeypatch):
     """A run that cannot fit and would fail when it reads weights: the words that start it."""
     config = tiny_run.make_config(tmp_path / "config.py", tiny_run.make_dataset(tmp_path / "data"))
-    monkeypatch.setattr(fitting, "device_memory", lambda mesh: 1e5)
+    monkeypatch.setattr(fits_devices, "device_memory", lambda mesh: 1e5)
     monkeypatch.setattr("surgvista_jax.tasks.pretraining.train.start", None)  # reads the weights
     return ["pretrain", f"--config={config}", f"--workdir={tmp_path / 'run'}"]
 
@@ -175,11 +175,11 @@ def test_a_batch_of_a_hundred_million_is_refused_at_once(refused, capsys):
 
 
 def test_clips_that_cannot_fit_are_refused_before_weights_are_read(monkeypatch):
-    monkeypatch.setattr(fitting, "device_memory", lambda mesh: 8e10)
+    monkeypatch.setattr(fits_devices, "device_memory", lambda mesh: 8e10)
     pixels = 3 * 16 * 224 * 224
-    assert fitting.clips_fit(pixels, 64, mesh(), "config.budget.batch_size") is None
+    assert fits_devices.clips_fit(pixels, 64, mesh(), "config.budget.batch_size") is None
     with pytest.raises(UserError, match="config.budget.batch_size=99999999: needs about .* GB"):
-        fitting.clips_fit(pixels, 99_999_999, mesh(), "config.budget.batch_size")
+        fits_devices.clips_fit(pixels, 99_999_999, mesh(), "config.budget.batch_size")
 
 
 def test_a_pass_without_gradients_is_counted_by_its_largest_operation(monkeypatch):
@@ -191,7 +191,7 @@ def test_a_pass_without_gradients_is_counted_by_its_largest_operation(monkeypatc
     init = functools.partial(jnp.zeros, (values, 10))
 
     def check(batch_size, available):
-        monkeypatch.setattr(fitting, "device_memory", lambda mesh: available)
+        monkeypatch.setattr(fits_devices, "device_memory", lambda mesh: available)
         return check_batch(function, init, clip, batch_size, mesh(), "--batch-size")
 
     parameters, video = 4 * values * 10, values
@@ -215,5 +215,5 @@ def test_what_blocks_keep_follows_from_how_they_are_computed():
 
 
 def test_this_machine_tells_its_memory():
-    free = fitting.device_memory(mesh(2, data=2))
+    free = fits_devices.device_memory(mesh(2, data=2))
     assert free is None or 1e7 < free < 1e14

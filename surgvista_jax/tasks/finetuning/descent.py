@@ -12,9 +12,9 @@ from surgvista_jax.data.batches.labelled import finetune_batches
 from surgvista_jax.data.batches.loader import BatchLoader
 from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.dataset import Dataset, label_fingerprint
+from surgvista_jax.inference.computed import of_compute, of_data, of_encoder, sentences
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
 from surgvista_jax.tasks.clip_names import clip_names
-from surgvista_jax.tasks.computed import of_compute, of_data, of_encoder
 from surgvista_jax.tasks.evaluation import Chooser
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.task import Finetuning
@@ -81,11 +81,13 @@ def train_on_clips(
             "init": about["init_digest"],
             "seed": config.seed,
             "batch_size": budget.batch_size,
-            "computed": [
-                *of_encoder("backbone", task.model.encoder),
-                *of_compute(config.compute),
-                *of_data(division.train),
-            ],
+            "computed": sentences(
+                (
+                    *of_encoder("backbone", task.model.encoder),
+                    *of_compute(config.compute),
+                    *of_data(division.train),
+                )
+            ),
         },
         hooks=lambda run: [chooser.hook(run, every)],
     )

@@ -28,6 +28,7 @@ from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.data.video_files import files_of
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.computed import change_names, of_compute, of_data
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
 from surgvista_jax.ownership import Foreign, Ownership
 from surgvista_jax.tasks.finetuning.config import ProbeConfig
@@ -244,6 +245,8 @@ def _key(task: Finetuning, dataset: Dataset, origin: str) -> str:
         repr(task.clip),
         repr(task.config.head),
         task.config.compute.dtype,
+        # The model tells of itself already.
+        *change_names((*of_compute(task.config.compute), *of_data(dataset))),
     ]
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
@@ -259,9 +262,7 @@ def _feature_files(kept: Ownership, division: Division) -> dict[str, Path]:
     files = {}
     for name in dict.fromkeys(names):
         (path,) = files_of(kept.folder, [name.replace("/", "_")], ".npz")
-        if os.path.lexists(path) and not (
-            kept.overwrite or kept.named(path) or _read_any(path) is not None
-        ):
+        if os.path.lexists(path) and not (kept.overwrite or kept.named(path) or _is_ours(path)):
             raise Foreign(path)
         files[name] = path
     return files
@@ -269,17 +270,24 @@ def _feature_files(kept: Ownership, division: Division) -> dict[str, Path]:
 
 def _read(path: Path, key: str) -> Outputs | None:
     """Features that were kept, if they are those of the key and whole."""
-    found = _read_any(path)
-    return found[1] if found is not None and found[0] == key else None
-
-
-def _read_any(path: Path) -> tuple[str, Outputs] | None:
-    """The key of features that were kept, and the features; None where the file is none of ours."""
-    with contextlib.suppress(*UNREADABLE):
-        check_members(path, ("key", *Outputs._fields))
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return str(file["key"]), Outputs(**{name: file[name] for name in Outputs._fields})
+    with contextlib.suppress(*UNREADABLE), _opened(path) as file:
+        if str(file["key"]) == key:
+            return Outputs(**{name: file[name] for name in Outputs._fields})
     return None
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file holds features that a version without a record kept, whatever their key."""
+    with contextlib.suppress(*UNREADABLE), _opened(path) as file:
+        return len(str(file["key"])) == hashlib.sha256().digest_size * 2
+    return False
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    check_members(path, ("key", *Outputs._fields))
+    with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        yield file
 
 
 def _write(kept: Ownership, path: Path, key: str, outputs: Outputs) -> None:

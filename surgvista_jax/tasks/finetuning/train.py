@@ -32,7 +32,7 @@ from surgvista_jax.tasks.outcome import (
 )
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.training.determinism import make_deterministic
-from surgvista_jax.training.fitting import clips_fit
+from surgvista_jax.training.fits_devices import clips_fit
 from surgvista_jax.training.goodput import timed
 from surgvista_jax.training.optim import long_warmup
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import jax
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.computed import of_encoder, sentences
 from surgvista_jax.models.image_vit import ImageEncoder
 from surgvista_jax.models.positions import interpolate_positions
 from surgvista_jax.models.video_vit import EncoderConfig
-from surgvista_jax.tasks.computed import of_encoder
 from surgvista_jax.tasks.pretraining.task import Pretraining
 from surgvista_jax.training.run import Loaded
 from surgvista_jax.weights.for_pretraining import load_student, load_teacher
@@ -68,7 +68,7 @@ def start(task: Pretraining) -> Start:
         {"init": student.digest, "teacher": teacher.digest},
         (*student.sources, *teacher.sources),
         _with_teacher(task, teacher.encoder),
-        (*_class_token(task), *of_encoder("teacher", teacher.encoder)),
+        (*_class_token(task), *sentences(of_encoder("teacher", teacher.encoder))),
     )
 
 

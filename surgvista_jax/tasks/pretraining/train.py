@@ -18,9 +18,9 @@ from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.data.storage.records import shard_faults
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.computed import of_compute, of_data, sentences
 from surgvista_jax.tasks.beginning import say, warn, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.clip_names import clip_names
-from surgvista_jax.tasks.computed import of_compute, of_data
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
 from surgvista_jax.tasks.pretraining.start import start
@@ -121,8 +121,7 @@ def pretrain(
                 "sources": as_json([of_dataset(dataset), *begun.sources]),
                 "computed": [
                     *begun.computed,
-                    *of_compute(config.compute),
-                    *of_data(dataset),
+                    *sentences((*of_compute(config.compute), *of_data(dataset))),
                 ],
                 DESCRIBED: described_digest(read_config(workdir).values),
             },

@@ -32,7 +32,7 @@ from surgvista_jax.tasks.outcome import (
 from surgvista_jax.tasks.selection import check_score
 from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.tasks.temporal.task import TemporalTask
-from surgvista_jax.training import fitting, goodput, memory
+from surgvista_jax.training import fits_devices, goodput, memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.determinism import make_deterministic
@@ -140,7 +140,7 @@ def _check_longest(
     mesh: Mesh,
 ) -> str | None:
     """Of memory, what is to be said of the longest video of training."""
-    available = fitting.device_memory(mesh)
+    available = fits_devices.device_memory(mesh)
     if available is None:
         return None
     longest = max(videos, key=lambda video: len(video.labels))
@@ -160,11 +160,12 @@ def _check_longest(
         need = memory.need_of(
             task.loss, state, {}, batch, settings.budget, mesh, ComputeConfig(dtype="float32")
         )
-    return fitting.judge(
+    return fits_devices.judge(
         need,
         available,
         f"config.data.features: {longest.video} of {len(longest.labels)} frames needs about"
-        f" {fitting.in_gb(need.total)} on a device that has {fitting.in_gb(available)}: take"
+        f" {fits_devices.in_gb(need.total)} on a device that has"
+        f" {fits_devices.in_gb(available)}: take"
         " features at fewer frames a second, or a smaller config.model",
     )
 

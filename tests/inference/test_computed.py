@@ -10,11 +10,11 @@ from surgvista_jax.data.dataset import Video
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.open import reads_video_files
 from surgvista_jax.inference.classifier import Backbone
+from surgvista_jax.inference.computed import of_compute, of_data, of_encoder, sentences
 from surgvista_jax.inference.features import TrainedBackbone
 from surgvista_jax.models.backbones import VIT, BackboneConfig
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 from surgvista_jax.models.video_vit import EncoderConfig
-from surgvista_jax.tasks.computed import of_compute, of_data, of_encoder
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.run import restore_state
 from surgvista_jax.training.state import TrainState
@@ -35,8 +35,8 @@ def test_what_no_version_ever_did_otherwise_is_not_spoken_of(tmp_path):
 
 
 def test_epsilons_positions_types_and_video_files_are(tmp_path):
-    assert "GELU" in "".join(of_compute(ComputeConfig("bfloat16")))
-    told = "; ".join(of_encoder("backbone", OTHER))
+    assert "GELU" in "".join(sentences(of_compute(ComputeConfig("bfloat16"))))
+    told = "; ".join(sentences(of_encoder("backbone", OTHER)))
     assert "the backbone's layer norms have an epsilon of 1e-05" in told and "stretched" in told
     (tmp_path / "a.mp4").write_bytes(b"not looked into")
     assert reads_video_files([(tmp_path, Video("a", "a.mp4", 1.0, 3))])
@@ -62,9 +62,10 @@ def test_a_run_that_did_not_say_so_is_told_once(tmp_path, capfd):
 def test_a_folder_of_features_that_it_began_is_another(tmp_path):
     dataset = read_dataset(make_dataset(tmp_path / "frames"))
 
-    def model(encoder: EncoderConfig) -> str:
-        backbone = Backbone(BackboneConfig(VIT, encoder), ClipConfig(), ComputeConfig("float32"))
+    def model(encoder: EncoderConfig, dtype: str = "float32") -> str:
+        backbone = Backbone(BackboneConfig(VIT, encoder), ClipConfig(), ComputeConfig(dtype))
         return TrainedBackbone(backbone, "mean", {}, "digest").header(dataset).model
 
     assert model(PLAIN) == "vit, mean of its tokens, float32"
     assert model(OTHER) == f"{model(PLAIN)}, epsilon 1e-05, stretched positions"
+    assert model(PLAIN, "bfloat16") == "vit, mean of its tokens, bfloat16, exact GELU"
