@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import os
 import queue
-import signal
 import threading
 import time
 import weakref
@@ -20,21 +19,19 @@ from multiprocessing import active_children, process
 
 import cv2
 import grain
-import numpy as np
-from absl import flags
 
 from surgvista_jax import stuck
 from surgvista_jax.checks import check, check_whole
-from surgvista_jax.data.batches.reading import Reading, start_worker
+from surgvista_jax.data.batches.reading import Reading
 from surgvista_jax.data.batches.shared_memory import (
     Batch,
     ReadRows,
-    SharedReader,
     SharedRows,
     join_rows,
     remove_shared,
 )
 from surgvista_jax.data.batches.shared_names import Claim, claim_prefix, remove_left
+from surgvista_jax.data.batches.sources import in_threads, in_workers
 from surgvista_jax.data.open_files import make_room
 from surgvista_jax.errors import UserError
 
@@ -165,11 +162,14 @@ class _Collector(threading.Thread):
             make_room(workers * _FILES_OF_A_WORKER + _FILES_OF_A_RUN, f"{workers} loader workers")
             self._claim = claim_prefix()
             self._make = functools.partial(
-                _worker_sources, read, num_rows, steps, config, self._claim.prefix
+                in_workers, read, num_rows, steps, workers, config.buffer, self._claim.prefix
             )
         else:
-            self._make = functools.partial(_thread_source, self._reading, num_rows, steps, config)
+            self._make = functools.partial(
+                in_threads, self._reading, num_rows, steps, config.threads, config.buffer
+            )
         self._sources: list[grain.DatasetIterator] = []
+        _COLLECTORS.add(self)
 
     def run(self) -> None:
         try:
@@ -232,9 +232,14 @@ class _Collector(threading.Thread):
             time.sleep(0.01)
 
     def _own_children(self) -> list[process.BaseProcess]:
+        """The processes that its sources have started; none where they may be another loader's."""
         if self._claim is None or self._before is None:
             return []
-        return [child for child in active_children() if child not in self._before]
+        others = [other for other in _COLLECTORS if other is not self and other._claim is not None]
+        if any(other._before is not None and not other._workers for other in others):
+            return []
+        taken = self._before.union(*(other._workers for other in others))
+        return [child for child in active_children() if child not in taken]
 
     def _is_stuck(self) -> bool:
         working = any(worker.is_alive() for worker in self._workers)
@@ -249,6 +254,9 @@ class _Collector(threading.Thread):
             self._sources.pop().close()
 
 
+_COLLECTORS: weakref.WeakSet[_Collector] = weakref.WeakSet()
+
+
 def _explained(error: RuntimeError) -> Exception:
     """Returns the user's mistake behind an error of grain, or the error."""
     if "terminated unexpectedly" not in str(error):  # grain's words for a dead worker
@@ -259,50 +267,3 @@ def _explained(error: RuntimeError) -> Exception:
     )
     explained.__cause__ = error
     return explained
-
-
-def _thread_source(
-    read: ReadRows,
-    num_rows: int,
-    steps: grain.MapDataset,
-    config: LoaderConfig,
-    sources: list[grain.DatasetIterator],
-) -> None:
-    """Starts the threads; the one source gives whole batches."""
-    options = grain.ReadOptions(
-        num_threads=config.threads, prefetch_buffer_size=config.threads + config.buffer
-    )
-    batches = steps.map(functools.partial(read, rows=slice(num_rows), empty=np.empty))
-    sources.append(iter(batches.to_iter_dataset(options)))
-    sources[0].start_prefetch()
-
-
-def _worker_sources(
-    read: ReadRows,
-    num_rows: int,
-    steps: grain.MapDataset,
-    config: LoaderConfig,
-    prefix: str,
-    sources: list[grain.DatasetIterator],
-) -> None:
-    """Starts the workers; each source gives some of the rows of every step, in their order."""
-    if not flags.FLAGS.is_parsed():  # grain hands its flags to the workers
-        flags.FLAGS.mark_as_parsed()
-    in_step = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
-    alone = grain.MultiprocessingOptions(num_workers=1, per_worker_buffer_size=config.buffer)
-    # An iterator for each worker: grain's iterator over several gives each whole batches, which
-    # multiplies the memory, and does not end workers from which no batch was taken.
-    workers = min(config.workers, num_rows)
-    for number in range(workers):
-        rows = slice(num_rows * number // workers, num_rows * (number + 1) // workers)
-        most = 4 + 2 * config.buffer
-        batches = steps.map(SharedReader(read, rows, num_rows, prefix, most))
-        start = functools.partial(start_worker, prefix)
-        sources.append(iter(batches.to_iter_dataset(in_step).mp_prefetch(alone, start)))
-        sources[-1].get_state()  # makes the part of the iterator that start_prefetch starts
-    # Workers inherit the mask of this thread: Ctrl-C, a scheduler's SIGTERM and the SIGHUP of a
-    # closed terminal reach every process of the group, but it is the main thread that decides how
-    # the run ends.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-    for source in sources:
-        source.start_prefetch()

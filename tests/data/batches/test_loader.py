@@ -282,6 +282,23 @@ def test_closing_that_is_interrupted_keeps_no_program(config, monkeypatch):
     loader._collector.end()
 
 
+def test_workers_of_another_loader_are_never_taken_for_ones_own(monkeypatch):
+    """Not even where a loader has given up waiting for its own to appear."""
+    config = LoaderConfig(workers=1, buffer=1)
+    with BatchLoader(read, ROWS, 0, 100, config) as one:
+        next(one)
+        (worker,) = one._collector._workers
+        other = BatchLoader(read, ROWS, 0, 100, config)
+        next(other)
+        other._collector._before.discard(worker)  # as if it had started later
+        assert worker not in other._collector._own_children()
+        monkeypatch.setattr(one._collector, "_workers", [])
+        assert other._collector._own_children() == []
+        monkeypatch.undo()
+        other.close()
+        assert worker.is_alive()
+
+
 def test_whoever_waits_for_a_batch_of_a_closed_loader_is_told(monkeypatch):
     monkeypatch.setattr(loader_module, "_CLOSE_SECONDS", 0.2)
     RELEASED.clear()
