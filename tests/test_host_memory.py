@@ -1,8 +1,13 @@
 """Is what a control group has left the least that counts, in both versions and all around?"""
 
+import ctypes
+import re
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from surgvista_jax.host_memory import free_memory
+from surgvista_jax.host_memory import free_memory, give_back
 
 GB = 10**9
 
@@ -61,3 +66,18 @@ def test_version_1_is_read(machine):
 
     assert machine(first(8 * GB)) == 4 * GB
     assert machine(first(2**63 - 4096)) == pytest.approx(64 * GB, abs=1024)
+
+
+def resident() -> int:
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="glibc's alone")
+def test_what_is_freed_below_what_is_held_is_given_back():
+    taken = [np.ones(8 * 1024, np.uint64) for _ in range(1600)]  # 64 KiB each, 100 MiB
+    held, before = taken[::100], resident()
+    del taken
+    give_back()
+    assert before - resident() > 80 * 2**20
+    assert all(part.all() for part in held)

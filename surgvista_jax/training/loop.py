@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.sharding import Mesh
 
+from surgvista_jax.host_memory import give_back
 from surgvista_jax.training.checkpoint import Checkpoints
 from surgvista_jax.training.faults import SkippedSteps, TooManySkipped
 from surgvista_jax.training.feed import Batches, Feed
@@ -184,6 +185,7 @@ class _Course:
             for hook in due:
                 with run.clock.on(hook.part):
                     hook.run(done, self._state)
+            give_back()  # what was compiled, saved or drawn took more than steps do
 
     def _advance(self) -> None:
         """Does one step."""
@@ -214,6 +216,7 @@ class _Course:
         if not log.speed.running:
             # The first step compiles; waiting for it keeps that out of the speed.
             self._read()
+            give_back()
             log.speed.start(self._feed.waited)
 
     def _read(self) -> None:
