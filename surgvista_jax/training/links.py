@@ -26,6 +26,14 @@ class Member(NamedTuple):
     def __str__(self) -> str:
         return f"process {self.process} ({self.host}, pid {self.pid})"
 
+    @classmethod
+    def of(cls, said: Any) -> "Member | None":
+        """Who a message names; None where it names nobody."""
+        match said:
+            case [int(process), str(host), int(pid)]:
+                return cls(process, host, pid)
+        return None
+
 
 class Link:
     """A connection to another process; both ends send objects whenever they like.
@@ -75,7 +83,7 @@ class Link:
             return None
         try:
             messages = [json.loads(line) for line in lines]
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return messages if all(isinstance(message, dict) for message in messages) else None
 

@@ -182,14 +182,16 @@ def _reach_myself(start: Start, token: str) -> Link:
     return probe
 
 
-def _admit(start: Start, here: dict[int, Link], link: Link, hello: Mapping[str, Any]) -> str:
+def _admit(start: Start, here: dict[int, Link], link: Link, hello: Any) -> str:
     """Takes up a process that reports; what is wrong with it, or ""."""
-    try:
-        member = Member(*hello["member"])
-        count, facts, link.token = hello["count"], dict(hello["facts"]), str(hello["token"])
-    except (KeyError, TypeError, ValueError):
+    match hello:
+        case {"member": said, "count": int(count), "facts": dict(facts), "token": str(token)}:
+            member = Member.of(said)
+        case _:
+            member, count, facts, token = None, 0, {}, ""
+    if member is None or not all(isinstance(value, str) for value in facts.values()):
         return ""  # no process of this command; it hears nothing, and goes
-    link.member = member
+    link.member, link.token = member, token
     link.send(here=start.member)
     fault, before = "", here.get(member.process)
     if before and before.token == link.token:  # it has lost its first connection
@@ -256,10 +258,14 @@ def _welcomed(start: Start, link: Link, waiting: _Waiting, token: str) -> bool:
             if messages is None:
                 return False
             for message in messages:
-                if "refused" in message:
-                    raise UserError(message["refused"])
                 if "here" in message:
-                    link.member = Member(*message["here"])
+                    link.member = Member.of(message["here"])
+                    if link.member is None:
+                        return False
+                if link.member is None:  # whoever listens there has not said that it is process 0
+                    return False
+                if "refused" in message:
+                    raise UserError(str(message["refused"]))
                 if "start" in message:
                     return True
     return False

@@ -113,6 +113,11 @@ class Watch:
                     beaten = now
                     self._tell_all(beat=True)
                 self._look(now)
+        if self._all_done.is_set():
+            if self._is_first:
+                self._hear_out()
+            for link in self._links:
+                link.close()
 
     def _look(self, now: float) -> None:
         if self._fault and now >= self._fault_due and not self._is_leaving:

@@ -51,7 +51,23 @@ def test_all_come_and_know_one_another(port):
         pass
 
 
-@pytest.mark.parametrize("junk", [b"GET / HTTP/1.1\r\n\r\n", b'{"hello": 3}\n', b"\x00\xff\n"])
+HELLO = b'{"hello": {"member": %s, "count": %s, "facts": %s, "token": "a"}}\n'
+JUNK = [
+    b"GET / HTTP/1.1\r\n\r\n",
+    b'{"hello": 3}\n',
+    b'{"hello": [1]}\n',
+    b"\x00\xff\n",
+    b"[" * 100_000 + b"\n",
+    b"9" * 10_000 + b"\n",
+    HELLO % (b"[1, 2]", b"2", b"{}"),
+    HELLO % (b'["1", "host", 3]', b"2", b"{}"),
+    HELLO % (b'[1, "host", 3]', b'"2"', b"{}"),
+    HELLO % (b'[1, "host", 3]', b"2", b"[1]"),
+    HELLO % (b'[1, "host", 3]', b"2", b'{"lr": 3}'),
+]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
 def test_whoever_else_calls_does_no_harm(port, junk):
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(outcomes, start(port, 0))
@@ -119,6 +135,22 @@ def test_another_program_on_the_port_is_no_first_process(port, monkeypatch):
         assert "did not come" in line
         (line,) = outcomes(start(port, 0))
     assert f"cannot listen on port {port}" in line
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b'{"here": 5}', b'{"here": [0, 1, 2]}', b'{"refused": 7}', b'{"start": 1}', b"[" * 10**5],
+    ids=range(5),
+)
+def test_what_answers_otherwise_than_a_first_process_is_none(port, monkeypatch, said):
+    monkeypatch.setattr(rendezvous, "_ANSWER", 0.3)
+    with socket.create_server(("127.0.0.1", port)) as server, ThreadPoolExecutor(1) as pool:
+        found = pool.submit(outcomes, start(port, 1, patience=0.5))
+        caller, _ = server.accept()
+        with caller:
+            caller.sendall(said + b"\n")
+            (line,) = found.result()
+    assert "process 0 at" in line and "did not come" in line
 
 
 def test_the_first_process_has_to_be_on_the_machine_that_is_named(port):
