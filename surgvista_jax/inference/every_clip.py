@@ -67,7 +67,9 @@ class EveryClip:
     xla: str = ""
 
     @functools.cached_property
-    def _apply(self) -> Callable[[Any, dict[str, jax.Array]], dict[str, jax.Array]]:
+    def program(self) -> Any:
+        """(variables, batch of `evaluation_batches`) -> `Outputs` by name and weights, compiled."""
+
         def apply(variables: Any, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
             keys = ("video_index", "frame", "label", "weight")
             values = self.function(variables, batch["video"]).astype(jax.numpy.float32)
@@ -123,7 +125,7 @@ class EveryClip:
                     batch = feed.take(busy=pending if pending is not None else ())
                 except StopIteration:
                     break
-                computed = self._apply(variables, batch.arrays)
+                computed = self.program(variables, batch.arrays)
                 if pending is not None:  # read while the devices work on the next
                     found.add(jax.device_get(pending))
                 pending = computed

@@ -44,22 +44,26 @@ class CompiledStep:
             batch: shapes and types of a batch of all processes; the step sees these keys alone.
             mesh: the one that is set.
         """
-        sharding = batch_sharding(mesh)
-        placed = {
-            name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-            for name, leaf in batch.items()
-        }
 
         def compile_step() -> None:
             try:
-                with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
-                    self._compiled = self._jitted.lower(state, frozen, placed).compile()
+                self._compiled = self.lower(state, frozen, batch, mesh).compile()
             except BaseException as error:  # raised again by `program`
                 self._error = error
 
         self._keys = tuple(batch)
         self._thread = threading.Thread(target=compile_step, name="compile", daemon=True)
         self._thread.start()
+
+    def lower(self, state: Any, frozen: Any, batch: Shapes, mesh: Mesh) -> jax.stages.Lowered:
+        """What the compiler is given for these shapes, see `compile_ahead`."""
+        sharding = batch_sharding(mesh)
+        placed = {
+            name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+            for name, leaf in batch.items()
+        }
+        with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+            return self._jitted.lower(state, frozen, placed)
 
     def program(self) -> jax.stages.Compiled | None:
         """What was compiled ahead, waiting for it; None where nothing was, or it does not fit."""

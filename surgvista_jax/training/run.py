@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -30,38 +30,8 @@ from surgvista_jax.training.state import (
     initial_state,
 )
 from surgvista_jax.training.step import make_train_step
+from surgvista_jax.training.task import Task
 from surgvista_jax.training.writers import MetricWriter
-
-
-class Task(Protocol):
-    """What is learnt: the models of a configuration and their loss, as pure functions."""
-
-    def init_trained(self) -> Any:
-        """Random parameters that are trained, boxed with their logical axes."""
-
-    def init_frozen(self) -> dict[str, Any]:
-        """Arrays that are handed to the loss and get no gradient, boxed; parts by name."""
-
-    def loss(
-        self, params: Any, frozen: Any, batch: dict, key: jax.Array, average: Any = None
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Mean loss of a batch and its parts, float32 []; gradients are taken by `params` alone.
-
-        Args:
-            params: like `init_trained`.
-            frozen: like `init_frozen`.
-            batch: global arrays of the data.
-            key: all of the batch's randomness.
-            average: the running mean of the parameters; None in a run that keeps none.
-        """
-
-    @property
-    def flops_per_clip(self) -> Mapping[str, float]:
-        """Name of a metric -> operations that it counts for one clip."""
-
-    @property
-    def sharded_dims(self) -> Mapping[str, Mapping[str, int]]:
-        """The sizes that a mesh must divide: logical axis -> what to call it -> size."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,14 +120,7 @@ def train(
     """
     budget, optimizer = config.budget, config.optimizer.transform
     num_steps = budget.num_steps(data.clips)
-    step = make_train_step(
-        task.loss,
-        optimizer,
-        config.optimizer.schedule(budget.steps_per_epoch(data.clips), num_steps),
-        accumulate=budget.accumulate,
-        seed=config.seed,
-        average=config.average,
-    )
+    step = step_of(task, config, data.clips)
 
     def first_state(params: Any) -> TrainState:
         return initial_state(params, optimizer, average=config.average > 0)
@@ -207,6 +170,25 @@ def train(
                 clock=goodput.current(),
             )
             return loop.run_to_end(run, hooks(run))
+
+
+def step_of(
+    task: Task, config: TrainConfig, clips: int
+) -> Callable[[TrainState, Any, dict], tuple[TrainState, dict[str, jax.Array]]]:
+    """The step of a run, to be compiled.
+
+    Args:
+        clips: that make an epoch.
+    """
+    budget = config.budget
+    return make_train_step(
+        task.loss,
+        config.optimizer.transform,
+        config.optimizer.schedule(budget.steps_per_epoch(clips), budget.num_steps(clips)),
+        accumulate=budget.accumulate,
+        seed=config.seed,
+        average=config.average,
+    )
 
 
 def check_memory(

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from surgvista_jax.__main__ import main
+from tests.support.compiled_once import compiled_once  # noqa: F401
 
 TINY = [
     "--config=configs/pretrain/cpu.py",

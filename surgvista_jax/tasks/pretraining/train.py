@@ -74,14 +74,7 @@ def pretrain(
     stretches = stretches_of(
         [video.num_frames for video in dataset.videos], config.clip, config.model.tubelet
     )
-    settings = TrainConfig(
-        config.budget,
-        adamw(config.optim, config.budget.batch_size),
-        config.checkpoint,
-        config.loop,
-        config.seed,
-        options=options_for(KIND, config.compute.xla),
-    )
+    settings = settings_of(config)
     warn_of_memory(
         lambda: check_memory(
             task,
@@ -127,6 +120,18 @@ def pretrain(
             },
             hooks=lambda run: [figure_hook(task, dataset, run)],
         )
+
+
+def settings_of(config: PretrainConfig) -> TrainConfig:
+    """How a configuration trains, on the devices that are here."""
+    return TrainConfig(
+        config.budget,
+        adamw(config.optim, config.budget.batch_size),
+        config.checkpoint,
+        config.loop,
+        config.seed,
+        options=options_for(KIND, config.compute.xla),
+    )
 
 
 def _data(task: Pretraining, dataset: Dataset, stretches: StretchIndex) -> Data:

@@ -1,0 +1,139 @@
+"""The command `surgvista bench predict`: clips/s of a finetuned model, and the wait for one clip.
+
+The clips are random and stay on the devices: what is measured is the model, without the loader.
+"""
+
+import argparse
+import dataclasses
+import json
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from surgvista_jax.config import build, load_config
+from surgvista_jax.errors import UserError
+from surgvista_jax.inference.every_clip import EveryClip
+from surgvista_jax.models.flops import backbone_flops
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.finetuning.rehearsal import rehearse
+from surgvista_jax.tasks.finetuning.task import Finetuning
+from surgvista_jax.training.benchmarks import (
+    as_table,
+    compile_twice,
+    matrix_product,
+    median_seconds,
+    memory_of,
+    of_machine,
+    utilisation,
+)
+from surgvista_jax.training.determinism import make_deterministic
+from surgvista_jax.training.devices import start_devices
+from surgvista_jax.training.partition import (
+    RULES,
+    MeshConfig,
+    check_divisible,
+    make_mesh,
+    to_global,
+)
+from surgvista_jax.training.state import create_sharded
+from surgvista_jax.training.xla_options import in_words, options_for
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        required=True,
+        metavar="FILE.py[:ARGUMENT]|FILE.json|FILE.toml",
+        help="of finetuning: says the backbone, the head and the clips",
+    )
+    parser.add_argument("--batch-size", type=int, default=64, help="clips at a time (64)")
+    parser.add_argument("--steps", type=int, default=20, help="batches that are timed (20)")
+    parser.add_argument("--classes", type=int, default=7, help="that are told apart (7)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.epilog = (
+        "--config.a.b=VALUE replaces a value of the configuration. No data is read; the backbone is"
+        " that of --config.init, or a random one."
+    )
+
+
+def main(arguments: argparse.Namespace) -> None:
+    for name in ("batch_size", "steps", "classes"):
+        if getattr(arguments, name) < 1:
+            option = f"--{name.replace('_', '-')}={getattr(arguments, name)}"
+            raise UserError(f"{option}: at least 1 is needed")
+    values = load_config(
+        arguments.config, FinetuneConfig, arguments.overrides, kinds=("finetuning",)
+    )
+    config = build(FinetuneConfig, values)
+    # Where a probe is asked for, its backbone is what takes time.
+    config = dataclasses.replace(config, mode="full" if config.mode == "linear" else config.mode)
+    make_deterministic(config.compute.deterministic)
+    start_devices()
+    result = bench_predict(config, arguments.classes, arguments.batch_size, arguments.steps)
+    print(json.dumps(result) if arguments.json else as_table(result))
+
+
+def bench_predict(config: FinetuneConfig, classes: int, batch_size: int, steps: int) -> dict:
+    """Times predictions of random clips, a batch over all devices and one clip on one device.
+
+    Returns:
+        What was run and on what, the machine's own matrix product, what `bench_step` returns but
+        for the loss, and `one_clip_ms` with `one_clip_program_mib`.
+    """
+    task = rehearse(config, classes)
+    mesh = make_mesh(MeshConfig())
+    check_divisible(mesh, batch_size=batch_size, key="--batch-size")
+    batch = _measure(task, mesh, batch_size, steps)
+    alone = _measure(task, make_mesh(MeshConfig(data=1), jax.devices()[:1]), 1, 5 * steps)
+    flops = backbone_flops(task.model, task.clip.num_frames, task.clip.size)
+    rate = 1000 * batch_size / batch["step_ms"]
+    return {
+        **of_machine(mesh),
+        **matrix_product(),
+        "batch_size": batch_size,
+        "clip": [task.clip.num_frames, task.clip.size, task.clip.size],
+        "dtype": config.compute.dtype,
+        "xla": in_words(options_for("prediction", config.compute.xla)),
+        "gflop_per_clip": flops / 1e9,
+        "clips_per_second": rate,
+        "mfu": utilisation(rate, flops, mesh),
+        **batch,
+        "one_clip_ms": alone["step_ms"],
+        "one_clip_program_mib": alone["program_mib"],
+    }
+
+
+def _measure(task: Finetuning, mesh: Mesh, clips: int, times: int) -> dict[str, Any]:
+    """Times the program that evaluations and `predict` run."""
+    every_clip = EveryClip(
+        task.classifier.predict,
+        task.clip,
+        task.config.loader,
+        mesh,
+        clips,
+        xla=task.config.compute.xla,
+    )
+    shape = (clips, task.clip.num_frames)
+    video = (*shape, task.clip.size, task.clip.size, 3)
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        variables = create_sharded(task.init_params, mesh)
+        batch = to_global(
+            mesh,
+            {
+                "video": np.random.default_rng(0).integers(0, 256, video, np.uint8),
+                "unreadable": np.zeros(shape, bool),
+                "weight": np.ones(clips, np.float32),
+                **{key: np.zeros(clips, np.int32) for key in ("video_index", "frame", "label")},
+            },
+        )
+        program, cold, again = compile_twice(lambda: every_clip.program.lower(variables, batch))
+        seconds = median_seconds(lambda: program(variables, batch), times)
+    return {
+        "step_ms": 1000 * seconds,
+        "compile_seconds": cold,
+        "compile_again_seconds": again,
+        **memory_of(program, mesh),
+    }
