@@ -85,8 +85,9 @@ def _what_it_says(path: Path, out: Path) -> bytes:
     if path.suffix == ".safetensors":  # its metadata are in any order
         end = 8 + int.from_bytes(data[:8], "little")
         return json.dumps(json.loads(data[8:end]), sort_keys=True).encode() + data[end:]
-    if path.name == "config.json":  # how batches are read is nobody's but the machine's
-        return json.dumps({**json.loads(data), "loader": None}, sort_keys=True).encode()
+    if path.name == "config.json":  # how batches are read, and where each start was to stop
+        kept = {**json.loads(data), "loader": None, "loop": None}
+        return json.dumps(kept, sort_keys=True).encode()
     if path.name.endswith(".safetensors.md"):
         data = re.sub(rb"sha256 `\w+`", b"", data)  # of the file, the order included
     for name in (str(out), str(out).replace("_", r"\_")):  # the second in Markdown
