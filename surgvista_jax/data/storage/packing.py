@@ -23,7 +23,8 @@ from tqdm import tqdm
 from surgvista_jax.data import workers
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage import packed_files
-from surgvista_jax.data.storage.decode import EncodedFrames, is_whole
+from surgvista_jax.data.storage.decode import EncodedFrames, decode_image
+from surgvista_jax.data.storage.jpeg import is_cut_short
 from surgvista_jax.data.storage.open import FRAME_NAME, open_frames
 from surgvista_jax.data.storage.records import (
     INDEX,
@@ -48,15 +49,25 @@ _JPEG_QUALITY = 95  # of frames that are not images yet: those of video files
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A frame whose record is empty, or not a whole image."""
+    """A frame whose record is empty, or not a whole image.
+
+    cut_short: its data end before its last pixel, and an end marker follows: readers take the rest
+        of it to be grey.
+    """
 
     video: str
     frame: int
     missing: bool
+    cut_short: bool = False
 
     def __str__(self) -> str:
-        what = "is missing" if self.missing else "is not a whole image"
-        return f"video {self.video!r}: frame {self.frame} {what}; it stays unreadable"
+        if self.cut_short:
+            what = "is cut short; what its data lack stays grey"
+        elif self.missing:
+            what = "is missing; it stays unreadable"
+        else:
+            what = "is not a whole image; it stays unreadable"
+        return f"video {self.video!r}: frame {self.frame} {what}"
 
 
 @dataclass
@@ -179,8 +190,11 @@ def _run(job: _Job, report: Callable[[int], None]) -> None | str:
         count = 0
         for video in job.videos:
             for frame, data in enumerate(_encoded(job.folder, video)):
-                if not is_whole(data):
+                # An eighth of the size is enough to see whether an image can be decoded.
+                if decode_image(data, cv2.IMREAD_REDUCED_GRAYSCALE_8) is None:
                     unreadable.append(Unreadable(video.video, frame, data is None))
+                elif data is not None and is_cut_short(data):
+                    unreadable.append(Unreadable(video.video, frame, False, cut_short=True))
                 yield data
                 count += 1
                 report(count)

@@ -261,10 +261,20 @@ def test_unreadable_frames_are_named_and_stay_so(folder):
     packing = packed(folder)
     assert packing.unreadable == [
         Unreadable("video 0", 2, True),
+        Unreadable("video 2", 4, False),
         Unreadable("video 2", 5, False),
     ]
     assert_same(batches(dataset, steps=5, batch_size=8), whole)
     assert any(batch["unreadable"].any() for batch in whole)
+
+
+def test_frames_cut_short_before_their_end_marker_are_named(folder):
+    path = folder / "frames/video 0/000001.jpg"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 3 // 4] + b"\xff\xd9")
+    (entry,) = packed(folder).unreadable
+    assert str(entry) == ("video 'video 0': frame 1 is cut short; what its data lack stays grey")
+    assert packed(folder).unreadable == [entry]  # of a shard that was finished before
 
 
 @pytest.mark.parametrize("workers", [0, 2])
