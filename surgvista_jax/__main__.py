@@ -43,6 +43,7 @@ COMMANDS = {
     "figure": {"reconstruction": "what a pretrained student rebuilds"},
     "bench": {
         "finetune": "step time, clips/s, memory and FLOPs utilisation of finetuning",
+        "digests": "seconds that the digests of a checkpoint take, for each GiB",
         "intervals": "how often a report's intervals hold the truth, by size of the test set",
         "predict": "clips/s of a finetuned model, and the wait for one clip",
         "pretrain": "step time, clips/s, memory and FLOPs utilisation of pretraining",
