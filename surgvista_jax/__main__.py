@@ -9,6 +9,7 @@ import importlib
 import io
 import itertools
 import os
+import signal
 import sys
 import time
 import traceback
@@ -103,6 +104,10 @@ def main(argv: list[str] | None = None) -> int:
     except Exception:
         traceback.print_exc()
         code = 1
+    finally:
+        # All is said and written: a Ctrl-C from now on ends what libraries do at the end, and is
+        # no error in it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     stuck.leave(code)
     return code
 

@@ -1,7 +1,10 @@
 """A program ends although something in it does not."""
 
+import signal
+
 import pytest
 
+from surgvista_jax import __main__ as program
 from surgvista_jax import stuck
 
 
@@ -33,3 +36,17 @@ def test_a_user_who_will_not_wait_need_not(monkeypatch):
     stuck.hurry()
     with pytest.raises(Ended, match="130"):
         stuck.leave(130)
+
+
+@pytest.mark.parametrize("answer", [lambda words: 0, lambda words: 1 / 0])
+def test_a_ctrl_c_in_the_end_of_the_program_is_no_error_of_a_library(answer, monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(program, "_run", answer)
+    try:
+        program.main()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
+    monkeypatch.setattr(program, "_run", lambda words: 0)
+    program.main([])  # by a program that goes on
+    assert signal.getsignal(signal.SIGINT) is before

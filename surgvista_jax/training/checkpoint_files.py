@@ -11,6 +11,7 @@ import orbax.checkpoint as ocp
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.digests import check_arrays, digest_of_json, fault_of, read_digests
+from surgvista_jax.training.quiet_orbax import silence
 
 Tree = Any  # nested dicts of arrays, or of what stands for them
 
@@ -94,6 +95,7 @@ def restore_params(
     """
     folder = _step_folder(Path(folder).absolute(), step)
     start_devices()  # Orbax needs them, and would call the checkpoint damaged
+    silence()
     try:
         noted = read_digests(folder)
         metadata = ocp.StandardCheckpointHandler().metadata(folder / "params").tree

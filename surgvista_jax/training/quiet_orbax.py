@@ -1,7 +1,8 @@
 """Orbax and TensorStore kept quiet: what they print beside the error that they raise.
 
-Every failure of a background save reaches the caller of `Checkpoints` as an exception. What else
-appears on stderr, up to a thousand lines for one full disk, would bury the one line that counts.
+Every failure of a background save reaches the caller of `Checkpoints` as an exception, as one of
+reading, or a Ctrl-C in it, does. What else appears on stderr, up to a thousand lines for one full
+disk, would bury the one line that counts.
 """
 
 import logging
@@ -16,8 +17,8 @@ def silence() -> None:
     # addFilter takes the same function once only.
     logging.getLogger("absl").addFilter(_not_an_orbax_error)
     logging.getLogger("asyncio").addFilter(_not_an_orbax_task)
-    if not isinstance(sys.unraisablehook, _WithoutLateWrites):
-        sys.unraisablehook = _WithoutLateWrites(sys.unraisablehook)
+    if not isinstance(sys.unraisablehook, _WithoutLateResults):
+        sys.unraisablehook = _WithoutLateResults(sys.unraisablehook)
     # The first failure leaves other writes unstarted. No code of ours has coroutines.
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
 
@@ -32,10 +33,10 @@ def _not_an_orbax_task(record: logging.LogRecord) -> bool:
     return "orbax" not in text and "tensorstore" not in text
 
 
-class _WithoutLateWrites:
-    """A hook for errors that nobody can catch, without those of TensorStore's late writes.
+class _WithoutLateResults:
+    """A hook for errors that nobody can catch, without those of TensorStore's late results.
 
-    It hands their results to an event loop that the first failure has closed.
+    It hands them to an event loop that the first failure, or a Ctrl-C, has closed.
     """
 
     def __init__(self, hook: Callable[[Any], object]) -> None:

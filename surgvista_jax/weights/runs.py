@@ -20,6 +20,7 @@ from surgvista_jax.training.checkpoint_files import (
     restore_params,
     saved_steps,
 )
+from surgvista_jax.training.quiet_orbax import silence
 from surgvista_jax.training.rundir import CONFIG, DESCRIBED, described_digest, read_config
 from surgvista_jax.weights.folder import DESCRIPTION, Content
 from surgvista_jax.weights.kinds import CONFIGS, ClassifierConfig, StudentConfig
@@ -184,6 +185,7 @@ def _checkpoint(path: Path) -> Path:
 
 
 def _meta(checkpoint: Path) -> dict:
+    silence()
     try:
         with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
             meta = reader.restore(checkpoint / "meta")

@@ -5,6 +5,8 @@ import gc
 import json
 import resource
 import shutil
+import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -129,6 +131,17 @@ def test_half_written_checkpoints_are_ignored_and_removed(tmp_path):
         assert checkpoints.latest() == 3
         assert checkpoints.restore(*abstract(make_state())).step == 3
     assert [child.name for child in folder.iterdir()] == ["3"]
+
+
+def test_what_tensorstore_says_to_a_reader_that_was_interrupted_is_dropped(tmp_path, monkeypatch):
+    saved(tmp_path, 3)
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    restore_params(tmp_path)
+    for reason in ("Event loop is closed", "other"):
+        error = RuntimeError(reason)
+        sys.unraisablehook(types.SimpleNamespace(exc_type=RuntimeError, exc_value=error))
+    assert [str(told.exc_value) for told in said] == ["other"]
 
 
 def test_parameters_alone_from_every_kind_of_folder(tmp_path):
