@@ -4,6 +4,7 @@ Loader workers import this module again when they start, so it stays small: a co
 imported when that command runs.
 """
 
+import _thread
 import argparse
 import importlib
 import io
@@ -11,11 +12,15 @@ import itertools
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
+from typing import Any
 
 from surgvista_jax import __version__, stuck
 from surgvista_jax.errors import UserError, ending
+
+_SOON = 0.01  # seconds
 
 # Command -> its line of help, or a group of commands. The module of `data list` is
 # `commands.data_list`, with `add_arguments(parser)` and `main(arguments)`.
@@ -99,6 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     if argv is not None:
         return _run(list(argv))
+    sys.unraisablehook = _interrupt_again
     try:
         code = _run(sys.argv[1:])
     except Exception:
@@ -110,6 +116,17 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     stuck.leave(code)
     return code
+
+
+def _interrupt_again(unraisable: Any) -> None:
+    """Lets a Ctrl-C come again that met a callback of the garbage collector, where it is lost."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        # Not now: from here too it would be lost.
+        later = threading.Timer(_SOON, _thread.interrupt_main)
+        later.daemon = True
+        later.start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _run(words: list[str]) -> int:

@@ -1,6 +1,10 @@
 """A program ends although something in it does not."""
 
+import gc
 import signal
+import sys
+import time
+import weakref
 
 import pytest
 
@@ -42,6 +46,7 @@ def test_a_user_who_will_not_wait_need_not(monkeypatch):
 def test_a_ctrl_c_in_the_end_of_the_program_is_no_error_of_a_library(answer, monkeypatch):
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(program, "_run", answer)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     try:
         program.main()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
@@ -50,3 +55,28 @@ def test_a_ctrl_c_in_the_end_of_the_program_is_no_error_of_a_library(answer, mon
     monkeypatch.setattr(program, "_run", lambda words: 0)
     program.main([])  # by a program that goes on
     assert signal.getsignal(signal.SIGINT) is before
+
+
+class Held:
+    pass
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_a_ctrl_c_that_a_callback_of_the_garbage_collector_met_is_not_lost(error, monkeypatch):
+    def meet(reference):
+        raise error("x")
+
+    said = []
+    monkeypatch.setattr(sys, "__unraisablehook__", said.append)
+    monkeypatch.setattr(sys, "unraisablehook", program._interrupt_again)
+    held = Held()
+    kept = weakref.ref(held, meet)
+    interrupted = False
+    try:
+        del held
+        gc.collect()
+        time.sleep(5 if error is KeyboardInterrupt else 0.05)
+    except KeyboardInterrupt:
+        interrupted = True
+    assert kept() is None and interrupted == (error is KeyboardInterrupt)
+    assert [told.exc_type for told in said] == ([] if interrupted else [ValueError])

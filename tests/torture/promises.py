@@ -13,10 +13,6 @@ import numpy as np
 from tests.torture.material import Material
 from tests.torture.process import Broken, Command, Ended
 
-# A Ctrl-C that meets a callback of Python's garbage collector, here those of JAX, is lost there.
-_SWALLOWED = re.compile(r"Exception ignored in:.*\nTraceback .*\n(?: .*\n)+KeyboardInterrupt.*\n")
-
-
 _LINE = re.compile("^surgvista: ", re.MULTILINE)
 
 
@@ -103,7 +99,7 @@ def promise(
 
 def check_told(ended: Ended) -> str:
     """Success, or an end with words for the user; returns which.  Raises `Broken` otherwise."""
-    text = _SWALLOWED.sub("", ended.out + ended.err)
+    text = ended.out + ended.err
     if "Traceback (most recent call last)" in text:
         last = [line for line in text.splitlines() if line and not line[0].isspace()][-1]
         raise Broken(f"a traceback: {last[:200]}")
