@@ -53,6 +53,7 @@ COMMANDS = {
         "intervals": "how often a report's intervals hold the truth, by size of the test set",
         "predict": "clips/s of a finetuned model, and the wait for one clip",
         "pretrain": "step time, clips/s, memory and FLOPs utilisation of pretraining",
+        "slide": "what clips that slide cost: loss and linear probe, with equal clips and time",
         "weights": "seconds and memory of loading weights, and how devices share them",
     },
 }

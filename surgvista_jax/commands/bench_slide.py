@@ -1,0 +1,262 @@
+"""The command `surgvista bench slide`: what it costs that clips share frames, crop and teacher.
+
+A student is pretrained in each way, from several seeds: first on as many clips as the first way,
+then for as long as the first way took, by the speeds that were logged. Each is measured by its loss
+on clips that none was trained on, and by a linear probe.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import ml_collections
+import numpy as np
+
+from surgvista_jax.config import build, load_config
+from surgvista_jax.data.batches.division import SplitConfig, divide
+from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.errors import TOLD_TO_STOP, UserError
+from surgvista_jax.json_lines import read_lines
+from surgvista_jax.json_object import read_object
+from surgvista_jax.locking import alone_in
+from surgvista_jax.metrics.statistics import over_seeds
+from surgvista_jax.tasks import programs
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.outcome import RESULT
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.losses import pixel_loss, pixel_targets
+from surgvista_jax.tasks.pretraining.reconstruction import figure_batch
+from surgvista_jax.tasks.pretraining.task import make_pretraining
+from surgvista_jax.tasks.pretraining.train import pretrain
+from surgvista_jax.training.checkpoint import restore_params
+from surgvista_jax.training.compilation_cache import keep_compiled
+from surgvista_jax.training.determinism import asked_in, make_deterministic
+from surgvista_jax.training.devices import start_devices
+
+HELD_OUT = 64  # clips that the loss is measured on
+CLIPS, TIME = "clips", "time"
+
+
+class Way(NamedTuple):
+    """How clips share what is decoded: `slide` of a stretch, each under so many masks."""
+
+    slide: int
+    masks: int
+
+    def __str__(self) -> str:
+        return f"{self.slide}x{self.masks}" if self.masks > 1 else str(self.slide)
+
+
+class Stopped(Exception):
+    """A run was told to stop; the same command goes on from there."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """One line of the result.
+
+    Attributes:
+        way: as `Way` is written.
+        equal: what it has in common with the first way: "clips" or "time".
+        clips: places for clips that each seed was trained on.
+        clips_per_second: median of what was logged, of all seeds.
+        seconds: of training a seed, at that speed.
+        pixel_loss: of held-out clips, a value for each seed.
+        score: of the linear probe on the test videos, likewise.
+    """
+
+    way: str
+    equal: str
+    clips: int
+    clips_per_second: float
+    seconds: float
+    pixel_loss: list[float]
+    score: list[float]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `surgvista bench slide`."""
+    parser.add_argument(
+        "--config",
+        required=True,
+        metavar="FILE.py[:ARGUMENT]|FILE.json|FILE.toml",
+        help="of pretraining; with budget.steps",
+    )
+    parser.add_argument(
+        "--probe",
+        default="configs/finetune/recipe.py",
+        metavar="FILE",
+        help="configuration of finetuning that is taken for the linear probe (%(default)s)",
+    )
+    parser.add_argument("--data", required=True, type=Path, help="dataset folder with labels")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the runs")
+    parser.add_argument(
+        "--ways",
+        nargs="+",
+        default=["1", "8", "8x4"],
+        metavar="SLIDE[xMASKS]",
+        help="clips that slide over a stretch, and masks of each; all are compared with the first"
+        " (1 8 8x4)",
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each (%(default)d)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.epilog = "--config.a.b=VALUE replaces a value of the pretraining configuration"
+
+
+def main(arguments: argparse.Namespace) -> int:
+    if arguments.seeds < 1:
+        raise UserError(f"--seeds={arguments.seeds}: at least 1 is needed")
+    ways = [parse_way(word) for word in arguments.ways]
+    values = load_config(
+        arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
+    )
+    if values.budget.steps is None:
+        raise UserError("config.budget.epochs: say --config.budget.steps=N, which ways have alike")
+    make_deterministic(asked_in(values))
+    start_devices()
+    keep_compiled()
+    study = Study(values, arguments.probe, arguments.data, arguments.out)
+    with alone_in(arguments.out, "take another --out"):
+        try:
+            measured = study.compare(ways, arguments.seeds)
+        except Stopped:
+            return TOLD_TO_STOP
+    if arguments.json:
+        lines = [dataclasses.asdict(line) for line in measured]
+        print(json.dumps({"device": jax.devices()[0].device_kind, "ways": lines}))
+    else:
+        print(table(measured))
+    return 0
+
+
+def parse_way(word: str) -> Way:
+    """ "8x4" -> 8 clips a stretch, 4 masks a clip. Raises UserError for anything else."""
+    parts = word.split("x")
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) for part in parts):
+        raise UserError(f"--ways {word}: should be SLIDE or SLIDExMASKS, such as 8 or 8x4")
+    return Way(int(parts[0]), int(parts[1]) if len(parts) == 2 else 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """Runs that differ in their way, their seed and their number of steps alone.
+
+    Attributes:
+        values: the configuration of pretraining.
+        probe: the file of the probe's.
+        data: the dataset folder of both.
+        out: where the runs lie; those that are there already are not repeated.
+    """
+
+    values: ml_collections.ConfigDict
+    probe: str
+    data: Path
+    out: Path
+
+    def compare(self, ways: list[Way], seeds: int) -> list[Measured]:
+        """Measures all ways with equal clips, and all but the first in its time."""
+        self.test_videos()  # what it raises is not raised after the first run
+        steps = self.values.budget.steps
+        first, *others = [self.measure(way, CLIPS, steps, seeds) for way in ways]
+        in_time = [
+            self.measure(way, TIME, steps_in_time(steps, first, line), seeds)
+            for way, line in zip(ways[1:], others, strict=True)
+        ]
+        return [first, *others, *in_time]
+
+    def measure(self, way: Way, equal: str, steps: int, seeds: int) -> Measured:
+        """Pretrains and probes one way from each seed."""
+        rates, losses, scores = [], [], []
+        for seed in range(seeds):
+            folder = self.out / f"slide{way}-equal-{equal}-seed{seed}"
+            config = self.config(way, steps, seed)
+            if pretrain(config, folder / "pretraining").preempted:
+                raise Stopped
+            rates += logged_rates(folder / "pretraining")
+            losses.append(self.held_out_loss(config, folder / "pretraining"))
+            scores.append(self.probe_score(folder, seed))
+        clips, rate = steps * self.values.budget.batch_size, statistics.median(rates)
+        return Measured(str(way), equal, clips, rate, clips / rate, losses, scores)
+
+    def config(self, way: Way, steps: int, seed: int) -> ml_collections.ConfigDict:
+        """The configuration of one run of pretraining."""
+        config = ml_collections.ConfigDict(self.values)
+        with config.unlocked():
+            config.data.folder = str(self.data)
+            config.clip.slide, config.mask.masks_per_clip = way
+            config.budget.steps, config.seed = steps, seed
+        return config
+
+    def held_out_loss(self, config: ml_collections.ConfigDict, run: Path) -> float:
+        """Pixel loss of a run's student on the same clips and masks for all, of test videos."""
+        task = make_pretraining(build(PretrainConfig, config))
+        batch = figure_batch(self.test_videos(), task, clips=HELD_OUT, seed=0)
+        arrays = {key: batch[key] for key in ("video", "visible_ids", "hidden_ids")}
+
+        def loss(params: dict, batch: dict) -> jax.Array:
+            hidden, predictions = task.predict(params, batch)
+            return pixel_loss(predictions.pixels, pixel_targets(hidden))
+
+        return float(jax.jit(loss)(restore_params(run), arrays))
+
+    def test_videos(self) -> Dataset:
+        """Those that the probe is tested on."""
+        test = divide(read_dataset(self.data), SplitConfig(), "val").test
+        if test is None:
+            raise UserError(f"{self.data}: has no test videos")
+        return test
+
+    def probe_score(self, folder: Path, seed: int) -> float:
+        """The score of a linear probe on the test videos."""
+        told = {"mode": "linear", "seed": seed, "init": folder / "pretraining"}
+        words = [f"--config.{key}={value}" for key, value in told.items()]
+        words += [f"--config.data.folder={self.data}", "--config.evaluation.protocol="]
+        values = load_config(self.probe, FinetuneConfig, words, kinds=("finetuning",))
+        if not programs.run(values, folder / "probe", told):
+            raise Stopped
+        return float(read_object(folder / "probe" / RESULT)["test"])
+
+
+def steps_in_time(steps: int, first: Measured, line: Measured) -> int:
+    """Steps that a way does in the time of the first one's, at least one."""
+    return max(1, round(steps * line.clips_per_second / first.clips_per_second))
+
+
+def logged_rates(run: Path) -> list[float]:
+    """Clips a second of each line of a run's metrics that has them."""
+    lines = [line.values for line in read_lines(run / "metrics.jsonl")]
+    rates = [line["clips_per_second"] for line in lines if "clips_per_second" in line]
+    if not rates:
+        raise UserError(
+            f"{run}: too short to be timed: say more --config.budget.steps, or a lower"
+            " --config.loop.log_every"
+        )
+    return rates
+
+
+def table(measured: list[Measured]) -> str:
+    """Lines of text; mean and deviation over seeds."""
+    head = ("slide", "equal", "clips", "clips/s", "seconds", "held-out loss", "probe")
+    rows: list[tuple[str, ...]] = [head]
+    for line in measured:
+        seeds = [over_seeds(np.array(values)) for values in (line.pixel_loss, line.score)]
+        rows.append(
+            (
+                line.way,
+                line.equal,
+                f"{line.clips:,}",
+                f"{line.clips_per_second:.0f}",
+                f"{line.seconds:.0f}",
+                *(f"{mean:.4f} ± {spread:.4f}" for mean, spread, _ in seeds),
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )

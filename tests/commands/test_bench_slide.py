@@ -1,0 +1,118 @@
+"""Does the comparison give each way the same clips, then the same time, and tell all of it?"""
+
+import json
+from types import SimpleNamespace
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+from surgvista_jax.__main__ import main
+from surgvista_jax.commands import bench_slide
+from surgvista_jax.config import build, load_config
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.task import make_pretraining
+from tests.support.tiny_run import make_config, make_dataset
+
+RATES = {(1, 1): 100.0, (8, 1): 250.0, (8, 4): 50.0}
+
+
+@pytest.fixture
+def words(tmp_path, monkeypatch):
+    """A call that trains nothing: runs note what they were asked for and log a speed."""
+    dataset = make_dataset(tmp_path / "dataset")
+    config = make_config(tmp_path / "config.py", dataset)
+    about = json.loads((dataset / "dataset.json").read_text())
+    about["splits"] = {"train": ["video0"], "val": ["video2"], "test": ["video1"]}
+    (dataset / "dataset.json").write_text(json.dumps(about))
+    runs = []
+
+    def pretrain(config, workdir):
+        way = config.clip.slide, config.mask.masks_per_clip
+        runs.append((*way, config.seed, config.budget.steps))
+        workdir.mkdir(parents=True, exist_ok=True)
+        speeds = [{"step": 2}, {"step": 4, "clips_per_second": RATES[way]}]
+        text = "".join(json.dumps(line) + "\n" for line in speeds)
+        (workdir / "metrics.jsonl").write_text(text)
+        return SimpleNamespace(preempted=False)
+
+    def run(values, workdir, told):
+        assert values.mode == "linear" and values.init == str(workdir.parent / "pretraining")
+        workdir.mkdir()
+        (workdir / "result.json").write_text(json.dumps({"test": 0.5 + 0.1 * values.seed}))
+        return True
+
+    monkeypatch.setattr(bench_slide, "pretrain", pretrain)
+    monkeypatch.setattr(bench_slide.programs, "run", run)
+    monkeypatch.setattr(bench_slide.Study, "held_out_loss", lambda self, config, run: 1.25)
+    monkeypatch.setattr(bench_slide, "keep_compiled", lambda: None)
+    call = ["bench", "slide", f"--config={config}:none", "--data", str(dataset)]
+    return [*call, "--out", str(tmp_path / "out"), "--seeds", "2"], runs
+
+
+def test_ways_are_compared_on_equal_clips_and_in_equal_time(words, capsys):
+    call, runs = words
+    assert main([*call, "--json"]) == 0
+    clips = [(1, 1), (8, 1), (8, 4)]
+    assert runs == [
+        *((*way, seed, 8) for way in clips for seed in (0, 1)),
+        *((8, 1, seed, 20) for seed in (0, 1)),  # 2.5 times as fast
+        *((8, 4, seed, 4) for seed in (0, 1)),  # half as fast
+    ]
+    lines = json.loads(capsys.readouterr().out)["ways"]
+    assert [(line["way"], line["equal"], line["clips"]) for line in lines] == [
+        *(("1", "clips", 64), ("8", "clips", 64), ("8x4", "clips", 64)),
+        *(("8", "time", 160), ("8x4", "time", 32)),
+    ]
+    assert [line["seconds"] for line in lines if line["equal"] == "time"] == [0.64, 0.64]
+    assert all(line["score"] == [0.5, 0.6] for line in lines)
+    assert all(line["pixel_loss"] == [1.25, 1.25] for line in lines)
+
+
+def test_the_table_has_mean_and_deviation(words, capsys):
+    call, _ = words
+    assert main([*call, "--ways", "1", "8"]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["slide", "equal", "clips"] and len(rows) == 3
+    assert rows[1].split()[:4] == ["8", "clips", "64", "250"]
+    assert all(row.endswith("0.5500 ± 0.0707") for row in rows)
+
+
+def test_the_loss_is_of_the_same_clips_and_masks_for_all(tmp_path, monkeypatch):
+    """The same parameters have the same loss, in whatever way they were trained."""
+    dataset = make_dataset(tmp_path / "dataset")
+    config = make_config(tmp_path / "config.py", dataset)
+    values = load_config(f"{config}:none", PretrainConfig)
+    study = bench_slide.Study(values, "", dataset, tmp_path)
+    shapes = nn.unbox(jax.eval_shape(make_pretraining(build(PretrainConfig, values)).init_trained))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda x: rng.normal(0, 0.1, x.shape).astype(np.float32), shapes)
+    monkeypatch.setattr(bench_slide, "HELD_OUT", 2)
+    monkeypatch.setattr(bench_slide, "restore_params", lambda run: params)
+    monkeypatch.setattr(bench_slide.Study, "test_videos", lambda self: read_dataset(dataset))
+    losses = [
+        study.held_out_loss(study.config(bench_slide.Way(*way), 4, seed), tmp_path)
+        for seed, way in enumerate(((1, 1), (8, 4)))
+    ]
+    assert losses[0] == losses[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--ways", "8y4"], "--ways 8y4: should be SLIDE or SLIDExMASKS"),
+        (["--ways", "0"], "--ways 0: should be SLIDE or SLIDExMASKS"),
+        (["--seeds", "0"], "--seeds=0: at least 1"),
+        (
+            ["--config.budget.steps=none", "--config.budget.epochs=1.0"],
+            "config.budget.epochs: say --config.budget.steps=N",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(words, capsys, more, said):
+    call, runs = words
+    assert main([*call, *more]) == 1
+    error = capsys.readouterr().err
+    assert said in error and "Traceback" not in error and not runs
