@@ -51,6 +51,7 @@ COMMANDS = {
         "finetune": "step time, clips/s, memory and FLOPs utilisation of finetuning",
         "digests": "seconds that the digests of a checkpoint take, for each GiB",
         "intervals": "how often a report's intervals hold the truth, by size of the test set",
+        "plan": "memory, largest batch, clips/s and hours on devices that are not here",
         "predict": "clips/s of a finetuned model, and the wait for one clip",
         "pretrain": "step time, clips/s, memory and FLOPs utilisation of pretraining",
         "slide": "what clips that slide cost: loss and linear probe, with equal clips and time",

@@ -1,12 +1,17 @@
 """Self-attention: softmax(q k^T / sqrt(d)) v by the kernel that suits the backend."""
 
+import contextlib
+import contextvars
 import math
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
 _QUERIES = 256  # that the backward pass in a fixed order takes at a time, at most
+# The backend that shapes are traced for; None: the one that computes.
+_planned: contextvars.ContextVar[str | None] = contextvars.ContextVar("planned", default=None)
 
 
 def attention_kernel(
@@ -46,6 +51,8 @@ def attend(
         [B, N, heads, head_width].
     """
     kernel = _kernel_for(query, differentiable)
+    if kernel == "cudnn" and _planned.get() is not None:
+        return _kept_as_by_cudnn(query, key, value)
     if kernel == "cudnn" and differentiable and deterministic:
         return attend_in_order(query, key, value)
     return jax.nn.dot_product_attention(query, key, value, implementation=kernel)
@@ -53,7 +60,39 @@ def attend(
 
 def _kernel_for(query: jax.Array, differentiable: bool) -> Literal["cudnn", "xla"]:
     _, length, _, head_width = query.shape
-    return attention_kernel(jax.default_backend(), query.dtype, length, head_width, differentiable)
+    backend = _planned.get() or jax.default_backend()
+    return attention_kernel(backend, query.dtype, length, head_width, differentiable)
+
+
+@contextlib.contextmanager
+def planned_for(backend: str) -> Iterator[None]:
+    """Inside, shapes are traced as they would be on another backend; nothing can be computed."""
+    token = _planned.set(backend)
+    try:
+        yield
+    finally:
+        _planned.reset(token)
+
+
+@jax.custom_vjp
+def _kept_as_by_cudnn(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+    """Attention that has the shapes of cuDNN's, and of what that keeps, and no other likeness."""
+    return query + key + value
+
+
+def _forward_kept(
+    query: jax.Array, key: jax.Array, value: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    batch, length, heads, _ = query.shape
+    attended = _kept_as_by_cudnn(query, key, value)
+    return attended, (query, key, value, attended, jnp.zeros((batch, heads, length), jnp.float32))
+
+
+def _backward_kept(kept: tuple[jax.Array, ...], grad: jax.Array) -> tuple[jax.Array, ...]:
+    return grad, grad, grad
+
+
+_kept_as_by_cudnn.defvjp(_forward_kept, _backward_kept)
 
 
 @jax.custom_vjp

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.training.budget import BudgetConfig
-from surgvista_jax.training.partition import BATCH_AXES
+from surgvista_jax.training.partition import BATCH_AXES, AnyMesh
 from surgvista_jax.training.stacks import Stack, kept_by
 from surgvista_jax.training.state import TrainState
 
@@ -67,7 +67,7 @@ def need_of(
     frozen: Any,
     batch: Callable[[int], Mapping[str, jax.ShapeDtypeStruct]],
     budget: BudgetConfig,
-    mesh: Mesh,
+    mesh: AnyMesh,
     compute: ComputeConfig,
     stacks: Sequence[Stack] = (),
 ) -> Need:
@@ -108,11 +108,11 @@ def need_of(
 
     working = _working(forward, batch, shares, state.params, frozen, state.average)
     per_clip = max(held, working) / mesh.shape["model"]
-    params = _bytes_of_one(state.params)
+    params = bytes_of_one(state.params)
     return Need(
-        state=_bytes_of_one((state.params, state.opt_state, state.average)),
+        state=bytes_of_one((state.params, state.opt_state, state.average)),
         gradients=params * (2 if budget.accumulate > 1 else 1),
-        frozen=_bytes_of_one(frozen),
+        frozen=bytes_of_one(frozen),
         per_clip=per_clip + size_of(batch(1)),
         clips=budget.batch_size / budget.accumulate / shares,
     )
@@ -140,7 +140,7 @@ def need_forward(
 
     working = _working(forward, some, shares, variables) / mesh.shape["model"]
     # Two batches are on the devices at a time: the next is brought while one is computed.
-    return Need(0.0, 0.0, _bytes_of_one(variables), working + 2 * size_of(batch), clips / shares)
+    return Need(0.0, 0.0, bytes_of_one(variables), working + 2 * size_of(batch), clips / shares)
 
 
 def _working(
@@ -194,7 +194,7 @@ def size_of(tree: Any) -> int:
     return sum(math.prod(leaf.shape) * _width(leaf.dtype) for leaf in jax.tree.leaves(tree))
 
 
-def _bytes_of_one(tree: Any) -> int:
+def bytes_of_one(tree: Any) -> int:
     """Bytes of the shards that one device holds."""
     return sum(
         math.prod(leaf.sharding.shard_shape(leaf.shape)) * _width(leaf.dtype)

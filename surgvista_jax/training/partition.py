@@ -8,13 +8,14 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
 from surgvista_jax.checks import LARGEST_WHOLE, check
 from surgvista_jax.errors import UserError
 
 AXES = ("data", "fsdp", "model")
 BATCH_AXES = ("data", "fsdp")
+AnyMesh = Mesh | AbstractMesh  # shapes need no devices
 
 # Logical axis -> mesh axis. A parameter names its logical axes, this table alone decides where they
 # go; a name that is not here is an error, so that a typo cannot quietly replicate a large array.
@@ -85,8 +86,14 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
     )
 
 
+def imagined_mesh(config: MeshConfig, num_devices: int) -> AbstractMesh:
+    """The mesh of `make_mesh` over devices that are not here: for shapes alone."""
+    types = (jax.sharding.AxisType.Auto,) * len(AXES)
+    return AbstractMesh(mesh_shape(config, num_devices), AXES, axis_types=types)
+
+
 def check_divisible(
-    mesh: Mesh,
+    mesh: AnyMesh,
     *,
     batch_size: int,
     accumulate: int = 1,
@@ -156,7 +163,7 @@ def unboxed_shapes(abstract_boxed_tree: Any) -> Any:
     )
 
 
-def state_shardings(abstract_boxed_tree: Any, mesh: Mesh) -> Any:
+def state_shardings(abstract_boxed_tree: Any, mesh: AnyMesh) -> Any:
     """Shardings of a tree of `nn.LogicallyPartitioned` boxes (as `jax.eval_shape` gives it).
 
     Leaves without a box are replicated. Raises UserError for a logical axis that RULES lacks and
@@ -167,7 +174,11 @@ def state_shardings(abstract_boxed_tree: Any, mesh: Mesh) -> Any:
     for spec in jax.tree.leaves(specs, is_leaf=lambda x: isinstance(x, PartitionSpec)):
         for name in set(spec) - known - {None}:
             raise UserError(f"logical axis {name!r} has no rule; known are {', '.join(known)}")
-    shardings = nn.logical_to_mesh_sharding(specs, mesh, RULES)
+    shardings = jax.tree.map(
+        lambda spec: NamedSharding(mesh, spec),
+        nn.logical_to_mesh(specs, RULES),
+        is_leaf=lambda x: isinstance(x, PartitionSpec),
+    )
     shapes = jax.tree_util.tree_leaves_with_path(unboxed_shapes(abstract_boxed_tree))
     for (path, leaf), sharding in zip(shapes, jax.tree.leaves(shardings), strict=True):
         for dim, (size, axis) in enumerate(zip(leaf.shape, sharding.spec, strict=False)):

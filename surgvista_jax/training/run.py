@@ -6,23 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.models.layers import ComputeConfig
-from surgvista_jax.training import fits_devices, goodput, loop, memory
+from surgvista_jax.training import goodput, loop
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.compiled_step import CompiledStep, Shapes
 from surgvista_jax.training.loop import Batches, Finished, Hook, LoopConfig, Names, Run
 from surgvista_jax.training.optim import Optimizer
-from surgvista_jax.training.partition import RULES, batch_sharding, check_divisible, process_rows
+from surgvista_jax.training.partition import (
+    AnyMesh,
+    batch_sharding,
+    process_rows,
+)
 from surgvista_jax.training.preemption import Preemption
 from surgvista_jax.training.rundir import DESCRIBED
-from surgvista_jax.training.stacks import Stack
 from surgvista_jax.training.state import (
     TrainState,
     abstract_sharded,
@@ -125,7 +126,7 @@ def train(
     def first_state(params: Any) -> TrainState:
         return initial_state(params, optimizer, average=config.average > 0)
 
-    abstract = abstract_sharded(lambda: first_state(task.init_trained()), mesh)
+    abstract = abstract_state(task, config, mesh)
     writes = jax.process_index() == 0
     with (
         Preemption(),
@@ -191,60 +192,15 @@ def step_of(
     )
 
 
-def check_memory(
-    task: Task,
-    config: TrainConfig,
-    batch: Callable[[int], Mapping[str, jax.ShapeDtypeStruct]],
-    mesh: Mesh,
-    compute: ComputeConfig,
-    stacks: Sequence[Stack] = (),
-    together: int = 1,
-) -> str | None:
-    """What to say of the memory that a step needs, before anything is loaded; None where it fits.
-
-    Args:
-        batch: the shapes and types of a batch of so many rows.
-        compute: how its models are computed.
-        stacks: those of their blocks that get a gradient, for a row.
-        together: clips of a row.
-
-    Raises:
-        UserError: it clearly cannot fit.
-    """
-    available = fits_devices.device_memory(mesh)
-    if available is None:
-        return None
-    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
-        frozen = abstract_sharded(task.init_frozen, mesh)
-        trained = abstract_sharded(task.init_trained, mesh)
-        size = memory.size_of((frozen, trained))
-        flops = max(task.flops_per_clip.values(), default=0.0)
-        if memory.is_small(flops, size, config.budget, mesh, available):
-            return None
-        state = abstract_sharded(
-            lambda: initial_state(
-                task.init_trained(), config.optimizer.transform, average=config.average > 0
-            ),
-            mesh,
-        )
-        rows = dataclasses.replace(config.budget, batch_size=config.budget.batch_size // together)
-        need = memory.need_of(task.loss, state, frozen, batch, rows, mesh, compute, stacks)
-    need = dataclasses.replace(need, per_clip=need.per_clip / together, clips=need.clips * together)
-    return fits_devices.fits(need, available, config.budget, mesh, compute.remat, together)
-
-
-def check_mesh(mesh: Mesh, budget: BudgetConfig, task: Task, together: int = 1) -> None:
-    """Raises UserError for a batch or a model that the mesh cannot share out evenly.
-
-    together: clips of a row of a batch.
-    """
-    check_divisible(
+def abstract_state(task: Task, config: TrainConfig, mesh: AnyMesh) -> TrainState:
+    """The shapes, types and shardings of a run's state."""
+    found: TrainState = abstract_sharded(
+        lambda: initial_state(
+            task.init_trained(), config.optimizer.transform, average=config.average > 0
+        ),
         mesh,
-        batch_size=budget.batch_size,
-        accumulate=budget.accumulate,
-        dims=task.sharded_dims,
-        together=together,
     )
+    return found
 
 
 _NOT_DECISIVE = ("sources", "fps", "computed", DESCRIBED)

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from surgvista_jax.training.partition import state_shardings, unboxed_shapes
+from surgvista_jax.training.partition import AnyMesh, state_shardings, unboxed_shapes
 
 
 @flax.struct.dataclass
@@ -85,7 +85,7 @@ def create_filled(init: Callable[[], dict], loaded: Mapping[str, Any], mesh: Mes
     }
 
 
-def abstract_sharded(init: Callable[[], Any], mesh: Mesh) -> Any:
+def abstract_sharded(init: Callable[[], Any], mesh: AnyMesh) -> Any:
     """The shapes, types and shardings of `create_sharded`, without computing anything."""
     abstract = jax.eval_shape(init)
     return jax.tree.map(

@@ -31,13 +31,14 @@ from surgvista_jax.tasks.outcome import (
     write_outcome,
 )
 from surgvista_jax.tasks.selection import check_score
+from surgvista_jax.training.beforehand import check_memory, check_mesh
 from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.fits_devices import clips_fit
 from surgvista_jax.training.goodput import timed
 from surgvista_jax.training.optim import long_warmup
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
 from surgvista_jax.training.processes import agree
-from surgvista_jax.training.run import Loaded, check_memory, check_mesh
+from surgvista_jax.training.run import Loaded
 from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.training.sole import alone_in_workdir

@@ -25,13 +25,14 @@ from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
 from surgvista_jax.tasks.pretraining.start import start
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
+from surgvista_jax.training.beforehand import check_memory, check_mesh
 from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.goodput import timed
 from surgvista_jax.training.loop import Finished
 from surgvista_jax.training.optim import adamw, long_warmup
 from surgvista_jax.training.partition import RULES, make_mesh
 from surgvista_jax.training.processes import agree
-from surgvista_jax.training.run import Data, TrainConfig, check_memory, check_mesh, train
+from surgvista_jax.training.run import Data, TrainConfig, train
 from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import DESCRIBED, claim, described_digest, read_config
 from surgvista_jax.training.sole import alone_in_workdir

@@ -1,0 +1,118 @@
+"""What a run needs is said without a device, and it is its own step that is meant."""
+
+import json
+
+import flax.linen as nn
+import jax
+import pytest
+
+from surgvista_jax.__main__ import main
+from surgvista_jax.commands import bench_plan
+from surgvista_jax.models import attention
+from surgvista_jax.training.benchmarks import memory_of
+from surgvista_jax.training.compiled_step import CompiledStep
+from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh
+from surgvista_jax.training.planning import MEASURED
+from surgvista_jax.training.run import abstract_state, step_of
+from surgvista_jax.training.state import abstract_sharded
+from tests.support import finetune_run, tiny_run
+
+PUBLISHED, FINETUNED = "configs/pretrain/surgvista.py", "configs/finetune/cholec80.py"
+RANDOM = "--config.teacher.weights=random"
+
+
+@pytest.fixture
+def config(tmp_path):
+    return tiny_run.make_config(tmp_path / "config.py", tmp_path / "no data")
+
+
+def planned(capsys, *words, **options):
+    options = {"device": "h100", **options}
+    said = [f"--{name}={value}" for name, value in options.items()]
+    assert main(["bench", "plan", *map(str, words), *said, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_estimate_is_of_the_step_that_a_run_compiles(config):
+    """What it is given to the byte, and the whole as far as another compiler's factors reach."""
+    asked = bench_plan._read(str(config), [])
+    memory = bench_plan.plan(asked, "v4", 1, None)["memory_bytes"]
+    mesh = make_mesh(MeshConfig(), jax.devices()[:1])
+    task, settings = asked.task, asked.settings
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        state = abstract_state(task, settings, mesh)
+        frozen = abstract_sharded(task.init_frozen, mesh)
+    shapes = task.batch_shapes(settings.budget.batch_size)
+    step = CompiledStep(step_of(task, settings, 100), {})
+    program = step.lower(state, frozen, shapes, mesh).compile()
+    given = sum(memory[name] for name in ("parameters", "moments", "frozen", "inputs"))
+    assert given == pytest.approx(program.memory_analysis().argument_size_in_bytes, abs=64)
+    assert memory["total"] / 2**20 == pytest.approx(
+        memory_of(program, mesh)["program_mib"], rel=0.5
+    )
+
+
+def test_the_published_models_are_those_whose_rates_were_measured():
+    """By the operations of a clip, from which their rates are found."""
+    pretraining, finetuning, prediction = (row.gflop for row in MEASURED)
+    student = bench_plan._read(PUBLISHED, [RANDOM]).task.flops_per_clip["mfu"]
+    assert student / 1e9 == pytest.approx(pretraining, rel=1e-3)
+    finetuned = bench_plan._read(FINETUNED, []).task.flops_per_clip["mfu"]
+    assert finetuned / 1e9 == pytest.approx(finetuning, rel=1e-3)
+    assert finetuned / 3e9 == pytest.approx(prediction, rel=1e-3)
+
+
+def test_more_devices_share_out_what_one_holds_and_shorten_the_whole(config, capsys):
+    alone = planned(capsys, f"--config={config}")
+    words = [f"--config={config}", "--config.mesh.fsdp=4"]
+    shared = planned(capsys, *words, device="v5e", devices=8)
+    assert alone["clips_per_epoch"] is None  # the folder is on another machine
+    assert shared["mesh"] == {"data": 2, "fsdp": 4, "model": 1} and not shared["measured"]
+    assert shared["memory_bytes"]["parameters"] < alone["memory_bytes"]["parameters"] / 2
+    assert shared["steps"] == 8
+    assert shared["device_hours"] == pytest.approx(8 * shared["hours"])
+    assert shared["hours"] == pytest.approx(8 * 8 / shared["clips_per_second"] / 3600)
+    parts = {name: size for name, size in alone["memory_bytes"].items() if name != "usable"}
+    total = parts.pop("total")
+    assert sum(parts.values()) == pytest.approx(total) and alone["fits"]
+    fixed = total - parts["activations"] - parts["inputs"]
+    most = (alone["memory_bytes"]["usable"] - fixed) / ((total - fixed) / 8)
+    assert most - 1 < alone["largest_batch"] <= most
+
+
+def test_finetuning_is_planned_too_and_data_say_the_clips_of_an_epoch(tmp_path, capsys):
+    folder = finetune_run.make_dataset(tmp_path / "data")
+    config = finetune_run.make_config(tmp_path / "config.py", folder)
+    found = planned(capsys, f"--config={config}")
+    assert found["program"] == "finetuning" and found["clips_per_epoch"] == 45
+    assert main(["bench", "plan", f"--config={config}", "--device=a100"]) == 0
+    assert "8 updates" in capsys.readouterr().out
+
+
+def test_attention_is_traced_as_on_the_device_and_only_inside_a_plan():
+    """On GPUs no probabilities are kept, which elsewhere are the most of it."""
+
+    def kept(length):
+        x = jax.ShapeDtypeStruct((1, length, 2, 64), jax.numpy.bfloat16)
+        backward = jax.eval_shape(
+            lambda q: jax.vjp(lambda q: attention.attend(q, q, q, differentiable=True), q)[1], x
+        )
+        return sum(leaf.size for leaf in jax.tree.leaves(backward))
+
+    with attention.planned_for("gpu"):
+        assert kept(512) == 2 * kept(256)
+    assert kept(512) > 2.5 * kept(256)
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--devices=0"], "--devices=0"),
+        (["--clips=-1"], "--clips=-1"),
+        (["--devices=3"], "batch_size=8"),
+    ],
+)
+def test_mistakes_are_one_line(config, capsys, words, said):
+    assert main(["bench", "plan", f"--config={config}", "--device=h100", *words]) == 1
+    error = capsys.readouterr().err
+    assert said in error and "Traceback" not in error
