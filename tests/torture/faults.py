@@ -43,7 +43,7 @@ def worker_hangs(t: Try) -> None:
     if t.kind.endswith("twice"):
         time.sleep(1)
         command.send(signal.SIGINT)
-    check_told(command.finish(30 if t.kind.endswith("twice") else 90))
+    check_told(command.finish())
     if not t.kind.endswith("twice"):
         _check_saved(out)
 

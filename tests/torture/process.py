@@ -236,7 +236,8 @@ def _become(words: Sequence[str], folder: Path, ends: list[int], file_bytes: int
     for number, end in enumerate([os.open(os.devnull, os.O_RDONLY), *ends]):
         os.dup2(end, number)
     sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)
-    sys.stderr = sys.__stderr__ = open(2, "w", closefd=False, errors="backslashreplace")
+    # As Python has them: what is said of an error is not held back.
+    sys.stderr = sys.__stderr__ = open(2, "w", 1, closefd=False, errors="backslashreplace")
     os.chdir(folder)
     if file_bytes is not None:
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
