@@ -24,6 +24,7 @@ from surgvista_jax.data.batches.masked import pretrain_batches
 from surgvista_jax.data.batches.masking import MaskConfig
 from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.batches.stages import (
+    TUBELET,
     augmentation_speed,
     draw_clips,
     floor_speed,
@@ -31,6 +32,7 @@ from surgvista_jax.data.batches.stages import (
     stage_speeds,
     token_grid,
 )
+from surgvista_jax.data.batches.stretches import stretch_frames
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.process_tree import watched_memory
 from surgvista_jax.data.storage.manifest import read_dataset
@@ -49,7 +51,8 @@ class Rate:
     Attributes:
         name: what was measured.
         clips_per_second: on all cores that it used.
-        frames_per_second: the same in frames of clips; repeated frames count.
+        frames_per_second: the same in frames of clips; repeated frames count, and those that clips
+            slide over once.
         clips_per_core_second: clips a second of processor time, which other programs on the
             machine disturb less; all processes and threads together.
         of_floor: clips/s of each core that may be used, as a share of the floor's, of loaders.
@@ -89,13 +92,14 @@ def bench(
     cv2.setNumThreads(0)
     cores = available_cores()
     clips = draw_clips(dataset, clip, seed)
+    frames = stretch_frames(clip, TUBELET) / clip.slide
     speeds = stage_speeds(clips, clip)
     openers = {"loader": _open_pretraining}
     if finetune:
         speeds["augment (finetuning)"] = augmentation_speed(clips, clip, AugmentConfig())
         openers["finetuning"] = _open_finetuning
         dataset = with_labels(dataset)
-    rates = [Rate(stage, speed, speed * clip.num_frames) for stage, speed in speeds.items()]
+    rates = [Rate(stage, speed, speed * frames) for stage, speed in speeds.items()]
     floors = [floor_speed(clips, clip, seconds / 2)]
     loaders = []
     for kind, open_loader in openers.items():
@@ -111,14 +115,14 @@ def bench(
     floors.append(floor_speed(clips, clip, seconds / 2))
     floor, floor_of_core = map(statistics.mean, zip(*floors, strict=True))
     name = "floor: decode, crop, resize"
-    rates.append(Rate(name, floor, floor * clip.num_frames, floor_of_core))
+    rates.append(Rate(name, floor, floor * frames, floor_of_core))
     for kind, parallel, number, (clips_per_second, of_core), memory in loaders:
         name = f"{number} worker{'s' * (number > 1)}" if number else f"{parallel} threads"
         rates.append(
             Rate(
                 f"{kind}, {name}",
                 clips_per_second,
-                clips_per_second * clip.num_frames,
+                clips_per_second * frames,
                 of_core,
                 clips_per_second / min(parallel, cores) / floor,
                 memory,
@@ -148,7 +152,7 @@ def _open_pretraining(
         clip,
         MaskConfig(),
         loader,
-        _endless(batch_size),
+        _endless(batch_size // clip.slide),
         grid=token_grid(clip),
         seed=seed,
     )
@@ -194,6 +198,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("num_frames", "frames of a clip"),
         ("stride", "frames from one frame of a clip to the next"),
         ("size", "pixels of a side of a clip"),
+        ("slide", "clips that slide over a stretch; batches and speeds count clips"),
     ):
         option, value = f"--{key.replace('_', '-')}", getattr(default, key)
         parser.add_argument(option, type=int, default=value, help=f"{what} (%(default)d)")
@@ -206,9 +211,15 @@ def main(arguments: argparse.Namespace) -> None:
     dataset = read_dataset(arguments.folder)
     if arguments.split:
         dataset = dataset.split(arguments.split)
-    sizes = {key: getattr(arguments, key) for key in ("num_frames", "stride", "size")}
+    sizes = {key: getattr(arguments, key) for key in ("num_frames", "stride", "size", "slide")}
     with filled_by_options():
         clip = ClipConfig(**sizes)
+    if arguments.batch_size % clip.slide:
+        raise UserError(
+            f"--batch-size {arguments.batch_size}: should be a multiple of --slide {clip.slide}"
+        )
+    if arguments.finetune and clip.slide > 1:
+        raise UserError(f"--slide {clip.slide}: slides in pretraining alone: leave out --finetune")
     rates = bench(
         dataset,
         clip,
@@ -221,6 +232,7 @@ def main(arguments: argparse.Namespace) -> None:
         "dataset": str(arguments.folder),
         "source": type(open_frames(*dataset.places()[0])).__name__,
         "clip": [clip.num_frames, clip.size, clip.size],
+        "slide": clip.slide,
         "batch_size": arguments.batch_size,
         "cores": available_cores(),
     }
@@ -233,9 +245,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _table(described: dict, rates: list[Rate]) -> str:
     frames, size, _ = described["clip"]
+    slide = f" that slide by {described['slide']}" * (described["slide"] > 1)
     lines = [
-        f"{described['dataset']}: {described['source']}, clips of {frames}x{size}x{size}, batches "
-        f"of {described['batch_size']}, {described['cores']} cores",
+        f"{described['dataset']}: {described['source']}, clips of {frames}x{size}x{size}{slide}, "
+        f"batches of {described['batch_size']}, {described['cores']} cores",
         f"{'':<28}{'clips/s':>10}{'frames/s':>11}{'clips/core-s':>14}{'of the floor':>14}"
         f"{'memory':>10}",
     ]

@@ -151,11 +151,13 @@ def _history(card: Card) -> list[str]:
         return ["Converted from other weights, which are named below; nothing was trained."]
     config, about = run.config, run.about
     if run.kind == "pretrained":
-        batch = config["budget"]["batch_size"]
+        batch, slide = config["budget"]["batch_size"], config["clip"].get("slide", 1)
+        sliding = f", which slide by {slide} over the same frames" * (slide > 1)
         lines = [
             f"Pretrained without labels for {run.step:,} updates of {batch} clips"
-            f" ({run.step * batch:,} clips), {config['mask']['ratio']:.0%} of the tokens hidden"
-            f" ({config['mask']['kind']}); seed {config['seed']}.",
+            f" ({run.step * batch:,} clips{sliding}),"
+            f" {config['mask']['ratio']:.0%} of the tokens hidden ({config['mask']['kind']});"
+            f" seed {config['seed']}.",
             f"It started from {_start(about.get('init'))}"
             f" and learned from {_teacher(about.get('teacher'))}.",
         ]

@@ -45,8 +45,9 @@ def test_one_json_object_with_every_stage_and_loader(folder, capsys):
 
 def test_table_of_records_and_of_video_files(folder, tmp_path, capsys):
     assert main(["data", "pack", str(folder), "--workers=1"]) == 0
-    assert main(["data", "bench", str(folder), *SMALL, "--workers=0"]) == 0
+    assert main(["data", "bench", str(folder), *SMALL, "--workers=0", "--slide=2"]) == 0
     table = capsys.readouterr().out
+    assert "clips of 4x32x32 that slide by 2, batches of 4" in table
     assert "RecordFrames" in table and "appetite of one H200" in table and "threads" in table
     footage.write_video(tmp_path / "films/v.mp4", 50)
     empty = dict.fromkeys(("procedure", "licence", "citation", "source_format"), "")
@@ -122,9 +123,13 @@ def test_mistakes_are_one_line(folder, capsys):
     assert main(["data", "bench", str(folder), "--split=nothing"]) == 1
     assert main(["data", "bench", str(folder / "nothing")]) == 1
     assert main(["data", "bench", str(folder), "--num-frames=0"]) == 1
+    assert main(["data", "bench", str(folder), "--slide=5"]) == 1
+    assert main(["data", "bench", str(folder), "--slide=2", "--finetune"]) == 1
     errors = capsys.readouterr().err.strip().split("\n")
-    assert len(errors) == 4 and "no split 'nothing'" in errors[1]
+    assert len(errors) == 6 and "no split 'nothing'" in errors[1]
     assert "surgvista: --num-frames=0: should be a whole number of at least 1" == errors[3]
+    assert "--batch-size 32: should be a multiple of --slide 5" in errors[4]
+    assert "--slide 2: slides in pretraining alone: leave out --finetune" in errors[5]
 
 
 def test_the_process_tree_tells_memory_and_processor_time():

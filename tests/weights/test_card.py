@@ -32,7 +32,8 @@ def cards(tmp_path_factory):
     with contextlib.chdir(folder):
         _run(
             f"pretrain --config={config} --workdir=student --config.budget.steps=2",
-            "--config.teacher.weights=teacher.npz",
+            "--config.teacher.weights=teacher.npz --config.clip.slide=2",
+            "--config.budget.batch_size=16",
         )
         _run("weights export student --as=surgvista --out=out/student.safetensors")
         finetune = finetune_run.make_config(
@@ -59,7 +60,10 @@ def test_a_students_card_says_data_steps_configuration_sources_and_input(cards):
     assert text.startswith("# student.safetensors\n")
     assert digest(file) in text and "**Not a medical device.**" in text
     words = " ".join(text.split())
-    assert "for 2 updates of 8 clips (16 clips), 50% of the tokens hidden (tube); seed 3" in words
+    assert (
+        "for 2 updates of 16 clips (32 clips, which slide by 2 over the same frames), 50% of the"
+        " tokens hidden (tube); seed 3"
+    ) in words
     assert "- Data: noise (3 videos, 40 frames at 1 a second)." in text
     assert "4 frames of 32x32 pixels, 2 apart" in words and "(0.485, 0.456, 0.406)" in words
     assert "random parameters and learned from pixels and a frozen teacher, named below" in words

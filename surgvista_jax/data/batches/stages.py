@@ -1,7 +1,7 @@
 """What `data bench` measures: clips a second of each stage alone, and of the floor.
 
 Everything here runs on one core. The floor is OpenCV's decoding, cropping and resizing of the same
-frames from memory, with nothing around it.
+frames from memory, with nothing around it. Clips that slide over a stretch are measured together.
 """
 
 import time
@@ -20,6 +20,7 @@ from surgvista_jax.data.batches.crop import (
     multi_scale_crop,
 )
 from surgvista_jax.data.batches.masking import MASKS, MaskConfig
+from surgvista_jax.data.batches.stretches import stretch_frames
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.process_tree import used_seconds
 from surgvista_jax.data.storage.decode import EncodedFrames, Frames, decode_image
@@ -31,7 +32,7 @@ _MEASURED_CLIPS = 64
 
 @dataclass(frozen=True)
 class MeasuredClip:
-    """A clip that is measured: its frames [T], the distinct ones of them, and a crop."""
+    """A clip, or a stretch of them, that is measured: its frames, the distinct ones, a crop."""
 
     frames: Frames
     frame_ids: np.ndarray
@@ -49,13 +50,14 @@ def token_grid(clip: ClipConfig) -> tuple[int, int, int]:
 
 
 def draw_clips(dataset: Dataset, clip: ClipConfig, seed: int) -> list[MeasuredClip]:
-    """Draws clips of the dataset, with a crop each."""
+    """Draws clips of the dataset, or stretches, with a crop each."""
     index = ClipIndex([video.num_frames for video in dataset.videos])
     rng = np.random.default_rng(seed)
     clips, places = [], dataset.places()
+    num_frames = stretch_frames(clip, TUBELET)
     for _ in range(_MEASURED_CLIPS):
         number, last = index[int(rng.integers(len(index)))]
-        frame_ids = clip_frame_ids(last, clip.num_frames, clip.stride)
+        frame_ids = clip_frame_ids(last, num_frames, clip.stride)
         clips.append(MeasuredClip(open_frames(*places[number]), frame_ids, multi_scale_crop(rng)))
     return clips
 
@@ -75,7 +77,8 @@ def stage_speeds(clips: list[MeasuredClip], config: ClipConfig) -> dict[str, flo
         for image in images:
             _crop_and_resize(image, clip.crop, out)
         resized = time.perf_counter()
-        MASKS["tube"](rng, grid, MaskConfig().ratio)
+        for _ in range(config.slide):
+            MASKS["tube"](rng, grid, MaskConfig().ratio)
         masked = time.perf_counter()
         for stage, began, ended in (
             ("read", start, read),
@@ -84,7 +87,8 @@ def stage_speeds(clips: list[MeasuredClip], config: ClipConfig) -> dict[str, flo
             ("masks", resized, masked),
         ):
             times[stage] += ended - began
-    return {stage: len(clips) / spent for stage, spent in times.items() if spent}
+    count = config.slide * len(clips)
+    return {stage: count / spent for stage, spent in times.items() if spent}
 
 
 def augmentation_speed(
@@ -115,7 +119,7 @@ def floor_speed(
                 _crop_and_resize(image, clip.crop, out)
 
     run(4)
-    return repeated_speed(lambda: run(len(clips)), len(clips), seconds)
+    return repeated_speed(lambda: run(len(clips)), config.slide * len(clips), seconds)
 
 
 def repeated_speed(run: Callable[[], object], count: int, seconds: float) -> tuple[float, float]:
