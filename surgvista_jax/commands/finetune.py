@@ -7,10 +7,12 @@ from surgvista_jax.errors import TOLD_TO_STOP
 from surgvista_jax.tasks.programs import program_of, run
 from surgvista_jax.training import goodput, processes
 from surgvista_jax.training.determinism import asked_in, make_deterministic
+from surgvista_jax.training.profiling import add_profile, overrides_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     processes.add_run_arguments(parser)
+    add_profile(parser)
     parser.epilog = (
         "--config.a.b=VALUE replaces a value of the configuration, such as --config.init=WEIGHTS,"
         " --config.data.folder=DATASET, --config.mode=full|linear|attentive|lora, --config.seeds=3"
@@ -21,7 +23,7 @@ def main(arguments: argparse.Namespace) -> int:
     config = load_config(
         arguments.config,
         lambda values: program_of(values).config,
-        arguments.overrides,
+        overrides_of(arguments),
         kinds=("finetuning", "temporal"),
     )
     told = told_keys(arguments.overrides, arguments.config)

@@ -8,16 +8,18 @@ from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training import goodput, processes
 from surgvista_jax.training.determinism import asked_in, make_deterministic
+from surgvista_jax.training.profiling import add_profile, overrides_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     processes.add_run_arguments(parser)
+    add_profile(parser)
     parser.epilog = "--config.a.b=VALUE replaces a value of the configuration"
 
 
 def main(arguments: argparse.Namespace) -> int:
     config = load_config(
-        arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
+        arguments.config, PretrainConfig, overrides_of(arguments), kinds=("pretraining",)
     )
     make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)

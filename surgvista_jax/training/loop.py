@@ -19,6 +19,7 @@ from surgvista_jax.training.loop_config import LoopConfig
 from surgvista_jax.training.meters import TIME, Speed, Window
 from surgvista_jax.training.peaks import peak_flops
 from surgvista_jax.training.preemption import Preemption, Stopped
+from surgvista_jax.training.profiling import Profiler
 from surgvista_jax.training.progress import Progress
 from surgvista_jax.training.state import TrainState, is_finite
 from surgvista_jax.training.step_log import Dispatched, StepLog, unwritten_of
@@ -118,7 +119,9 @@ def run_to_end(run: Run, hooks: Sequence[Hook] = ()) -> Finished:
         feed = stack.enter_context(Feed(run.batches, run.mesh))
         first, active = int(run.state.step), jax.process_index() == 0
         progress = stack.enter_context(Progress(run.config.progress, first, run.last, active))
-        course = _Course(run, hooks, preemption, feed, _make_log(run, feed, progress))
+        profiler = Profiler(run.workdir, first, run.config.profile, progress.say)
+        stack.enter_context(profiler)
+        course = _Course(run, hooks, preemption, feed, _make_log(run, feed, progress), profiler)
         try:
             finished = course.to_end()
         except Exception as error:
@@ -135,13 +138,20 @@ class _Course:
     """A run under way: the state after so many steps, and the step whose metrics are not read."""
 
     def __init__(
-        self, run: Run, hooks: Sequence[Hook], preemption: Preemption, feed: Feed, log: StepLog
+        self,
+        run: Run,
+        hooks: Sequence[Hook],
+        preemption: Preemption,
+        feed: Feed,
+        log: StepLog,
+        profiler: Profiler,
     ):
         self.log = log
         self._run = run
         self._hooks = hooks
         self._preemption = preemption
         self._feed = feed
+        self._profiler = profiler
         self._state = run.state
         self._first = self._done = int(run.state.step)
         self._pending: Dispatched | None = None
@@ -158,6 +168,8 @@ class _Course:
             stopping = told or self._done >= last
             try:
                 self._save_and_look(told, stopping)
+                with self.log.speed.paused():
+                    self._profiler.look(self._done, self._state)
                 if stopping:
                     break
                 self._advance()

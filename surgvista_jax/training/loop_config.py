@@ -18,6 +18,7 @@ class LoopConfig:
         `min_frames` ones in training, of all in an evaluation. So does a batch without a readable
         frame.
     min_frames: frames to have seen before that share is judged.
+    profile: steps of each start that are traced; 0 for none.
     progress: "auto" (a bar on a terminal, else lines), "bar", "lines" or "none".
     """
 
@@ -26,11 +27,12 @@ class LoopConfig:
     max_bad_steps: int = 10
     max_unreadable_share: float = 0.01
     min_frames: int = 1000
+    profile: int = 0
     progress: str = "auto"
 
     def __post_init__(self) -> None:
         check_whole(self, 1, "log_every", "max_bad_steps")
-        check_whole(self, 0, "stop_after", "min_frames")
+        check_whole(self, 0, "stop_after", "min_frames", "profile")
         check(self, "from 0 to 1", lambda share: 0 <= share <= 1, "max_unreadable_share")
         check_one_of(self, MODES, "progress")
 

@@ -74,7 +74,7 @@ def train(
     state = TrainState(jnp.int32(0), {"w": jnp.zeros(4)}, {"m": jnp.zeros(4)})
     state = jax.device_put(state, whole)
     frozen = jax.device_put(jnp.float32(2), whole)
-    keys = {"stop_after", "max_bad_steps", "max_unreadable_share", "min_frames"}
+    keys = {"stop_after", "max_bad_steps", "max_unreadable_share", "min_frames", "profile"}
     config = {key: options.pop(key) for key in keys & options.keys()}
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(folder, CheckpointConfig(save_every)))
