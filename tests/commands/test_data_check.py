@@ -58,6 +58,13 @@ def test_videos_in_no_split_are_named(tmp_path):
     assert finding.level == "note"
 
 
+def test_a_split_without_videos_shows_no_class(tmp_path):
+    make(tmp_path / "data", {"a": [0, 1, 1]}, {"train": ("a",), "test": ()})
+    code, text, _ = run("data", "check", tmp_path / "data", "--no-frames", "--json")
+    assert json.loads(text)["shares"] == {"train": [1, 2], "test": [0, 0]}
+    assert "split test: 2 of 2 classes do not occur: first, second" in text
+
+
 def test_clips_of_five_seconds_are_no_wrong_rate(tmp_path):
     """Neither whole-clip labels, nor two in a clip; the clip of a run is longer than they are."""
     labels = {"a": [0] * 5, "b": [1] * 5, "c": [0] * 3 + [1] * 2}

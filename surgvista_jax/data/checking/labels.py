@@ -26,10 +26,11 @@ LONG_GAP = 60.0  # seconds
 
 def class_shares(dataset: Dataset) -> dict[str, list[int]]:
     """Split -> number of frames that show each class."""
+    num_classes = len(dataset.classes)
+    none = np.zeros(num_classes, int)  # of a split without videos
     return {
-        split: np.sum(
-            [class_counts(v.labels, len(dataset.classes)) for v in dataset.split(split).videos],
-            axis=0,
+        split: sum(
+            (class_counts(v.labels, num_classes) for v in dataset.split(split).videos), none
         ).tolist()
         for split in dataset.splits
         if dataset.classes
