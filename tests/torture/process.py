@@ -232,7 +232,8 @@ def _leave(code: int) -> NoReturn:
 def _become(words: Sequence[str], folder: Path, ends: list[int], file_bytes: int | None) -> None:
     """Turns a fork into `python -m surgvista_jax WORDS`."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # which nohup would have ignored
+        signal.signal(number, signal.SIG_DFL)
     for number, end in enumerate([os.open(os.devnull, os.O_RDONLY), *ends]):
         os.dup2(end, number)
     sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)
