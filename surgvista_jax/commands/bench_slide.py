@@ -18,6 +18,7 @@ import numpy as np
 
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.batches.division import SplitConfig, divide
+from surgvista_jax.data.batches.stretches import stretches_of
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
@@ -63,7 +64,7 @@ class Measured:
     Attributes:
         way: as `Way` is written.
         equal: what it has in common with the first way: "clips" or "time".
-        clips: places for clips that each seed was trained on.
+        clips: those that each seed was trained on.
         clips_per_second: median of what was logged, of all seeds.
         seconds: of training a seed, at that speed.
         pixel_loss: of held-out clips, a value for each seed.
@@ -160,18 +161,34 @@ class Study:
 
     def compare(self, ways: list[Way], seeds: int) -> list[Measured]:
         """Measures all ways with equal clips, and all but the first in its time."""
-        self.test_videos()  # what it raises is not raised after the first run
-        steps = self.values.budget.steps
-        first, *others = [self.measure(way, CLIPS, steps, seeds) for way in ways]
+        for way in ways:  # what is raised here is not raised after the first run
+            self.clips_of_a_step(way)
+        self.test_videos()
+        clips = self.values.budget.steps * self.clips_of_a_step(ways[0])
+        first, *others = [self.measure(way, CLIPS, clips, seeds) for way in ways]
         in_time = [
-            self.measure(way, TIME, steps_in_time(steps, first, line), seeds)
+            self.measure(way, TIME, first.seconds * line.clips_per_second, seeds)
             for way, line in zip(ways[1:], others, strict=True)
         ]
         return [first, *others, *in_time]
 
-    def measure(self, way: Way, equal: str, steps: int, seeds: int) -> Measured:
-        """Pretrains and probes one way from each seed."""
+    def clips_of_a_step(self, way: Way) -> float:
+        """Clips of a step, on average: less than the batch size where places stay empty.
+
+        Raises:
+            UserError: the videos are too short for so many clips a stretch.
+        """
+        config = build(PretrainConfig, self.config(way, 1, 0))
+        train = read_dataset(self.data).split(config.data.split)
+        lengths = [video.num_frames for video in train.videos]
+        filled = stretches_of(lengths, config.clip, config.model.tubelet).filled
+        return config.budget.batch_size * filled
+
+    def measure(self, way: Way, equal: str, clips: float, seeds: int) -> Measured:
+        """Pretrains one way on about so many clips, and probes it, from each seed."""
         rates, losses, scores = [], [], []
+        each = self.clips_of_a_step(way)
+        steps = max(1, round(clips / each))
         for seed in range(seeds):
             folder = self.out / f"slide{way}-equal-{equal}-seed{seed}"
             config = self.config(way, steps, seed)
@@ -180,12 +197,12 @@ class Study:
             rates += logged_rates(folder / "pretraining")
             losses.append(self.held_out_loss(config, folder / "pretraining"))
             scores.append(self.probe_score(folder, seed))
-        clips, rate = steps * self.values.budget.batch_size, statistics.median(rates)
-        return Measured(str(way), equal, clips, rate, clips / rate, losses, scores)
+        clips, rate = steps * each, statistics.median(rates)
+        return Measured(str(way), equal, round(clips), rate, clips / rate, losses, scores)
 
     def config(self, way: Way, steps: int, seed: int) -> ml_collections.ConfigDict:
         """The configuration of one run of pretraining."""
-        config = ml_collections.ConfigDict(self.values)
+        config = ml_collections.ConfigDict(self.values.to_dict())  # the parts copied too
         with config.unlocked():
             config.data.folder = str(self.data)
             config.clip.slide, config.mask.masks_per_clip = way
@@ -220,11 +237,6 @@ class Study:
         if not programs.run(values, folder / "probe", told):
             raise Stopped
         return float(read_object(folder / "probe" / RESULT)["test"])
-
-
-def steps_in_time(steps: int, first: Measured, line: Measured) -> int:
-    """Steps that a way does in the time of the first one's, at least one."""
-    return max(1, round(steps * line.clips_per_second / first.clips_per_second))
 
 
 def logged_rates(run: Path) -> list[float]:

@@ -77,6 +77,11 @@ class StretchIndex:
         return int(self._num_frames.sum())
 
     @property
+    def filled(self) -> float:
+        """The share of places that hold a clip."""
+        return self.clips / self.places if self.places else 1.0
+
+    @property
     def longest(self) -> int:
         """The most clips that any stretch of these videos could hold."""
         return int((self._num_frames.max(initial=0) - 1) // self._apart + 1)

@@ -164,9 +164,9 @@ def _data(task: Pretraining, dataset: Dataset, stretches: StretchIndex) -> Data:
 
 def _filled(stretches: StretchIndex, slide: int) -> float:
     """The share of places that hold a clip, which is said where clips slide."""
-    if slide == 1 or not stretches.places:
-        return 1.0
-    filled = stretches.clips / stretches.places
+    filled = stretches.filled
+    if slide == 1:
+        return filled
     say(
         f"{stretches.clips:,} clips slide by {slide} over {len(stretches):,} stretches, of whose"
         f" places {1 - filled:.1%} are empty, before the first frames of videos"

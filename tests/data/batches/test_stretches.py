@@ -25,6 +25,7 @@ def test_every_frame_ends_one_clip_of_one_stretch(lengths, slide, apart):
     everything = [(video, frame) for video, n in enumerate(lengths) for frame in range(n)]
     assert sorted(found) == everything
     assert (stretches.clips, stretches.places) == (len(everything), slide * len(stretches))
+    assert stretches.filled == (len(everything) / stretches.places if everything else 1)
 
 
 @given(LENGTHS, st.integers(1, 9), st.integers(1, 9))
