@@ -28,8 +28,8 @@ def test_finetuning_is_measured_beside_the_machines_own_matrix_product(config, c
 
 
 def test_predictions_are_measured_for_a_batch_and_for_one_clip(config, capsys):
-    words = ["bench", "predict", f"--config={config}", "--batch-size=16", "--steps=2"]
-    assert main([*words, "--json"]) == 0
+    words = ["bench", "predict", f"--config={config}", *ONE_BLOCK]
+    assert main([*words, "--batch-size=16", "--steps=2", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["clips_per_second"] == pytest.approx(16000 / result["step_ms"])
     assert result["one_clip_ms"] > 0 and result["program_mib"] > 0
