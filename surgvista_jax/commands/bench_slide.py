@@ -6,9 +6,11 @@ on clips that none was trained on, and by a linear probe.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import statistics
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,7 +124,8 @@ def main(arguments: argparse.Namespace) -> int:
     start_devices()
     keep_compiled()
     study = Study(values, arguments.probe, arguments.data, arguments.out)
-    with alone_in(arguments.out, "take another --out"):
+    # What runs say of themselves on the way is no part of the result.
+    with alone_in(arguments.out, "take another --out"), contextlib.redirect_stdout(sys.stderr):
         try:
             measured = study.compare(ways, arguments.seeds)
         except Stopped:
@@ -264,7 +267,10 @@ def table(measured: list[Measured]) -> str:
                 f"{line.clips:,}",
                 f"{line.clips_per_second:.0f}",
                 f"{line.seconds:.0f}",
-                *(f"{mean:.4f} ± {spread:.4f}" for mean, spread, _ in seeds),
+                *(
+                    f"{mean:.4f}" + f" ± {spread:.4f}" * (count > 1)
+                    for mean, spread, count in seeds
+                ),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]

@@ -41,6 +41,7 @@ def words(tmp_path, monkeypatch):
 
     def run(values, workdir, told):
         assert values.mode == "linear" and values.init == str(workdir.parent / "pretraining")
+        print("accuracy")
         workdir.mkdir()
         (workdir / "result.json").write_text(json.dumps({"test": 0.5 + 0.1 * values.seed}))
         return True
@@ -81,6 +82,8 @@ def test_the_table_has_mean_and_deviation(words, capsys):
     assert head.split()[:3] == ["slide", "equal", "clips"] and len(rows) == 3
     assert rows[1].split()[:4] == ["2", "clips", "65", "250"]
     assert all(row.endswith("0.5500 ± 0.0707") for row in rows)
+    line = bench_slide.Measured("1", "clips", 64, 100.0, 0.64, [1.25], [0.5])
+    assert bench_slide.table([line]).endswith("1.2500  0.5000")  # of one seed no deviation
 
 
 def test_the_loss_is_of_the_same_clips_and_masks_for_all(tmp_path, monkeypatch):
