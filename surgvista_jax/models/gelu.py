@@ -36,7 +36,8 @@ def _distance(x: jax.Array) -> jax.Array:
 def _tail(a: jax.Array) -> tuple[jax.Array, jax.Array]:
     """float32 a >= 0 -> Phi(-a) and exp(-a^2 / 2)."""
     bell = jnp.exp(-0.5 * a * a)
-    return bell * (_polynomial(_OVER, a) / _polynomial(_UNDER, a)), bell
+    root = jax.lax.rsqrt(_polynomial(_UNDER, a))  # one instruction of a GPU, a quotient ten
+    return bell * (_polynomial(_OVER, a) * (root * root)), bell
 
 
 def _polynomial(coefficients: tuple[float, ...], x: jax.Array) -> jax.Array:
@@ -51,7 +52,8 @@ def _forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _backward(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array]:
-    wide = x.astype(jnp.float32)
+    # Without the barrier XLA keeps float32 parts of the forward pass, not computing them anew.
+    wide = jax.lax.optimization_barrier(x).astype(jnp.float32)
     if x.dtype == jnp.bfloat16:
         tail, bell = _tail(_distance(wide))
         phi = jnp.where(wide > 0, 1 - tail, tail)

@@ -36,7 +36,8 @@ def _forward(
 
 
 def _backward(epsilon: float, dtype: Dtype, kept: tuple, cotangent: jax.Array) -> tuple:
-    x, scale, bias, mean, inverse = kept
+    # Without the barrier XLA keeps float32 copies of x instead of making them anew.
+    x, scale, bias, mean, inverse = jax.lax.optimization_barrier(kept)
     cotangent = cotangent.astype(jnp.float32)
     normal = (x.astype(jnp.float32) - mean) * inverse
     scaled = cotangent * _as_row(scale, x)
