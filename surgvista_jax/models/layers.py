@@ -5,6 +5,8 @@ V visible, M hidden, D width, K masks per clip, C classes, P pixel values per tu
 """
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from flax.typing import Dtype, Initializer
 
 from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.models.attention import attend
+from surgvista_jax.models.float8 import COLLECTION, multiplier, multiply
 from surgvista_jax.models.gelu import gelu
 from surgvista_jax.models.logical_axes import with_axes
 from surgvista_jax.models.norm import LayerNorm
@@ -119,13 +122,19 @@ def add_trailing(x: jax.Array, term: jax.Array) -> jax.Array:
 
 
 class Linear(nn.Module):
-    """x @ kernel + bias over the last axis, with a logical name for each axis of the kernel."""
+    """x @ kernel + bias over the last axis, with a logical name for each axis of the kernel.
+
+    With `before`, before(x) @ kernel + bias, where the backward pass keeps x and computes before(x)
+    anew: of two arrays as large as an MLP is wide, one. With `float8` there is no gradient.
+    """
 
     features: int
     axes: tuple[str | None, str | None]
     dtype: Dtype
     kernel_init: Initializer = xavier_uniform((0,), (1,))
     precision: jax.lax.Precision | None = None
+    before: Callable[[jax.Array], jax.Array] | None = None
+    float8: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -135,18 +144,23 @@ class Linear(nn.Module):
         axis = self.axes[1] if self.axes[1] == "mlp" else None
         bias_init = with_axes(nn.initializers.zeros, (axis,))
         bias = self.param("bias", bias_init, (self.features,))
-        product = jnp.matmul(
-            x.astype(self.dtype), kernel.astype(self.dtype), precision=self.precision
-        )
-        return add_trailing(product, bias)
+        x, kernel, before = x.astype(self.dtype), kernel.astype(self.dtype), self.before
+        if self.float8:
+            return multiplier(self, "input", before(x) if before else x)(kernel, bias)
+        product = partial(multiply, precision=self.precision)
+        if before is None:
+            return product(x, kernel, bias)
+        anew = jax.checkpoint(lambda x, kernel: product(before(x), kernel, None))
+        return add_trailing(anew(x, kernel), bias)
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with one fused query-key-value product."""
+    """Multi-head self-attention; one array holds the kernels of query, key and value."""
 
     config: TransformerConfig
     dtype: Dtype
     deterministic: bool = False
+    float8: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, differentiable: bool) -> jax.Array:
@@ -157,18 +171,21 @@ class Attention(nn.Module):
             with_axes(xavier_uniform((0,), (1, 2, 3)), ("embed", None, "heads", None)),
             (width, 3, heads, head_width),
         )
-        qkv = jnp.einsum("bnd,dchk->bnchk", x.astype(self.dtype), kernel.astype(self.dtype))
+        x = x.astype(self.dtype)
+        product = multiplier(self, "input", x) if self.float8 else partial(multiply, x)
         parts = []
         for i, letter in enumerate("qkv"):
-            part = qkv[:, :, i]
+            # Three products of flat heads, not one that is cut up: so their biases are added where
+            # they are computed, and nothing is copied for the attention kernel.
+            bias = None
             if self.config.attention_bias != "none" and letter in self.config.attention_bias:
                 bias = self.param(
                     f"{letter}_bias",
                     with_axes(nn.initializers.zeros, ("heads", None)),
                     (heads, head_width),
-                )
-                part = add_trailing(part, bias)
-            parts.append(part)
+                ).reshape(width)
+            part = product(kernel[:, i].reshape(width, width).astype(self.dtype), bias)
+            parts.append(part.reshape(*x.shape[:-1], heads, head_width))
         x = attend(  # [B, N, heads, head_width]
             *parts, differentiable=differentiable, deterministic=self.deterministic
         )
@@ -179,8 +196,9 @@ class Attention(nn.Module):
         )
         bias_init = with_axes(nn.initializers.zeros, (None,))
         bias = self.param("out_bias", bias_init, (width,))
-        x = jnp.einsum("bnhk,hkd->bnd", x, kernel.astype(self.dtype))
-        return add_trailing(x, bias)
+        x, kernel = x.reshape(*x.shape[:-2], width), kernel.reshape(width, width)
+        product = multiplier(self, "mixed", x) if self.float8 else partial(multiply, x)
+        return product(kernel.astype(self.dtype), bias)
 
 
 class Mlp(nn.Module):
@@ -188,12 +206,13 @@ class Mlp(nn.Module):
 
     config: TransformerConfig
     dtype: Dtype
+    float8: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        x = Linear(self.config.mlp_width, ("embed", "mlp"), self.dtype, name="up")(x)
-        x = gelu(x)
-        return Linear(self.config.width, ("mlp", "embed"), self.dtype, name="down")(x)
+        linear = partial(Linear, dtype=self.dtype, float8=self.float8)
+        x = linear(self.config.mlp_width, ("embed", "mlp"), name="up")(x)
+        return linear(self.config.width, ("mlp", "embed"), before=gelu, name="down")(x)
 
 
 class Block(nn.Module):
@@ -202,6 +221,7 @@ class Block(nn.Module):
     config: TransformerConfig
     dtype: Dtype
     deterministic: bool = False
+    float8: bool = False
 
     def _branch(self, x: jax.Array, name: str, drop_rate: jax.Array, train: bool) -> jax.Array:
         if self.config.layer_scale:
@@ -220,11 +240,12 @@ class Block(nn.Module):
     def __call__(self, x: jax.Array, drop_rate: jax.Array, train: bool) -> tuple[jax.Array, None]:
         x = nn.with_logical_constraint(x, ("batch", None, None))
         y = LayerNorm(self.dtype, self.config.norm_epsilon, name="attention_norm")(x)
-        attention = Attention(self.config, self.dtype, self.deterministic, name="attention")
-        y = attention(y, train)
+        y = Attention(self.config, self.dtype, self.deterministic, self.float8, name="attention")(
+            y, train
+        )
         x = x + self._branch(y, "attention_scale", drop_rate, train)
         y = LayerNorm(self.dtype, self.config.norm_epsilon, name="mlp_norm")(x)
-        y = Mlp(self.config, self.dtype, name="mlp")(y)
+        y = Mlp(self.config, self.dtype, self.float8, name="mlp")(y)
         x = x + self._branch(y, "mlp_scale", drop_rate, train)
         return x, None
 
@@ -232,11 +253,13 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """A scan over `depth` blocks, whose parameters are stacked along a leading axis "layers".
 
-    Unrolled or not, the parameters have the same names and shapes.
+    Unrolled or not, the parameters have the same names and shapes. With `float8` their products are
+    those of 8-bit floats, and there is no gradient.
     """
 
     config: TransformerConfig
     compute: ComputeConfig
+    float8: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -253,7 +276,7 @@ class Transformer(nn.Module):
             )
         blocks = nn.scan(
             block,
-            variable_axes={"params": 0},
+            variable_axes={"params": 0, COLLECTION: 0},
             split_rngs={"params": True, "drop_path": True},
             in_axes=(0, nn.broadcast),
             length=depth,
@@ -262,6 +285,6 @@ class Transformer(nn.Module):
         )
         drop_rates = jnp.linspace(0.0, self.config.drop_path, depth)
         dtype = jnp.dtype(self.compute.dtype)
-        stack = blocks(self.config, dtype, self.compute.deterministic, name="blocks")
+        stack = blocks(self.config, dtype, self.compute.deterministic, self.float8, name="blocks")
         x, _ = stack(x.astype(dtype), drop_rates, train)
         return x

@@ -86,11 +86,13 @@ class VideoEncoder(nn.Module):
         config: what its parameters are.
         compute: how it is computed.
         grid: tokens along (t, h, w) of the whole clip; (1, h, w) for single frames.
+        float8: whether its blocks multiply 8-bit floats, and have no gradient.
     """
 
     config: EncoderConfig
     compute: ComputeConfig
     grid: tuple[int, int, int]
+    float8: bool = False
 
     @nn.compact
     def __call__(self, patches: jax.Array, ids: jax.Array | None, train: bool) -> jax.Array:
@@ -121,7 +123,8 @@ class VideoEncoder(nn.Module):
                 token = token + self._token("class_position")
             token = jnp.broadcast_to(token.astype(dtype), (x.shape[0], 1, width))
             x = jnp.concatenate([token, x], axis=1)
-        x = Transformer(config.transformer, self.compute, name="transformer")(x, train)
+        stack = Transformer(config.transformer, self.compute, self.float8, name="transformer")
+        x = stack(x, train)
         if not config.norm:
             return x
         return LayerNorm(dtype, config.transformer.last_epsilon, name="norm")(x)

@@ -1,6 +1,7 @@
 """How fast is a program on this machine, beside what the machine itself can do?"""
 
 import contextlib
+import operator
 import statistics
 import tempfile
 import time
@@ -47,7 +48,7 @@ def bench_step(
 
     Args:
         draw: rows -> a host batch of so many, in the shapes of the run's.
-        steps: that are timed, one by one.
+        steps: that are timed.
         together: clips of a row.
 
     Returns:
@@ -75,14 +76,19 @@ def bench_step(
     step = CompiledStep(step_of(task, config, _CLIPS), config.options)
     abstract = abstract_sharded(first_state, mesh), abstract_sharded(task.init_frozen, mesh)
     compiled, cold, again = compile_twice(lambda: step.lower(*abstract, shapes, mesh))
+    if config.check is not None:
+        config.check(compiled.as_text() or "")
     state, frozen = create_sharded(first_state, mesh), create_sharded(task.init_frozen, mesh)
-    times = []
-    for _ in range(WARM_UP + steps):
-        start = time.perf_counter()
-        state, metrics = compiled(state, frozen, batch)
-        jax.block_until_ready((state, metrics))
-        times.append(time.perf_counter() - start)
-    seconds = statistics.median(times[WARM_UP:])
+    # As a run does it: a step is handed over while the one before is computed.
+    state, metrics = compiled(state, frozen, batch)
+    ended = []
+    for _ in range(WARM_UP + steps + 1):
+        state, next_metrics = compiled(state, frozen, batch)
+        jax.block_until_ready(metrics)
+        ended.append(time.perf_counter())
+        metrics = next_metrics
+    jax.block_until_ready((state, metrics))
+    seconds = statistics.median(map(operator.sub, ended[WARM_UP + 1 :], ended[WARM_UP:]))
     return {
         "loss": float(metrics["loss"]),
         "step_ms": 1000 * seconds,

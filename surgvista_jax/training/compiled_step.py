@@ -22,15 +22,19 @@ class CompiledStep:
     Args:
         step: (state, frozen, batch) -> (state, metrics), as `make_train_step` makes it.
         options: of the compiler, by name.
+        check: is given the text of what was compiled ahead, and raises UserError where it does not
+            do; None: nothing is looked at.
     """
 
     def __init__(
         self,
         step: Callable[[TrainState, Any, dict], tuple[TrainState, dict]],
         options: Mapping[str, bool | int | float | str],
+        check: Callable[[str], None] | None = None,
     ):
         # The state is donated: the new one takes its place in memory.
         self._jitted = jax.jit(step, donate_argnums=0, compiler_options=dict(options) or None)
+        self._check = check
         self._thread: threading.Thread | None = None
         self._compiled: jax.stages.Compiled | None = None
         self._error: BaseException | None = None
@@ -47,7 +51,10 @@ class CompiledStep:
 
         def compile_step() -> None:
             try:
-                self._compiled = self.lower(state, frozen, batch, mesh).compile()
+                compiled = self.lower(state, frozen, batch, mesh).compile()
+                if self._check is not None:
+                    self._check(compiled.as_text() or "")
+                self._compiled = compiled
             except BaseException as error:  # raised again by `program`
                 self._error = error
 

@@ -83,6 +83,7 @@ class TrainConfig:
         seed: all randomness of step n is drawn from (seed, n).
         average: the decay of a running mean of the parameters; 0 keeps none.
         options: the compiler's, for the step (`xla_options.options_for`).
+        check: of the compiled step's text, see `CompiledStep`.
     """
 
     budget: BudgetConfig
@@ -92,6 +93,7 @@ class TrainConfig:
     seed: int
     average: float = 0.0
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    check: Callable[[str], None] | None = None
 
 
 def train(
@@ -131,7 +133,7 @@ def train(
     with (
         Preemption(),
         Checkpoints(workdir, config.checkpoint) as checkpoints,
-        CompiledStep(step, config.options) as compiled,
+        CompiledStep(step, config.options, config.check) as compiled,
     ):
         if checkpoints.latest() is None:
             shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)

@@ -11,7 +11,15 @@ from jax.test_util import check_grads
 
 from surgvista_jax.models import attention
 from surgvista_jax.models.attention import attend, attend_in_order, attention_kernel
-from surgvista_jax.models.layers import Block, ComputeConfig, Transformer, TransformerConfig
+from surgvista_jax.models.gelu import gelu
+from surgvista_jax.models.layers import (
+    Block,
+    ComputeConfig,
+    Linear,
+    Mlp,
+    Transformer,
+    TransformerConfig,
+)
 
 CONFIG = TransformerConfig(32, 3, 4, layer_scale=0.1, drop_path=0.5)
 FLOAT32 = ComputeConfig(dtype="float32")
@@ -207,3 +215,30 @@ def init_width(config: TransformerConfig):
 def test_configurations_that_cannot_be(wrong):
     with pytest.raises(ValueError):
         dataclasses.replace(CONFIG, **wrong)
+
+
+def test_what_comes_before_a_product_is_computed_anew_and_its_gradient_is_the_same():
+    x = x_of()
+    anew = Linear(5, (None, None), jnp.float32, before=gelu)
+    params = unboxed(anew.init(jax.random.key(0), x))
+
+    def composed(params, x):
+        return Linear(5, (None, None), jnp.float32).apply(params, gelu(x))
+
+    value, pull = jax.vjp(anew.apply, params, x)
+    expected, pull_expected = jax.vjp(composed, params, x)
+    np.testing.assert_array_equal(value, expected)
+    cotangent = jax.random.normal(jax.random.key(2), value.shape)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6),
+        pull(cotangent),
+        pull_expected(cotangent),
+    )
+
+
+def test_an_mlp_keeps_one_of_its_two_wide_arrays_for_the_backward_pass():
+    mlp, x = Mlp(CONFIG, jnp.bfloat16), x_of(tokens=7)
+    params = unboxed(mlp.init(jax.random.key(0), x))
+    kept = jax.eval_shape(lambda params, x: jax.vjp(mlp.apply, params, x)[1], params, x)
+    wide = [leaf for leaf in jax.tree.leaves(kept) if leaf.shape == (2, 7, CONFIG.mlp_width)]
+    assert len(wide) == 1 and wide[0].dtype == jnp.bfloat16

@@ -88,7 +88,7 @@ def test_what_cannot_fit_is_one_line_with_the_keys_that_would_make_it():
     assert "a smaller model, or more devices" in said
 
 
-def test_a_clip_keeps_more_where_blocks_are_unrolled(tmp_path, monkeypatch):
+def test_a_clip_keeps_a_little_less_where_blocks_are_unrolled(tmp_path, monkeypatch):
     config = tiny_run.make_config(tmp_path / "config.py", tiny_run.make_dataset(tmp_path / "data"))
     found = []
     monkeypatch.setattr(memory, "_working", lambda *_: 0.0)  # of so small a model the most
@@ -102,7 +102,7 @@ def test_a_clip_keeps_more_where_blocks_are_unrolled(tmp_path, monkeypatch):
             pretrain(values, tmp_path / "run")
     scanned, unrolled = found
     assert unrolled.fixed == scanned.fixed
-    assert 1.1 * scanned.per_clip < unrolled.per_clip < 1.6 * scanned.per_clip
+    assert 0.8 * scanned.per_clip < unrolled.per_clip < scanned.per_clip
 
 
 def test_clips_that_slide_are_advised_by_whole_stretches():

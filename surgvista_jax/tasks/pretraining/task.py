@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from surgvista_jax.data.batches.masking import hidden_count, token_grid
 from surgvista_jax.data.batches.stretches import stretch_frames
 from surgvista_jax.errors import UserError
+from surgvista_jax.models import float8
 from surgvista_jax.models.flops import FORWARD_AND_BACKWARD, student_flops, teacher_flops
 from surgvista_jax.models.image_vit import ImageEncoder, TeacherConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoder, Predictions
@@ -46,12 +47,17 @@ class Pretraining:
         return variables["params"]
 
     def init_frozen(self) -> Any:
-        """Parameters of the teacher, boxed; an empty tree without one."""
+        """Parameters of the teacher, boxed; an empty tree without one.
+
+        With products of 8-bit floats, beside them what goes into each, `note_inputs`.
+        """
         if self.teacher is None:
             return {}
         images = jnp.zeros((1, self.config.clip.size, self.config.clip.size, 3), jnp.uint8)
         key = jax.random.fold_in(jax.random.key(self.config.seed), 1)
-        return self.teacher.init(key, images)["params"]
+        variables = self.teacher.init(key, images)
+        beside = {name: variables[name] for name in variables if name == float8.COLLECTION}
+        return {**variables["params"], **beside}
 
     def predict(
         self, params: Any, batch: Mapping[str, jax.Array], key: jax.Array | None = None
@@ -77,12 +83,32 @@ class Pretraining:
         It sees the first frame of each tubelet, once for all clips of a stretch.
         """
         assert self.teacher is not None
-        frames = batch["video"][:, :: self.config.model.tubelet]  # [B, t, H, W, 3]
-        images = frames.reshape(-1, *frames.shape[2:])
-        tokens: Any = self.teacher.apply({"params": teacher_params}, images)  # [B*t, h*w, F]
-        tokens = tokens.reshape(frames.shape[0], -1, tokens.shape[-1])
+        images = self._images(batch["video"])
+        # [B*t, h*w, F]
+        tokens: Any = self.teacher.apply(_as_variables(teacher_params), images)
+        tokens = tokens.reshape(batch["video"].shape[0], -1, tokens.shape[-1])
         picked = gather_of_clips(tokens, _masks_of(batch)[1], self.grid)
         return jax.lax.stop_gradient(picked.astype(jnp.float32))
+
+    def note_inputs(self, teacher_params: Any, video: jax.Array) -> Any:
+        """What goes into each of the teacher's products on some clips: its mean and size.
+
+        Args:
+            teacher_params: of `init_frozen`.
+            video: uint8 [B, T, H, W, 3].
+
+        Returns:
+            What stands beside the teacher's parameters for products of 8-bit floats.
+        """
+        assert self.teacher is not None
+        params = {"params": _as_variables(teacher_params)["params"]}
+        _, noted = self.teacher.apply(params, self._images(video), mutable=[float8.COLLECTION])
+        return noted[float8.COLLECTION]
+
+    def _images(self, video: jax.Array) -> jax.Array:
+        """The frames that the teacher sees, the first of each tubelet: [B*t, H, W, 3]."""
+        frames = video[:, :: self.config.model.tubelet]
+        return frames.reshape(-1, *frames.shape[2:])
 
     def loss(
         self,
@@ -220,6 +246,13 @@ def _weight_of(batch: Mapping[str, jax.Array]) -> jax.Array | None:
     weight = batch["weight"].reshape(-1)
     masks = math.prod(batch["visible_ids"].shape[:-1]) // len(weight)
     return jnp.repeat(weight, masks) if masks > 1 else weight
+
+
+def _as_variables(frozen: Mapping[str, Any]) -> dict[str, Any]:
+    """What `init_frozen` makes, as a model takes it."""
+    frozen = dict(frozen)
+    beside = {name: frozen.pop(name) for name in (float8.COLLECTION,) if name in frozen}
+    return {"params": frozen, **beside}
 
 
 def make_pretraining(config: PretrainConfig) -> Pretraining:

@@ -22,6 +22,11 @@ from surgvista_jax.inference.computed import of_compute, of_data, sentences
 from surgvista_jax.tasks.beginning import say, warn, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.clip_names import clip_names
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.float8_scales import (
+    add_scales,
+    check_program,
+    multiplies_float8,
+)
 from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
 from surgvista_jax.tasks.pretraining.start import start
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
@@ -99,6 +104,7 @@ def pretrain(
     data = _data(task, dataset, stretches)
     warn(long_warmup(config.optim, config.budget, data.clips))
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        add_scales(task, begun.loaded, dataset, workdir, mesh, owned)
         return train(
             task,
             data,
@@ -132,6 +138,7 @@ def settings_of(config: PretrainConfig) -> TrainConfig:
         config.loop,
         config.seed,
         options=options_for(KIND, config.compute.xla),
+        check=check_program if multiplies_float8(config.teacher) else None,
     )
 
 
