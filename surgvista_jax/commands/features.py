@@ -29,7 +29,6 @@ from surgvista_jax.tasks.finetuning.start import (
     say,
 )
 from surgvista_jax.training import processes
-from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
 from surgvista_jax.training.sole import sole_use
 from surgvista_jax.weights.adapt import AdaptConfig
@@ -91,7 +90,6 @@ def _features(arguments: argparse.Namespace) -> int:
         clip = dataclasses.replace(clip, sampling="past", **changes)
     _check(model, clip, arguments)
     mesh = make_mesh(MeshConfig(fsdp=arguments.fsdp))
-    keep_compiled()
     check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")
     start = fit_to_clips(
         StartingPoint(model, clip, variables, origin),
