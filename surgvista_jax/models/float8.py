@@ -6,6 +6,7 @@ from its own numbers; an input's from the largest number that was seen in its pl
 looked at real frames.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,10 +27,8 @@ _LEAST_CAPABILITY = (8, 9)  # of GPUs that multiply 8-bit floats
 
 def is_fast_on(device: Any) -> bool:
     """Whether a device multiplies 8-bit floats itself: NVIDIA's from Ada and Hopper on."""
-    capability = getattr(device, "compute_capability", "")
-    if device.platform not in ("gpu", "cuda") or not capability:
-        return False
-    return tuple(int(part) for part in capability.split(".")) >= _LEAST_CAPABILITY
+    numbers = re.fullmatch(r"(\d+)\.(\d+)", str(getattr(device, "compute_capability", "")))
+    return numbers is not None and tuple(map(int, numbers.groups())) >= _LEAST_CAPABILITY
 
 
 def multiply(

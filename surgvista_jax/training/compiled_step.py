@@ -1,5 +1,6 @@
 """The training step as a program, compiled from shapes while data and parameters are brought."""
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +18,7 @@ Shapes = Mapping[str, jax.ShapeDtypeStruct]
 class CompiledStep:
     """Calls the step; a context manager, whose thread has ended behind it.
 
-    A batch of other shapes than those that were expected is compiled as it comes.
+    For a batch of other shapes than those that were expected it is compiled anew, which is said.
 
     Args:
         step: (state, frozen, batch) -> (state, metrics), as `make_train_step` makes it.
@@ -51,10 +52,7 @@ class CompiledStep:
 
         def compile_step() -> None:
             try:
-                compiled = self.lower(state, frozen, batch, mesh).compile()
-                if self._check is not None:
-                    self._check(compiled.as_text() or "")
-                self._compiled = compiled
+                self._compiled = self._checked(self.lower(state, frozen, batch, mesh).compile())
             except BaseException as error:  # raised again by `program`
                 self._error = error
 
@@ -84,11 +82,19 @@ class CompiledStep:
     def __call__(self, state: TrainState, frozen: Any, batch: dict) -> tuple[TrainState, dict]:
         compiled = self.program()
         if compiled is not None:
+            batch = {name: batch[name] for name in self._keys}
             try:
-                return compiled(state, frozen, {name: batch[name] for name in self._keys})
-            except (KeyError, TypeError, ValueError):  # not what it was compiled for; nothing ran
-                self._compiled = None
+                return compiled(state, frozen, batch)
+            except (TypeError, ValueError) as error:  # not what it was compiled for; nothing ran
+                print(f"WARNING: the step is compiled anew: {error}", file=sys.stderr)
+            self._compiled = self._checked(self._jitted.lower(state, frozen, batch).compile())
+            return self._compiled(state, frozen, batch)
         return self._jitted(state, frozen, batch)
+
+    def _checked(self, compiled: jax.stages.Compiled) -> jax.stages.Compiled:
+        if self._check is not None:
+            self._check(compiled.as_text() or "")
+        return compiled
 
     def __enter__(self) -> "CompiledStep":
         return self

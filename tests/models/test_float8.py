@@ -1,5 +1,7 @@
 """Products of 8-bit floats: what they round, and what they are scaled by."""
 
+from types import SimpleNamespace
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -99,6 +101,21 @@ def test_a_transformer_notes_each_product_of_each_layer_and_says_nearly_the_same
     given = rounded.apply(params | noted, x, False)
     off = jnp.linalg.norm(given - expected) / jnp.linalg.norm(expected)
     assert 0.005 < off < 0.08  # some rounding, and no more than that of 8 bits
+
+
+@pytest.mark.parametrize(
+    ("capability", "fast"),
+    [
+        ("7.5", False),
+        ("8.6", False),
+        ("8.9", True),
+        ("9.0", True),
+        ("10.0", True),
+        ("gfx90a", False),
+    ],
+)
+def test_gpus_from_ada_and_hopper_on_multiply_them(capability, fast):
+    assert float8.is_fast_on(SimpleNamespace(compute_capability=capability)) == fast
 
 
 def test_processors_multiply_none():

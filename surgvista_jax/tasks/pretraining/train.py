@@ -1,7 +1,9 @@
 """The pretraining program: a dataset folder in, a pretrained student out."""
 
 import dataclasses
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import flax.linen as nn
@@ -104,7 +106,14 @@ def pretrain(
     data = _data(task, dataset, stretches)
     warn(long_warmup(config.optim, config.budget, data.clips))
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
-        add_scales(task, begun.loaded, dataset, workdir, mesh, owned)
+        source = {
+            "teacher": str(begun.digests["teacher"]),
+            "data": fingerprint(dataset),
+            "seed": config.seed,
+            "clip": dataclasses.asdict(config.clip),
+            "tubelet": config.model.tubelet,
+        }
+        scales = add_scales(task, begun.loaded, dataset, workdir, mesh, owned, source)
         return train(
             task,
             data,
@@ -116,6 +125,7 @@ def pretrain(
                 "data": fingerprint(dataset),
                 "fps": dataset.fps,
                 **begun.digests,
+                **scales,
                 "seed": config.seed,
                 "batch_size": config.budget.batch_size,
                 "sources": as_json([of_dataset(dataset), *begun.sources]),
@@ -138,8 +148,17 @@ def settings_of(config: PretrainConfig) -> TrainConfig:
         config.loop,
         config.seed,
         options=options_for(KIND, config.compute.xla),
-        check=check_program if multiplies_float8(config.teacher) else None,
+        check=_check_of(config),
     )
+
+
+def _check_of(config: PretrainConfig) -> Callable[[str], None] | None:
+    """What is looked at in the compiled step."""
+    teacher = config.teacher
+    if teacher is None or not multiplies_float8(teacher):
+        return None
+    blocks = teacher.transformer.depth if config.compute.unroll else 1
+    return functools.partial(check_program, blocks=blocks)
 
 
 def _data(task: Pretraining, dataset: Dataset, stretches: StretchIndex) -> Data:

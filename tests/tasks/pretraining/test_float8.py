@@ -38,12 +38,14 @@ def setting(tmp_path_factory):
     return task, read_dataset(data), make_mesh(task.config.mesh)
 
 
-def add(setting, workdir):
+def add(setting, workdir, teacher="random"):
     task, dataset, mesh = setting
     workdir.mkdir(exist_ok=True)
     loaded = Loaded()
     with jax.set_mesh(mesh):
-        add_scales(task, loaded, dataset, workdir, mesh, ownership(workdir, False))
+        owned = ownership(workdir, False)
+        kept = add_scales(task, loaded, dataset, workdir, mesh, owned, {"teacher": teacher})
+    assert len(kept) == 1
     return loaded.frozen[float8.COLLECTION]
 
 
@@ -79,7 +81,6 @@ def test_the_teacher_says_nearly_the_same_with_them(setting, tmp_path, monkeypat
 @pytest.mark.parametrize(
     "change",
     [
-        lambda arrays: arrays.clear(),
         lambda arrays: arrays.update(other=np.ones(1, np.float32)),
         lambda arrays: arrays.update({min(arrays): np.ones((2, 16), np.float32)}),
         lambda arrays: arrays.update({min(arrays): arrays[min(arrays)].astype(np.float64)}),
@@ -91,10 +92,29 @@ def test_a_file_of_something_else_is_refused(setting, tmp_path, monkeypatch, cha
     add(setting, tmp_path)
     with np.load(tmp_path / FILE) as file:
         arrays = dict(file)
+    arrays = {name: arrays[name] for name in sorted(arrays, key=lambda name: name == "source")}
     change(arrays)
     np.savez(tmp_path / FILE, **arrays)
     with pytest.raises(UserError, match=f"{FILE}: does not hold the scales"):
         add(setting, tmp_path)
+
+
+def test_scales_of_another_teacher_are_found_anew(setting, tmp_path, monkeypatch):
+    monkeypatch.setattr(float8, "is_fast_on", lambda device: True)
+    add(setting, tmp_path, "first")
+    found, find = [], float8_scales._find
+    monkeypatch.setattr(float8_scales, "_find", lambda *args: found.append(1) or find(*args))
+    add(setting, tmp_path, "second")
+    add(setting, tmp_path, "second")
+    assert found == [1]
+
+
+def test_a_file_that_the_run_did_not_write_stays(setting, tmp_path, monkeypatch):
+    monkeypatch.setattr(float8, "is_fast_on", lambda device: True)
+    np.savez(tmp_path / FILE, mine=np.ones(3))
+    with pytest.raises(UserError, match=f"{FILE}: is there already and was not written by"):
+        add(setting, tmp_path)
+    assert list(np.load(tmp_path / FILE)) == ["mine"]
 
 
 def test_a_damaged_file_is_refused(setting, tmp_path, monkeypatch):
@@ -109,7 +129,7 @@ def test_a_damaged_file_is_refused(setting, tmp_path, monkeypatch):
 
 def test_a_step_without_such_products_is_refused():
     product = 'custom_call_target="__cublas$lt$matmul$f8"\n'
-    check_program(144 * product)
-    for text in ("", "custom_call_target=__cublas$lt$matmul", 5 * product, 8 * product):
-        with pytest.raises(UserError, match="products are those of 8-bit floats"):
-            check_program(text)
+    check_program(144 * product, blocks=24)
+    for text in ("", "custom_call_target=__cublas$lt$matmul", 6 * product, 138 * product):
+        with pytest.raises(UserError, match="of the compiled step's products are those of 8-bit"):
+            check_program(text, blocks=24)
