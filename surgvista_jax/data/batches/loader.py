@@ -236,7 +236,9 @@ class _Collector(threading.Thread):
         if self._claim is None or self._before is None:
             return []
         others = [other for other in _COLLECTORS if other is not self and other._claim is not None]
-        if any(other._before is not None and not other._workers for other in others):
+        # One whose thread has ended has closed its sources, and so its workers are gone.
+        running = [other for other in others if other.is_alive()]
+        if any(other._before is not None and not other._workers for other in running):
             return []
         taken = self._before.union(*(other._workers for other in others))
         return [child for child in active_children() if child not in taken]

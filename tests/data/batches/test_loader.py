@@ -299,6 +299,16 @@ def test_workers_of_another_loader_are_never_taken_for_ones_own(monkeypatch):
         assert worker.is_alive()
 
 
+def test_a_closed_loader_that_never_found_its_workers_hides_no_others(monkeypatch):
+    config = LoaderConfig(workers=1, buffer=1)
+    with BatchLoader(read, ROWS, 0, 100, config) as closed:
+        next(closed)
+    monkeypatch.setattr(closed._collector, "_workers", [])
+    with BatchLoader(read, ROWS, 0, 100, config) as loader:
+        next(loader)
+        assert loader._collector._workers == multiprocessing.active_children()
+
+
 def test_whoever_waits_for_a_batch_of_a_closed_loader_is_told(monkeypatch):
     monkeypatch.setattr(loader_module, "_CLOSE_SECONDS", 0.2)
     RELEASED.clear()
