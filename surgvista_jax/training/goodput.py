@@ -20,7 +20,8 @@ PARTS = {
     "train": "training",
     "repeat": "done twice",
 }
-SECONDS, GOODPUT = "seconds_", "goodput"  # in a line of metrics; the former before each part
+# In a line of metrics; the first before each part.
+SECONDS, GOODPUT, STARTS = "seconds_", "goodput", "starts"
 _SHOWN = 0.0005  # share of the whole below which a part is not told at the end
 
 Arguments = ParamSpec("Arguments")
@@ -49,16 +50,18 @@ class Clock:
 
         Args:
             state: `state()` of the checkpoint that the run goes on from; None where it has none.
-            last: the last line of metrics, if it is of a step after that checkpoint. What lies
-                between the two is lost, and done again.
+            last: the last line of metrics, if it is of a step after that checkpoint, or where
+                there is none. What lies between the two is lost, and done again.
         """
         earlier = dict(state["seconds"]) if state else {}
         for part in PARTS:
             self._seconds[part] += earlier.get(part, 0.0)
-        self._starts += state["starts"] if state else 0
-        if state and last is not None:
+        starts = state["starts"] if state else 0
+        if last is not None:
             reached = sum(last.get(f"{SECONDS}{part}", 0.0) for part in PARTS)
             self._seconds["repeat"] += max(0.0, reached - sum(earlier.values()))
+            starts = max(starts, last.get(STARTS, 1 if reached else 0))
+        self._starts += starts
 
     def switch(self, part: str) -> None:
         """From now on the run is in this part."""
@@ -86,10 +89,10 @@ class Clock:
         return dict(self._seconds)
 
     def line(self) -> dict[str, float]:
-        """The values of a line of metrics: each part's seconds, and training's share of them."""
+        """The values of a line of metrics: each part's seconds, training's share, and starts."""
         seconds = self.seconds()
         named = {f"{SECONDS}{part}": value for part, value in seconds.items()}
-        return {**named, GOODPUT: _share(seconds)}
+        return {**named, GOODPUT: _share(seconds), STARTS: self._starts}
 
     def state(self) -> dict[str, Any]:
         """What a run that goes on from here has to know, as JSON values."""
@@ -116,7 +119,7 @@ class Clock:
 
 def is_time(name: str) -> bool:
     """Whether a value of a line of metrics is one of `Clock.line`."""
-    return name == GOODPUT or name.startswith(SECONDS)
+    return name in (GOODPUT, STARTS) or name.startswith(SECONDS)
 
 
 def is_state(state: Any) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from surgvista_jax.training.faults import SkippedSteps
 from surgvista_jax.training.feed import Feed
-from surgvista_jax.training.goodput import SECONDS, Clock
+from surgvista_jax.training.goodput import SECONDS, STARTS, Clock
 from surgvista_jax.training.meters import TIME, UNWRITTEN, Speed, Window
 from surgvista_jax.training.progress import Progress
 from surgvista_jax.training.unreadable import UnreadableFrames
@@ -81,7 +81,8 @@ class StepLog:
             step, line = self.unwritten[0]
             self.writer.scalars(step, line)
             del self.unwritten[0]
-            shown = {name: line[name] for name in line if not name.startswith(SECONDS)}
+            hidden = (STARTS, *(name for name in line if name.startswith(SECONDS)))
+            shown = {name: line[name] for name in line if name not in hidden}
             self.progress.line(step, shown)
 
     def state(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def test_every_second_is_in_one_part_also_where_blocks_are_nested_and_end_by_an_
     expected = {"start": 11, "train": 3.5, "evaluate": 6, "save": 3, "data": 1.5}
     assert spent(clock) == expected
     line = clock.line()
-    assert set(line) == {*(f"seconds_{part}" for part in PARTS), "goodput"}
+    assert set(line) == {*(f"seconds_{part}" for part in PARTS), "goodput", "starts"}
     assert line["goodput"] == pytest.approx(3.5 / 25) and all(map(is_time, line))
 
 
@@ -62,6 +62,28 @@ def test_starts_add_up_and_what_was_lost_between_them_is_counted(hands):
     second.go_on(state, killed_at)
     assert spent(second) == {"start": 2, "train": 10, "repeat": 4}
     assert second.state()["starts"] == 2 and "in 2 starts" in second.summary()
+
+
+def test_starts_that_were_killed_before_they_saved_are_counted_up_to_their_last_line(hands):
+    lines = [None]
+    for _ in range(2):
+        clock = Clock(now=hands)
+        clock.go_on(None, lines[-1])
+        clock.switch("train")
+        hands.time += 7
+        lines.append(json.loads(json.dumps(clock.line())))
+    state = clock.state()  # of a checkpoint behind which two more starts are killed
+    for _ in range(2):
+        clock = Clock(now=hands)
+        clock.go_on(state, lines[-1])
+        hands.time += 1
+        lines.append(clock.line())
+    assert spent(clock) == {"start": 1, "train": 7, "repeat": 7 + 1}
+    assert [line["starts"] for line in lines[1:]] == [1, 2, 3, 4]
+    unnumbered = {name: value for name, value in lines[1].items() if name != "starts"}
+    clock = Clock(now=hands)
+    clock.go_on(None, unnumbered)
+    assert spent(clock) == {"repeat": 7} and clock.state()["starts"] == 2
 
 
 def test_a_run_that_an_earlier_version_began_counts_from_now_on(hands):
