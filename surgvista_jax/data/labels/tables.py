@@ -51,7 +51,11 @@ def decoded(data: bytes, path: object) -> str:
             f"{path}, line {line}: not {'UTF-16' if wide else 'UTF-8'} text (byte {error.start}); "
             "save it as UTF-8"
         ) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\0" in text:  # no name has one; damaged, or UTF-16 without its mark
+        line = text[: text.index("\0")].count("\n") + 1
+        raise UserError(f"{path}, line {line}: not text (it holds a NUL); save it as UTF-8")
+    return text
 
 
 def version(path: Path) -> tuple[int, int]:

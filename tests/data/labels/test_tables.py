@@ -120,3 +120,14 @@ def test_another_first_number_than_usual_is_said_not_shifted(tmp_path):
 def test_a_number_too_long_for_a_frame_is_none(tmp_path):
     with pytest.raises(UserError, match="line 3: '9999999999999999' is not a frame number"):
         frame_table(tmp_path, [(0, 1), (9999999999999999, 1)])
+
+
+@pytest.mark.parametrize(
+    ("line", "data"),
+    [(2, b"video,label\na,b\0c\n"), (1, "video,label\na,b\n".encode("utf-16-le"))],
+)
+def test_a_file_that_holds_a_nul_is_no_text(tmp_path, line, data):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=rf"labels.csv, line {line}: .*NUL"):
+        cells(path)
