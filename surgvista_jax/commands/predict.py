@@ -102,6 +102,10 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _predict(arguments: argparse.Namespace) -> int:
     owned = in_folder(arguments.out, arguments.overwrite)
+    loader, limit = LoaderConfig(), unreadable_limit(arguments)
+    if arguments.workers is not None:
+        with filled_by_options():
+            loader = LoaderConfig(workers=arguments.workers)
     start_devices()
     keep_compiled()
     mesh = make_mesh(MeshConfig())
@@ -132,10 +136,6 @@ def _predict(arguments: argparse.Namespace) -> int:
     check_room(owned, [video.video for video in dataset.videos])
     labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
     labelled &= all(video.labels is not None for video in dataset.videos)
-    loader, limit = LoaderConfig(), unreadable_limit(arguments)
-    if arguments.workers is not None:
-        with filled_by_options():
-            loader = LoaderConfig(workers=arguments.workers)
     outputs = predict(
         trained,
         dataset,

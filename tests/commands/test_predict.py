@@ -162,8 +162,8 @@ def test_mistakes_are_one_line(trained, tmp_path, capsys):
         ((data, checkpoint, "--split=none"), "no split 'none'"),
         ((data, checkpoint, "--batch-size=12"), "--batch-size"),
         ((data, f"--checkpoint={text}"), "notes.txt"),
-        ((data, checkpoint, "--workers=-1"), "--workers=-1: should be a whole number"),
-        ((data, checkpoint, "--max-unreadable-share=nan"), "share nan: should be from 0 to 1"),
+        ((text, checkpoint, "--workers=-1"), "--workers=-1: should be a whole number"),
+        ((text, checkpoint, "--max-unreadable-share=nan"), "share nan: should be from 0 to 1"),
     ):
         assert main(["predict", "--workers=0", *map(str, words), out]) == 1
         error = capsys.readouterr().err.strip()
