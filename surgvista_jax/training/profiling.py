@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from surgvista_jax.errors import UserError
 from surgvista_jax.training.trace_summary import newest_trace, summarise
 from surgvista_jax.writing import write_json
 
@@ -99,7 +100,7 @@ class Profiler:
                 trace.with_name("summary.json"),
                 {**values, "shares": summary.shares, "longest": dict(summary.longest)},
             )
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ValueError, UserError) as error:
             self._give_up(error)
             return
         self._say(f"profile of {steps} steps, {each:.1f} ms each: {summary.in_words()}")

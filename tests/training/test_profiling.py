@@ -6,7 +6,9 @@ import jax
 import pytest
 
 from surgvista_jax.__main__ import main
+from surgvista_jax.training import profiling
 from surgvista_jax.training.loop import LoopConfig
+from surgvista_jax.writing import CannotWrite
 from tests.support import finetune_run, tiny_run
 from tests.support.toy_run import STEPS, metrics, train
 
@@ -47,6 +49,24 @@ def test_a_trace_that_cannot_be_written_is_said_and_the_run_goes_on(tmp_path, ca
     monkeypatch.setattr(jax.profiler, "start_trace", full)
     assert train(tmp_path, profile=3).step == STEPS
     assert "WARNING: no profile in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("write_json", CannotWrite("summary.json", "No space left on device")),
+        ("summarise", ValueError("no trace")),
+    ],
+)
+def test_a_summary_that_fails_is_said_and_the_run_goes_on(
+    name, error, tmp_path, capsys, monkeypatch
+):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(profiling, name, fail)
+    assert train(tmp_path, profile=3).step == STEPS
+    assert f"WARNING: no profile in {tmp_path / 'profile'}: {error}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["pretrain", "finetune"])
