@@ -42,7 +42,7 @@ def make_deterministic(asked: bool) -> None:
     held = xla_flags.said_of(_FLAG)
     if held is None:
         _set(xla_flags.flags())
-    elif held.lower() not in ("", "1", "t", "true", "y", "yes"):
+    elif not xla_flags.is_true(held):
         print(
             f"WARNING: {_KEY}, but XLA_FLAGS says {_FLAG}={held}: runs may differ in last digits",
             file=sys.stderr,

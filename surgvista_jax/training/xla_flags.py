@@ -3,6 +3,9 @@
 import os
 
 
+_TRUE = ("", "1", "t", "true", "y", "yes")  # "" is a flag without a value
+
+
 def flags() -> str:
     """XLA_FLAGS as they are set, which may name a file of them."""
     return os.environ.get("XLA_FLAGS", "")
@@ -25,3 +28,8 @@ def said_of(flag: str) -> str | None:
             text = opened.read()
     words = [word.partition("=") for word in text.split()]
     return next((value for name, _, value in reversed(words) if name == flag), None)
+
+
+def is_true(value: str) -> bool:
+    """Whether XLA takes the value of a flag for true."""
+    return value.lower() in _TRUE

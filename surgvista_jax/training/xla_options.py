@@ -12,7 +12,7 @@ import jax
 import ml_collections
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.training.xla_flags import said_of
+from surgvista_jax.training.xla_flags import is_true, said_of
 
 Options = dict[str, bool | int | float | str]
 
@@ -52,7 +52,9 @@ def options_for(program: str, told: str = "") -> Options:
         for name, value in _TABLE.get((backend, program), {}).items()
         if name not in asked and said_of(f"--{name}") is None
     }
-    if asked.get(_DETERMINISTIC) is False and said_of(f"--{_DETERMINISTIC}") not in (None, "false"):
+    held = said_of(f"--{_DETERMINISTIC}")
+    opposite = _DETERMINISTIC in asked and not is_true(str(asked[_DETERMINISTIC]))
+    if opposite and held is not None and is_true(held):
         raise UserError(f"{_KEY}={told}: says the opposite of config.compute.deterministic=true")
     if asked and (refused := _refusal(asked)):
         raise UserError(f"{_KEY}={told}: {refused}")

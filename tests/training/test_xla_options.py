@@ -67,11 +67,22 @@ def test_what_the_compiler_does_not_know_is_one_line_of_the_user_and_none_of_the
     assert not options_for("pretraining")
 
 
-def test_one_order_of_sums_is_not_taken_back(table, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
+@pytest.mark.parametrize("held", ["=true", "=1", "=Yes", ""])
+@pytest.mark.parametrize("told", ["false", "0"])
+def test_one_order_of_sums_is_not_taken_back(held, told, table, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", f"--xla_gpu_deterministic_ops{held}")
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     with pytest.raises(UserError, match="the opposite of config.compute.deterministic=true"):
-        options_for("pretraining", "xla_gpu_deterministic_ops=false")
+        options_for("pretraining", f"xla_gpu_deterministic_ops={told}")
+
+
+@pytest.mark.parametrize("held", ["0", "false", "no"])
+def test_any_order_may_be_said_twice(held, table, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", f"--xla_gpu_deterministic_ops={held}")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(xla_options, "_refusal", lambda options: None)
+    told = "xla_gpu_deterministic_ops=false"
+    assert options_for("pretraining", told) == parse(told)
 
 
 def test_a_run_writes_its_options_and_goes_on_with_others(table, tmp_path):
