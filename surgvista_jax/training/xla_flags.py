@@ -2,7 +2,6 @@
 
 import os
 
-
 _TRUE = ("", "1", "t", "true", "y", "yes")  # "" is a flag without a value
 
 
