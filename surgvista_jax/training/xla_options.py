@@ -3,6 +3,9 @@
 Options stand in one table by backend and program. What `compute.xla` says comes on top, and what
 XLA_FLAGS names stays as it is there. They are handed over program by program, so that one that
 pays for a training step need not slow down another program of the same process.
+
+What the table gave a run is noted in its configuration as NAME?=VALUE, which asks for nothing: who
+starts from there gets the table of then.
 """
 
 import ast
@@ -32,7 +35,7 @@ _OF_BACKEND = {"xla_gpu_": "gpu", "xla_tpu_": "tpu", "xla_cpu_": "cpu"}
 _LEVEL = "optimization_level"
 _DETERMINISTIC = "xla_gpu_deterministic_ops"
 _LEVELS = {"O0": 9, "O1": 19, "O2": 29, "O3": 39}  # as JAX numbers them
-_SEPARATOR = re.compile(r",(?=\s*(?:--)?[a-z]\w*=)")  # a value may hold commas
+_SEPARATOR = re.compile(r",(?=\s*(?:--)?[a-z]\w*\??=)")  # a value may hold commas
 
 
 def options_for(program: str, told: str = "") -> Options:
@@ -72,16 +75,22 @@ def in_words(options: Options) -> str:
 
 
 def as_compiled(config: ml_collections.ConfigDict, program: str) -> ml_collections.ConfigDict:
-    """A configuration that says the options with which its program is compiled here."""
+    """A configuration that says the options with which its program is compiled here.
+
+    What is for other devices stays said; what nobody asked for is only noted.
+    """
+    asked = parse(config.compute.xla)
     options = options_for(program, config.compute.xla)
+    given = {f"{name}?": value for name, value in options.items() if name not in asked}
     found = ml_collections.ConfigDict(config.to_dict())
-    # What is for other devices stays said.
-    found.compute.xla = in_words(parse(config.compute.xla) | options)
+    found.compute.xla = in_words(asked | given)
     return found.lock()
 
 
 def parse(text: str) -> Options:
     """The options of a text like "xla_gpu_autotune_level=2,optimization_level=O1".
+
+    Those of the form NAME?=VALUE are left out: they note what another start was given.
 
     Raises:
         UserError: it is not of that form.
@@ -90,12 +99,13 @@ def parse(text: str) -> Options:
     for word in _SEPARATOR.split(text) if text.strip() else ():
         name, equals, value = (part.strip() for part in word.partition("="))
         name = name.removeprefix("--")
-        if not equals or not re.fullmatch(r"[a-z]\w*", name):
+        if not equals or not re.fullmatch(r"[a-z]\w*\??", name):
             raise UserError(
                 f"{_KEY}={text}: should be NAME=VALUE, separated by commas, as in"
                 " xla_gpu_enable_triton_gemm=false"
             )
-        options[name] = _value(name, value)
+        if not name.endswith("?"):
+            options[name] = _value(name, value)
     return options
 
 
