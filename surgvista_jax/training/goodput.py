@@ -17,6 +17,7 @@ PARTS = {
     "save": "saving",
     "evaluate": "evaluating",
     "figure": "figures",
+    "profile": "tracing",
     "train": "training",
     "repeat": "done twice",
 }

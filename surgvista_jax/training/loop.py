@@ -119,7 +119,7 @@ def run_to_end(run: Run, hooks: Sequence[Hook] = ()) -> Finished:
         feed = stack.enter_context(Feed(run.batches, run.mesh))
         first, active = int(run.state.step), jax.process_index() == 0
         progress = stack.enter_context(Progress(run.config.progress, first, run.last, active))
-        profiler = Profiler(run.workdir, first, run.config.profile, progress.say)
+        profiler = Profiler(run.workdir, first, run.config.profile, progress.say, run.clock)
         stack.enter_context(profiler)
         course = _Course(run, hooks, preemption, feed, _make_log(run, feed, progress), profiler)
         try:
@@ -156,7 +156,7 @@ class _Course:
         self._first = self._done = int(run.state.step)
         self._pending: Dispatched | None = None
         self._saving = False
-        self._compiled_for: dict[str, tuple[int, ...]] | None = None  # shapes of a batch
+        self._compiled_for: set[frozenset[tuple[str, tuple[int, ...]]]] = set()  # batches' shapes
 
     def to_end(self) -> Finished:
         """Trains until the last step, or until it is told to stop."""
@@ -216,9 +216,10 @@ class _Course:
         index = batch.host.get("index")
         if index is not None and "unreadable" in batch.host:
             log.unreadable.see(self._done + 1, index, batch.host["unreadable"])
-        shapes = {name: array.shape for name, array in batch.arrays.items()}
-        new, self._compiled_for = shapes != self._compiled_for, shapes
-        part = run.clock.on("compile") if new else contextlib.nullcontext()
+        shapes = frozenset((name, array.shape) for name, array in batch.arrays.items())
+        known = shapes in self._compiled_for
+        self._compiled_for.add(shapes)
+        part = contextlib.nullcontext() if known else run.clock.on("compile")
         with part, jax.transfer_guard("disallow"):
             self._state, metrics = run.step(self._state, run.frozen, batch.arrays)
         self._done += 1

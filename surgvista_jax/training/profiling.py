@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.training.goodput import Clock
 from surgvista_jax.training.trace_summary import newest_trace, summarise
 from surgvista_jax.writing import write_json
 
@@ -41,13 +42,17 @@ class Profiler:
         first: the step from which it starts.
         steps: how many are traced; 0: none.
         say: takes a line for the user.
+        clock: of the run; beginning, writing and reading the trace is no training.
     """
 
-    def __init__(self, workdir: Path, first: int, steps: int, say: Callable[[str], None]):
+    def __init__(
+        self, workdir: Path, first: int, steps: int, say: Callable[[str], None], clock: Clock
+    ):
         self._folder = workdir / PROFILE
         self._begin = first + _WARM_UP
         self._steps = steps if jax.process_index() == 0 else 0
         self._say = say
+        self._clock = clock
         self._traced: int | None = None  # the step where the trace began, while it is written
         self._last = first
 
@@ -65,21 +70,24 @@ class Profiler:
             options = jax.profiler.ProfileOptions()
             options.python_tracer_level = 0  # it would slow down what it looks at
             try:
-                jax.profiler.start_trace(str(self._folder), profiler_options=options)
+                with self._clock.on("profile"):
+                    jax.profiler.start_trace(str(self._folder), profiler_options=options)
             except (OSError, RuntimeError) as error:
                 self._give_up(error)
             else:
                 self._traced = done
         elif self._traced is not None and done >= self._traced + self._steps:
             jax.block_until_ready(state)
-            self._end()
+            with self._clock.on("profile"):
+                self._end()
 
     def __enter__(self) -> "Profiler":
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._traced is not None:
-            self._end()
+            with self._clock.on("profile"):
+                self._end()
         elif self._steps and exception[0] is None and self._last < self._begin:
             self._say(f"no profile: the run ends before its step {self._begin + 1}")
 

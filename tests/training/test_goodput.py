@@ -141,6 +141,15 @@ def test_each_line_of_a_run_tells_where_its_time_went(tmp_path):
     assert last["goodput"] == pytest.approx(last["seconds_train"] / totals[-1])
 
 
+def test_batches_of_alternating_lengths_are_compiled_once_each(tmp_path):
+    def longer(step, x):
+        return np.concatenate([x, x]) if step % 2 else x
+
+    train(tmp_path, log_every=5, make_batches=lambda start: Batches(start, x=longer))
+    first, *_, last = rows(tmp_path)
+    assert first["seconds_compile"] > 0 and last["seconds_compile"] == first["seconds_compile"]
+
+
 def test_a_killed_run_counts_what_it_does_twice(tmp_path):
     class Crash(BaseException):  # as a kill, it leaves no time to save
         pass

@@ -8,6 +8,7 @@ import pytest
 from surgvista_jax.__main__ import main
 from surgvista_jax.training import profiling
 from surgvista_jax.training.loop import LoopConfig
+from surgvista_jax.training.trace_summary import Summary
 from surgvista_jax.writing import CannotWrite
 from tests.support import finetune_run, tiny_run
 from tests.support.toy_run import STEPS, metrics, train
@@ -26,6 +27,8 @@ def test_a_trace_of_so_many_steps_is_written_and_its_summary_said(tmp_path, caps
     assert all(0 <= share <= 1 for share in found["shares"].values())
     assert list(summary.parent.glob("*.xplane.pb"))
     assert metrics(tmp_path / "run", "loss") == metrics(tmp_path / "plain", "loss")
+    assert metrics(tmp_path / "run", "seconds_profile")[-1]["seconds_profile"] > 0
+    assert metrics(tmp_path / "plain", "seconds_profile")[-1]["seconds_profile"] == 0
 
 
 def test_fewer_steps_than_asked_for_are_told_as_they_are(tmp_path, capsys):
@@ -64,6 +67,10 @@ def test_a_summary_that_fails_is_said_and_the_run_goes_on(
     def fail(*args, **kwargs):
         raise error
 
+    monkeypatch.setattr(jax.profiler, "start_trace", lambda *args, **kwargs: None)
+    monkeypatch.setattr(jax.profiler, "stop_trace", lambda: None)
+    monkeypatch.setattr(profiling, "newest_trace", lambda folder: folder / "newest.xplane.pb")
+    monkeypatch.setattr(profiling, "summarise", lambda trace: Summary(1.0, {}, []))
     monkeypatch.setattr(profiling, name, fail)
     assert train(tmp_path, profile=3).step == STEPS
     assert f"WARNING: no profile in {tmp_path / 'profile'}: {error}" in capsys.readouterr().err
