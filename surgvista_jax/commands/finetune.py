@@ -1,9 +1,10 @@
 """The command `surgvista finetune`: a labelled dataset and a backbone in, a classifier out."""
 
 import argparse
+from collections.abc import Mapping
 
 from surgvista_jax.config import load_config, told_keys
-from surgvista_jax.errors import TOLD_TO_STOP
+from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.tasks.programs import program_of, run
 from surgvista_jax.training import goodput, processes
 from surgvista_jax.training.determinism import asked_in, make_deterministic
@@ -20,9 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    def class_of(values: Mapping) -> type:
+        if values.get("mode") == "temporal" and arguments.profile is not None:
+            raise UserError("--profile: mode=temporal traces no steps; leave --profile out")
+        return program_of(values).config
+
     config = load_config(
         arguments.config,
-        lambda values: program_of(values).config,
+        class_of,
         overrides_of(arguments),
         kinds=("finetuning", "temporal"),
     )

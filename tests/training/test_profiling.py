@@ -85,6 +85,19 @@ def test_the_option_of_a_command_is_the_key_of_its_configuration(command, tmp_pa
     assert "config.loop.profile=-1" in capsys.readouterr().err
 
 
+def test_finetuning_without_steps_to_trace_says_so(tmp_path, capsys):
+    config = finetune_run.make_config(tmp_path / "config.py", tmp_path / "data")
+    words = ["finetune", f"--workdir={tmp_path / 'run'}", "--profile=3"]
+    linear = ["--config.mode=linear", "--config.data.folder="]
+    assert main([*words, f"--config={config}", *linear]) == 1  # for want of data
+    warned, refused = capsys.readouterr().err.splitlines()
+    assert warned.startswith("WARNING: --profile") and "mode=linear" in warned
+    assert "config.data.folder" in refused
+    assert main([*words, "--config=configs/finetune/mstcn.py"]) == 1
+    (refused,) = capsys.readouterr().err.splitlines()
+    assert "--profile: mode=temporal" in refused
+
+
 def test_steps_are_a_whole_number():
     with pytest.raises(ValueError, match="profile"):
         LoopConfig(profile=-1)

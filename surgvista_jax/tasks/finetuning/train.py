@@ -79,6 +79,8 @@ def finetune(
     """
     config = build(FinetuneConfig, config_dict)
     make_deterministic(config.compute.deterministic)
+    if config.mode == "linear" and config.loop.profile:
+        warn("--profile (config.loop.profile): mode=linear takes no steps that could be traced")
     data = config.data
     if not data.folder:
         raise UserError("config.data.folder is empty: say --config.data.folder=DATASET")
