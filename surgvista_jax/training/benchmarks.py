@@ -53,7 +53,8 @@ def bench_step(
 
     Returns:
         `loss`, `step_ms` (median), `clips_per_second`, `compile_seconds` (nothing kept),
-        `compile_again_seconds` (a second start, which takes it from the compilation cache),
+        `compile_again_seconds` (a second start, which takes it from the compilation cache; None
+        where a run would not, see `compile_twice`),
         `program_mib` (what the compiled step reserves on one device), `peak_mib` (what the device
         saw in use; None where it does not tell) and the metrics of `task.flops_per_clip` as shares
         of the devices' peak (None where it is unknown).
@@ -135,27 +136,30 @@ def matrix_product(times: int = 10) -> dict[str, float]:
 
 def compile_twice(
     lower: Callable[[], jax.stages.Lowered],
-) -> tuple[jax.stages.Compiled, float, float]:
+) -> tuple[jax.stages.Compiled, float, float | None]:
     """Compiles as a first start does, and as a second one that finds it kept.
 
     Returns:
-        The first program, and the seconds of both, tracing included.
+        The first program, and the seconds of both, tracing included; None for the second where
+        nothing is kept: of several processes, or where the user says so.
     """
+    kept = jax.process_count() == 1 and jax.config.jax_enable_compilation_cache
     seconds, programs = [], []
-    with _scratch_cache():
-        for _ in range(2):
+    with _scratch_cache(kept):
+        for _ in range(2 if kept else 1):
             jax.clear_caches()
             start = time.perf_counter()
             programs.append(lower().compile())
             seconds.append(time.perf_counter() - start)
-    return programs[0], seconds[0], seconds[1]
+    return programs[0], seconds[0], seconds[1] if kept else None
 
 
 @contextlib.contextmanager
-def _scratch_cache() -> Iterator[None]:
+def _scratch_cache(kept: bool) -> Iterator[None]:
+    """An empty compilation cache, or none at all."""
     before = {name: getattr(jax.config, name) for name in _CACHE}
     with tempfile.TemporaryDirectory(prefix="surgvista_bench_") as folder:
-        for name, value in zip(_CACHE, (folder, -1, 0), strict=True):
+        for name, value in zip(_CACHE, (folder if kept else None, -1, 0), strict=True):
             jax.config.update(name, value)
         compilation_cache.reset_cache()
         try:
@@ -232,6 +236,8 @@ def _shared(result: Mapping[str, Any]) -> str:
 
 
 def _in_words(key: str, value: Any) -> str:
+    if value is None and key == "compile_again_seconds":
+        return "none: nothing is kept here"
     if value is None:
         return "not told here" if key.endswith("_mib") else "peak of this device unknown"
     if key.startswith("mfu"):

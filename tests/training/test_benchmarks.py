@@ -28,6 +28,27 @@ def test_the_second_program_is_taken_from_a_cache_that_is_gone_afterwards():
     assert before["jax_compilation_cache_dir"] not in folders
 
 
+@pytest.mark.parametrize("several", [True, False])
+def test_where_nothing_is_kept_there_is_no_second_start(monkeypatch, several):
+    folders = []
+
+    def lower():
+        folders.append(jax.config.jax_compilation_cache_dir)
+        return jax.jit(lambda x: x + 1).lower(jnp.float32(0))
+
+    if several:
+        monkeypatch.setattr(jax, "process_count", lambda: 2)
+        found = benchmarks.compile_twice(lower)
+    else:
+        jax.config.update("jax_enable_compilation_cache", False)
+        try:
+            found = benchmarks.compile_twice(lower)
+        finally:
+            jax.config.update("jax_enable_compilation_cache", True)
+    assert folders == [None] and found[1] > 0 and found[2] is None
+    assert benchmarks._in_words("compile_again_seconds", None).startswith("none")
+
+
 def test_the_yardstick_and_the_share_of_a_peak(monkeypatch):
     found = benchmarks.matrix_product(times=1)
     assert found["matrix_tflops"] > 1e-4 and found["matrix_side"] == 512
