@@ -139,8 +139,7 @@ def plan(asked: Plan, device: str, count: int, clips: int | None) -> dict[str, A
     }
     shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
     flops = asked.task.flops_per_clip["mfu"]
-    usual = asked.compute.remat == "none" and asked.compute.dtype == "bfloat16"
-    rate = rate_of(asked.program, device, flops, usual and asked.compute.unroll)
+    rate = rate_of(asked.program, device, flops, _as_measured(asked))
     clips = _clips(asked) if clips is None else clips
     return {
         "program": asked.program,
@@ -156,10 +155,21 @@ def plan(asked: Plan, device: str, count: int, clips: int | None) -> dict[str, A
         "gflop_per_clip": flops / 1e9,
         "clips_per_second": rate.clips_per_second * count,
         "measured": rate.measured and count == 1,
-        "rate_from": rate.source,
+        "rate_from": rate.source + (f", times {count}" if count > 1 else ""),
         "clips_per_epoch": clips,
         **_of_the_recipe(asked, rate.clips_per_second, count, clips),
     }
+
+
+def _as_measured(asked: Plan) -> bool:
+    """Whether it is computed as the programs were whose rates are known."""
+    compute = asked.compute
+    if compute.dtype != "bfloat16" or compute.remat != "none" or not compute.unroll:
+        return False
+    if compute.deterministic or compute.xla:
+        return False
+    teacher = asked.task.config.teacher if isinstance(asked.task, Pretraining) else None
+    return teacher is None or teacher.precision == "compute"
 
 
 def _largest_batch(need: Need, usable: float, shares: int, together: int) -> int:

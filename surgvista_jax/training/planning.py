@@ -82,6 +82,7 @@ MEASURED = (
     Measured("finetuning", "h100", 1082.0, 303.0, "ViT-B"),
     Measured("prediction", "h100", 360.7, 1005.0, "ViT-B"),
 )
+_BATCH = 64  # at which they were measured
 _ALIKE = 0.02  # relative difference of operations up to which models are the same
 
 
@@ -113,6 +114,7 @@ def rate_of(program: str, device: str, flops_per_clip: float, as_measured: bool 
     peaks = DEVICES[device].peak / DEVICES[nearest.device].peak
     rate = nearest.clips_per_second / share * peaks
     if own and as_measured and abs(share - 1) < _ALIKE:
-        return Rate(nearest.clips_per_second, True, f"measured, {nearest.what}")
+        source = f"measured on one device at batch {_BATCH}, {nearest.what}"
+        return Rate(nearest.clips_per_second, True, source)
     source = f"estimated from {nearest.clips_per_second:g} clips/s of {nearest.what} on"
     return Rate(rate, False, f"{source} {nearest.device}, by operations and peaks")

@@ -1,5 +1,6 @@
 """What a run needs is said without a device, and it is its own step that is meant."""
 
+import dataclasses
 import json
 
 import flax.linen as nn
@@ -9,6 +10,7 @@ import pytest
 from surgvista_jax.__main__ import main
 from surgvista_jax.commands import bench_plan
 from surgvista_jax.models import attention
+from surgvista_jax.training import planning
 from surgvista_jax.training.benchmarks import memory_of
 from surgvista_jax.training.compiled_step import CompiledStep
 from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh
@@ -61,6 +63,35 @@ def test_the_published_models_are_those_whose_rates_were_measured():
     finetuned = bench_plan._read(FINETUNED, []).task.flops_per_clip["mfu"]
     assert finetuned / 1e9 == pytest.approx(finetuning, rel=1e-3)
     assert finetuned / 3e9 == pytest.approx(prediction, rel=1e-3)
+
+
+def test_a_rate_is_said_to_be_measured_only_of_what_is_computed_as_it_was(config, monkeypatch):
+    words = [*ONE_BLOCK, "--config.compute.unroll=true", "--config.compute.dtype=bfloat16"]
+    asked = bench_plan._read(str(config), words)
+    gflop = asked.task.flops_per_clip["mfu"] / 1e9
+    row = planning.Measured("finetuning", "h100", gflop, 303.0, "ViT-B")
+    monkeypatch.setattr(planning, "MEASURED", (row,))
+    alone, several = (bench_plan.plan(asked, "h100", count, 1000) for count in (1, 8))
+    assert alone["measured"] and not several["measured"]
+    assert "(measured on one device at batch 64, ViT-B)" in bench_plan._table(alone)
+    assert "(measured on one device at batch 64, ViT-B, times 8)" in bench_plan._table(several)
+    assert bench_plan._as_measured(asked)
+    others = {
+        **{"deterministic": True, "remat": "dots", "dtype": "float32", "unroll": False},
+        "xla": "xla_gpu_enable_triton_gemm=true",
+    }
+    for name, value in others.items():
+        compute = dataclasses.replace(asked.compute, **{name: value})
+        assert not bench_plan._as_measured(asked._replace(compute=compute))
+
+
+def test_a_teacher_of_8_bit_floats_is_not_the_one_that_was_measured():
+    asked = bench_plan._read(PUBLISHED, [RANDOM])
+    assert bench_plan._as_measured(asked)
+    teacher = dataclasses.replace(asked.task.config.teacher, precision="float8")
+    config = dataclasses.replace(asked.task.config, teacher=teacher)
+    task = dataclasses.replace(asked.task, config=config)
+    assert not bench_plan._as_measured(asked._replace(task=task))
 
 
 def test_more_devices_share_out_what_one_holds_and_shorten_the_whole(config, capsys):
