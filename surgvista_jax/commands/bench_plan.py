@@ -30,6 +30,7 @@ from surgvista_jax.training.memory import Need, bytes_of_one, size_of
 from surgvista_jax.training.partition import BATCH_AXES, RULES, MeshConfig, imagined_mesh
 from surgvista_jax.training.planning import DEVICES, rate_of
 from surgvista_jax.training.run import TrainConfig, abstract_state
+from surgvista_jax.training.xla_options import parse
 
 _GIB = 2**30
 _USUAL_CLASSES = 7
@@ -166,7 +167,7 @@ def _as_measured(asked: Plan) -> bool:
     compute = asked.compute
     if compute.dtype != "bfloat16" or compute.remat != "none" or not compute.unroll:
         return False
-    if compute.deterministic or compute.xla:
+    if compute.deterministic or parse(compute.xla):
         return False
     teacher = asked.task.config.teacher if isinstance(asked.task, Pretraining) else None
     return teacher is None or teacher.precision == "compute"

@@ -75,7 +75,8 @@ def test_a_rate_is_said_to_be_measured_only_of_what_is_computed_as_it_was(config
     assert alone["measured"] and not several["measured"]
     assert "(measured on one device at batch 64, ViT-B)" in bench_plan._table(alone)
     assert "(measured on one device at batch 64, ViT-B, times 8)" in bench_plan._table(several)
-    assert bench_plan._as_measured(asked)
+    noted = dataclasses.replace(asked.compute, xla="xla_gpu_enable_triton_gemm?=true")
+    assert bench_plan._as_measured(asked._replace(compute=noted))
     others = {
         **{"deterministic": True, "remat": "dots", "dtype": "float32", "unroll": False},
         "xla": "xla_gpu_enable_triton_gemm=true",
