@@ -34,6 +34,7 @@ _CACHE = (
     *("jax_compilation_cache_dir", "jax_compilation_cache_max_size"),
     "jax_persistent_cache_min_compile_time_secs",
 )
+_SWITCH = "jax_enable_compilation_cache"
 
 
 def bench_step(
@@ -143,7 +144,7 @@ def compile_twice(
         The first program, and the seconds of both, tracing included; None for the second where
         nothing is kept: of several processes, or where the user says so.
     """
-    kept = jax.process_count() == 1 and jax.config.jax_enable_compilation_cache
+    kept = jax.process_count() == 1 and bool(getattr(jax.config, _SWITCH))
     seconds, programs = [], []
     with _scratch_cache(kept):
         for _ in range(2 if kept else 1):
