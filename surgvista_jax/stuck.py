@@ -4,9 +4,11 @@ Python waits for them before a program ends, for ever; a command must not.
 """
 
 import contextlib
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 _checks: list[Callable[[], bool]] = []
 
@@ -22,9 +24,16 @@ def hurry() -> None:
 
 
 def leave(code: int) -> None:
-    """Ends the process at once if something is stuck; else returns."""
-    if not any(is_stuck() for is_stuck in _checks):
-        return
+    """Ends the process and its children at once if something is stuck; else returns."""
+    if any(is_stuck() for is_stuck in _checks):
+        end_at_once(code)
+
+
+def end_at_once(code: int) -> NoReturn:
+    """Ends the process and its children, whatever hangs; what is not on the disk is lost."""
+    # Children that hang would outlive us: Python ends them at its own end alone.
+    for child in multiprocessing.active_children():
+        child.kill()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

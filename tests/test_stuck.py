@@ -1,6 +1,8 @@
 """A program ends although something in it does not."""
 
 import gc
+import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -40,6 +42,23 @@ def test_a_user_who_will_not_wait_need_not(monkeypatch):
     stuck.hurry()
     with pytest.raises(Ended, match="130"):
         stuck.leave(130)
+
+
+def test_children_that_hang_do_not_outlive_a_program_that_is_stuck(monkeypatch):
+    def end(code):
+        raise Ended(code)
+
+    child = multiprocessing.get_context("spawn").Process(
+        target=time.sleep, args=(600,), daemon=True
+    )
+    child.start()
+    os.kill(child.pid, signal.SIGSTOP)
+    monkeypatch.setattr("os._exit", end)
+    monkeypatch.setattr(stuck, "_checks", [lambda: True])
+    with pytest.raises(Ended):
+        stuck.leave(130)
+    child.join(30)
+    assert child.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("answer", [lambda words: 0, lambda words: 1 / 0])

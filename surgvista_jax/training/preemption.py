@@ -127,7 +127,7 @@ class _Watch:
                     _say("stopping: saves first; a second Ctrl-C stops at once")
                 if interrupts == 2 and not self._ended.wait(_GRACE):
                     _say("interrupted")
-                    os._exit(128 + signal.SIGINT)
+                    stuck.end_at_once(128 + signal.SIGINT)
 
 
 def _say(words: str) -> None:

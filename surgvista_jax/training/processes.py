@@ -3,10 +3,10 @@
 import argparse
 import atexit
 import contextlib
+import functools
 import hashlib
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +18,7 @@ import numpy as np
 from jax._src.clusters import ClusterEnv  # JAX has no public name for what it finds out
 from jax.experimental import multihost_utils
 
+from surgvista_jax import stuck
 from surgvista_jax.errors import UserError, ending
 from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.training.agreement import (
@@ -274,14 +275,8 @@ def _fail(watch: Watch, error: BaseException) -> None:
         time.sleep(SILENCE + 2 * BEAT)  # another one has ended: the watch names it, and ends us
     words = end.words if end else f"{type(error).__name__}: {error}".partition("\n")[0]
     watch.fail(words)
-    code = end.code if end else 1
-
-    def leave() -> None:
-        # JAX would wait for the others, who wait for this process.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
+    # JAX would wait for the others, who wait for this process.
+    leave = functools.partial(stuck.end_at_once, end.code if end else 1)
     atexit.register(leave)
     timer = threading.Timer(_SHUT, leave)  # a thread that saves waits for the others, too
     timer.daemon = True

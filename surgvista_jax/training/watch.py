@@ -6,7 +6,6 @@ closes means that a process has died, silence that its machine is lost. Whoever 
 one line that names it.
 """
 
-import os
 import queue
 import selectors
 import sys
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from surgvista_jax import stuck
 from surgvista_jax.training.links import Link, Member
 
 BEAT = 5.0  # seconds between two signs of life
@@ -182,4 +182,4 @@ def end_process(words: str) -> None:
         file=sys.stderr,
         flush=True,
     )
-    os._exit(1)
+    stuck.end_at_once(1)
