@@ -180,7 +180,7 @@ def test_an_interrupt_at_any_moment_leaves_a_loader_that_closes(monkeypatch):
     What workers send comes through grain's prefetching thread; here, without them, so does a batch.
     """
 
-    def prefetching(read, num_rows, steps, config, sources):
+    def prefetching(read, num_rows, steps, threads, buffer, sources):
         batches = steps.map(functools.partial(read, rows=slice(num_rows), empty=np.empty))
         batches = batches.to_iter_dataset(grain.ReadOptions(0, 0))
         sources.append(
@@ -191,7 +191,7 @@ def test_an_interrupt_at_any_moment_leaves_a_loader_that_closes(monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loader_module, "_thread_source", prefetching)
+    monkeypatch.setattr(loader_module, "in_threads", prefetching)
     before = signal.signal(signal.SIGALRM, interrupt)
     rng = np.random.default_rng(0)
     try:
