@@ -2,7 +2,7 @@
 
 Both factors are rounded to E4M3 (4 bits of exponent, 3 of mantissa; Micikevicius et al., "FP8
 Formats for Deep Learning", 2022), each scaled as a whole by a power of two. A kernel's scale comes
-from its own numbers; an input's from the largest number that was seen in its place when the model
+from its own numbers; an input's from its mean, and the largest distance from it, when the model
 looked at real frames.
 """
 
@@ -17,7 +17,7 @@ from flax import linen as nn
 
 Product = Callable[[jax.Array, jax.Array | None], jax.Array]  # kernel, bias -> x @ kernel + bias
 
-# The variables of a model, beside its parameters, that hold the largest input of each product.
+# The variables of a model, beside its parameters, that hold what goes into each product.
 COLLECTION = "float8"
 _TYPE = jnp.float8_e4m3fn
 _LARGEST = 448.0  # of E4M3
@@ -58,7 +58,7 @@ def multiplier(module: nn.Module, name: str, x: jax.Array) -> Product:
     if module.is_mutable_collection(COLLECTION):
         wide, axes = x.astype(jnp.float32), tuple(range(x.ndim - 1))
         mean.value = jnp.mean(wide, axis=axes)
-        largest.value = jnp.max(jnp.abs(wide - jnp.mean(wide, axis=axes, keepdims=True)))
+        largest.value = jnp.max(jnp.abs(wide - jnp.expand_dims(mean.value, axes)))
         return partial(multiply, x)
     common = mean.value.astype(x.dtype)
     distance = x - jnp.expand_dims(common, range(x.ndim - 1))

@@ -116,11 +116,6 @@ def token_initializer() -> Initializer:
     return nn.initializers.truncated_normal(0.02)
 
 
-def add_trailing(x: jax.Array, term: jax.Array) -> jax.Array:
-    """Adds a term to the last axes of x, in x's type."""
-    return x + jnp.expand_dims(term, range(x.ndim - term.ndim)).astype(x.dtype)
-
-
 class Linear(nn.Module):
     """x @ kernel + bias over the last axis, with a logical name for each axis of the kernel.
 
@@ -150,8 +145,7 @@ class Linear(nn.Module):
         product = partial(multiply, precision=self.precision)
         if before is None:
             return product(x, kernel, bias)
-        anew = jax.checkpoint(lambda x, kernel: product(before(x), kernel, None))
-        return add_trailing(anew(x, kernel), bias)
+        return jax.checkpoint(lambda x, *others: product(before(x), *others))(x, kernel, bias)
 
 
 class Attention(nn.Module):

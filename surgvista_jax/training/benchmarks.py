@@ -14,13 +14,9 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh
 
+from surgvista_jax.training.beforehand import check_mesh
 from surgvista_jax.training.compiled_step import CompiledStep
-from surgvista_jax.training.partition import (
-    batch_sharding,
-    check_divisible,
-    process_rows,
-    to_global,
-)
+from surgvista_jax.training.partition import batch_sharding, process_rows, to_global
 from surgvista_jax.training.peaks import peak_flops
 from surgvista_jax.training.run import TrainConfig, step_of
 from surgvista_jax.training.state import abstract_sharded, create_sharded, initial_state
@@ -61,13 +57,7 @@ def bench_step(
         of the devices' peak (None where it is unknown).
     """
     budget, optimizer = config.budget, config.optimizer.transform
-    check_divisible(
-        mesh,
-        batch_size=budget.batch_size,
-        accumulate=budget.accumulate,
-        dims=task.sharded_dims,
-        together=together,
-    )
+    check_mesh(mesh, budget, task, together)
 
     def first_state() -> Any:
         return initial_state(task.init_trained(), optimizer, average=config.average > 0)
