@@ -10,7 +10,9 @@ import pytest
 from surgvista_jax.config import load_config
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
+from surgvista_jax.training import run
 from surgvista_jax.training.checkpoint import restore_params
+from surgvista_jax.training.compiled_step import CompiledStep
 from tests.support.tiny_run import finish, lines, make_config, make_dataset, start
 
 MESHES = {"data": "8,1,1", "all three": "2,2,2"}
@@ -75,19 +77,18 @@ def test_accumulating_two_on_eight_devices_equals_one_batch_on_one(config, tmp_p
 
 def test_activations_are_constrained(config, tmp_path, monkeypatch):
     """Without the mesh or the rules in place a constraint is silently nothing."""
-    from surgvista_jax.training import loop
+    programs = []
 
-    seen = {}
+    class Shown(CompiledStep):
+        def lower(self, *shapes):
+            lowered = super().lower(*shapes)
+            programs.append(lowered.as_text())
+            return lowered
 
-    def look(run, hooks):
-        rows = next(iter(run.batches))
-        batch = {key: rows[key] for key in rows if key not in ("index", "unreadable")}
-        run.batches.close()
-        seen["jaxpr"] = str(jax.make_jaxpr(run.step)(run.state, run.frozen, batch))
-
-    monkeypatch.setattr(loop, "run_to_end", look)
-    pretrain(load_config(str(config), PretrainConfig, mesh_words("2,2,2")), tmp_path / "run")
-    assert "sharding_constraint" in seen["jaxpr"]
+    monkeypatch.setattr(run, "CompiledStep", Shown)
+    words = [*mesh_words("2,2,2"), "--config.loop.stop_after=1"]
+    pretrain(load_config(str(config), PretrainConfig, words), tmp_path / "run")
+    assert "sharding_constraint" in programs[0]
 
 
 def test_two_processes_equal_one(config, one_device, tmp_path):
