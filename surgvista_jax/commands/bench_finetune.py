@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from surgvista_jax.config import build, load_config
+from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.descent import settings_of
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=20, help="steps that are timed (20)")
     parser.add_argument("--classes", type=int, default=7, help="that are told apart (7)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_print_config(parser)
     processes.add_arguments(parser)
     parser.epilog = (
         "--config.a.b=VALUE replaces a value of the configuration. No data is read; the backbone is"
@@ -43,6 +45,8 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.config, FinetuneConfig, arguments.overrides, kinds=("finetuning",)
     )
     config = build(FinetuneConfig, values)
+    if printed(arguments, values, FinetuneConfig, "finetuning"):
+        return
     make_deterministic(config.compute.deterministic)
     asked = {f"--{name}": str(getattr(arguments, name)) for name in ("steps", "classes")}
     facts = {**facts_of_config(values.to_dict(), ()), **asked}

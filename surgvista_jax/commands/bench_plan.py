@@ -4,13 +4,15 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
+import ml_collections
 
 from surgvista_jax.config import build, load_config
+from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.data.batches.samples import labelled_samples
 from surgvista_jax.data.batches.stretches import stretches_of
 from surgvista_jax.data.storage.manifest import read_dataset
@@ -57,12 +59,15 @@ class Plan(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, metavar="FILE.py[:ARGUMENT]|FILE.json|FILE.toml")
-    parser.add_argument("--device", required=True, choices=sorted(DEVICES), help="what it runs on")
+    device = parser.add_argument(
+        "--device", required=True, choices=sorted(DEVICES), help="what it runs on"
+    )
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="how many (1)")
     parser.add_argument(
         "--clips", type=int, metavar="N", help="that make an epoch (those of config.data.folder)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_print_config(parser, waived=[device])
     parser.epilog = (
         "--config.a.b=VALUE replaces a value of the configuration. Nothing is computed, and no"
         " device is asked for; memory is for the share of a GPU that JAX takes"
@@ -75,9 +80,14 @@ def main(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and not 1 <= value <= 10**9:
             raise UserError(f"--{name}={value}: should be from 1 to 10^9")
+    kinds = ("pretraining", "finetuning")
+    values = load_config(arguments.config, _class_of, arguments.overrides, kinds=kinds)
+    kind = "pretraining" if "mask" in values else "finetuning"
+    if printed(arguments, values, _class_of(values), kind):
+        return
     jax.config.update("jax_platforms", "cpu")
     result = plan(
-        _read(arguments.config, arguments.overrides),
+        _read(values),
         arguments.device,
         arguments.devices,
         arguments.clips,
@@ -85,11 +95,11 @@ def main(arguments: argparse.Namespace) -> None:
     print(json.dumps(result) if arguments.json else _table(result))
 
 
-def _read(spec: str, overrides: Sequence[str]) -> Plan:
-    def config_of(values: Mapping) -> type[PretrainConfig] | type[FinetuneConfig]:
-        return PretrainConfig if "mask" in values else FinetuneConfig
+def _class_of(values: Mapping) -> type[PretrainConfig] | type[FinetuneConfig]:
+    return PretrainConfig if "mask" in values else FinetuneConfig
 
-    values = load_config(spec, config_of, overrides, kinds=("pretraining", "finetuning"))
+
+def _read(values: ml_collections.ConfigDict) -> Plan:
     if "mask" in values:
         config = build(PretrainConfig, values)
         task = make_pretraining(config)

@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from surgvista_jax.config import build, load_config
+from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.models.flops import backbone_flops
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=20, help="batches that are timed (20)")
     parser.add_argument("--classes", type=int, default=7, help="that are told apart (7)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_print_config(parser)
     parser.epilog = (
         "--config.a.b=VALUE replaces a value of the configuration. No data is read; the backbone is"
         " that of --config.init, or a random one."
@@ -70,6 +72,8 @@ def main(arguments: argparse.Namespace) -> None:
     config = build(FinetuneConfig, values)
     # Where a probe is asked for, its backbone is what takes time.
     config = dataclasses.replace(config, mode="full" if config.mode == "linear" else config.mode)
+    if printed(arguments, values, FinetuneConfig, "finetuning"):
+        return
     make_deterministic(config.compute.deterministic)
     start_devices()
     result = bench_predict(config, arguments.classes, arguments.batch_size, arguments.steps)

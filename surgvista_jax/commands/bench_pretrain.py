@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from surgvista_jax.config import build, load_config
+from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.data.batches.masking import MASKS
 from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, metavar="FILE.py[:ARGUMENT]|FILE.json|FILE.toml")
     parser.add_argument("--steps", type=int, default=20, help="steps that are timed (20)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_print_config(parser)
     processes.add_arguments(parser)
     parser.epilog = "--config.a.b=VALUE replaces a value of the configuration"
 
@@ -39,6 +41,8 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
     )
     config = build(PretrainConfig, values)
+    if printed(arguments, values, PretrainConfig, "pretraining"):
+        return
     make_deterministic(config.compute.deterministic)
     facts = {**facts_of_config(values.to_dict(), ()), "--steps": str(arguments.steps)}
     with processes.joined(arguments, facts, keeps_compiled=False):

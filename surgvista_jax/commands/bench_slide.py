@@ -19,6 +19,7 @@ import ml_collections
 import numpy as np
 
 from surgvista_jax.config import build, load_config
+from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.data.batches.division import SplitConfig, divide
 from surgvista_jax.data.batches.stretches import stretches_of
 from surgvista_jax.data.dataset import Dataset
@@ -96,8 +97,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="configuration of finetuning that is taken for the linear probe (%(default)s)",
     )
-    parser.add_argument("--data", required=True, type=Path, help="dataset folder with labels")
-    parser.add_argument("--out", required=True, type=Path, help="folder of the runs")
+    data = parser.add_argument(
+        "--data", required=True, type=Path, help="dataset folder with labels"
+    )
+    out = parser.add_argument("--out", required=True, type=Path, help="folder of the runs")
     parser.add_argument(
         "--ways",
         nargs="+",
@@ -108,6 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seeds", type=int, default=3, help="runs of each (%(default)d)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_print_config(parser, waived=[data, out])
     parser.epilog = "--config.a.b=VALUE replaces a value of the pretraining configuration"
 
 
@@ -118,6 +122,8 @@ def main(arguments: argparse.Namespace) -> int:
     values = load_config(
         arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
     )
+    if printed(arguments, values, PretrainConfig, "pretraining"):
+        return 0
     if values.budget.steps is None:
         raise UserError("config.budget.epochs: say --config.budget.steps=N, which ways have alike")
     make_deterministic(asked_in(values))

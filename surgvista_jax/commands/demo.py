@@ -4,7 +4,10 @@ import argparse
 import math
 from pathlib import Path
 
+import ml_collections
+
 from surgvista_jax.config import load_config
+from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.own_videos import convert_videos
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
@@ -42,21 +45,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fps", type=float, default=FPS, help="frames a second to take (default: %(default)s)"
     )
     add_overwrite(parser)
+    add_print_config(parser)
     parser.epilog = f"--config.a.b=VALUE replaces a value of {CONFIG}"
     parser.set_defaults(config=CONFIG)
 
 
 def main(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, PretrainConfig, arguments.overrides)
+    if printed(arguments, config, PretrainConfig, "pretraining"):
+        return 0
     with alone_in(arguments.out, "take another --out"):
-        return _demo(arguments)
+        return _demo(arguments, config.unlock())
 
 
-def _demo(arguments: argparse.Namespace) -> int:
+def _demo(arguments: argparse.Namespace, config: ml_collections.ConfigDict) -> int:
     out = arguments.out
     source = arguments.source
     if not (math.isfinite(arguments.fps) and arguments.fps > 0):
         raise UserError(f"--fps {arguments.fps:g}: must be a number above 0")
-    config = load_config(arguments.config, PretrainConfig, arguments.overrides).unlock()
     make_deterministic(asked_in(config))
     start_devices()
     keep_compiled()

@@ -4,8 +4,9 @@ import argparse
 from collections.abc import Mapping
 
 from surgvista_jax.config import load_config, told_keys
+from surgvista_jax.config.printing import printed
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
-from surgvista_jax.tasks.programs import program_of, run
+from surgvista_jax.tasks.programs import program_of, resolved, run
 from surgvista_jax.training import goodput, processes
 from surgvista_jax.training.determinism import asked_in, make_deterministic
 from surgvista_jax.training.profiling import add_profile, overrides_of
@@ -33,6 +34,11 @@ def main(arguments: argparse.Namespace) -> int:
         kinds=("finetuning", "temporal"),
     )
     told = told_keys(arguments.overrides, arguments.config)
+    if arguments.print_config:
+        config = resolved(config, told)
+    program = program_of(config)
+    if printed(arguments, config, program.config, program.kind):
+        return 0
     make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
     goodput.began(arguments.began)

@@ -3,6 +3,7 @@
 import argparse
 
 from surgvista_jax.config import load_config
+from surgvista_jax.config.printing import printed
 from surgvista_jax.errors import TOLD_TO_STOP
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
@@ -21,6 +22,8 @@ def main(arguments: argparse.Namespace) -> int:
     config = load_config(
         arguments.config, PretrainConfig, overrides_of(arguments), kinds=("pretraining",)
     )
+    if printed(arguments, config, PretrainConfig, "pretraining"):
+        return 0
     make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
     goodput.began(arguments.began)

@@ -31,21 +31,40 @@ class Program(NamedTuple):
         run: (configuration, run folder) -> whether the run of one seed came to its end.
         shares: whether runs of several seeds share a folder of features, given as `features`.
         sees_clips: whether its clips are those of the weights that it starts from.
+        kind: what `config.json` calls its runs.
     """
 
     config: type[FinetuneConfig] | type[TemporalConfig]
     run: Callable[..., bool]
     shares: bool = False
     sees_clips: bool = False
+    kind: str = "finetuning"
 
 
-_BY_MODE = {"temporal": Program(TemporalConfig, train_temporal)}
+_BY_MODE = {"temporal": Program(TemporalConfig, train_temporal, kind="temporal")}
 _FINETUNING = Program(FinetuneConfig, finetune, shares=True, sees_clips=True)
 
 
 def program_of(values: Mapping) -> Program:
     """The program of a configuration: that of its mode where the mode has one of its own."""
     return _BY_MODE.get(str(values.get("mode", "")), _FINETUNING)
+
+
+def resolved(
+    config_dict: ml_collections.ConfigDict, told: Collection[str], workdir: Path | None = None
+) -> ml_collections.ConfigDict:
+    """The configuration with what a program reads off its weights, as far as nothing else is said.
+
+    Args:
+        told: keys that the command line says, such as "clip.size".
+        workdir: of the run that begins or goes on; None where there is none.
+
+    Raises:
+        UserError: the configuration does not fit.
+    """
+    program = program_of(config_dict)
+    build(program.config, config_dict)
+    return with_seen_clips(config_dict, told, workdir) if program.sees_clips else config_dict
 
 
 @alone_in_workdir
@@ -69,10 +88,8 @@ def run(
             does not fit.
     """
     program = program_of(config_dict)
+    config_dict = resolved(config_dict, told, workdir)
     config = build(program.config, config_dict)
-    if program.sees_clips:
-        config_dict = with_seen_clips(config_dict, told, workdir)
-        config = build(program.config, config_dict)
     one_seed = functools.partial(program.run, overwrite=overwrite)
     if program.shares and config.seeds > 1:
         one_seed = functools.partial(one_seed, features=workdir / FEATURES)

@@ -9,6 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 
+from surgvista_jax.training.durations import in_words
+
 # Part -> what it is called at the end. "repeat" is what an earlier start did and could not save.
 PARTS = {
     "start": "starting",
@@ -105,12 +107,12 @@ class Clock:
         total = sum(seconds.values())
         starts = f" in {self._starts} starts" if self._starts > 1 else ""
         lost = [
-            f"{name} {_in_words(seconds[part])}"
+            f"{name} {in_words(seconds[part])}"
             for part, name in PARTS.items()
             if part != "train" and seconds[part] > _SHOWN * total
         ]
-        said = f"time: {_in_words(total)}{starts}, of which training {_share(seconds):.1%}"
-        return f"{said} ({_in_words(seconds['train'])}); {', '.join(lost)}"
+        said = f"time: {in_words(total)}{starts}, of which training {_share(seconds):.1%}"
+        return f"{said} ({in_words(seconds['train'])}); {', '.join(lost)}"
 
     def _count(self) -> None:
         now = self._now()
@@ -173,12 +175,3 @@ def timed(program: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
 def _share(seconds: Mapping[str, float]) -> float:
     total = sum(seconds.values())
     return seconds["train"] / total if total > 0 else 0.0
-
-
-def _in_words(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

@@ -19,6 +19,7 @@ from jax._src.clusters import ClusterEnv  # JAX has no public name for what it f
 from jax.experimental import multihost_utils
 
 from surgvista_jax import stuck
+from surgvista_jax.config.printing import add_print_config
 from surgvista_jax.errors import UserError, ending
 from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.training.agreement import (
@@ -82,9 +83,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.py[:ARGUMENT]|FILE.json|FILE.toml",
         help="a file of code with get_config, or of data, such as a run's config.json",
     )
-    parser.add_argument(
+    workdir = parser.add_argument(
         "--workdir", required=True, type=Path, help="the run's folder; a run there is continued"
     )
+    add_print_config(parser, waived=[workdir])
     add_overwrite(parser)
     add_arguments(parser)
 

@@ -1,12 +1,18 @@
-"""A run on the terminal: a bar, or a line for every line of metrics."""
+"""A run on the terminal: a bar, or a line for every line of metrics; and the time that is left."""
 
 import contextlib
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
+from surgvista_jax.training.durations import in_words
+
 MODES = ("auto", "bar", "lines", "none")
+# The first estimate is told after so many measured steps and seconds, if so much is left.
+_MEASURED_STEPS, _MEASURED_SECONDS, _WORTH_TELLING = 5, 2.0, 10.0
 
 
 class Progress:
@@ -19,39 +25,84 @@ class Progress:
         step: where the run starts.
         last: where it ends.
         active: whether this process shows anything but warnings.
+        now: a clock that only goes forward, in seconds.
     """
 
-    def __init__(self, mode: str, step: int, last: int, active: bool):
+    def __init__(
+        self,
+        mode: str,
+        step: int,
+        last: int,
+        active: bool,
+        now: Callable[[], float] = time.perf_counter,
+    ):
         if mode == "auto":
             mode = "bar" if sys.stderr.isatty() else "lines"
         self._mode = mode if active else "none"
         self._last = last
-        self._bar = tqdm(
+        self._done = step
+        self._now = now
+        # The first step compiles: time is measured from its end.
+        self._measured_from: tuple[float, int] | None = None
+        self._told = False
+        self._bar = _Bar(
             total=last,
             initial=step,
             unit="step",
             dynamic_ncols=True,
+            bar_format="{n_fmt}/{total_fmt} {bar} {remaining} left{postfix}",
             file=sys.stderr,
             disable=self._mode != "bar",
         )
 
     def step(self) -> None:
         """Counts a finished step."""
+        self._done += 1
+        if self._measured_from is None:
+            self._measured_from = self._now(), self._done
         with _whoever_looks():
             self._bar.update()
+        self._tell_once()
 
     def line(self, step: int, values: Mapping[str, float | None]) -> None:
         """Shows the values of a line of metrics."""
-        text = "  ".join(f"{name} {_short(value)}" for name, value in values.items())
+        shown = [f"{name} {_short(value)}" for name, value in values.items()]
         with _whoever_looks():
-            self._bar.set_postfix_str(text)
+            self._bar.values = shown
+            self._bar.refresh()
         if self._mode == "lines":
-            self.say(f"step {step}/{self._last}  {text}")
+            left = self._left()
+            said = "" if left is None or step == self._last else f", {in_words(left)} left"
+            self.say(f"step {step}/{self._last}{said}  {'  '.join(shown)}")
 
     def say(self, text: str) -> None:
         """A line of its own, above the bar if there is one."""
         with _whoever_looks():
             tqdm.write(text, file=sys.stderr)
+
+    def _left(self) -> float | None:
+        """Seconds to the end, evaluations and saves so far included; None before two steps."""
+        if self._measured_from is None:
+            return None
+        since, first = self._measured_from
+        if self._done == first:
+            return None
+        return (self._now() - since) / (self._done - first) * (self._last - self._done)
+
+    def _tell_once(self) -> None:
+        if self._told or self._mode == "none" or self._measured_from is None:
+            return
+        since, first = self._measured_from
+        measured = self._done - first
+        if measured < _MEASURED_STEPS or self._now() - since < _MEASURED_SECONDS:
+            return
+        self._told = True
+        left = self._left()
+        if left is not None and left >= _WORTH_TELLING:
+            self.say(
+                f"expected time: {in_words(left)} for the {self._last - self._done} steps to come,"
+                f" by the first {measured}"
+            )
 
     def __enter__(self) -> "Progress":
         return self
@@ -59,6 +110,32 @@ class Progress:
     def __exit__(self, *exception: object) -> None:
         with _whoever_looks():
             self._bar.close()
+
+
+class _Bar(tqdm):
+    """A bar that shows as many values as the terminal is wide for, whenever it is drawn."""
+
+    values: Sequence[str] = ()
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What the bar is drawn from."""
+        found = super().format_dict
+        found["ncols"] = found.get("ncols") or None  # 0 where a terminal does not say
+        found["postfix"] = _fitting(self.values, found["ncols"], len(f"{found['total']}"))
+        return found
+
+
+def _fitting(values: Sequence[str], columns: int | None, digits: int) -> str:
+    """The first values that fit beside the numbers of the bar, and a bar of a few columns."""
+    room = None if columns is None else columns - 2 * digits - len("/  00:00:00 left") - 4
+    shown = ""
+    for value in values:
+        longer = f"{shown}, {value}" if shown else value
+        if room is not None and len(longer) + 2 > room:
+            break
+        shown = longer
+    return shown
 
 
 def _whoever_looks() -> contextlib.AbstractContextManager[None]:

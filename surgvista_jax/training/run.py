@@ -12,6 +12,13 @@ from jax.sharding import Mesh
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training import goodput, loop
+from surgvista_jax.training.banner import (
+    Banner,
+    count_of,
+    devices_in_words,
+    planned_time,
+    steps_in_words,
+)
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.compiled_step import CompiledStep, Shapes
@@ -48,6 +55,7 @@ class Data:
             batches differ in them.
         together: places for clips in a row of a batch, of which the batch size counts each.
         filled: the share of places that hold a clip.
+        videos: that the clips are of.
     """
 
     clips: int
@@ -56,6 +64,7 @@ class Data:
     shapes: Callable[[int], Shapes] | None = None
     together: int = 1
     filled: float = 1.0
+    videos: int = 0
 
 
 @dataclasses.dataclass
@@ -84,6 +93,7 @@ class TrainConfig:
         average: the decay of a running mean of the parameters; 0 keeps none.
         options: the compiler's, for the step (`xla_options.options_for`).
         check: of the compiled step's text, see `CompiledStep`.
+        program: whose rates `planning` knows; "" for another.
     """
 
     budget: BudgetConfig
@@ -94,6 +104,7 @@ class TrainConfig:
     average: float = 0.0
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     check: Callable[[str], None] | None = None
+    program: str = ""
 
 
 def train(
@@ -147,6 +158,8 @@ def train(
             last_digits = "" if window else "; an earlier version began it: last digits may differ"
             said = f"{workdir}: continuing from step {done} of {num_steps}{last_digits}"
             print(said, file=sys.stderr)
+        if writes and done < num_steps:
+            print(_banner(task, data, config, mesh, abstract, done), file=sys.stderr)
         if data.shapes is not None and done < num_steps:
             shapes = data.shapes(budget.batch_size // data.together)
             compiled.compile_ahead(abstract, abstract_sharded(task.init_frozen, mesh), shapes, mesh)
@@ -173,6 +186,24 @@ def train(
                 clock=goodput.current(),
             )
             return loop.run_to_end(run, hooks(run))
+
+
+def _banner(
+    task: Task, data: Data, config: TrainConfig, mesh: Mesh, abstract: TrainState, done: int
+) -> Banner:
+    """What is told at the start, after so many steps."""
+    budget = config.budget
+    frozen = jax.eval_shape(task.init_frozen)
+    clips = (budget.num_steps(data.clips) - done) * budget.batch_size
+    return Banner(
+        devices_in_words(mesh),
+        trained=count_of(abstract.params),
+        frozen=count_of(frozen),
+        videos=data.videos,
+        clips=round(data.clips * data.filled),
+        steps=steps_in_words(budget, data.clips, done),
+        time=planned_time(config.program, mesh, task.flops_per_clip.get("mfu", 0.0), clips),
+    )
 
 
 def step_of(

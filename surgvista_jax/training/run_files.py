@@ -13,12 +13,12 @@ from pathlib import Path
 import jax
 
 from surgvista_jax.books import check_place
+from surgvista_jax.config.printing import KIND
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import Foreign, Ownership, in_folder, never
 
 CONFIG = "config.json"
-KIND = "kind"  # beside the keys of the configuration
 KINDS = ("pretraining", "finetuning", "temporal")
 # Folders that a run restores from, deletes old steps in, and lets nobody replace.
 _KEPT = ("checkpoints", "best")

@@ -110,6 +110,7 @@ def settings_of(config: FinetuneConfig) -> TrainConfig:
         config.seed,
         average=config.ema,
         options=options_for("finetuning", config.compute.xla),
+        program="finetuning",
     )
 
 
@@ -128,4 +129,10 @@ def _data(task: Finetuning, dataset: Dataset, clips: int) -> Data:
             balanced=config.data.balanced,
         )
 
-    return Data(clips, batches, clip_names(dataset, task.clip), task.batch_shapes)
+    return Data(
+        clips,
+        batches,
+        clip_names(dataset, task.clip),
+        task.batch_shapes,
+        videos=len(dataset.videos),
+    )

@@ -17,7 +17,14 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.inference.batch_memory import check_batch
 from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.ownership import in_folder
-from surgvista_jax.tasks.beginning import tell_division, warn, warn_of_data, warn_of_memory
+from surgvista_jax.tasks.beginning import (
+    say,
+    tell_division,
+    warn,
+    warn_of_data,
+    warn_of_memory,
+)
+from surgvista_jax.tasks.ending import tell_finetuned
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.descent import settings_of, train_on_clips
 from surgvista_jax.tasks.finetuning.probe import FEATURES, train_probe
@@ -31,6 +38,7 @@ from surgvista_jax.tasks.outcome import (
     write_outcome,
 )
 from surgvista_jax.tasks.selection import check_score
+from surgvista_jax.training.banner import Banner, count_of, devices_in_words
 from surgvista_jax.training.beforehand import check_memory, check_mesh
 from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.fits_devices import clips_fit
@@ -122,6 +130,7 @@ def finetune(
         if config.mode == "linear":
             shared = None if config.init == RANDOM else features
             kept = in_folder(shared or workdir / FEATURES, overwrite)
+            say(str(_probe_banner(task, division, len(samples), mesh)))
             outcome = train_probe(task, start.variables or {}, division, workdir, mesh, about, kept)
         else:
             loaded = Loaded(start.variables or {}, start.variables or {})
@@ -130,7 +139,17 @@ def finetune(
     if outcome is None:
         return False
     write_outcome(owned, config, division, *outcome, about)
+    tell_finetuned(workdir)
     return True
+
+
+def _probe_banner(task: Finetuning, division: Division, clips: int, mesh: Mesh) -> Banner:
+    """What is told before features are computed: a probe takes no steps that could be counted."""
+    parts = jax.eval_shape(task.init_params)
+    head = count_of(parts["head"])
+    return Banner(
+        devices_in_words(mesh), head, count_of(parts) - head, len(division.train.videos), clips
+    )
 
 
 def _check_pixels(config: FinetuneConfig, mesh: Mesh) -> str | None:

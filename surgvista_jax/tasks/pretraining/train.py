@@ -23,6 +23,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.inference.computed import of_compute, of_data, sentences
 from surgvista_jax.tasks.beginning import say, warn, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.clip_names import clip_names
+from surgvista_jax.tasks.ending import tell_pretrained
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.float8_scales import (
     add_scales,
@@ -114,7 +115,7 @@ def pretrain(
             "tubelet": config.model.tubelet,
         }
         scales = add_scales(task, begun.loaded, dataset, workdir, mesh, owned, source)
-        return train(
+        finished = train(
             task,
             data,
             settings,
@@ -137,6 +138,8 @@ def pretrain(
             },
             hooks=lambda run: [figure_hook(task, dataset, run)],
         )
+    tell_pretrained(workdir, finished, config.budget.num_steps(data.clips))
+    return finished
 
 
 def settings_of(config: PretrainConfig) -> TrainConfig:
@@ -149,6 +152,7 @@ def settings_of(config: PretrainConfig) -> TrainConfig:
         config.seed,
         options=options_for(KIND, config.compute.xla),
         check=_check_of(config),
+        program=KIND,
     )
 
 
@@ -185,6 +189,7 @@ def _data(task: Pretraining, dataset: Dataset, stretches: StretchIndex) -> Data:
         task.batch_shapes,
         together=slide,
         filled=_filled(stretches, slide),
+        videos=len(dataset.videos),
     )
 
 

@@ -205,4 +205,5 @@ def _data(config: TemporalConfig, videos: Sequence[VideoSequence]) -> Data:
             padded = pad_sequence(videos[which], config.pad_to)
             yield {**padded, "step": np.array([step], np.int32), "index": np.array([which])}
 
-    return Data(len(videos), batches, Names(clip=lambda index: videos[index].video))
+    names = Names(clip=lambda index: videos[index].video)
+    return Data(len(videos), batches, names, videos=len(videos))
