@@ -22,11 +22,12 @@ from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import listed_classes
 from surgvista_jax.inference.batch_memory import add_check_memory, check_batch
+from surgvista_jax.inference.moments import of_dataset
 from surgvista_jax.inference.predictions import (
     PREDICTIONS,
     check_room,
-    predict,
     write_predictions,
+    write_table,
 )
 from surgvista_jax.inference.trained import CLIP, Meaning, TrainedClassifier, load_classifier
 from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
@@ -136,7 +137,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     check_room(owned, [video.video for video in dataset.videos])
     labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
     labelled &= all(video.labels is not None for video in dataset.videos)
-    outputs = predict(
+    finished = []
+    for moments in of_dataset(
         trained,
         dataset,
         labelled=labelled,
@@ -144,10 +146,14 @@ def _predict(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         loader=loader,
         limit=limit,
-    )
-    write_predictions(owned, trained, dataset, outputs, labelled)
-    moments = f"{len(outputs.frame)} {'labelled ' if labelled else ''}clips"
-    print(f"{arguments.out / PREDICTIONS}: {moments} of {len(dataset.videos)} videos")
+    ):
+        # Whatever else is made of one video is made here, as soon as its moments are known.
+        write_table(owned, meaning, moments)
+        finished.append(moments)
+    write_predictions(owned, trained, dataset, finished, labelled)
+    count = sum(len(moments.outputs.frame) for moments in finished)
+    clips = f"{count} {'labelled ' if labelled else ''}clips"
+    print(f"{arguments.out / PREDICTIONS}: {clips} of {len(finished)} videos")
     return 1 if problems else 0
 
 

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.labelled import evaluation_batches
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import Dataset
-from surgvista_jax.training.feed import Feed
+from surgvista_jax.training.feed import Batches, Feed
 from surgvista_jax.training.partition import batch_sharding, process_rows, replicated
 from surgvista_jax.training.unreadable import USUAL_LIMIT, TooManyUnreadable, UnreadableLimit
 from surgvista_jax.training.xla_options import options_for
@@ -98,6 +98,12 @@ class EveryClip:
             TooManyUnreadable: a batch without a readable frame, or too few of them in all.
             UserError: what `evaluation_batches` raises.
         """
+        return joined(list(self.parts(variables, dataset, unlabelled=unlabelled, title=title)))
+
+    def parts(
+        self, variables: Any, dataset: Dataset, *, unlabelled: bool = False, title: str = ""
+    ) -> Iterator[Outputs]:
+        """As a call, but a batch at a time, as soon as it is computed."""
         batches = evaluation_batches(
             dataset,
             self.clip,
@@ -106,12 +112,28 @@ class EveryClip:
             rows=process_rows(batch_sharding(self.mesh), self.batch_size),
             unlabelled=unlabelled,
         )
-        found = _Found(dataset, self.clip, self.limit, len(batches) * self.batch_size)
+        seen = _Seen(dataset, self.clip, self.limit, len(batches) * self.batch_size)
+        for part in self.over(variables, batches, total=len(batches), title=title):
+            seen.add(part)
+            yield part
+        seen.close()
+
+    def over(
+        self, variables: Any, batches: Batches, *, total: int | None = None, title: str = ""
+    ) -> Iterator[Outputs]:
+        """What the function says of batches that are read in any way, without their padding.
+
+        Args:
+            variables: global arrays.
+            batches: with the keys of `evaluation_batches`; closed at the end.
+            total: how many there are, where that is known.
+            title: of the progress bar.
+        """
         with contextlib.ExitStack() as stack:
             feed = stack.enter_context(Feed(batches, self.mesh, host_keys=("index",)))
             bar = stack.enter_context(
                 tqdm(
-                    total=len(batches),
+                    total=total,
                     desc=title,
                     unit="batch",
                     delay=_SHOWN_AFTER_SECONDS,
@@ -127,16 +149,27 @@ class EveryClip:
                     break
                 computed = self.program(variables, batch.arrays)
                 if pending is not None:  # read while the devices work on the next
-                    found.add(jax.device_get(pending))
+                    yield _without_padding(jax.device_get(pending))
                 pending = computed
                 bar.update()
-            found.add(jax.device_get(pending))
-        return found.outputs()
+            if pending is not None:
+                yield _without_padding(jax.device_get(pending))
+
+
+def joined(parts: Sequence[Outputs]) -> Outputs:
+    """All rows of some parts, of which there is at least one."""
+    found: Outputs = jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
+    return found
+
+
+def _without_padding(rows: dict[str, np.ndarray]) -> Outputs:
+    real = rows.pop("weight") > 0
+    return Outputs(**{key: value[real] for key, value in rows.items()})
 
 
 @dataclasses.dataclass
-class _Found:
-    """What was computed of the clips so far, and of how many of their frames there was none.
+class _Seen:
+    """How many clips were computed so far, and of how many of their frames there was none.
 
     Attributes:
         most_clips: how many may come.
@@ -146,16 +179,17 @@ class _Found:
     clip: ClipConfig
     limit: UnreadableLimit
     most_clips: int
-    parts: list[dict[str, np.ndarray]] = dataclasses.field(default_factory=list)
+    clips: int = 0
     replaced: int = 0
+    lacking: set[int] = dataclasses.field(default_factory=set)
 
-    def add(self, rows: dict[str, np.ndarray]) -> None:
-        """Takes in a batch, without its padding. Raises TooManyUnreadable."""
-        real = rows["weight"] > 0
-        part = {key: value[real] for key, value in rows.items() if key != "weight"}
-        self.parts.append(part)
-        count, clips = int(part["unreadable"].sum()), len(part["unreadable"])
+    def add(self, part: Outputs) -> None:
+        """Takes in a batch. Raises TooManyUnreadable."""
+        assert part.unreadable is not None
+        count, clips = int(part.unreadable.sum()), len(part.unreadable)
+        self.clips += clips
         self.replaced += count
+        self.lacking.update(part.video_index[part.unreadable > 0].tolist())
         if clips and count == clips * self.clip.num_frames:
             raise TooManyUnreadable(
                 f"{self.dataset.folder}: none of the {count} frames of a batch of {clips} clips"
@@ -163,16 +197,12 @@ class _Found:
             )
         self._judge(self.most_clips)
 
-    def outputs(self) -> Outputs:
-        """All of them; what is said of clips that lack frames is worth less, and is told."""
-        rows = {key: np.concatenate([part[key] for part in self.parts]) for key in self.parts[0]}
-        clips = len(rows["frame"])
-        self._judge(clips)
+    def close(self) -> None:
+        """Judges all; what is said of clips that lack frames is worth less, and is told."""
+        self._judge(self.clips)
         if self.replaced and jax.process_index() == 0:
-            print(
-                f"WARNING: {self._told(clips)} and were replaced, {self._names()}", file=sys.stderr
-            )
-        return Outputs(**rows)
+            told = self._told(self.clips)
+            print(f"WARNING: {told} and were replaced, {self._names()}", file=sys.stderr)
 
     def _judge(self, clips: int) -> None:
         if self.limit.passed(self.replaced, clips * self.clip.num_frames):
@@ -189,8 +219,6 @@ class _Found:
 
     def _names(self) -> str:
         """The videos that lack frames."""
-        numbers = np.unique(
-            np.concatenate([part["video_index"][part["unreadable"] > 0] for part in self.parts])
-        )
+        numbers = sorted(self.lacking)
         names = ", ".join(self.dataset.videos[number].video for number in numbers[:5])
         return f"in {names}" + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")

@@ -1,63 +1,26 @@
-"""Predictions of a trained classifier for each moment of videos, and their files."""
+"""The files of predictions: a table for each video, and predictions.npz for `evaluate`."""
 
 import csv
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import flax.linen as nn
-import jax
 import numpy as np
-from jax.sharding import Mesh
 
-from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import Dataset
-from surgvista_jax.data.video_files import files_of
-from surgvista_jax.inference.every_clip import EveryClip, Outputs
+from surgvista_jax.data.video_files import file_of, files_of
+from surgvista_jax.inference.every_clip import Outputs, joined
+from surgvista_jax.inference.moments import Moments
 from surgvista_jax.inference.trained import Meaning, TrainedClassifier
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.predictions.npz import write_npz
-from surgvista_jax.training.partition import RULES
-from surgvista_jax.training.state import create_filled
-from surgvista_jax.training.unreadable import USUAL_LIMIT, UnreadableLimit
 from surgvista_jax.writing import Guard, replacing
 
 PREDICTIONS = "predictions.npz"
 
 
-def predict(
-    trained: TrainedClassifier,
-    dataset: Dataset,
-    *,
-    labelled: bool,
-    mesh: Mesh,
-    batch_size: int,
-    loader: LoaderConfig,
-    limit: UnreadableLimit = USUAL_LIMIT,
-) -> Outputs:
-    """Probabilities of every frame of a dataset, as the end of a clip; all processes call it.
-
-    Args:
-        trained: what predicts.
-        dataset: whose frames.
-        labelled: only frames with a label, whose labels are then in the outputs.
-        mesh: the devices.
-        batch_size: clips at a time over all devices, which must be able to share them out.
-        loader: how frames are read.
-        limit: how many of them may be unreadable.
-
-    Raises:
-        UserError: frames that cannot be opened; too many that cannot be read.
-    """
-    classifier = trained.classifier
-    clip = classifier.backbone.clip
-    every_clip = EveryClip(classifier.predict, clip, loader, mesh, batch_size, limit)
-    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
-        params = create_filled(lambda: classifier.init(jax.random.key(0)), trained.params, mesh)
-        return every_clip(params, dataset, unlabelled=not labelled, title="prediction")
-
-
 def check_room(owned: Ownership, videos: Sequence[str]) -> None:
-    """Refuses what `write_predictions` would refuse, before anything is computed.
+    """Refuses what writing would refuse, before anything is computed.
 
     Raises:
         UserError: the id of a video is no name of a file; a file in the way may not be replaced.
@@ -65,17 +28,36 @@ def check_room(owned: Ownership, videos: Sequence[str]) -> None:
     owned.check([owned.folder / PREDICTIONS, *files_of(owned.folder, videos, ".csv")])
 
 
-def write_predictions(
-    owned: Ownership, trained: TrainedClassifier, dataset: Dataset, outputs: Outputs, labelled: bool
-) -> None:
-    """Writes a CSV file for each video and predictions.npz, which comes last.
+def write_table(owned: Ownership, meaning: Meaning, moments: Moments) -> None:
+    """Writes VIDEO.csv of a finished video.
 
     Args:
         owned: of the folder that is written.
 
     Raises:
-        CannotWrite: one of them cannot be written.
-        UserError: the id of a video is no name of a file.
+        CannotWrite: it cannot be written.
+        UserError: the id of the video is no name of a file; the file in the way is not ours.
+    """
+    path = file_of(owned.folder, moments.video.video, ".csv")
+    _write_table(path, moments.outputs.frame, moments.outputs.values, meaning, owned)
+
+
+def write_predictions(
+    owned: Ownership,
+    trained: TrainedClassifier,
+    dataset: Dataset,
+    finished: Sequence[Moments],
+    labelled: bool,
+) -> None:
+    """Writes predictions.npz, which comes last.
+
+    Args:
+        owned: of the folder that is written.
+        dataset: what the videos are of.
+        finished: at least one video.
+
+    Raises:
+        CannotWrite: it cannot be written.
     """
     meaning = trained.meaning
     meta = {
@@ -87,10 +69,10 @@ def write_predictions(
         "dataset": dataset.name,
         "split": next(iter(dataset.splits)) if len(dataset.splits) == 1 else "",
     }
-    tables = files_of(owned.folder, [video.video for video in dataset.videos], ".csv")
-    for number, path in enumerate(tables):
-        own = outputs.video_index == number
-        _write_table(path, outputs.frame[own], outputs.values[own], meaning, owned)
+    dataset = dataclasses.replace(dataset, videos=tuple(moments.video for moments in finished))
+    lengths = [len(moments.outputs.frame) for moments in finished]
+    outputs = joined([moments.outputs for moments in finished])
+    outputs = outputs._replace(video_index=np.repeat(np.arange(len(finished)), lengths))
     path = owned.folder / PREDICTIONS
     write_outputs(path, dataset, outputs, meta, labelled=labelled, guard=owned)
 

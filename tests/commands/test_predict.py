@@ -266,7 +266,7 @@ def test_an_id_that_no_table_can_have_is_named_before_anything_is_computed(
     for name in ("videos.jsonl", "dataset.json"):
         path = tmp_path / "data" / name
         path.write_text(path.read_text().replace('"video0"', f'"{"x" * 252}"'))
-    monkeypatch.setattr("surgvista_jax.commands.predict.predict", None)
+    monkeypatch.setattr("surgvista_jax.commands.predict.of_dataset", None)
     words = (tmp_path / "data", f"--checkpoint={trained[0]}", f"--out={tmp_path / 'out'}")
     assert predict(*words) == 1
     assert "is too long for a file name" in capsys.readouterr().err.splitlines()[-1]
