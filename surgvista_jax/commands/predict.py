@@ -22,13 +22,15 @@ from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import listed_classes
 from surgvista_jax.inference.batch_memory import add_check_memory, check_batch
-from surgvista_jax.inference.moments import of_dataset
+from surgvista_jax.inference.moments import of_dataset, smoothed
 from surgvista_jax.inference.predictions import (
     PREDICTIONS,
     check_room,
+    said_of,
     write_predictions,
     write_table,
 )
+from surgvista_jax.inference.smoothing_option import add_smoothing, smoothing_of
 from surgvista_jax.inference.trained import CLIP, Meaning, TrainedClassifier, load_classifier
 from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
 from surgvista_jax.locking import alone_in
@@ -62,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--margins", choices=("cut", "keep"), default="keep", help="black margins (%(default)s)"
     )
+    add_smoothing(parser)
     add_overwrite(parser)
     add_video_options(parser)
     parser.add_argument("--batch-size", type=int, default=32, help="clips at a time (%(default)s)")
@@ -118,6 +121,7 @@ def _predict(arguments: argparse.Namespace) -> int:
         ComputeConfig(dtype=arguments.dtype),
     )
     meaning = trained.meaning
+    smoothing = smoothing_of(arguments, meaning, trained.transitions)
     if arguments.check_memory:
         classifier = trained.classifier
         said = check_batch(
@@ -147,10 +151,13 @@ def _predict(arguments: argparse.Namespace) -> int:
         loader=loader,
         limit=limit,
     ):
+        if smoothing is not None:
+            moments = smoothed(moments, smoothing)
         # Whatever else is made of one video is made here, as soon as its moments are known.
         write_table(owned, meaning, moments)
         finished.append(moments)
-    write_predictions(owned, trained, dataset, finished, labelled)
+    done = said_of(smoothing, meaning)
+    write_predictions(owned, trained, dataset, finished, labelled, done)
     count = sum(len(moments.outputs.frame) for moments in finished)
     clips = f"{count} {'labelled ' if labelled else ''}clips"
     print(f"{arguments.out / PREDICTIONS}: {clips} of {len(finished)} videos")

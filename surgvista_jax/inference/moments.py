@@ -14,6 +14,7 @@ from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.inference.every_clip import EveryClip, Outputs, joined
 from surgvista_jax.inference.trained import TrainedClassifier
+from surgvista_jax.predictions.smoothing import Smoothing
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.state import create_filled
 from surgvista_jax.training.unreadable import USUAL_LIMIT, UnreadableLimit
@@ -66,6 +67,13 @@ def of_dataset(
         parts = every_clip.parts(params, dataset, unlabelled=not labelled, title="prediction")
         for number, outputs in by_video(parts):
             yield Moments(dataset.videos[number], dataset.folder, outputs)
+
+
+def smoothed(moments: Moments, smoothing: Smoothing) -> Moments:
+    """The moments with their probabilities smoothed over the time of the video."""
+    outputs = moments.outputs
+    values = smoothing.of_video(outputs.frame, outputs.values)
+    return moments._replace(outputs=outputs._replace(values=values))
 
 
 def by_video(parts: Iterator[Outputs]) -> Iterator[tuple[int, Outputs]]:

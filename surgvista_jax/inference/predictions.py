@@ -2,8 +2,9 @@
 
 import csv
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from surgvista_jax.inference.moments import Moments
 from surgvista_jax.inference.trained import Meaning, TrainedClassifier
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.predictions.npz import write_npz
+from surgvista_jax.predictions.smoothing import Smoothing, told
 from surgvista_jax.writing import Guard, replacing
 
 PREDICTIONS = "predictions.npz"
@@ -42,12 +44,19 @@ def write_table(owned: Ownership, meaning: Meaning, moments: Moments) -> None:
     _write_table(path, moments.outputs.frame, moments.outputs.values, meaning, owned)
 
 
+def said_of(smoothing: Smoothing | None, meaning: Meaning) -> dict[str, Any]:
+    """What the meta of predictions says was done over time, and whether they see the past alone."""
+    causal = meaning.causal and (smoothing is None or smoothing.causal)
+    return {**told(smoothing, meaning.fps), "causal": causal}
+
+
 def write_predictions(
     owned: Ownership,
     trained: TrainedClassifier,
     dataset: Dataset,
     finished: Sequence[Moments],
     labelled: bool,
+    done: Mapping[str, Any],
 ) -> None:
     """Writes predictions.npz, which comes last.
 
@@ -55,6 +64,7 @@ def write_predictions(
         owned: of the folder that is written.
         dataset: what the videos are of.
         finished: at least one video.
+        done: from `said_of`.
 
     Raises:
         CannotWrite: it cannot be written.
@@ -68,6 +78,7 @@ def write_predictions(
         "model": trained.name,
         "dataset": dataset.name,
         "split": next(iter(dataset.splits)) if len(dataset.splits) == 1 else "",
+        **done,
     }
     dataset = dataclasses.replace(dataset, videos=tuple(moments.video for moments in finished))
     lengths = [len(moments.outputs.frame) for moments in finished]

@@ -14,6 +14,7 @@ from surgvista_jax.inference.classifier import Backbone, Classifier
 from surgvista_jax.models.backbones import VIT, BackboneConfig
 from surgvista_jax.models.heads import HeadConfig
 from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.predictions.transitions import Transitions, from_json
 from surgvista_jax.training.checkpoint_files import restore_params
 from surgvista_jax.weights.choosing import GivenHeads
 from surgvista_jax.weights.loading import encoder_of, encoder_params, load
@@ -22,6 +23,7 @@ from surgvista_jax.weights.provenance import facts
 from surgvista_jax.weights.runs import Run, find_run
 
 MADE_SPLITS = "made_splits"  # what a run says of splits that it made for want of a dataset's own
+TRANSITIONS = "transitions"  # how classes follow one another in its training
 CLIP = ("num_frames", "stride", "size")  # of a clip, what weights from elsewhere may be told
 
 
@@ -43,6 +45,11 @@ class Meaning:
     fps: float
     clip: ClipConfig
 
+    @property
+    def causal(self) -> bool:
+        """Whether what is said of a moment sees nothing after it."""
+        return self.clip.sampling == "past"
+
     def __str__(self) -> str:
         clip = self.clip
         apart = "spread over the video" if clip.sampling == "uniform" else f"{clip.stride} apart"
@@ -63,6 +70,7 @@ class TrainedClassifier:
         meaning: see there.
         dataset: the name of the one that it was finetuned on; "" where it is not known.
         made_splits: the splits of it that the run made, name -> ids; {} where it had its own.
+        transitions: how classes follow one another in its training; None where it is not known.
     """
 
     name: str
@@ -71,6 +79,7 @@ class TrainedClassifier:
     meaning: Meaning
     dataset: str = ""
     made_splits: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    transitions: Transitions | None = None
 
     def split(self, dataset: Dataset, name: str) -> Dataset:
         """The videos of a split of a dataset: as the finetuning run made it, or the dataset's own.
@@ -141,7 +150,17 @@ def _of_run(
         composed,
         dataset=str(about.get("dataset", "")),
         made_splits=about.get(MADE_SPLITS, {}),
+        transitions=transitions_in(about, where),
     )
+
+
+def transitions_in(about: Mapping[str, Any], where: str) -> Transitions | None:
+    """What a run counted on its training labels, by its meta; None where it did not."""
+    counts = about.get(TRANSITIONS)
+    if counts is None:
+        return None
+    source = f"{about.get('dataset', '')}, as trained on"
+    return from_json(counts, len(about["classes"]), where, source)
 
 
 def _composed(

@@ -12,11 +12,12 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.inference.predictions import PREDICTIONS, write_outputs
-from surgvista_jax.inference.trained import MADE_SPLITS
+from surgvista_jax.inference.trained import MADE_SPLITS, TRANSITIONS
 from surgvista_jax.json_object import read_object
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
 from surgvista_jax.ownership import Ownership
+from surgvista_jax.predictions.transitions import transitions_of
 from surgvista_jax.reports.files import FILES as REPORT_FILES
 from surgvista_jax.reports.files import report_files, write_report
 from surgvista_jax.reports.screen import screen
@@ -67,6 +68,7 @@ def description(config: LabelledRun, dataset: Dataset, *, name: str, **parts: An
         name: what predictions call it.
         parts: what is said of this kind of model alone, such as its sizes.
     """
+    counted = transitions_of(dataset)
     return {
         "task": dataset.task,
         "classes": list(dataset.classes),
@@ -77,6 +79,7 @@ def description(config: LabelledRun, dataset: Dataset, *, name: str, **parts: An
         "seed": config.seed,
         "selected_on": config.select_on,
         "name": name,
+        **({} if counted is None else {TRANSITIONS: counted.as_json()}),
         **parts,
     }
 
@@ -139,7 +142,7 @@ def write_outcome(
 def _write_predictions(owned: Ownership, division: Division, outputs: Outputs, about: dict) -> None:
     """Writes the test predictions."""
     assert division.test is not None  # the outputs are of its videos
-    sizes = ("name", "model", "head", "clip")
+    sizes = ("name", "model", "head", "clip", TRANSITIONS)
     meta = {key: value for key, value in about.items() if key not in sizes}
     meta |= {"model": about["name"], "split": next(iter(division.test.splits))}
     write_outputs(owned.folder / PREDICTIONS, division.test, outputs, meta, guard=owned)

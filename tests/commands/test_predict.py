@@ -10,6 +10,8 @@ import pytest
 from surgvista_jax.__main__ import main
 from surgvista_jax.data.conversion.own_videos import VideoLabels, read_videos
 from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.predictions.smoothing import Smoothing
+from surgvista_jax.predictions.transitions import transitions_of
 from tests.support.finetune_run import COLOURS, make_config, make_dataset, meta, predictions, run
 from tests.support.footage import cut, write_video
 
@@ -48,7 +50,49 @@ def test_a_run_says_of_its_test_videos_what_it_said_at_its_end(trained, tmp_path
     assert about["classes"] == list(COLOURS) and about["split"] == "test" and about["fps"] == 1.0
 
 
-def test_every_kind_of_head_is_the_one_that_was_trained(tmp_path):
+def test_smoothing_is_done_as_said_and_told(trained, tmp_path, capsys):
+    """By transitions that the run counted, or a dataset folder's; tables and scores alike."""
+    workdir, data = trained
+    words = (data, "--split=test", f"--checkpoint={workdir}")
+    kinds = {"none": [], "path": ["--smooth=viterbi"], "median": ["--smooth=median", "--window=3"]}
+    kinds["folder"] = ["--smooth=viterbi", "--causal", f"--transitions={data}"]
+    found = {}
+    for name, options in kinds.items():
+        out = tmp_path / name
+        assert predict(*words, *options, f"--out={out}") == 0
+        found[name] = predictions(out)
+        row = lines(out / "video7.csv")[3]
+        assert row["label"] == list(COLOURS)[found[name]["score"][3].argmax()]
+    told = {
+        name: (meta(tmp_path / name)["smoothing"], meta(tmp_path / name)["causal"])
+        for name in kinds
+    }
+    by_run = {"kind": "viterbi", "causal": False, "transitions": "colours, as trained on"}
+    by_folder = {"kind": "viterbi", "causal": True, "transitions": "colours, train"}
+    by_median = {"kind": "median", "causal": False, "window_seconds": 3.0}
+    assert told == {
+        "none": (None, True),
+        "path": (by_run, False),
+        "median": (by_median, False),
+        "folder": (by_folder, True),
+    }
+    counted = transitions_of(read_dataset(data).split("train"))
+    expected = Smoothing("viterbi", transitions=counted)
+    for video in ("video7", "video8"):
+        own = found["none"]["video"] == video
+        values = expected.of_video(found["none"]["frame"][own], found["none"]["score"][own])
+        np.testing.assert_array_equal(found["path"]["score"][own], values)
+    for options, said in (
+        (["--causal"], "--causal: is of --smooth"),
+        (["--window=3"], "--window: is of --smooth=median"),
+        (["--smooth=median", "--window=nan"], "--window nan: should be seconds above 0"),
+        (["--smooth=median", f"--transitions={data}"], "--transitions: is of --smooth=viterbi"),
+    ):
+        assert predict(*words, *options, f"--out={tmp_path / 'no'}") == 1
+        assert said in capsys.readouterr().err
+
+
+def test_every_kind_of_head_is_the_one_that_was_trained(tmp_path, capsys):
     data = make_dataset(tmp_path / "data", "multi")
     config = make_config(tmp_path / "config.py", data)
     words = ["mode=attentive", "budget.steps=2", "mix.mixup=0.0", "mix.cutmix=0.0"]
@@ -61,6 +105,9 @@ def test_every_kind_of_head_is_the_one_that_was_trained(tmp_path):
     row = lines(out / "video8.csv")[0]
     held = [name for name in (*COLOURS, "even") if float(row[name]) > 0.5]
     assert row["label"] == ";".join(held)
+    words = (data, f"--checkpoint={tmp_path / 'run'}", f"--out={tmp_path / 'no'}")
+    assert predict(*words, "--smooth=viterbi") == 1
+    assert "the model's classes may hold together" in capsys.readouterr().err
 
 
 def test_an_exported_file_says_the_same(trained, tmp_path):
