@@ -96,7 +96,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="a CSV file with a column `video`, or a folder with a CSV file for each video; its "
         "lines are intervals (start, end), seconds (second), frames (frame, second) or, of one "
-        "file with columns path and label alone, whole clips",
+        "file with columns path and label alone, whole clips; or Label Studio's JSON, ELAN's .eaf, "
+        "subtitles (.srt, .vtt)",
     )
     labels.add_argument("--task", choices=tuple(TASKS), help="(phase)")
     labels.add_argument("--column", help="column of the labels (label, or that of the task)")

@@ -1,8 +1,7 @@
-"""What a user's CSV files say of the frames of his videos.
+"""What a user's label files say of the frames of his videos.
 
-Label files are CSV with a header.  In a folder, the file `<video id>.csv` is that video's.  One
-file for all videos has a column `video` (or `path`); it is held in memory, which suits intervals.
-Each line is
+Label files are CSV with a header, or those of annotation tools (`timeline_files`), whose rows are
+intervals.  Which rows are of which video, `row_files` says.  Each line is
 
   an interval           start, end (seconds, or H:MM:SS) and a label
   a second              second and a label, which holds until the next second begins
@@ -14,18 +13,17 @@ joined by `;`), or for critical views of safety every column `cvs_…` with 0 or
 `facts.spelling.is_unlabelled` names, such as -1 and nan, is no class.
 """
 
-import functools
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from surgvista_jax.data.dataset import UNLABELLED
-from surgvista_jax.data.labels.coverage import named
 from surgvista_jax.data.labels.names import ClassNames, near_equal, one_of_each, shown
+from surgvista_jax.data.labels.row_files import RowFiles
 from surgvista_jax.data.labels.row_labels import LabelColumns, found_in
-from surgvista_jax.data.labels.tables import Row, read_rows, version
-from surgvista_jax.data.labels.times import first_number, frame_rate, renaming, seconds_of
+from surgvista_jax.data.labels.tables import Row
+from surgvista_jax.data.labels.times import first_number, frame_rate, seconds_of
 from surgvista_jax.data.labels.track import (
     FrameLabels,
     Interval,
@@ -35,11 +33,8 @@ from surgvista_jax.data.labels.track import (
     overlap_notes,
     whole_video,
 )
-from surgvista_jax.data.labels.video_table import VIDEO, VideoNames, composed, video_column
+from surgvista_jax.data.labels.video_table import VideoNames
 from surgvista_jax.errors import UserError
-
-# Beside a label and the name of its video, these say nothing of time.
-_TIMELESS = {*VIDEO, "split", "patient", "centre"}
 
 
 @dataclass(frozen=True)
@@ -58,12 +53,13 @@ class LabelFiles:
     told: tuple[str, ...] | None
     videos: VideoNames
 
+    @cached_property
+    def _files(self) -> RowFiles:
+        return RowFiles(self.path, self.columns, self.videos)
+
     def classes(self) -> tuple[tuple[str, ...], list[str]]:
         """The class names, in the order of the user or of the files; and what to say of them."""
-        if self.path.is_dir() and not any(self._file(video).exists() for video in self.videos.ids):
-            wanted = f"{self.path / self.videos.ids[0]}.csv"
-            raise UserError(f"{self.path}: no file of any video in it; the first would be {wanted}")
-        spare = self._spare() if self.path.is_dir() else []
+        spare = self._files.spare()
         if self.told is not None:
             try:
                 classes = ClassNames(self.told).classes
@@ -72,7 +68,7 @@ class LabelFiles:
             return classes, [*spare, *filter(None, [near_equal(classes)])]
         names: dict[str, None] = {}
         for video in self.videos.ids:
-            for row in self._rows(video):
+            for row in self._files.rows(video):
                 names.update(dict.fromkeys(self.columns.names(row)))
             if self.columns.one_each and names:
                 break
@@ -87,55 +83,13 @@ class LabelFiles:
         """Reads the labels of a video."""
         reading = _Reading(ClassNames(classes), self.columns, told=self.told is not None)
         any_row = False
-        for row in self._rows(video):
+        for row in self._files.rows(video):
             any_row = True
             reading.take(row)
         if not any_row:
             what = "file" if self.path.is_dir() else "line"
             return FrameLabels({}, 1.0, (f"there is no {what} of it in {self.path}: unlabelled",))
         return reading.track()
-
-    def _rows(self, video: str) -> Iterator[Row]:
-        if self.path.is_dir():
-            path, any_row = self._file(video), False
-            if not path.exists():
-                return
-            for row in read_rows(path):
-                any_row = True
-                self._check(row, {*row.cells})
-                yield row
-            if not any_row:
-                raise UserError(
-                    f"{path}: no line with a label in it; without this file the video is unlabelled"
-                )
-            return
-        for row in _rows_by_video(self.path, version(self.path), self.videos).get(video, ()):
-            self._check(row, {*row.cells} - _TIMELESS - {*self.columns.of(row)})
-            yield row
-
-    def _file(self, video: str) -> Path:
-        """The file of a video, whichever Unicode form its name has."""
-        path = self.path / f"{video}.csv"
-        if not path.exists() and path.parent.is_dir():
-            wanted = composed(path.name)
-            path = next((p for p in path.parent.iterdir() if composed(p.name) == wanted), path)
-        return path
-
-    def _spare(self) -> list[str]:
-        """What to say of files that are no video's."""
-        known = {composed(f"{video}.csv") for video in self.videos.ids}
-        files = (path.relative_to(self.path) for path in sorted(self.path.rglob("*.csv")))
-        spare = [path.as_posix() for path in files if composed(path.as_posix()) not in known]
-        return [f"{len(spare)} files are of no video: {named(spare)}"] if spare else []
-
-    def _check(self, row: Row, said: set[str]) -> None:
-        """Whether a row says when: by its columns, or as whole clips do by none beside a label."""
-        if said and not ({"start", "end"} <= said or "second" in said):
-            raise UserError(
-                f"{row.where}: columns start and end, or second, or frame and second are needed, or"
-                f" of whole clips path and label alone; there are {', '.join(row.cells)}"
-                f"{renaming([*row.cells])}"
-            )
 
 
 class _Reading:
@@ -230,12 +184,3 @@ def _whole_clip(label: Label, notes: tuple[str, ...]) -> Track:
         intervals = tuple(whole_video(class_id).intervals[0] for class_id in label)
         return IntervalLabels(intervals, multi=True, notes=notes)
     return IntervalLabels(whole_video(label).intervals, notes=notes)
-
-
-@functools.lru_cache(maxsize=1)
-def _rows_by_video(path: Path, version: object, names: VideoNames) -> dict[str, list[Row]]:
-    rows: dict[str, list[Row]] = {}
-    for row in read_rows(path):
-        video = names.id_of(row.cells[video_column(path, row)], row.where)
-        rows.setdefault(video, []).append(row)
-    return rows

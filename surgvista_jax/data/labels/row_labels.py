@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from surgvista_jax.data.labels.names import ClassNames
-from surgvista_jax.data.labels.tables import Row
+from surgvista_jax.data.labels.tables import Row, unguarded
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import is_unlabelled, near, same_class
 from surgvista_jax.facts.tasks import NONE, TASKS
@@ -112,7 +112,7 @@ def found_in(row: Row, columns: LabelColumns, names: ClassNames) -> Found:
 
 def _parts(text: str, several: bool) -> list[str]:
     parts = text.split(";") if several else [text]
-    return [part.strip() for part in parts if part.strip()]
+    return [unguarded(part.strip()) for part in parts if part.strip()]
 
 
 def _is_on(row: Row, column: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from surgvista_jax.data.labels.names import shown
-from surgvista_jax.data.labels.tables import Row, read_rows
+from surgvista_jax.data.labels.tables import Row, read_rows, unguarded
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near, same_class
 
@@ -41,7 +41,7 @@ class VideoNames:
             UserError: `where` the file names none of them.
         """
         plain = composed(name.strip())
-        for text in (plain, plain.replace("\\", "/")):
+        for text in (plain, plain.replace("\\", "/"), unguarded(plain)):
             found = self._known.get(text) or self._known.get(self._below(text))
             if found is not None:
                 return found

@@ -1,0 +1,160 @@
+"""Which rows of a user's label files are of which video.
+
+In a folder, the file `<video id>.csv` is that video's; a file that is no video's by its name, and
+has columns `video`, `start` and `end`, speaks of the videos that it names.  One file for all videos
+has a column `video` (or `path`); it is held in memory, which suits intervals.  Where a folder holds
+no CSV file, the files of annotation tools (`timeline_files`) are read likewise.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from surgvista_jax.data.labels.coverage import named
+from surgvista_jax.data.labels.row_labels import LabelColumns
+from surgvista_jax.data.labels.tables import Row, read_rows, version
+from surgvista_jax.data.labels.timeline_files import TIMELINES, read_timeline
+from surgvista_jax.data.labels.times import renaming
+from surgvista_jax.data.labels.video_table import VIDEO, VideoNames, composed, video_column
+from surgvista_jax.errors import UserError
+
+# Beside a label and the name of its video, these say nothing of time.
+_TIMELESS = {*VIDEO, "split", "patient", "centre"}
+_CSV = ".csv"
+
+
+@dataclass(frozen=True)
+class RowFiles:
+    """The rows of label files, by video.
+
+    Attributes:
+        path: the file, or the folder of files.
+        columns: where in a row the labels are.
+        videos: the videos that they may speak of.
+    """
+
+    path: Path
+    columns: LabelColumns
+    videos: VideoNames
+
+    def rows(self, video: str) -> Iterator[Row]:
+        """The rows of a video, in their order; none where no file or line is of it.
+
+        Raises:
+            UserError: naming file and line; a file of the video's without a row.
+        """
+        if not self.path.is_dir():
+            for row in self._of_all([self.path]).get(video, ()):
+                self._check(row, {*row.cells} - _TIMELESS - {*self.columns.of(row)})
+                yield row
+            return
+        own = self._own
+        if video not in own:
+            for row in self._of_all(self._tables).get(video, ()):
+                self._check(row, {*row.cells})
+                yield row
+            return
+        any_row = False
+        for row in _read(own[video], self.columns):
+            any_row = True
+            self._check(row, {*row.cells})
+            yield row
+        if not any_row:
+            raise UserError(
+                f"{own[video]}: no line with a label in it; without this file the video is "
+                "unlabelled"
+            )
+
+    def spare(self) -> list[str]:
+        """What to say of a folder's files that are no video's.
+
+        Raises:
+            UserError: none is of any video.
+        """
+        if not self.path.is_dir():
+            return []
+        tables = self._tables
+        if not self._own and not tables:
+            wanted = f"{self.path / self.videos.ids[0]}{_CSV}"
+            raise UserError(f"{self.path}: no file of any video in it; the first would be {wanted}")
+        spare = [file.relative_to(self.path).as_posix() for file in self._others - {*tables}]
+        return [f"{len(spare)} files are of no video: {named(sorted(spare))}"] if spare else []
+
+    @cached_property
+    def _own(self) -> dict[str, Path]:
+        """Video -> the file that is called as it, whichever Unicode form its name has."""
+        own: dict[str, Path] = {}
+        videos = {composed(video): video for video in self.videos.ids}
+        for file in _label_files(self.path):
+            name = file.relative_to(self.path).as_posix().removesuffix(file.suffix)
+            if (video := videos.get(composed(name))) is None:
+                continue
+            if video in own and own[video].suffix != file.suffix:
+                raise UserError(f"{file}: a second file of labels, beside {own[video].name}")
+            own.setdefault(video, file)
+        return own
+
+    @cached_property
+    def _others(self) -> set[Path]:
+        taken = {composed(str(file)) for file in self._own.values()}
+        return {file for file in _label_files(self.path) if composed(str(file)) not in taken}
+
+    @cached_property
+    def _tables(self) -> list[Path]:
+        """The files that are no video's by their name and name videos themselves."""
+        return sorted(file for file in self._others if _names_videos(file, self.columns))
+
+    def _of_all(self, files: list[Path]) -> dict[str, list[Row]]:
+        known = tuple((file, version(file)) for file in files)
+        return _rows_by_video(known, self.columns, self.videos)
+
+    def _check(self, row: Row, said: set[str]) -> None:
+        """Whether a row says when: by its columns, or as whole clips do by none beside a label."""
+        if said and not ({"start", "end"} <= said or "second" in said):
+            raise UserError(
+                f"{row.where}: columns start and end, or second, or frame and second are needed, or"
+                f" of whole clips path and label alone; there are {', '.join(row.cells)}"
+                f"{renaming([*row.cells])}"
+            )
+
+
+def _label_files(folder: Path) -> list[Path]:
+    """The CSV files below a folder; where there is none, those of annotation tools."""
+    files = sorted(folder.rglob("*"))
+    tables = [file for file in files if file.suffix == _CSV]
+    return tables or [f for f in files if f.suffix.lower() in TIMELINES and f.is_file()]
+
+
+def _names_videos(file: Path, columns: LabelColumns) -> bool:
+    if file.suffix != _CSV:
+        return file.suffix.lower() == ".json"
+    try:
+        first = next(read_rows(file), None)
+    except UserError:  # not CSV: of no video
+        return False
+    return first is not None and {VIDEO[0], "start", "end"} <= first.cells.keys()
+
+
+def _read(path: Path, columns: LabelColumns) -> Iterator[Row]:
+    if path.suffix.lower() in TIMELINES:
+        return read_timeline(path, columns)
+    return read_rows(path)
+
+
+@functools.lru_cache(maxsize=1)
+def _rows_by_video(
+    files: tuple[tuple[Path, object], ...], columns: LabelColumns, names: VideoNames
+) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {}
+    first: dict[str, Path] = {}
+    for path, _ in files:
+        for row in _read(path, columns):
+            video = names.id_of(row.cells[video_column(path, row)], row.where)
+            if first.setdefault(video, path) != path:
+                raise UserError(
+                    f"{row.where}: labels of {video}, which {first[video].name} has too; keep one"
+                )
+            rows.setdefault(video, []).append(row)
+    return rows
