@@ -2,6 +2,8 @@
 
 import ctypes
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +83,26 @@ def test_what_is_freed_below_what_is_held_is_given_back():
     give_back()
     assert before - resident() > 80 * 2**20
     assert all(part.all() for part in held)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="glibc's alone")
+def test_many_threads_share_few_arenas(tmp_path):
+    program = f"""
+import ctypes, threading
+from surgvista_jax.host_memory import share_arenas
+share_arenas()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+together = threading.Barrier(32)
+def take():
+    libc.malloc(1000)
+    together.wait()
+threads = [threading.Thread(target=take) for _ in range(32)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+file = ctypes.c_void_p(libc.fopen({str(tmp_path / "told")!r}.encode(), b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert (tmp_path / "told").read_text().count("<heap nr=") <= 4

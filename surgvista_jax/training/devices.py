@@ -7,6 +7,7 @@ import sys
 import jax
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.host_memory import share_arenas
 
 _KNOWN = ("cpu", "cuda", "gpu", "rocm", "tpu")
 _NAMES = {"cuda": "NVIDIA GPU", "gpu": "GPU", "rocm": "AMD GPU", "tpu": "TPU"}
@@ -20,6 +21,7 @@ def start_devices() -> None:
         UserError: the environment asks for devices that are not here, or one does not start.
     """
     asked = os.environ.get("JAX_PLATFORMS", "")
+    share_arenas()
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # the latter: no GPU is there at all

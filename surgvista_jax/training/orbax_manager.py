@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import jax
 import orbax.checkpoint as ocp
 
 from surgvista_jax.training.digests import ITEM as DIGESTS
 
 TREES = ("params", "opt_state", "average")
+# Of an array that several devices hold alike, each writes its part, if that is as large. Cutting
+# hundreds of small ones holds the next step up for longer than one device needs to hand them over.
+_PART_BYTES = 2**20
 
 
 class Manager(ocp.CheckpointManager):
@@ -28,6 +32,8 @@ def make_manager(folder: Path, max_to_keep: int, keep_every: int) -> Manager:
         max_to_keep: the newest so many stay.
         keep_every: so do those at its multiples; 0 for none.
     """
+    whole = ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=_PART_BYTES)
+    ocp.type_handlers.register_type_handler(jax.Array, whole, override=True)
     policy = ocp.checkpoint_managers
     kept = [policy.LatestN(max_to_keep)]
     if keep_every:

@@ -140,6 +140,7 @@ def train(
         return initial_state(params, optimizer, average=config.average > 0)
 
     abstract = abstract_state(task, config, mesh)
+    abstract_frozen = abstract_sharded(task.init_frozen, mesh)
     writes = jax.process_index() == 0
     with (
         Preemption(),
@@ -148,8 +149,9 @@ def train(
     ):
         if checkpoints.latest() is None:
             shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+            trained = create_filled(task.init_trained, loaded.trained, mesh, abstract.params)
             begin = jax.jit(first_state, out_shardings=shardings, donate_argnums=0)
-            state, window = begin(create_filled(task.init_trained, loaded.trained, mesh)), None
+            state, window = begin(trained), None
         else:
             state, window = restore_state(checkpoints, abstract, meta)
         done = int(state.step)
@@ -162,8 +164,8 @@ def train(
             print(_banner(task, data, config, mesh, abstract, done), file=sys.stderr)
         if data.shapes is not None and done < num_steps:
             shapes = data.shapes(budget.batch_size // data.together)
-            compiled.compile_ahead(abstract, abstract_sharded(task.init_frozen, mesh), shapes, mesh)
-        frozen = create_filled(task.init_frozen, loaded.frozen, mesh)
+            compiled.compile_ahead(abstract, abstract_frozen, shapes, mesh)
+        frozen = create_filled(task.init_frozen, loaded.frozen, mesh, abstract_frozen)
         loaded.drop()
         rows = process_rows(batch_sharding(mesh), budget.batch_size // data.together)
         with MetricWriter(workdir, active=writes, step=done) as writer:

@@ -56,17 +56,22 @@ def create_sharded(init: Callable[[], Any], mesh: Mesh) -> Any:
     Returns:
         The unboxed tree.
     """
-    shardings = state_shardings(jax.eval_shape(init), mesh)
-    return jax.jit(lambda: nn.unbox(init()), out_shardings=shardings)()
+    return _created(init, abstract_sharded(init, mesh))
 
 
-def create_filled(init: Callable[[], dict], loaded: Mapping[str, Any], mesh: Mesh) -> dict:
+def create_filled(
+    init: Callable[[], dict],
+    loaded: Mapping[str, Any],
+    mesh: Mesh,
+    abstract: Mapping[str, Any] | None = None,
+) -> dict:
     """`create_sharded`, but some parts of the tree are loaded and only the others are computed.
 
     Args:
         init: returns a dict of parts, whose leaves may be boxed with logical axis names.
         loaded: part -> tree of NumPy arrays; a name that `init` does not have is left alone.
         mesh: where the arrays go, by the rules of `partition`.
+        abstract: `abstract_sharded` of `init`, where it is known: tracing a model takes a while.
 
     Returns:
         The unboxed tree; of a loaded array, too, each device receives its own shard alone.
@@ -74,15 +79,22 @@ def create_filled(init: Callable[[], dict], loaded: Mapping[str, Any], mesh: Mes
     Raises:
         ValueError: a loaded part has other leaves or shapes than `init` makes.
     """
-    abstract = abstract_sharded(init, mesh)
-    random = [name for name in abstract if name not in loaded]
-    made = create_sharded(
-        lambda: {name: part for name, part in init().items() if name in random}, mesh
-    )
+    abstract = abstract_sharded(init, mesh) if abstract is None else abstract
+    random = {name: part for name, part in abstract.items() if name not in loaded}
+    made = {}
+    if random:
+        made = _created(
+            lambda: {name: part for name, part in init().items() if name in random}, random
+        )
     return {
         name: made[name] if name in random else place(loaded[name], part)
         for name, part in abstract.items()
     }
+
+
+def _created(init: Callable[[], Any], abstract: Any) -> Any:
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    return jax.jit(lambda: nn.unbox(init()), out_shardings=shardings)()
 
 
 def abstract_sharded(init: Callable[[], Any], mesh: AnyMesh) -> Any:
