@@ -13,8 +13,8 @@ from surgvista_jax.config import build, filled_by_options, load_config
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.starting_point import STUDENT
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
-from surgvista_jax.tasks.finetuning.start import STUDENT
 from surgvista_jax.tasks.pretraining.task import PretrainConfig
 from surgvista_jax.tasks.temporal.task import TemporalConfig
 

@@ -16,22 +16,23 @@ from surgvista_jax.inference.batch_memory import add_check_memory, check_batch
 from surgvista_jax.inference.classifier import Backbone, usual_clip
 from surgvista_jax.inference.features import TrainedBackbone, compute_features
 from surgvista_jax.inference.seen import seen_by
-from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
-from surgvista_jax.models.backbones import BackboneConfig
-from surgvista_jax.models.heads import POOLS
-from surgvista_jax.models.layers import ComputeConfig
-from surgvista_jax.ownership import add_overwrite
-from surgvista_jax.tasks.finetuning.start import (
+from surgvista_jax.inference.starting_point import (
     RANDOM,
     StartingPoint,
     fit_to_clips,
     read_backbone,
     say,
 )
+from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
+from surgvista_jax.models.backbones import BackboneConfig
+from surgvista_jax.models.heads import POOLS
+from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.training import processes
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
 from surgvista_jax.training.sole import sole_use
 from surgvista_jax.weights.adapt import AdaptConfig
+from surgvista_jax.weights.place import locate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +105,9 @@ def _features(arguments: argparse.Namespace) -> int:
         with filled_by_options():
             loader = LoaderConfig(workers=arguments.workers)
     backbone = Backbone(start.model, start.clip, ComputeConfig(dtype=arguments.dtype))
-    trained = TrainedBackbone(backbone, arguments.pool, start.variables, start.origin)
+    trained = TrainedBackbone(
+        backbone, arguments.pool, start.variables, start.origin, locate(arguments.init).lasting
+    )
     if arguments.check_memory:
         said = check_batch(
             trained.features,

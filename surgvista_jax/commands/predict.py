@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import jax
-
 from surgvista_jax.config import filled_by_options
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.convert import convert
@@ -17,12 +15,13 @@ from surgvista_jax.data.conversion.official import Reading, Recording
 from surgvista_jax.data.conversion.sources import Remark, find_given, name_videos
 from surgvista_jax.data.conversion.video_options import add_video_options, video_options
 from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.storage.feature_folder import open_features
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import listed_classes
 from surgvista_jax.inference.batch_memory import add_check_memory, check_batch
-from surgvista_jax.inference.moments import of_dataset, smoothed
+from surgvista_jax.inference.moments import of_dataset, of_features, smoothed
 from surgvista_jax.inference.predictions import (
     PREDICTIONS,
     check_room,
@@ -31,7 +30,8 @@ from surgvista_jax.inference.predictions import (
     write_table,
 )
 from surgvista_jax.inference.smoothing_option import add_smoothing, smoothing_of
-from surgvista_jax.inference.trained import CLIP, Meaning, TrainedClassifier, load_classifier
+from surgvista_jax.inference.temporal import TrainedTemporal, load_temporal
+from surgvista_jax.inference.trained import CLIP, Meaning, Trained, load_classifier
 from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
 from surgvista_jax.locking import alone_in
 from surgvista_jax.models.layers import ComputeConfig
@@ -57,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint",
         required=True,
         metavar="[NAME:]WEIGHTS",
-        help="a finetuning run, or a finetuned model in any form that `finetune` takes",
+        help="a finetuning run, a finetuned model in any form that `finetune` takes, or a run of"
+        " MS-TCN",
     )
     parser.add_argument("--out", required=True, type=Path, help="folder to be written")
     parser.add_argument("--split", help="of a dataset folder: only these videos (default: all)")
@@ -72,6 +73,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_unreadable(parser)
     add_check_memory(parser)
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
+    temporal = parser.add_argument_group("the features of an MS-TCN")
+    temporal.add_argument(
+        "--backbone",
+        metavar="[NAME:]WEIGHTS",
+        help="where the weights lie that its features are computed by (where they lay in training)",
+    )
+    temporal.add_argument(
+        "--features",
+        type=Path,
+        metavar="FOLDER",
+        help="of `surgvista features`: those of the videos of a dataset folder, not computed again",
+    )
     elsewhere = parser.add_argument_group("weights from elsewhere, which do not say it themselves")
     elsewhere.add_argument("--classes", help="names, separated by commas (0,1,…)")
     elsewhere.add_argument(
@@ -114,20 +127,14 @@ def _predict(arguments: argparse.Namespace) -> int:
     keep_compiled()
     mesh = make_mesh(MeshConfig())
     check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")
-    trained = load_classifier(
-        arguments.checkpoint,
-        _told(arguments),
-        parse_heads(arguments.heads),
-        ComputeConfig(dtype=arguments.dtype),
-    )
+    trained = _loaded(arguments)
     meaning = trained.meaning
     smoothing = smoothing_of(arguments, meaning, trained.transitions)
-    if arguments.check_memory:
-        classifier = trained.classifier
+    if arguments.check_memory and arguments.features is None:
         said = check_batch(
-            classifier.predict,
-            lambda: classifier.init(jax.random.key(0)),
-            classifier.backbone.clip,
+            trained.of_clip,
+            trained.init,
+            trained.backbone.clip,
             arguments.batch_size,
             mesh,
             "--batch-size",
@@ -142,26 +149,49 @@ def _predict(arguments: argparse.Namespace) -> int:
     labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
     labelled &= all(video.labels is not None for video in dataset.videos)
     finished = []
-    for moments in of_dataset(
-        trained,
-        dataset,
-        labelled=labelled,
-        mesh=mesh,
-        batch_size=arguments.batch_size,
-        loader=loader,
-        limit=limit,
-    ):
+    if arguments.features is not None and isinstance(trained, TrainedTemporal):
+        videos = of_features(trained, dataset, open_features(arguments.features), labelled=labelled)
+    else:
+        videos = of_dataset(
+            trained,
+            dataset,
+            labelled=labelled,
+            mesh=mesh,
+            batch_size=arguments.batch_size,
+            loader=loader,
+            limit=limit,
+        )
+    for moments in videos:
         if smoothing is not None:
             moments = smoothed(moments, smoothing)
         # Whatever else is made of one video is made here, as soon as its moments are known.
         write_table(owned, meaning, moments)
         finished.append(moments)
-    done = said_of(smoothing, meaning)
+    done = said_of(smoothing, trained)
     write_predictions(owned, trained, dataset, finished, labelled, done)
     count = sum(len(moments.outputs.frame) for moments in finished)
     clips = f"{count} {'labelled ' if labelled else ''}clips"
     print(f"{arguments.out / PREDICTIONS}: {clips} of {len(finished)} videos")
     return 1 if problems else 0
+
+
+def _loaded(arguments: argparse.Namespace) -> Trained:
+    """The model that predicts, whichever kind it is of."""
+    told, computes = _told(arguments), arguments.features is None
+    if not computes and arguments.backbone is not None:
+        raise UserError("--features: are there already, and ask for no --backbone; leave one out")
+    temporal = load_temporal(
+        arguments.checkpoint, told, backbone=arguments.backbone, computes=computes
+    )
+    if temporal is not None:
+        return temporal
+    for option in ("backbone", "features"):
+        if getattr(arguments, option) is not None:
+            raise UserError(
+                f"--{option}: is of an MS-TCN; {arguments.checkpoint} sees the pictures itself"
+            )
+    compute = ComputeConfig(dtype=arguments.dtype)
+    return load_classifier(arguments.checkpoint, told, parse_heads(arguments.heads), compute)
 
 
 def _told(arguments: argparse.Namespace) -> dict:
@@ -182,7 +212,7 @@ def _told(arguments: argparse.Namespace) -> dict:
 
 
 def _videos(
-    arguments: argparse.Namespace, trained: TrainedClassifier, owned: Ownership
+    arguments: argparse.Namespace, trained: Trained, owned: Ownership
 ) -> tuple[Dataset, list[Remark], list[Remark]]:
     """The frames to be looked at, at the rate of training; notes; and what could not be used."""
     first, meaning = arguments.videos[0], trained.meaning
@@ -194,6 +224,8 @@ def _videos(
         dataset = trained.split(dataset, arguments.split) if arguments.split else dataset
     elif arguments.split:
         raise UserError("--split: is for a dataset folder")
+    elif arguments.features is not None:
+        raise UserError("--features: is for a dataset folder, whose features they are")
     else:
         dataset, notes, problems = _extracted(arguments, meaning, owned)
     # A clip of another rate spans another time than those of training.

@@ -14,6 +14,7 @@ from surgvista_jax.models.video_vit import EncoderConfig
 # What earlier versions did whatever the weights; see `TransformerConfig` and `EncoderConfig`.
 _EPSILON = 1e-6
 _RESIZE = "bicubic"
+VIDEO_FILES = "video files read by PyAV"  # the name of the change of a dataset
 
 
 class Change(NamedTuple):
@@ -64,7 +65,7 @@ def of_data(dataset: Dataset) -> Iterator[Change]:
     """The same of a dataset."""
     if reads_video_files(dataset.places()):
         yield Change(
-            "video files read by PyAV",
+            VIDEO_FILES,
             "video files are read by PyAV, whose pictures differ a little",
         )
 

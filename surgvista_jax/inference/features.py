@@ -40,35 +40,41 @@ class TrainedBackbone:
         pool: "mean" or "class".
         params: NumPy trees, the parts of the backbone's parameters.
         digest: of the weights that they were read from.
+        source: where these lay, `[NAME:]PATH[#KEY]`; "": not told.
     """
 
     backbone: Backbone
     pool: str
     params: Mapping[str, Any]
     digest: str
+    source: str = ""
 
     def features(self, params: Mapping, video: jax.Array) -> jax.Array:
         """float32 [B, D] of uint8 video [B, T, H, W, 3]."""
         return self.backbone.features(params, video, self.pool)
 
+    @property
+    def in_words(self) -> str:
+        """What computes them."""
+        model, compute = self.backbone.model, self.backbone.compute
+        # A folder that an earlier version began with other numbers is another's.
+        changes = (*of_encoder("backbone", model.encoder), *of_compute(compute))
+        name = f"{model.architecture}, {self.pool} of its tokens, {compute.dtype}"
+        return ", ".join((name, *change_names(changes)))
+
     def header(self, dataset: Dataset) -> FeaturesHeader:
         """What a folder of its features says of them."""
-        model, clip, compute = self.backbone.model, self.backbone.clip, self.backbone.compute
-        # A folder that an earlier version began with other numbers is another's.
-        encoder = of_encoder("backbone", model.encoder)
-        changes = (*encoder, *of_compute(compute), *of_data(dataset))
+        clip = self.backbone.clip
         return FeaturesHeader(
             dataset=dataset.name,
             fps=dataset.fps,
-            model=", ".join(
-                (f"{model.architecture}, {self.pool} of its tokens, {compute.dtype}",)
-                + tuple(change_names(changes))
-            ),
+            model=", ".join((self.in_words, *change_names(of_data(dataset)))),
             weights=self.digest,
-            width=model.width,
+            width=self.backbone.model.width,
             clip_frames=clip.num_frames,
             clip_stride=clip.stride,
             size=clip.size,
+            source=self.source,
         )
 
 

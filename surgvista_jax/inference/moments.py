@@ -11,9 +11,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from surgvista_jax.data.batches.loader import LoaderConfig
-from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.dataset import UNLABELLED, Dataset, Video
+from surgvista_jax.data.storage.feature_folder import HEADER_FILE, FeatureFolder
 from surgvista_jax.inference.every_clip import EveryClip, Outputs, joined
-from surgvista_jax.inference.trained import TrainedClassifier
+from surgvista_jax.inference.temporal import TrainedTemporal
+from surgvista_jax.inference.trained import Trained
 from surgvista_jax.predictions.smoothing import Smoothing
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.state import create_filled
@@ -35,7 +37,7 @@ class Moments(NamedTuple):
 
 
 def of_dataset(
-    trained: TrainedClassifier,
+    trained: Trained,
     dataset: Dataset,
     *,
     labelled: bool,
@@ -59,14 +61,55 @@ def of_dataset(
     Raises:
         UserError: frames that cannot be opened; too many that cannot be read.
     """
-    classifier = trained.classifier
-    clip = classifier.backbone.clip
-    every_clip = EveryClip(classifier.predict, clip, loader, mesh, batch_size, limit)
+    temporal = isinstance(trained, TrainedTemporal)
+    clip = trained.backbone.clip
+    every_clip = EveryClip(trained.of_clip, clip, loader, mesh, batch_size, limit)
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
-        params = create_filled(lambda: classifier.init(jax.random.key(0)), trained.params, mesh)
-        parts = every_clip.parts(params, dataset, unlabelled=not labelled, title="prediction")
+        params = create_filled(trained.init, trained.params, mesh)
+        every = temporal or not labelled
+        parts = every_clip.parts(params, dataset, unlabelled=every, title="prediction")
         for number, outputs in by_video(parts):
-            yield Moments(dataset.videos[number], dataset.folder, outputs)
+            video = dataset.videos[number]
+            if isinstance(trained, TrainedTemporal):
+                outputs = outputs._replace(values=trained.of_video(outputs.values))
+                outputs = with_labels(outputs, video) if labelled else outputs
+            yield Moments(video, dataset.folder, outputs)
+
+
+def of_features(
+    trained: TrainedTemporal, dataset: Dataset, folder: FeatureFolder, *, labelled: bool
+) -> Iterator[Moments]:
+    """As `of_dataset`, by features that are there already.
+
+    Raises:
+        UserError: they are of another backbone or dataset, or damaged; or some are missing.
+    """
+    trained.check_features(folder.header, folder.folder / HEADER_FILE)
+    folder.check(dataset)
+    for number, video in enumerate(dataset.videos):
+        frame = np.arange(video.num_frames, dtype=np.int32)
+        outputs = Outputs(
+            video_index=np.full_like(frame, number),
+            frame=frame,
+            label=np.full_like(frame, UNLABELLED),
+            values=trained.of_video(np.array(folder.read(video))),
+            unreadable=np.zeros_like(frame),
+        )
+        outputs = with_labels(outputs, video) if labelled else outputs
+        yield Moments(video, dataset.folder, outputs)
+
+
+def with_labels(outputs: Outputs, video: Video) -> Outputs:
+    """The rows of all frames of a video that have a label, with it: one class a frame."""
+    label = np.array(video.labels, np.int32)[outputs.frame]
+    kept = label != UNLABELLED
+    return Outputs(
+        video_index=outputs.video_index[kept],
+        frame=outputs.frame[kept],
+        label=label[kept],
+        values=outputs.values[kept],
+        unreadable=None if outputs.unreadable is None else outputs.unreadable[kept],
+    )
 
 
 def smoothed(moments: Moments, smoothing: Smoothing) -> Moments:

@@ -12,7 +12,7 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.video_files import file_of, files_of
 from surgvista_jax.inference.every_clip import Outputs, joined
 from surgvista_jax.inference.moments import Moments
-from surgvista_jax.inference.trained import Meaning, TrainedClassifier
+from surgvista_jax.inference.trained import Meaning, Trained
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.predictions.smoothing import Smoothing, told
@@ -44,15 +44,15 @@ def write_table(owned: Ownership, meaning: Meaning, moments: Moments) -> None:
     _write_table(path, moments.outputs.frame, moments.outputs.values, meaning, owned)
 
 
-def said_of(smoothing: Smoothing | None, meaning: Meaning) -> dict[str, Any]:
+def said_of(smoothing: Smoothing | None, trained: Trained) -> dict[str, Any]:
     """What the meta of predictions says was done over time, and whether they see the past alone."""
-    causal = meaning.causal and (smoothing is None or smoothing.causal)
-    return {**told(smoothing, meaning.fps), "causal": causal}
+    causal = trained.causal and (smoothing is None or smoothing.causal)
+    return {**told(smoothing, trained.meaning.fps), "causal": causal}
 
 
 def write_predictions(
     owned: Ownership,
-    trained: TrainedClassifier,
+    trained: Trained,
     dataset: Dataset,
     finished: Sequence[Moments],
     labelled: bool,

@@ -1,9 +1,12 @@
-"""The classifier that weights hold, and what its numbers mean."""
+"""What trained models have in common, what their numbers mean; the classifier that weights hold."""
 
+import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from surgvista_jax.config import build
 from surgvista_jax.data.batches.clips import ClipConfig
@@ -45,11 +48,6 @@ class Meaning:
     fps: float
     clip: ClipConfig
 
-    @property
-    def causal(self) -> bool:
-        """Whether what is said of a moment sees nothing after it."""
-        return self.clip.sampling == "past"
-
     def __str__(self) -> str:
         clip = self.clip
         apart = "spread over the video" if clip.sampling == "uniform" else f"{clip.stride} apart"
@@ -59,14 +57,13 @@ class Meaning:
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainedClassifier:
-    """A finetuned model.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trained(abc.ABC):
+    """A model that says something of each moment of a video.
 
     Attributes:
         name: what predictions call it.
-        classifier: what is computed with its parameters.
-        params: NumPy trees, the parts of the classifier's parameters.
+        params: NumPy trees, the parts of the parameters of `of_clip`.
         meaning: see there.
         dataset: the name of the one that it was finetuned on; "" where it is not known.
         made_splits: the splits of it that the run made, name -> ids; {} where it had its own.
@@ -74,12 +71,29 @@ class TrainedClassifier:
     """
 
     name: str
-    classifier: Classifier
     params: Mapping[str, Any]
     meaning: Meaning
     dataset: str = ""
     made_splits: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     transitions: Transitions | None = None
+
+    @property
+    def causal(self) -> bool:
+        """Whether what is said of a moment sees nothing after it."""
+        return self.meaning.clip.sampling == "past"
+
+    @property
+    @abc.abstractmethod
+    def backbone(self) -> Backbone:
+        """What sees the clips."""
+
+    @abc.abstractmethod
+    def init(self) -> dict:
+        """Parameters in the form of `params`, boxed with their logical axes."""
+
+    @abc.abstractmethod
+    def of_clip(self, params: Mapping, video: jax.Array) -> jax.Array:
+        """What is computed of clips alone, float32 [B, X] of uint8 video [B, T, H, W, 3]."""
 
     def split(self, dataset: Dataset, name: str) -> Dataset:
         """The videos of a split of a dataset: as the finetuning run made it, or the dataset's own.
@@ -97,6 +111,28 @@ class TrainedClassifier:
                 )
             return dataclasses.replace(dataset, splits=made).split(name)
         return dataset.split(name)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainedClassifier(Trained):
+    """A finetuned model.
+
+    Attributes:
+        classifier: what is computed with its parameters.
+    """
+
+    classifier: Classifier
+
+    @property
+    def backbone(self) -> Backbone:
+        return self.classifier.backbone
+
+    def init(self) -> dict:
+        return self.classifier.init(jax.random.key(0))
+
+    def of_clip(self, params: Mapping, video: jax.Array) -> jax.Array:
+        """Probabilities."""
+        return self.classifier.predict(params, video)
 
 
 def load_classifier(
@@ -131,6 +167,13 @@ def load_classifier(
     params = {**loaded.params, "backbone": encoder_params(loaded)}
     backbone, head = Backbone(model, meaning.clip, compute), HeadConfig(dropout=0.0)
     return _composed(path.name, backbone, head, params, meaning)
+
+
+def check_told(path: Path, known: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+    """Raises UserError where the user says something else than the weights know of themselves."""
+    for key in known.keys() & told.keys():
+        if told[key] != known[key]:
+            raise UserError(f"{path}: its own {key} is {known[key]}, which cannot be replaced")
 
 
 def _of_run(
@@ -177,7 +220,7 @@ def _composed(
         norm="norm" in params,
         num_components=0 if components is None else len(components["bias"]),
     )
-    return TrainedClassifier(name, classifier, params, meaning)
+    return TrainedClassifier(name=name, classifier=classifier, params=params, meaning=meaning)
 
 
 def _meaning(
@@ -193,9 +236,7 @@ def _meaning(
         known |= {key: getattr(clip, key) for key in CLIP}
     if "classes" in known:
         known["classes"] = tuple(known["classes"])
-    for key in known.keys() & told.keys():
-        if told[key] != known[key]:
-            raise UserError(f"{path}: its own {key} is {known[key]}, which cannot be replaced")
+    check_told(path, known, told)
     usual = {
         "classes": tuple(map(str, range(count))),
         "label_kind": "single",

@@ -12,6 +12,7 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.inference.predictions import PREDICTIONS, write_outputs
+from surgvista_jax.inference.temporal import BACKBONE
 from surgvista_jax.inference.trained import MADE_SPLITS, TRANSITIONS
 from surgvista_jax.json_object import read_object
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
@@ -142,7 +143,7 @@ def write_outcome(
 def _write_predictions(owned: Ownership, division: Division, outputs: Outputs, about: dict) -> None:
     """Writes the test predictions."""
     assert division.test is not None  # the outputs are of its videos
-    sizes = ("name", "model", "head", "clip", TRANSITIONS)
+    sizes = ("name", "model", "head", "clip", TRANSITIONS, BACKBONE)
     meta = {key: value for key, value in about.items() if key not in sizes}
     meta |= {"model": about["name"], "split": next(iter(division.test.splits))}
     write_outputs(owned.folder / PREDICTIONS, division.test, outputs, meta, guard=owned)

@@ -45,6 +45,13 @@ class Place(NamedTuple):
         """What people call it."""
         return (self.address or self.path.name) + (f"#{self.key}" if self.key else "")
 
+    @property
+    def lasting(self) -> str:
+        """`[NAME:]PATH[#KEY]` that means the same from any folder."""
+        named = f"{self.name}:" if self.name else ""
+        key = f"#{self.key}" if self.key else ""
+        return f"{named}{self.address or self.path.absolute()}{key}"
+
 
 def locate(spec: str | Path) -> Place:
     """Finds what a user named; a path that exists is taken whole.

@@ -29,8 +29,11 @@ BEST = "best"
 TITLES = {
     "pretrained": "a pretraining run",
     "finetuned": "a finetuning run",
+    "temporal": "a temporal run",
     "imported": "an imported folder",
 }
+
+_KINDS = {"pretraining": "pretrained", "finetuning": "finetuned", "temporal": "temporal"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Run:
     """A folder with parameters.
 
     Attributes:
-        kind: "pretrained", "finetuned" or "imported".
+        kind: "pretrained", "finetuned", "temporal" or "imported".
         folder: the one that holds `params`.
         step: of the checkpoint; None for an imported folder.
         config: the run's configuration; {} for an imported folder.
@@ -63,12 +66,13 @@ class Run:
         return self.about.get("clip") or self.config.get("clip")
 
 
-def find_run(path: Path) -> Run:
+def find_run(path: Path, *, temporal: bool = False) -> Run:
     """The run, or the imported folder, that a path means.
 
     Args:
         path: a run's folder (of a pretraining run its newest checkpoint is meant, of a finetuning
             run its best), its `checkpoints` folder, one checkpoint, or an imported folder.
+        temporal: whether a temporal run, of an MS-TCN over features, is wanted too.
 
     Raises:
         UserError: there are no parameters, or nothing says which model they belong to.
@@ -81,7 +85,7 @@ def find_run(path: Path) -> Run:
             about = read_object(above / DESCRIPTION)
             return Run("imported", absolute, None, {}, about)
         if (above / CONFIG).is_file():
-            return _of_run(absolute, above)
+            return _of_run(absolute, above, temporal)
     if seeds := sorted(path.glob(f"seed*/{CONFIG}")):
         raise UserError(
             f"{path}: holds a run for each of several seeds; say one: {seeds[0].parent}"
@@ -89,20 +93,19 @@ def find_run(path: Path) -> Run:
     raise UserError(f"{path}: neither {DESCRIPTION} nor {CONFIG} says which model this is")
 
 
-def _of_run(path: Path, root: Path) -> Run:
+def _of_run(path: Path, root: Path, temporal: bool) -> Run:
     begun = read_config(root)
     config, best = begun.values, root / BEST
-    if begun.kind == "pretraining":
-        kind = "pretrained"
-    elif begun.kind == "temporal":
+    kind = _KINDS.get(begun.kind, "")
+    if kind == "temporal" and not temporal:
         raise UserError(
             f"{root}: holds a temporal model, an MS-TCN over features, for which no other program"
             " has names; what is read here is a pretraining run or a finetuned backbone"
+            " (`surgvista predict` takes temporal models)"
         )
-    elif begun.kind != "finetuning" or "head" not in config:
+    if not kind or (kind == "finetuned" and "head" not in config):
         raise UserError(f"{root}: holds neither a pretraining run nor a finetuned backbone")
-    else:
-        kind = "finetuned"
+    if kind != "pretrained":
         if path == root:
             path = best
         elif best not in (path, *path.parents):

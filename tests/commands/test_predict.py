@@ -92,6 +92,84 @@ def test_smoothing_is_done_as_said_and_told(trained, tmp_path, capsys):
         assert said in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def temporal(trained, tmp_path_factory):
+    """Features of the run's backbone, and a causal MS-TCN that was trained on them."""
+    workdir, data = trained
+    folder = tmp_path_factory.mktemp("temporal")
+    words = ("features", f"--init={workdir}", f"--dataset={data}", f"--out={folder / 'features'}")
+    assert main([*words, "--batch-size=16", "--workers=0", "--dtype=float32"]) == 0
+    settings = {"data.folder": data, "data.features": folder / "features", "epochs": 1}
+    settings |= {"model.layers": 3, "model.feature_maps": 8, "pad_to": 16, "progress": "none"}
+    settings |= {"evaluation.protocol": "phase-strict", "learning_rate": 0.01}
+    config = [f"--config.{key}={value}" for key, value in settings.items()]
+    words = ("finetune", "--config=configs/finetune/mstcn.py", f"--workdir={folder / 'run'}")
+    assert main([*words, *config]) == 0
+    return folder
+
+
+def test_a_temporal_run_says_what_it_said_at_its_end(trained, temporal, tmp_path):
+    """Of its features; and of those that are computed on the way, by a backbone that it knows."""
+    data, expected = trained[1], predictions(temporal / "run")
+    words = (data, "--split=test", f"--checkpoint={temporal / 'run'}")
+    assert predict(*words, f"--features={temporal / 'features'}", f"--out={tmp_path / 'a'}") == 0
+    assert predict(*words, f"--out={tmp_path / 'b'}") == 0
+    for name in "ab":
+        found = predictions(tmp_path / name)
+        for key in ("video", "frame", "score", "label"):
+            np.testing.assert_array_equal(found[key], expected[key], key)
+    about = meta(tmp_path / "a")
+    assert about["causal"] and about["classes"] == list(COLOURS) and about["split"] == "test"
+    assert not {"backbone", "transitions"} & meta(temporal / "run").keys()
+
+
+def test_a_temporal_run_predicts_videos_and_is_smoothed(temporal, tmp_path):
+    video = write_video(tmp_path / "case.mp4", num_frames=100)
+    words = (video, f"--checkpoint={temporal / 'run'}", "--smooth=viterbi")
+    assert predict(*words, f"--out={tmp_path / 'out'}") == 0
+    assert [row["frame"] for row in lines(tmp_path / "out" / "case.csv")] == ["0", "1", "2", "3"]
+    about = meta(tmp_path / "out")
+    assert about["smoothing"]["transitions"] == "colours, as trained on" and not about["causal"]
+
+
+def test_features_of_another_backbone_are_refused_by_name(trained, temporal, tmp_path, capsys):
+    workdir, data = trained
+    words = (data, f"--checkpoint={temporal / 'run'}", f"--out={tmp_path / 'out'}")
+    shutil.copytree(temporal / "features", tmp_path / "features")
+    header = tmp_path / "features" / "features.json"
+    values = json.loads(header.read_text())
+    del values["crc32"]
+    assert values["source"] == str(workdir)
+    for key, value in (("weights", "f" * 64), ("clip_stride", 7), ("model", "vit, other")):
+        header.write_text(json.dumps(values | {key: value}))
+        assert predict(*words, f"--features={tmp_path / 'features'}") == 1
+        said = capsys.readouterr().err
+        assert f"{header}: other features than" in said and f"{key} was" in said
+    # Another dataset's features may be of the same backbone.
+    header.write_text(json.dumps(values | {"fps": 25}))
+    assert predict(*words, f"--features={tmp_path / 'features'}") == 1
+    assert "fps was 1.0, is 25.0" in capsys.readouterr().err
+    other = tmp_path / "other.npz"
+    main(["weights", "export", str(workdir), "--as", "surgvista_finetuned", "--out", str(other)])
+    with np.load(other) as file:
+        arrays = {name: file[name] for name in file.files}
+    name = next(name for name in arrays if name.endswith("proj.weight"))
+    np.savez(other, **(arrays | {name: arrays[name] + 1}))
+    capsys.readouterr()
+    for options, said in (
+        ([f"--backbone={other}"], "other weights (SHA-256"),
+        ([f"--backbone={tmp_path / 'no'}"], "no: there is no"),
+        (["--backbone=a", f"--features={temporal / 'features'}"], "leave one out"),
+        (["--fps=2"], "its own fps is 1.0, which cannot be replaced"),
+    ):
+        assert predict(*words, *options) == 1
+        assert said in capsys.readouterr().err
+    words = (data, f"--checkpoint={workdir}", f"--out={tmp_path / 'out'}")
+    assert predict(*words, f"--features={temporal / 'features'}") == 1
+    assert "--features: is of an MS-TCN" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "predictions.npz").exists()
+
+
 def test_every_kind_of_head_is_the_one_that_was_trained(tmp_path, capsys):
     data = make_dataset(tmp_path / "data", "multi")
     config = make_config(tmp_path / "config.py", data)

@@ -8,12 +8,12 @@ from flax.core import meta
 
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.starting_point import StartingPoint, fit_to_clips, say
 from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 from surgvista_jax.models.patches import patchify
 from surgvista_jax.models.positions import interpolate_positions
 from surgvista_jax.models.video_vit import EncoderConfig, VideoEncoder
-from surgvista_jax.tasks.finetuning.start import StartingPoint, fit_to_clips, say
 from surgvista_jax.weights.adapt import AdaptConfig, adapt_encoder, changes, inflate_patches
 
 SIZES = TransformerConfig(32, 2, 2, mlp_ratio=2.0, attention_bias="qkv")

@@ -14,9 +14,9 @@ from surgvista_jax.commands.weights_export import read_checkpoint
 from surgvista_jax.config import load_config
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.seen import seen_by
+from surgvista_jax.inference.starting_point import read_backbone
 from surgvista_jax.inference.trained import load_classifier
 from surgvista_jax.models.image_vit import TeacherConfig
-from surgvista_jax.tasks.finetuning.start import read_backbone
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.for_pretraining import load_student, load_teacher

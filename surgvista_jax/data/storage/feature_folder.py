@@ -41,6 +41,8 @@ class FeaturesHeader:
         clip_frames, clip_stride: the clip that ends at a frame and gives its row; 1 and 1 for an
             image model.
         size: height and width that frames were resized to.
+        source: where the weights lay then, `[NAME:]PATH[#KEY]`; "": not said. The features are the
+            same wherever they lie.
     """
 
     dataset: str
@@ -51,6 +53,16 @@ class FeaturesHeader:
     clip_frames: int
     clip_stride: int
     size: int
+    source: str = ""
+
+    def differences(self, other: "FeaturesHeader") -> list[str]:
+        """What makes these other features than the other header's, in words; [] where nothing."""
+        mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
+        return [
+            f"{key} was {mine[key]!r}, is {theirs[key]!r}"
+            for key in mine
+            if key != "source" and mine[key] != theirs[key]
+        ]
 
 
 class FeatureFolder:
@@ -189,6 +201,8 @@ def _checksum(rows: np.ndarray) -> bytes:
 
 def _of_header(header: FeaturesHeader) -> str:
     values = {**dataclasses.asdict(header), "fps": float(header.fps)}
+    if not header.source:  # which earlier versions did not write
+        del values["source"]
     return f"{zlib.crc32(json.dumps(values, sort_keys=True).encode()):08x}"
 
 
@@ -216,13 +230,7 @@ def create_features(
     folder = Path(folder)
     path = folder / HEADER_FILE
     if path.exists():
-        found = dataclasses.asdict(open_features(folder).header)
-        differing = [
-            f"{key} was {found[key]!r}, is {value!r}"
-            for key, value in dataclasses.asdict(header).items()
-            if found[key] != value
-        ]
-        if differing:
+        if differing := open_features(folder).header.differences(header):
             raise UserError(
                 f"{path}: other features are here: {'; '.join(differing)}; take another folder"
             )
@@ -260,6 +268,7 @@ def open_features(folder: str | os.PathLike) -> FeatureFolder:
         raise UserError(f"{path}: missing; `surgvista features` writes it")
     entry = read_object(path)
     noted = entry.pop(_CHECKSUM, None)
+    entry.setdefault("source", "")
     kinds = typing.get_type_hints(FeaturesHeader)
     if entry.keys() != kinds.keys():
         raise UserError(f"{path}: must be a JSON object with the keys {', '.join(kinds)}")

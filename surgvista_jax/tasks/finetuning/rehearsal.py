@@ -6,9 +6,10 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.triplets import TABLES
+from surgvista_jax.inference.starting_point import RANDOM
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.labels import Labels
-from surgvista_jax.tasks.finetuning.start import RANDOM, starting_point
+from surgvista_jax.tasks.finetuning.start import starting_point
 from surgvista_jax.tasks.finetuning.task import Finetuning
 
 

@@ -10,8 +10,8 @@ from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.seen import Seen, seen_by
+from surgvista_jax.inference.starting_point import RANDOM
 from surgvista_jax.tasks.beginning import say
-from surgvista_jax.tasks.finetuning.start import RANDOM
 from surgvista_jax.training.rundir import begun_config
 
 # What the recipe says of clips for want of anything better. Another value in a file is meant.

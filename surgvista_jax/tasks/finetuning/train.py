@@ -16,6 +16,7 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.batch_memory import check_batch
 from surgvista_jax.inference.every_clip import Outputs
+from surgvista_jax.inference.starting_point import RANDOM, StartingPoint
 from surgvista_jax.ownership import in_folder
 from surgvista_jax.tasks.beginning import (
     say,
@@ -28,7 +29,7 @@ from surgvista_jax.tasks.ending import tell_finetuned
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.descent import settings_of, train_on_clips
 from surgvista_jax.tasks.finetuning.probe import FEATURES, train_probe
-from surgvista_jax.tasks.finetuning.start import RANDOM, StartingPoint, starting_point
+from surgvista_jax.tasks.finetuning.start import starting_point
 from surgvista_jax.tasks.finetuning.task import Finetuning, make_finetuning
 from surgvista_jax.tasks.outcome import (
     check_protocol,

@@ -19,6 +19,7 @@ from surgvista_jax.data.dataset import label_fingerprint
 from surgvista_jax.data.storage.feature_folder import FeaturesHeader, open_features
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.temporal import BACKBONE
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.tasks.beginning import tell_division, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.evaluation import Chooser
@@ -116,7 +117,7 @@ def train_temporal(
             meta={
                 "data": label_fingerprint(division.train),
                 "selection": division.selection and label_fingerprint(division.selection),
-                "features": dataclasses.asdict(features.header),
+                "features": _identity(features.header),
                 "seed": config.seed,
             },
             hooks=lambda run: [chooser.hook(run, every=len(videos))],
@@ -177,10 +178,18 @@ def _about(config: TemporalConfig, division: Division, header: FeaturesHeader) -
         division.train,
         name=f"MS-TCN on {header.model}",
         model=dataclasses.asdict(config.model),
-        features=dataclasses.asdict(header),
+        features=_identity(header),
+        **({BACKBONE: header.source} if header.source else {}),
         **made_splits(division),
         sources=as_json([of_dataset(division.train)]),
     )
+
+
+def _identity(header: FeaturesHeader) -> dict:
+    """What the features are, wherever their weights lie."""
+    values = dataclasses.asdict(header)
+    del values["source"]
+    return values
 
 
 def _settings(config: TemporalConfig, videos: int) -> TrainConfig:
