@@ -15,8 +15,8 @@ from surgvista_jax.predictions.csv_table import parse_columns
 from surgvista_jax.predictions.groups import KINDS, read_groups
 from surgvista_jax.predictions.npz import HIGHEST_RATE
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
-from surgvista_jax.reports.build import Grouping, System, build_report
-from surgvista_jax.reports.files import report_folder, write_report
+from surgvista_jax.reports.build import Grouping, build_report
+from surgvista_jax.reports.files import named_system, report_folder, write_report
 from surgvista_jax.reports.names import names_of_systems
 from surgvista_jax.reports.screen import screen
 
@@ -156,7 +156,7 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
     names = names_of_systems([args.predictions, *args.baseline])
     runs = read_runs(args.predictions, protocol, options)
     baselines = [
-        System(name, read_runs(paths, protocol, options))
+        named_system(name, read_runs(paths, protocol, options))
         for name, paths in zip(names[1:], args.baseline, strict=True)
     ]
     grouping = None
@@ -168,7 +168,7 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
         grouping = Grouping(args.group_by, groups, internal)
     return build_report(
         protocol,
-        System(names[0], runs),
+        named_system(names[0], runs),
         baselines,
         grouping,
         samples=args.samples,

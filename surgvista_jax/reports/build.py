@@ -16,12 +16,13 @@ from surgvista_jax.metrics.averaging import nanmean
 from surgvista_jax.metrics.intervals import LEVEL, Draws, draw, interval
 from surgvista_jax.metrics.protocols import Protocol
 from surgvista_jax.metrics.scores import Score, mean_over_runs
-from surgvista_jax.metrics.segments import runs as segments_of
 from surgvista_jax.metrics.statistics import over_seeds
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.reports.comparison import adjusted, check_same_frames, compare
 from surgvista_jax.reports.evaluation import Evaluation
 from surgvista_jax.reports.grouping import group_report
+from surgvista_jax.reports.judged import judge
+from surgvista_jax.reports.ribbons import ribbons, timelines
 from surgvista_jax.reports.scoring import evaluate_run
 
 FORMAT = 1
@@ -71,6 +72,14 @@ def build_report(
             if score.key in theirs:
                 comparisons.append(compare(base.name, score, theirs[score.key], draws, cluster))
     entries = [_score(score, evaluations, draws, protocol) for score in scores]
+    ranked = next((score for score in shown if score.per_video is not None), None)
+    judged = [
+        (item.name, run)
+        for item in (system, *baselines)
+        if (run := judge(item.runs[0], protocol)) is not None
+    ]
+    values = None if ranked is None else ranked.per_video
+    title = None if ranked is None else ranked.title
     report = {
         "format": FORMAT,
         "made_by": f"surgvista_jax {__version__}",
@@ -88,7 +97,10 @@ def build_report(
         "confusion": _confusion(evaluations, first),
         "reliability": evaluations[0].reliability,
         "videos": _videos(first, shown),
-        "timelines": _timelines(first, shown, protocol),
+        "timelines": None
+        if protocol.task != "phase" or values is None or not judged
+        else timelines(judged[0][1], str(title), values, TIMELINES),
+        "ribbons": ribbons(judged, title, values) if judged else None,
         "comparisons": [asdict(item) for item in adjusted(comparisons)],
         "notes": _notes(system, evaluations, entries),
     }
@@ -219,35 +231,6 @@ def _videos(first: Predictions, shown: list[Score]) -> list[dict]:
         }
         for index, video in enumerate(first.videos)
     ]
-
-
-def _timelines(first: Predictions, shown: list[Score], protocol: Protocol) -> dict | None:
-    ranked = next((score for score in shown if score.per_video is not None), None)
-    if protocol.task != "phase" or ranked is None or ranked.per_video is None:
-        return None
-    assert first.label is not None and first.decision is not None
-    order = np.argsort(ranked.per_video, kind="stable")
-    worst = order[: min(TIMELINES, (len(order) + 1) // 2)]
-    best = order[::-1][: min(TIMELINES, len(order) // 2)]
-    items = []
-    for rank, videos in (("best", best), ("worst", worst)):
-        for index in videos:
-            rows = first.rows(index)
-            bars = {}
-            for name, values in (("truth", first.label), ("prediction", first.decision)):
-                label, start, end = segments_of(values[rows])
-                bars[name] = np.stack([label, start, end], axis=1)
-            items.append(
-                {
-                    "video": first.videos[index],
-                    "rank": rank,
-                    "value": ranked.per_video[index],
-                    "frames": rows.stop - rows.start,
-                    "seconds": float(np.ptp(first.frame[rows])) / first.fps,
-                    **bars,
-                }
-            )
-    return {"classes": first.classes, "score": ranked.title, "items": items}
 
 
 def _notes(system: System, evaluations: list[Evaluation], entries: list[dict]) -> list[str]:

@@ -3,26 +3,47 @@
 Horizontal positions are percentages of the picture's width, so that text keeps its size on a phone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
-
-# Eight colours that colour-blind readers can tell apart (Okabe and Ito), then further ones for sets
-# with many classes.
-COLOURS = (
-    "#0072b2 #e69f00 #009e73 #cc79a7 #56b4e9 #d55e00 #f0e442 #7f7f7f #8c564b #4b0082 #a6d854 "
-    "#fb9a99 #1b4f4f #b15928 #c5b0d5 #2f4f9f #8b8000 #ff69b4 #00ced1 #556b2f"
-).split()
 
 MAX_STACK = 20  # dots above each other
 PHONE_LINE = 42  # letters that fit beside each other on a phone
 
 
-def colour(index: int) -> str:
-    return COLOURS[index % len(COLOURS)]
-
-
 def _at(fraction: float) -> str:
     return f"{100 * min(max(fraction, 0.0), 1.0):.2f}%"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One axis for all marks of a picture: points, ends of intervals, ticks."""
+
+    low: float
+    high: float
+
+    def share(self, value: float) -> float:
+        """Where a value lies, from 0 to 1."""
+        return (value - self.low) / max(self.high - self.low, 1e-9)
+
+    def place(self, value: float) -> str:
+        return _at(self.share(value))
+
+
+def scale_of(rows: Iterable[dict], bounds: tuple[float, float], zero: bool = False) -> Scale:
+    """A scale on which points and intervals lie, with some room around, but within the bounds.
+
+    A point may lie outside its interval: drawing videos with replacement shifts some scores.
+
+    Args:
+        rows: {value, low, high} each; None where there is none.
+        zero: whether it holds 0.
+    """
+    ends = [row[key] for row in rows for key in ("value", "low", "high")]
+    known = [end for end in ends if end is not None] + [0.0] * zero or [*bounds]
+    low, high = min(known), max(known)
+    room = 0.05 * (high - low) or 0.05 * (bounds[1] - bounds[0])
+    return Scale(max(low - room, min(bounds[0], low)), min(high + room, max(bounds[1], high)))
 
 
 def _svg(height: float, body: str, label: str) -> str:
@@ -49,11 +70,11 @@ def dots(names: Sequence[str], values: Sequence[float], low: float, label: str) 
 
     Empty where they would pile up beyond reading, as clips that are either right or wrong do.
     """
-    span = max(1 - low, 1e-9)
+    scale = Scale(low, 1.0)
     taken: list[list[float]] = []
     marks = []
     for value, name in sorted(zip(values, names, strict=True)):
-        place = (value - low) / span
+        place = scale.share(value)
         row = next((k for k, places in enumerate(taken) if place - places[-1] > 0.028), len(taken))
         if row == len(taken):
             taken.append([])
@@ -69,51 +90,32 @@ def dots(names: Sequence[str], values: Sequence[float], low: float, label: str) 
         anchor = "start" if tick == 0 else "end" if tick == 4 else "middle"
         body += (
             f'<text x="{_at(share)}" y="{height + 16}" text-anchor="{anchor}">'
-            f"{100 * (low + span * share):.0f}</text>"
+            f"{100 * (low + (1 - low) * share):.0f}</text>"
         )
     for place, row, text in marks:
         body += (
-            f'<circle cx="{_at(0.01 + 0.98 * place)}" cy="{height - 10 - 14 * row}" r="5" '
+            f'<circle cx="{_at(place)}" cy="{height - 10 - 14 * row}" r="5" '
             f'class="dot"><title>{escape(text)}</title></circle>'
         )
     return _svg(height + 22, body, label)
 
 
-def timeline(truth: list, prediction: list, frames: int, classes: Sequence[str]) -> str:
-    """Ground truth above, prediction below: bars of [class, start, end] in frames."""
-    body = ""
-    for top, bars, name in ((0, truth, "truth"), (24, prediction, "prediction")):
-        for index, start, end in bars:
-            body += (
-                f'<rect x="{_at(start / frames)}" y="{top}" width="{_at((end - start) / frames)}" '
-                f'height="20" fill="{colour(index)}"><title>{name}: {escape(classes[index])}'
-                "</title></rect>"
-            )
-    return _svg(44, body, "phases over time: ground truth above, prediction below")
-
-
-def forest(
-    rows: Sequence[tuple[str, dict, str]], low: float, high: float, ends: tuple[str, str]
-) -> str:
-    """Intervals below each other on one axis from `low` to `high`, which `ends` writes out.
+def forest(rows: Sequence[tuple[str, dict, str]], scale: Scale, ends: tuple[str, str]) -> str:
+    """Intervals below each other on one scale, whose ends `ends` writes out.
 
     Args:
         rows: (name, {value, low, high}, text) each.
     """
-    span = max(high - low, 1e-9)
-
-    def place(value: float) -> str:
-        return _at((value - low) / span)
-
     # Where a phone cannot show a name and its text side by side, all rows have a line for each.
     tall = any(len(name) + len(text) > PHONE_LINE for name, _, text in rows)
     pitch = 56 if tall else 40
     height = pitch * len(rows)
     body = ""
     marks = [(0.0, "start", ends[0]), (1.0, "end", ends[1])]
-    if low < 0 < high:
-        zero = -low / span
-        marks = [mark for mark in marks if abs(mark[0] - zero) > 0.2] + [(zero, "middle", "0")]
+    crosses = scale.low < 0 < scale.high
+    if crosses:
+        at = scale.share(0)
+        marks = [mark for mark in marks if abs(mark[0] - at) > 0.2] + [(at, "middle", "0")]
     for share, anchor, text in marks:
         body += f'<text x="{_at(share)}" y="{height + 12}" text-anchor="{anchor}">{text}</text>'
     for number, (name, found, text) in enumerate(rows):
@@ -121,17 +123,18 @@ def forest(
         y = pitch * number + 16 * tall
         body += f'<text x="100%" y="{y + 14}" text-anchor="end">{escape(text)}</text>'
         body += f'<line x1="0" x2="100%" y1="{y + 26}" y2="{y + 26}" class="grid"/>'
-        if low < 0 < high:
-            body += (
-                f'<line x1="{place(0)}" x2="{place(0)}" y1="{y + 18}" y2="{y + 34}" class="zero"/>'
-            )
+        if crosses:
+            zero = scale.place(0)
+            body += f'<line x1="{zero}" x2="{zero}" y1="{y + 18}" y2="{y + 34}" class="zero"/>'
         if found["low"] is not None:
             body += (
-                f'<line x1="{place(found["low"])}" x2="{place(found["high"])}" y1="{y + 26}" '
-                f'y2="{y + 26}" class="whisker"/>'
+                f'<line x1="{scale.place(found["low"])}" x2="{scale.place(found["high"])}" '
+                f'y1="{y + 26}" y2="{y + 26}" class="whisker"/>'
             )
         if found["value"] is not None:
-            body += f'<circle cx="{place(found["value"])}" cy="{y + 26}" r="5" class="point"/>'
+            body += (
+                f'<circle cx="{scale.place(found["value"])}" cy="{y + 26}" r="5" class="point"/>'
+            )
     return _svg(height + 18, body, "values with 95 % intervals")
 
 

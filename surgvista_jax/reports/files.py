@@ -8,10 +8,11 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.metrics.named_protocols import find
 from surgvista_jax.ownership import Ownership, in_folder
+from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import System, build_report
 from surgvista_jax.reports.markdown import markdown
-from surgvista_jax.reports.names import names_of_systems
+from surgvista_jax.reports.names import names_of_systems, with_mode
 from surgvista_jax.reports.page import page
 from surgvista_jax.writing import Guard, write_text
 
@@ -26,7 +27,12 @@ def report_files(files: Sequence[str], protocol: str) -> dict:
     """The report of prediction files alone: repeated runs over the same videos, or folds."""
     chosen = find(protocol)
     (name,) = names_of_systems([files])
-    return build_report(chosen, System(name, read_runs(files, chosen, ReadingOptions())))
+    return build_report(chosen, named_system(name, read_runs(files, chosen, ReadingOptions())))
+
+
+def named_system(name: str, runs: list[Predictions]) -> System:
+    """A system by the name of its files and how it was trained."""
+    return System(with_mode(name, [run.meta for run in runs]), runs)
 
 
 def report_folder(folder: Path, overwrite: bool) -> Ownership:

@@ -6,6 +6,7 @@ from surgvista_jax.reports.words import (
     interval_words,
     number,
     p_value,
+    runs_words,
     sections,
     signed,
     span,
@@ -31,7 +32,8 @@ def markdown(report: dict) -> str:
     parts = [
         f"# Evaluation by {protocol['name']}",
         f"Protocol {protocol['label']}. {protocol['text']}",
-        f"{report['num_frames']} frames of {in_markdown(report['split'])}.",
+        f"{in_markdown(report['system']['name'])}: {report['num_frames']} frames of "
+        f"{in_markdown(report['split'])}{runs_words(report)}.",
         interval_words(report),
     ]
     for title, entries in sections(report["scores"]):

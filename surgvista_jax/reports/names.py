@@ -2,12 +2,24 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from surgvista_jax.errors import UserError
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]#~|])")
+_SEED = re.compile(r"(?:seed|fold|run|split)[-_ ]?[0-9]+", re.IGNORECASE)
+_NUMBER = re.compile(r"[-_. ]?(?:seed|fold|run|split|s|f)?[-_ ]?[0-9]+$", re.IGNORECASE)
+_SUFFIXES = (".npz", ".csv", ".tsv", ".txt", ".gz")
+_USUAL = ("predictions.npz", "predictions")
+_MOST = 3  # names of one system
+_MODES = {
+    "full": "full finetuning",
+    "linear": "linear probe",
+    "attentive": "attentive probe",
+    "lora": "LoRA",
+    "temporal": "MS-TCN",
+}
 _CLOSING = re.compile(r"(?<! )>|>(?! )")  # not the arrow of "a > b"
 
 
@@ -25,30 +37,71 @@ def in_markdown(name: str) -> str:
 def names_of_systems(systems: Sequence[Sequence[str]]) -> list[str]:
     """What tells the systems of a comparison apart, from the paths of each one's files.
 
-    Of several files of one system the names, else their folders' names, else the whole paths; where
-    systems would share a name, as many of the last parts of their paths as make them differ.
+    A system is called by its file, or by its folder where files are called predictions.npz; several
+    files that differ in the number of a seed or fold by what they share. Where systems would share
+    a name, as many of the last parts of their paths as make them differ.
 
     Raises:
         UserError: a file or folder is given twice.
     """
     _check_once([path for paths in systems for path in paths])
-    names = [_name_of(paths) for paths in systems]
-    whole = [[Path(os.path.abspath(path)).parts for path in paths] for paths in systems]
-    for depth in range(1, 1 + max(len(parts) for paths in whole for parts in paths)):
+    places = [_places(paths) for paths in systems]
+    names = [_name_of(parts) for parts in places]
+    for depth in range(1, 1 + max(len(parts) for each in places for parts in each)):
         shared = {name for name in names if names.count(name) > 1}
-        if not shared:
-            break
-        for k, paths in enumerate(whole):
+        for k, each in enumerate(places):
             if names[k] in shared:
-                names[k] = " + ".join(os.path.join(*parts[-depth:]) for parts in paths)
-    return names
+                names[k] = _joined(each, depth)
+    return [
+        _listed(map(str, systems[k])) if names.count(name) > 1 else name
+        for k, name in enumerate(names)
+    ]
 
 
-def _name_of(paths: Sequence[str]) -> str:
-    files = [Path(path).name for path in paths]
-    folders = [Path(path).absolute().parent.name for path in paths]
-    different = (names for names in (files, folders) if len(set(names)) == len(names))
-    return " + ".join(next(different, paths))
+def with_mode(name: str, metas: Iterable[dict | None]) -> str:
+    """The name of a system and how its runs were trained, as far as their files say it."""
+    modes = [(meta or {}).get("mode") for meta in metas]
+    words = dict.fromkeys(_MODES.get(mode, mode) for mode in modes if isinstance(mode, str))
+    said = " and ".join(word for word in words if word)
+    return f"{name} ({said})" if said else name
+
+
+def _places(paths: Sequence[str]) -> list[tuple[str, ...]]:
+    """The places that a system's files have, without the seeds or folds of several files."""
+    whole = [Path(os.path.abspath(path)) for path in paths]
+    if len(whole) > 1 and len({path.name for path in whole}) == 1 and whole[0].suffix:
+        whole = [path.parent for path in whole]  # the files are called alike: so are they not
+    found = []
+    for path in whole:
+        parts = list(path.parts)
+        if len(whole) > 1:
+            parts[-1] = _NUMBER.sub("", path.stem if path.suffix in _SUFFIXES else path.name)
+            parts = [part for part in parts if part and not _SEED.fullmatch(part)]
+        if len(parts) > 1 and parts[-1] in _USUAL:
+            parts.pop()
+        found.append(tuple(parts))
+    return list(dict.fromkeys(found))
+
+
+def _name_of(places: Sequence[tuple[str, ...]]) -> str:
+    """As few last parts as are different for each place; a seed alone is none."""
+    deepest = max(map(len, places))
+    for depth in range(1, deepest + 1):
+        ends = {parts[-depth:] for parts in places}
+        if len(ends) == len(places) and not any(_SEED.fullmatch(end[0]) for end in ends):
+            return _joined(places, depth)
+    return _joined(places, deepest)
+
+
+def _joined(places: Sequence[tuple[str, ...]], depth: int) -> str:
+    return _listed(os.path.join(*parts[-depth:]) for parts in places)
+
+
+def _listed(names: Iterable[str]) -> str:
+    first, more = [*names], ""
+    if len(first) > _MOST:
+        first, more = first[:_MOST], f" + {len(first) - _MOST} more"
+    return " + ".join(first) + more
 
 
 def _check_once(paths: Sequence[str]) -> None:

@@ -11,10 +11,12 @@ from surgvista_jax.reports.page_tables import (
     group_section,
     html_table,
 )
+from surgvista_jax.reports.ribbon_page import ribbon_section
 from surgvista_jax.reports.words import (
     files_words,
     interval_words,
     number,
+    runs_words,
     sections,
     span,
     title_of,
@@ -29,7 +31,8 @@ def page(report: dict) -> str:
     style = (files("surgvista_jax.reports") / "page.css").read_text(encoding="utf-8")
     body = [
         f"<header><h1>{escape(report['system']['name'])}</h1>"
-        f'<p class="soft">{report["num_frames"]:,} frames of {escape(report["split"])}</p>'
+        f'<p class="soft">{report["num_frames"]:,} frames of {escape(report["split"])}'
+        f"{runs_words(report)}</p>"
         f'<p><a class="badge" href="#protocol">{escape(protocol["label"])}</a></p></header>',
         _cards(report),
     ]
@@ -38,8 +41,8 @@ def page(report: dict) -> str:
     body += class_tables(report, _section)
     if report["confusion"]:
         body.append(_section("Confusion", confusion_matrix(report["confusion"])))
-    if report["timelines"]:
-        body.append(_section("Best and worst videos", _timelines(report["timelines"])))
+    if report["ribbons"]:
+        body.append(_section("The course of each video", ribbon_section(report["ribbons"])))
     body.append(_section("All videos", _videos(report)))
     if report.get("groups"):
         body.append(_section(f"By {report['groups']['kind']}", group_section(report)))
@@ -79,40 +82,6 @@ def _cards(report: dict) -> str:
         )
     note = f'<p class="soft" style="margin-top:8px">{escape(interval_words(report))}</p>'
     return f'<div class="cards">{cards}</div>{note}'
-
-
-def _timelines(timelines: dict) -> str:
-    classes = timelines["classes"]
-    parts = [
-        f'<p class="soft">Upper bar: ground truth. Lower bar: prediction. Ranked by '
-        f"{escape(timelines['score'].lower())}.</p>"
-    ]
-    used = {bar[0] for item in timelines["items"] for bar in item["truth"] + item["prediction"]}
-    parts.append(_legend([(charts.colour(k), classes[k]) for k in sorted(used)]))
-    rank = None
-    for item in timelines["items"]:
-        if item["rank"] != rank:
-            rank = item["rank"]
-            parts.append(f"<h3>{rank.capitalize()}</h3>")
-        parts.append(
-            f"<figure><figcaption><b>{escape(item['video'])}</b>"
-            f"<span>{number(item['value'])} %</span></figcaption>"
-            + charts.timeline(item["truth"], item["prediction"], item["frames"], classes)
-            + '<div class="ends"><span>0 min</span>'
-            f"<span>{item['seconds'] / 60:.0f} min</span></div></figure>"
-        )
-    return "".join(parts)
-
-
-def _legend(items: list[tuple[str, str]]) -> str:
-    return (
-        '<div class="legend">'
-        + "".join(
-            f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
-            for colour, name in items
-        )
-        + "</div>"
-    )
 
 
 def _videos(report: dict) -> str:

@@ -8,10 +8,15 @@ from surgvista_jax.reports import charts
 from surgvista_jax.reports.words import number, p_value, signed, span, test_words
 
 OPEN_UP_TO = 30  # rows of a table that is shown without being asked for
+_PHONE_COLUMNS = 4  # that fit on a phone beside each other, those of a matrix apart
+_PHONE_MATRIX = 8
 
 
 def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
-    """A table that scrolls sideways by itself; header cells are escaped, cells are HTML."""
+    """A table that scrolls sideways by itself, and says so on a phone where it must.
+
+    Header cells are escaped, cells are HTML.
+    """
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "".join(
         "<tr>"
@@ -19,8 +24,11 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str =
         + "</tr>"
         for row in rows
     )
+    wide = len(header) > (_PHONE_MATRIX if kind == "matrix" else _PHONE_COLUMNS)
+    size = ' wide" tabindex="0' if wide else ""
+    hint = '<p class="hint wide">Scrolls sideways →</p>' if wide else ""
     return (
-        f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead>'
+        f'{hint}<div class="scroll{size}"><table class="{kind}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
@@ -63,6 +71,11 @@ def class_tables(report: dict, section: Callable[[str, str], str]) -> list[str]:
     return parts
 
 
+def whole_percent(share: float) -> str:
+    """ "0" for nothing at all, "<1" for a little, else whole percent; as HTML."""
+    return "&lt;1" if 0 < share < 0.005 else f"{100 * share:.0f}"
+
+
 def confusion_matrix(confusion: dict) -> str:
     """Rows: truth, shares of the row; columns: prediction, by number."""
     classes, counts = confusion["classes"], confusion["counts"]
@@ -74,7 +87,7 @@ def confusion_matrix(confusion: dict) -> str:
         row = [f"{k} {breakable(name)}"]
         for j, count in enumerate(counts[k]):
             share = count / total if total else None
-            text = "–" if share is None else f"{100 * share:.0f}" if count else "·"
+            text = "–" if share is None else whole_percent(share)
             cell = shaded(share, text, 0.85)
             row.append(cell.replace("<td", f'<td title="{count:,.0f} frames as {j}"', 1))
         rows.append(row)
@@ -89,46 +102,37 @@ def confusion_matrix(confusion: dict) -> str:
 
 def comparison_section(report: dict) -> str:
     """A forest plot of differences for each kind of unit, then the tests."""
-    parts = []
+    parts, several = [], len(report["baselines"]) > 1
     for percent in (True, False):
         items = [item for item in report["comparisons"] if item["percent"] == percent]
         if not items:
             continue
-        several = len(report["baselines"]) > 1
         rows = []
         for item in items:
             found = item["difference"]
             name = item["title"] + (f" against {item['baseline']}" if several else "")
             text = f"{signed(found['value'], percent)} ({span(found, percent, signed)})"
             rows.append((name, found, text))
-        ends = [item["difference"][end] or 0.0 for item in items for end in ("low", "high")]
-        low, high = min([*ends, 0.0]), max([*ends, 0.0])
-        room = 0.04 * (high - low or 1.0)
+        scale = charts.scale_of([item["difference"] for item in items], (-1.0, 1.0), zero=True)
         names = ", ".join(base["name"] for base in report["baselines"])
         unit = "Percentage points" if percent else "Difference"
         parts.append(
             f'<p class="soft">{unit} better than {escape(names)}; right of 0 is better. '
             "Bars: 95 % intervals.</p>"
-            + charts.forest(
-                rows,
-                low - room,
-                high + room,
-                (signed(low - room, percent), signed(high + room, percent)),
-            )
+            + charts.forest(rows, scale, (signed(scale.low, percent), signed(scale.high, percent)))
         )
-    header = ["Score", "Ours", "Theirs", "p one-sided", "Holm", "p two-sided", "Holm"]
-    header += ["Against"] if len(report["baselines"]) > 1 else []
+    header = ["Score", *["Against"] * several, "Ours", "Theirs"]
+    header += ["p one-sided", "Holm", "p two-sided", "Holm"]
     lines = []
     for item in report["comparisons"]:
         row = [escape(item["title"])]
+        row += [f'<td class="names">{breakable(item["baseline"])}</td>'] * several
         row += [number(item["ours"], item["percent"]), number(item["theirs"], item["percent"])]
         for side in ("one_sided", "two_sided"):
             test = item[side]
             row.append(p_value(test["p_value"] if test else None))
             adjusted = p_value(item[f"holm_{side}"])
             row.append(f"<b>{adjusted}</b>" if test else "–")
-        if len(report["baselines"]) > 1:
-            row.append(escape(item["baseline"]))
         lines.append(row)
     parts.append(html_table(header, lines))
     parts.append(f'<p class="soft" style="margin-top:8px">{escape(test_words(report))}</p>')
@@ -152,12 +156,10 @@ def group_section(report: dict) -> str:
             if found["low"] is not None:
                 text += f" ({span(found, percent)})"
             rows.append((name, found, text))
-        ends = [row[1][end] for row in rows for end in ("low", "high", "value")]
-        ends = [end for end in ends if end is not None] or [0.0, 1.0]
-        room = 0.05 * (max(ends) - min(ends) or 1.0)
+        scale = charts.scale_of([row[1] for row in rows], (0.0, 1.0))
         parts.append(f"<h3>{escape(entries[key]['title'])}</h3>")
-        low, high = min(ends) - room, max(ends) + room
-        parts.append(charts.forest(rows, low, high, (number(low, percent), number(high, percent))))
+        ends = number(scale.low, percent), number(scale.high, percent)
+        parts.append(charts.forest(rows, scale, ends))
         if "gap" in groups:
             found = groups["gap"][key]
             parts.append(

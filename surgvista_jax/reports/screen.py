@@ -5,6 +5,7 @@ from surgvista_jax.reports.words import (
     interval_words,
     number,
     p_value,
+    runs_words,
     sections,
     signed,
     span,
@@ -32,20 +33,20 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 def screen(report: dict) -> str:
     """Main scores, the other conventions, classes, groups and comparisons as text."""
     parts = [
-        f"{report['protocol']['label']}\n"
-        f"{report['num_frames']} frames of {visible(report['split'])}\n{interval_words(report)}"
+        f"{visible(report['system']['name'])} by {report['protocol']['label']}\n"
+        f"{report['num_frames']} frames of {visible(report['split'])}{runs_words(report)}\n"
+        f"{interval_words(report)}"
     ]
     for title, entries in sections(report["scores"]):
         rows = []
         for entry in entries:
-            row = [title_of(entry), number(entry["value"], entry["percent"])]
-            row += [span(entry, entry["percent"]), spread(entry)]
+            found = number(entry["value"], entry["percent"])
             if "seeds" in entry:
-                row.append(number(entry["seeds"]["std"], entry["percent"]))
-            rows.append(row)
-        header = ["", "score", "95 % interval", "std (N-1)"]
-        header += ["std, seeds"] if "seeds" in entries[0] else []
-        header[0] = title or "Main scores"
+                found += f" ± {number(entry['seeds']['std'], entry['percent'])}"
+            rows.append([title_of(entry), found, span(entry, entry["percent"]), spread(entry)])
+        header = [title or "Main scores", "score", "95 % interval", "std (N-1)"]
+        if "seeds" in entries[0]:
+            header[1] = f"mean ± std of {entries[0]['seeds']['number']} runs"
         parts.append(table(header, rows))
     shown = report["tables"][0]
     if len(shown["classes"]) <= 30:

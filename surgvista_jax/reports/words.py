@@ -27,6 +27,12 @@ def span(
     return f"{write(entry['low'], percent)} to {write(entry['high'], percent)}"
 
 
+def clock(seconds: float) -> str:
+    """A time in a video: "1:05" of hours and minutes, "1:05:09" where seconds are left."""
+    minutes, left = divmod(int(seconds + 0.5), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}" + (f":{left:02d}" if left else "")
+
+
 def p_value(value: float | None) -> str:
     if value is None:
         return "–"
@@ -55,6 +61,12 @@ def title_of(entry: dict) -> str:
     unit = " (%)" if entry["percent"] else ""
     arrow = "" if entry["higher_is_better"] else ", lower is better"
     return f"{entry['title']}{unit}{arrow}"
+
+
+def runs_words(report: dict) -> str:
+    """Of how many runs scores are means, as the end of a line."""
+    number_of_runs = len(report["system"]["runs"])
+    return f"; means of {number_of_runs} runs" if number_of_runs > 1 else ""
 
 
 def interval_words(report: dict) -> str:

@@ -1,5 +1,7 @@
 """Does each part of a report (a comparison, groups, charts, words) say what it should?"""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from surgvista_jax.metrics.scores import mean_of_videos
 from surgvista_jax.reports import charts, comparison, page, page_tables, words
 from surgvista_jax.reports.build import plain
 from surgvista_jax.reports.grouping import group_report
+from surgvista_jax.reports.names import names_of_systems, with_mode
 
 
 def test_lower_is_better_turns_the_sign() -> None:
@@ -48,14 +51,14 @@ def test_a_page_of_videos_without_any_value_has_no_dots() -> None:
 
 def test_pieces_of_the_page() -> None:
     rows = [("A" * n, {"value": 0.5, "low": 0.4, "high": 0.6}, "text") for n in (5, 60)]
-    short, long = (charts.forest([row], 0, 1, ("0", "1")) for row in rows)
+    unit = charts.Scale(0.0, 1.0)
+    short, long = (charts.forest([row], unit, ("0", "1")) for row in rows)
     assert 'height="58"' in short and 'height="74"' in long
     both = charts.forest(
-        rows, 0, 1, ("0", "1")
+        rows, unit, ("0", "1")
     )  # rows are alike, so that none seems to matter more
     assert 'height="130"' in both and 'cy="42"' in both and 'cy="98"' in both
     assert charts.dots(["a"] * 50, [1.0] * 50, 0.0, "piled") == ""
-    assert charts.colour(0) == charts.colour(len(charts.COLOURS))
     assert page_tables.breakable("CalotTriangle<x>") == "Calot<wbr>Triangle&lt;x&gt;"
     assert words.p_value(0.03125) == "0.0312" and words.p_value(1e-9) == "1.0e-09"
     assert words.number(None) == "–" and words.signed(-0.01) == "-1.00"
@@ -63,3 +66,61 @@ def test_pieces_of_the_page() -> None:
         "a": [None, 1.0],
         "b": [2, None],
     }
+
+
+def test_points_and_intervals_share_a_scale_up_to_its_edges() -> None:
+    # A point outside its interval widens the scale instead of being drawn at the interval's end.
+    shifted = {"value": 0.5, "low": 0.6, "high": 0.8}
+    scale = charts.scale_of([shifted], (0.0, 1.0))
+    assert scale.low < 0.5 and scale.share(0.5) < scale.share(0.6) < scale.share(0.8) <= 1
+    # No scale of shares goes on beyond all or nothing; differences always hold 0.
+    perfect = charts.scale_of([{"value": 1.0, "low": 0.9, "high": 1.0}], (0.0, 1.0))
+    assert perfect.high == 1.0 and perfect.low == pytest.approx(0.895)
+    assert charts.scale_of([shifted], (-1.0, 1.0), zero=True).low < 0
+    nothing = charts.scale_of([{"value": None, "low": None, "high": None}], (0.0, 1.0))
+    assert (nothing.low, nothing.high) == (0.0, 1.0)
+    # Dots lie where the ticks of their values are, at the edges too.
+    dots = re.findall(r'<circle cx="([^"]+)"', charts.dots(list("abc"), [0.2, 0.6, 1.0], 0.2, ""))
+    assert dots == ["0.00%", "50.00%", "100.00%"]
+
+
+def test_a_wide_table_says_on_a_phone_that_it_scrolls() -> None:
+    wide = page_tables.html_table(list("abcde"), [["1"] * 5])
+    assert 'class="hint wide"' in wide and 'tabindex="0"' in wide
+    assert "hint" not in page_tables.html_table(list("abc"), [["1"] * 3])
+    assert "hint" not in page_tables.html_table(list("abcdefgh"), [["1"] * 8], "matrix")
+
+
+def test_zeros_of_a_matrix_are_zeros_and_little_is_not_nothing() -> None:
+    counts = [[996, 4, 0], [0, 0, 0], [0, 0, 5]]
+    text = page_tables.confusion_matrix({"classes": list("abc"), "counts": counts, "runs": 1})
+    cells = re.findall(r"<td[^>]*title[^>]*>([^<]*|&lt;1|<1)</td>", text)
+    assert cells == ["100", "&lt;1", "0", "–", "–", "–", "0", "0", "100"]
+
+
+@pytest.mark.parametrize(
+    ("systems", "names"),
+    [
+        ([["A/seed0", "A/seed1"]], ["A"]),
+        ([["A/full/seed0", "A/full/seed1"], ["A/linear/seed0"]], ["full", "linear/seed0"]),
+        ([["A/full/seed0"], ["A/full/seed1"]], ["full/seed0", "full/seed1"]),
+        ([["x/seed0.npz", "x/seed1.npz"]], ["x"]),
+        ([["vit_seed0.npz", "vit_seed1.npz"]], ["vit"]),
+        ([["m/predictions.npz"], ["n/predictions.npz"]], ["m", "n"]),
+        ([["e/a/predictions.npz"], ["f/a/predictions.npz"]], ["e/a", "f/a"]),
+        ([["A/seed0", "A/seed1"], ["A/seed2"]], ["A", "A/seed2"]),
+        (
+            [["A/seed0", "A/seed1"], ["A/seed2", "A/seed3"]],
+            ["A/seed0 + A/seed1", "A/seed2 + A/seed3"],
+        ),
+        ([[f"{name}.npz" for name in "abcde"]], ["a + b + c + 2 more"]),
+    ],
+)
+def test_names_tell_runs_apart_by_folder(systems: list, names: list) -> None:
+    assert names_of_systems(systems) == names
+
+
+def test_names_tell_how_runs_were_trained() -> None:
+    assert with_mode("A", [{"mode": "full"}, {"mode": "full"}]) == "A (full finetuning)"
+    assert with_mode("A", [{"mode": "linear"}, {"mode": "new"}]) == "A (linear probe and new)"
+    assert with_mode("A", [None, {"mode": 3}, {}]) == "A"

@@ -181,7 +181,7 @@ def test_several_seeds_are_runs_of_their_own(folder, whole, tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"test accuracy {np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}" in said
     report = json.loads((tmp_path / "report" / "report.json").read_text())
-    assert report["system"]["name"] == "seed0 + seed1"
+    assert report["system"]["name"] == f"{tmp_path.name} (MS-TCN)"
 
 
 def test_without_a_test_split_there_are_no_predictions(folder, tmp_path):
