@@ -33,6 +33,7 @@ from surgvista_jax.inference.smoothing_option import add_smoothing, smoothing_of
 from surgvista_jax.inference.temporal import TrainedTemporal, load_temporal
 from surgvista_jax.inference.trained import CLIP, Meaning, Trained, load_classifier
 from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
+from surgvista_jax.inference.video_option import add_annotated, annotated_copies
 from surgvista_jax.locking import alone_in
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.ownership import Ownership, add_overwrite, in_folder
@@ -66,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--margins", choices=("cut", "keep"), default="keep", help="black margins (%(default)s)"
     )
     add_smoothing(parser)
+    add_annotated(parser)
     add_overwrite(parser)
     add_video_options(parser)
     parser.add_argument("--batch-size", type=int, default=32, help="clips at a time (%(default)s)")
@@ -130,6 +132,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     trained = _loaded(arguments)
     meaning = trained.meaning
     smoothing = smoothing_of(arguments, meaning, trained.transitions)
+    copies = annotated_copies(arguments, owned, meaning)
     if arguments.check_memory and arguments.features is None:
         said = check_batch(
             trained.of_clip,
@@ -145,7 +148,10 @@ def _predict(arguments: argparse.Namespace) -> int:
     print(f"{arguments.checkpoint}: {meaning}", file=sys.stderr)
     for remark in (*notes, *problems):
         print(remark, file=sys.stderr)
-    check_room(owned, [video.video for video in dataset.videos])
+    ids = [video.video for video in dataset.videos]
+    check_room(owned, ids)
+    if copies is not None:
+        copies.check(ids)
     labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
     labelled &= all(video.labels is not None for video in dataset.videos)
     finished = []
@@ -166,6 +172,8 @@ def _predict(arguments: argparse.Namespace) -> int:
             moments = smoothed(moments, smoothing)
         # Whatever else is made of one video is made here, as soon as its moments are known.
         write_table(owned, meaning, moments)
+        if copies is not None:
+            problems += copies.write(moments)
         finished.append(moments)
     done = said_of(smoothing, trained)
     write_predictions(owned, trained, dataset, finished, labelled, done)

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 
+import av
 import numpy as np
 import pytest
 
@@ -419,3 +420,20 @@ def test_splits_that_a_run_made_are_those_that_predict_takes(tmp_path, capsys):
     other = tmp_path / "other"
     assert predict(data, "--split=mine", f"--checkpoint={workdir}", f"--out={other}") == 1
     assert "no split 'mine'" in capsys.readouterr().err
+
+
+def test_an_annotated_copy_is_written_whole_and_only_over_our_own(trained, tmp_path, capsys):
+    workdir, _ = trained
+    video = write_video(tmp_path / "videos" / "a=b.mp4", num_frames=50)
+    words = (video, f"--checkpoint={workdir}", f"--out={tmp_path / 'out'}", "--video")
+    copy = tmp_path / "out" / "a=b.annotated.mp4"
+    copy.parent.mkdir()
+    copy.write_text("mine")
+    assert predict(*words) == 1
+    assert "a=b.annotated.mp4: is there already" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "predictions.npz").exists() and copy.read_text() == "mine"
+    copy.unlink()
+    assert predict(*words) == 0
+    with av.open(str(copy)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264" and stream.frames == 50
