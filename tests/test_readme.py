@@ -19,10 +19,11 @@ import pytest
 from surgvista_jax.predictions.npz import write_npz
 from tests.support import footage
 from tests.support.convert_run import write
+from tests.support.described_weights import write_described
 from tests.support.places import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DATASET, TASK = "How to add a dataset", "How to add a task"
+DATASET, TASK, PYTHON = "How to add a dataset", "How to add a task", "From Python"
 STRUCTURES = ("liver", "cystic duct", "cystic artery")
 
 # What stands between a dataset folder and training, and what a run asks of its task.
@@ -60,8 +61,9 @@ print("selected by", score(task.score, said))
 
 
 def blocks(heading: str, language: str) -> list[str]:
-    """The code of one language in the how-to of a section."""
-    part = README.split(f"\n**{heading}.** ")[1].split("\n## ")[0]
+    """The code of one language in the how-to of a section, or in a section of its own."""
+    start = f"\n## {heading}\n" if f"\n## {heading}\n" in README else f"\n**{heading}.** "
+    part = README.split(start)[1].split("\n## ")[0]
     return re.findall(rf"^```{language}\n(.*?)^```$", part, re.M | re.S)
 
 
@@ -161,6 +163,32 @@ def test_a_task_is_evaluated(home_with_task):
     assert np.isclose(found["value"], (first + second) / 2)
     assert table["columns"]["Frames with it"] == label.sum(0).tolist()
     assert (home_with_task / "report" / "report.html").exists()
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_python_reads_clips_and_videos(number, tmp_path, monkeypatch, capsys):
+    """In ten lines each: features of an array, of a file, a probe on them, predictions."""
+    if number == 2:
+        pytest.importorskip("sklearn")
+    monkeypatch.chdir(tmp_path)
+    write_described("surgvista", tmp_path / "MY_RUN.safetensors")
+    write_described("surgvista_finetuned", tmp_path / "MY_MODEL" / "seed0.safetensors")
+    footage.write_video(tmp_path / "VIDEO.mp4", 40)
+    shutil.copyfile("VIDEO.mp4", "OTHER.mp4")
+    code = re.sub(r'"(MY_\w+(?:/\w+)?)"', r'"\1.safetensors"', blocks(PYTHON, "python")[number])
+    assert len(code.split("\n\n", 1)[1].splitlines()) <= 10
+    seen: dict = {}
+    exec(compile(code, f"README, {PYTHON}, {number}", "exec"), seen)
+    said = capsys.readouterr().out
+    if number == 0:
+        shapes = [seen[name].shape for name in ("features", "tokens", "attention")]
+        assert shapes == [(5, 32), (8, 32), (2, 2, 2, 2)] and "4 2 5.0 ()" in said
+    elif number == 1:
+        assert seen["features"].shape == (8, 32) and "second 1.4: [" in said
+    elif number == 2:
+        assert seen["probe"].predict(seen["test"]).tolist() == seen["labels"]
+    else:
+        assert seen["probabilities"].shape == (8, 5) and "0.2 s: " in said and "%)" in said
 
 
 def test_the_readme_names_rooms_and_files_that_there_are():

@@ -143,7 +143,7 @@ def extract(
             if content is not None:
                 top, bottom, left, right = content
                 image = image[top:bottom, left:right]
-            encoded = _encode(_reduce(image, config.short_side))
+            encoded = _encode(reduced(image, config.short_side))
         # Python writes the file because OpenCV neither opens every path nor reports a full disk.
         (folder / FRAME_NAME.format(kept)).write_bytes(encoded)
         kept += 1
@@ -170,7 +170,7 @@ def folder_fps(source: SourceVideo, config: ExtractConfig) -> float:
     return config.source_fps or source.fps or config.fps
 
 
-def _reduce(image: np.ndarray, short_side: int) -> np.ndarray:
+def reduced(image: np.ndarray, short_side: int) -> np.ndarray:
     """[H, W, 3] -> the same picture with a shorter side of at most `short_side` pixels."""
     height, width = image.shape[:2]
     shorter = min(height, width)
