@@ -31,6 +31,7 @@ COMMANDS = {
         "finetune or probe a backbone on a labelled dataset folder, or train a temporal head"
     ),
     "predict": "videos -> a finetuned model's prediction for each moment",
+    "view": "predictions -> pages of the videos, shown in a browser with the video",
     "evaluate": "predictions -> scores by a named protocol, with intervals and a report",
     "features": "a backbone's features of every frame of a dataset, for temporal heads",
     "data": {

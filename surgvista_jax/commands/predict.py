@@ -28,6 +28,7 @@ from surgvista_jax.inference.predictions import (
     said_of,
     write_predictions,
     write_table,
+    write_video_pages,
 )
 from surgvista_jax.inference.smoothing_option import add_smoothing, smoothing_of
 from surgvista_jax.inference.temporal import TrainedTemporal, load_temporal
@@ -101,7 +102,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_heads(elsewhere)
     parser.epilog = (
         "Written are predictions.npz, which `surgvista evaluate` reads, and for each video"
-        " VIDEO.csv with frame, second, label and the probability of each class. In a dataset"
+        " VIDEO.csv with frame, second, label and the probability of each class, and VIDEO.html, a"
+        " page to look at (index.html lists those of several). In a dataset"
         " folder with labels of the same classes, the labelled frames are looked at."
     )
 
@@ -180,6 +182,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     count = sum(len(moments.outputs.frame) for moments in finished)
     clips = f"{count} {'labelled ' if labelled else ''}clips"
     print(f"{arguments.out / PREDICTIONS}: {clips} of {len(finished)} videos")
+    shown = write_video_pages(owned, finished)
+    print(f"{shown}: open it in a browser; `surgvista view {arguments.out}` plays the video too")
     return 1 if problems else 0
 
 

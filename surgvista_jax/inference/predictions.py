@@ -16,7 +16,10 @@ from surgvista_jax.inference.trained import Meaning, Trained
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.predictions.smoothing import Smoothing, told
-from surgvista_jax.writing import Guard, replacing
+from surgvista_jax.viewer.files import check_pages, write_pages
+from surgvista_jax.viewer.reading import read_operations
+from surgvista_jax.viewer.videos import SOURCES, film_of_video, sources_text
+from surgvista_jax.writing import Guard, replacing, write_text
 
 PREDICTIONS = "predictions.npz"
 
@@ -27,7 +30,9 @@ def check_room(owned: Ownership, videos: Sequence[str]) -> None:
     Raises:
         UserError: the id of a video is no name of a file; a file in the way may not be replaced.
     """
-    owned.check([owned.folder / PREDICTIONS, *files_of(owned.folder, videos, ".csv")])
+    owned.check([owned.folder / PREDICTIONS, owned.folder / SOURCES])
+    owned.check(files_of(owned.folder, videos, ".csv"))
+    check_pages(owned, videos)
 
 
 def write_table(owned: Ownership, meaning: Meaning, moments: Moments) -> None:
@@ -42,6 +47,25 @@ def write_table(owned: Ownership, meaning: Meaning, moments: Moments) -> None:
     """
     path = file_of(owned.folder, moments.video.video, ".csv")
     _write_table(path, moments.outputs.frame, moments.outputs.values, meaning, owned)
+
+
+def write_video_pages(owned: Ownership, finished: Sequence[Moments]) -> Path:
+    """Writes the page of each video that is in predictions.npz; returns the one to open first.
+
+    Args:
+        owned: of the folder that is written, with predictions.npz in it.
+        finished: the videos.
+
+    Raises:
+        CannotWrite: one cannot be written.
+    """
+    places = {moments.video.video: (moments.folder, moments.video) for moments in finished}
+    write_text(owned.folder / SOURCES, sources_text(places.values()), owned)
+    return write_pages(
+        owned,
+        read_operations(str(owned.folder / PREDICTIONS)),
+        lambda operation: film_of_video(*places[operation.video], operation),
+    )
 
 
 def said_of(smoothing: Smoothing | None, trained: Trained) -> dict[str, Any]:

@@ -22,8 +22,8 @@ def with_truth(
             "drop" what either lacks. A truth without predictions is left out and noted: folders of
             ground truth often hold the training videos too.
     """
-    predictions, partner, notes = _partners(predictions, truth, missing)
-    _check_durations(predictions, truth, partner)
+    predictions, partner, notes = partners(predictions, truth, missing)
+    check_durations(predictions, truth, partner)
     rate = rate or min(predictions.fps, truth.fps)
     predictions, truth = at_rate(predictions, rate), at_rate(truth, rate)
     true_labels = truth.label if truth.decision is None else truth.decision
@@ -60,7 +60,7 @@ def with_truth(
     return kept.take(known, f"{count} unlabelled frames were left out") if count else kept
 
 
-def _partners(
+def partners(
     predictions: Predictions, truth: Predictions, missing: str
 ) -> tuple[Predictions, list[int], tuple[str, ...]]:
     """The predictions that have a truth, the number of each video's truth, and what to note."""
@@ -103,7 +103,7 @@ def _listed(videos: list[str]) -> str:
     return f"{len(videos)} videos ({videos[0]}{', …' if len(videos) > 2 else ','} {videos[-1]})"
 
 
-def _check_durations(predictions: Predictions, truth: Predictions, partner: list[int]) -> None:
+def check_durations(predictions: Predictions, truth: Predictions, partner: list[int]) -> None:
     """A wrong fps shows as videos of another length than their truth."""
     for video, name in enumerate(predictions.videos):
         last = predictions.frame[predictions.rows(video)][-1]

@@ -15,6 +15,7 @@ from surgvista_jax.predictions.smoothing import Smoothing
 from surgvista_jax.predictions.transitions import transitions_of
 from tests.support.finetune_run import COLOURS, make_config, make_dataset, meta, predictions, run
 from tests.support.footage import cut, write_video
+from tests.support.made_operation import data_of
 
 EXACT = ["--dtype=float32", "--batch-size=16", "--workers=0"]
 
@@ -233,6 +234,11 @@ def test_videos_are_looked_at_at_the_rate_of_training(trained, tmp_path, capsys)
     alone = tmp_path / "alone"
     assert predict(whole, f"--checkpoint={trained[0]}", f"--out={alone}") == 0
     assert lines(alone / "whole.csv") == found
+    # A page of one video, and of several their list, with frames of them.
+    shown = data_of((alone / "whole.html").read_text())
+    assert shown["classes"] == list(COLOURS) and len(shown["film"]["images"]) == 4
+    assert not (alone / "index.html").exists()
+    assert (out / "whole.html").exists()
     # Tables that may have been mended are not written over.
     capsys.readouterr()
     assert predict(whole, f"--checkpoint={trained[0]}", f"--out={alone}") == 1

@@ -1,0 +1,102 @@
+"""The command `surgvista view`: predictions as pages in a browser, with the videos they are of."""
+
+import argparse
+import sys
+import webbrowser
+from pathlib import Path
+from urllib.parse import quote
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.predictions.npz import HIGHEST_RATE
+from surgvista_jax.predictions.places import file_in
+from surgvista_jax.viewer.files import check_pages, pages_on_demand, write_pages
+from surgvista_jax.viewer.operation import Operation
+from surgvista_jax.viewer.reading import read_operations
+from surgvista_jax.viewer.serve import PageServer
+from surgvista_jax.viewer.videos import Films, files_of_videos, written_sources
+
+_HIGHEST_PORT = 65535
+MOVED = "is not where it was: it was moved or removed"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "predictions",
+        metavar="PREDICTIONS",
+        help="predictions.npz, or a folder that holds one: a run's, or what `predict` wrote",
+    )
+    parser.add_argument(
+        "videos",
+        nargs="*",
+        type=Path,
+        metavar="VIDEO",
+        help="video files, or folders of them, called as the predicted videos; without them those"
+        " that `predict` looked at, where they still are",
+    )
+    parser.add_argument(
+        "--truth",
+        type=Path,
+        help="what is true: a dataset folder, label files (.csv) as `data convert` reads them, or"
+        " phase files (.txt) [the labels in PREDICTIONS]",
+    )
+    parser.add_argument("--truth-fps", type=float, help="of phase files: rate of their frames")
+    parser.add_argument(
+        "--against", metavar="PREDICTIONS", help="of a second model, of the same classes"
+    )
+    parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1 [any that is free]")
+    parser.add_argument("--no-browser", action="store_true", help="say the address, open nothing")
+    parser.add_argument("--out", type=Path, help="write the pages into this folder, serve nothing")
+    add_overwrite(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Serves until Ctrl-C, or writes; returns 0."""
+    if not 0 <= arguments.port <= _HIGHEST_PORT:
+        raise UserError(f"--port {arguments.port}: must be from 0 (any) to {_HIGHEST_PORT}")
+    rate = arguments.truth_fps
+    if rate is not None and not 0 < rate <= HIGHEST_RATE:
+        raise UserError(f"--truth-fps {rate:g}: must be above 0, at most {HIGHEST_RATE:,.0f}")
+    operations = read_operations(
+        arguments.predictions, truth=arguments.truth, truth_fps=rate, against=arguments.against
+    )
+    ids = [operation.video for operation in operations]
+    folder = file_in(arguments.predictions).parent
+    if arguments.videos:
+        files = files_of_videos(ids, arguments.videos)
+    else:
+        noted = written_sources(folder)
+        files = {video: noted[video] for video in ids if video in noted}
+    for video in ids if files else ():
+        if video not in files:
+            print(f"{video}: no video of that name was given", file=sys.stderr)
+        elif not files[video].is_file():
+            print(f"{files[video]}: {MOVED}; give VIDEO, where it is now", file=sys.stderr)
+    films = Films(folder, files)
+    if arguments.out is not None:
+        owned = in_folder(arguments.out, arguments.overwrite)
+        check_pages(owned, ids)
+        print(f"{write_pages(owned, operations, films)}: open it in a browser")
+        return 0
+    return _serve(arguments, operations, films)
+
+
+def _serve(arguments: argparse.Namespace, operations: list[Operation], films: Films) -> int:
+    media, files = {}, {}
+    for number, (video, path) in enumerate(films.files.items()):
+        if not path.is_file():
+            media[video] = {"name": path.name, "missing": f"{path.name} {MOVED}"}
+            continue
+        address = f"/video/{number}{path.suffix}"
+        files[address] = path.resolve()
+        media[video] = {"url": quote(address), "name": path.name}
+    pages = pages_on_demand(operations, films, media)
+    with PageServer(pages, files, arguments.port) as server:
+        print(f"{server.address}  (Ctrl-C ends it)", flush=True)
+        if not arguments.no_browser:
+            webbrowser.open(server.address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("\nended", flush=True)
+    return 0

@@ -1,0 +1,67 @@
+// Elements of the page, and how times and shares are written. Texts never become markup.
+
+function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "text") made.textContent = value;
+    else if (name === "on") for (const [kind, run] of Object.entries(value)) made.addEventListener(kind, run);
+    else if (name in made && name !== "list") made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+// A name that may be broken where a word begins: CalotTriangleDissection.
+function breakable(text) {
+  const parts = text.split(/(?<=[\p{Ll}\d])(?=\p{Lu})|(?<=[_/,])/u);
+  return parts.flatMap((part, k) => (k ? [document.createElement("wbr"), part] : [part]));
+}
+
+const twoDigits = (number) => String(number).padStart(2, "0");
+
+// Seconds as h:mm:ss.
+function timeText(seconds) {
+  const whole = Math.floor(Math.max(seconds, 0) + 1e-6);
+  return `${Math.floor(whole / 3600)}:${twoDigits(Math.floor(whole / 60) % 60)}:${twoDigits(whole % 60)}`;
+}
+
+// Seconds as h:mm, for axes.
+function hoursMinutes(seconds) {
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)}:${twoDigits(minutes % 60)}`;
+}
+
+// How long something lasts, in the words of a person.
+function lasting(seconds) {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min${whole < 600 && whole % 60 ? ` ${whole % 60} s` : ""}`;
+  return `${Math.floor(whole / 3600)} h ${twoDigits(Math.floor(whole / 60) % 60)} min`;
+}
+
+const percent = (share) => `${Math.round(100 * share)} %`;
+
+// A name of a file that every system takes, from any text.
+function safeName(text) {
+  return text.replace(/[\u0000-\u001f<>:"/\\|?*]+/g, "_").replace(/^[.\s]+|[.\s]+$/g, "").slice(0, 120) || "video";
+}
+
+// What is remembered from one page to the next, where the browser lets us, else while it is open.
+const memory = { key: "surgvista.viewer", values: {} };
+try {
+  memory.values = JSON.parse(localStorage.getItem(memory.key) || "{}") || {};
+} catch {
+  memory.values = {};
+}
+
+function remembered(name) {
+  return memory.values[name];
+}
+
+function remember(name, value) {
+  memory.values[name] = value;
+  try {
+    localStorage.setItem(memory.key, JSON.stringify(memory.values));
+  } catch { /* private windows and pages of a file may not */ }
+}

@@ -1,0 +1,76 @@
+"""An operation as the JSON that its page holds, which `operation.js` reads."""
+
+import base64
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from surgvista_jax.figures.palette import look
+from surgvista_jax.viewer.film import Film
+from surgvista_jax.viewer.lanes import Curve, Pictures
+from surgvista_jax.viewer.operation import Operation, Said, runs
+
+# Of all the probabilities of a page; those of more moments are kept of every second, third, ...
+MOST_BYTES = 1_200_000
+
+
+def page_data(operation: Operation, film: Film | None, media: dict | None = None) -> dict[str, Any]:
+    """What a page shows, as plain JSON values.
+
+    Args:
+        film: None where no frame is to be seen.
+        media: {"url", "name"} of the video where a server has it; {"name", "missing": words} where
+            it should and has not.
+    """
+    spoken = [said for said in (operation.said, operation.other) if said is not None]
+    total = sum(said.probability.size for said in spoken if said.probability is not None)
+    every = max(1, math.ceil(total / MOST_BYTES))
+    frame = operation.frame
+    return {
+        "video": operation.video,
+        "task": operation.task,
+        "fps": operation.fps,
+        "classes": list(operation.classes),
+        "looks": [vars(look(k)) for k in range(len(operation.classes))],
+        "first": int(frame[0]),
+        "steps": [[value, count] for value, _, count in runs(np.diff(frame))],
+        "said": _said(operation.said, every),
+        "truth": operation.truth and _said(operation.truth, 1),
+        "other": operation.other and _said(operation.other, every),
+        "reliability": [list(row) for row in operation.reliability],
+        "lanes": [_lane(lane) for lane in operation.lanes],
+        "film": film and {"seconds": list(film.seconds), "images": [*map(_text, film.images)]},
+        "media": media,
+        "notes": list(operation.notes),
+    }
+
+
+def _said(said: Said, every: int) -> dict[str, Any]:
+    probability = said.probability
+    return {
+        "name": said.name,
+        "label": [[value, count] for value, _, count in runs(said.label)],
+        "known": [[int(value), count] for value, _, count in runs(said.known)],
+        "held": None if said.held is None else _text(np.packbits(said.held).tobytes()),
+        "every": every,
+        "probability": None if probability is None else _text(probability[::every].tobytes()),
+    }
+
+
+def _lane(lane: Curve | Pictures) -> dict[str, Any]:
+    about = {"title": lane.title, "note": lane.note, "seconds": np.asarray(lane.seconds).tolist()}
+    if isinstance(lane, Curve):
+        return {**about, "values": np.asarray(lane.values, np.float64).round(4).tolist()}
+    return {**about, "images": [*map(_text, lane.images)]}
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def in_script(data: dict[str, Any]) -> str:
+    """JSON that may stand inside a `<script>` element, whatever texts are in it."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,50 @@
+"""Further lanes of a page: a curve over time, or a picture every now and then."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A number over time.
+
+    Attributes:
+        title: what stands above it.
+        seconds: float [m], ascending.
+        values: float [m], from 0 to 1.
+        note: what the reader should know of it.
+    """
+
+    title: str
+    seconds: np.ndarray
+    values: np.ndarray
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.seconds) != len(self.values):
+            raise ValueError(f"values: {len(self.values)} of {len(self.seconds)} moments")
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Small pictures, each from its time on, such as maps over the frames.
+
+    Attributes:
+        title: what stands above them.
+        seconds: float [m], ascending.
+        images: m JPEG or PNG files.
+        note: what the reader should know of them.
+    """
+
+    title: str
+    seconds: np.ndarray
+    images: tuple[bytes, ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.seconds) != len(self.images):
+            raise ValueError(f"images: {len(self.images)} of {len(self.seconds)} moments")
+        for number, image in enumerate(self.images):
+            if not image.startswith((b"\xff\xd8\xff", b"\x89PNG")):
+                raise ValueError(f"images[{number}]: neither JPEG nor PNG")

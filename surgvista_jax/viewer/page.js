@@ -1,0 +1,203 @@
+// Puts the page together: header, picture, timeline, panels; keys; what is remembered; export.
+
+const CLEARER = 1.6; // of one step of zoom
+
+function makePage(data) {
+  const operation = readOperation(data);
+  const listeners = [], status = element("div", { className: "status", role: "status" });
+  let cursor = operation.seconds[0], fading = 0, worst = null, worstAt = -1;
+  const page = {
+    operation,
+    details: remembered("details") === true,
+    film: makeFilm(operation.film),
+    get seconds() { return cursor; },
+    get index() { return indexAt(operation, cursor); },
+    toolbar: element("div", { className: "toolbar" }),
+    panel: element("div", { className: "panel" }),
+    keys: {},
+    remember, remembered,
+    onTime: (run) => listeners.push(run),
+    seek(second, played = false) {
+      cursor = Math.min(Math.max(second, operation.seconds[0]), operation.duration - 1e-3);
+      if (!played) page.picture.seek();
+      page.picture.show();
+      page.timeline.follow();
+      page.now.show();
+      for (const run of listeners) run();
+    },
+    say(text) {
+      status.textContent = text;
+      status.classList.add("shown");
+      clearTimeout(fading);
+      fading = setTimeout(() => status.classList.remove("shown"), 3500);
+    },
+    redraw() {
+      page.timeline.draw();
+      page.durations.draw();
+      page.picture.show();
+      page.now.show();
+    },
+    // Shows other labels than the model's, or with null the model's again.
+    setLabels(label, held = null) {
+      const { said } = operation;
+      operation.mended = label !== null;
+      const known = label && said.known.map((value, i) => (held || label[i] >= 0 ? 1 : 0));
+      operation.labels = label === null
+        ? { label: said.label, held: said.held, known: said.known, segments: said.segments }
+        : { label, held, known, segments: segmentsOf(operation, label, held, said.probabilities) };
+      rows = null;
+      page.redraw();
+    },
+    toNext(k) {
+      const begins = operation.labels.segments.filter(({ label }) => label === k).map(({ start }) => start);
+      page.seek(begins.find((start) => start > cursor + 1e-6) ?? begins[0]);
+    },
+  };
+
+  let rows = null;
+  const rowsNow = () => (rows ??= makeRows(page));
+  page.picture = makePicture(page);
+  page.now = makeNow(page);
+  page.durations = makeDurations(page);
+  page.timeline = makeTimeline(page, rowsNow);
+  page.ribbon = { element: page.timeline.area, secondsAt: page.timeline.secondsAt };
+
+  function jump(times, forward, none) {
+    const next = forward ? times.find((time) => time > cursor + 1e-6)
+      : times.findLast((time) => time < cursor - 1e-6);
+    if (next === undefined) page.say(none);
+    else page.seek(next);
+  }
+  const errors = () => stretchesWhere(operation, (i) => differAt(operation, operation.labels, operation.truth, i)).map(({ start }) => start);
+  function leastSure(by) {
+    worst ??= leastCertain(operation);
+    if (!worst.length) return page.say("This file says nothing of confidence");
+    worstAt = (worstAt + by + worst.length) % worst.length;
+    page.seek(worst[worstAt].second);
+    page.say(`Least certain ${worstAt + 1} of ${worst.length}: ${percent(worst[worstAt].confidence)}`);
+  }
+  const step = (by) => (event) => page.seek(cursor + by * (event.shiftKey ? 10 : 1));
+  const word = operation.labelKind === "multi" ? "change" : "phase";
+  Object.assign(page.keys, {
+    ArrowLeft: { run: step(-1), help: "1 s back, with shift 10 s" },
+    ArrowRight: { run: step(1), help: "1 s on, with shift 10 s" },
+    n: { run: () => jump(changes(operation), true, `No further ${word}`), help: `next ${word}` },
+    p: { run: () => jump(changes(operation), false, `No earlier ${word}`), help: `previous ${word}` },
+    e: { run: () => (operation.truth ? jump(errors(), true, "No further error") : page.say("No truth is given")), help: "next error, where the truth is known" },
+    u: { run: (event) => leastSure(event.shiftKey ? -1 : 1), help: "next least certain moment, with shift the one before" },
+    d: { run: () => setDetails(!page.details), help: "details" },
+    " ": { run: () => page.picture.toggle(), help: "play, pause (with the video)" },
+    "+": { run: () => page.timeline.zoom(CLEARER), help: "a closer look at the time axis" },
+    "-": { run: () => page.timeline.zoom(1 / CLEARER), help: "a wider look" },
+    0: { run: () => page.timeline.all(), help: "the whole operation" },
+    "?": { run: () => help(), help: "this help" },
+  });
+
+  const detailsButton = element("button", { type: "button", text: "Details", title: "d", on: { click: () => setDetails(!page.details) } });
+  function setDetails(on) {
+    page.details = on;
+    remember("details", on);
+    document.body.classList.toggle("with-details", on);
+    detailsButton.setAttribute("aria-pressed", String(on));
+    rows = null;
+    page.redraw();
+  }
+
+  const sheet = element("dialog", { className: "help" });
+  function help() {
+    if (sheet.open) return sheet.close();
+    const names = { " ": "space", ArrowLeft: "←", ArrowRight: "→" };
+    sheet.replaceChildren(element("h2", { text: "Keys" }), element("dl", {}, ...Object.entries(page.keys).flatMap(
+      ([key, { help: words }]) => [element("dt", {}, element("kbd", { text: names[key] ?? key })), element("dd", { text: words })])),
+    element("p", { className: "soft", text: "Click or drag on the ribbon to move; ctrl and the wheel zoom." }),
+    element("button", { type: "button", text: "Close", on: { click: () => sheet.close() } }));
+    sheet.showModal();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+    if (sheet.open && event.key !== "?") return;
+    if (event.key === " " && event.target.closest("button, summary")) return;
+    const letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const found = page.keys[event.key] ?? page.keys[letter];
+    if (!found) return;
+    event.preventDefault();
+    found.run(event);
+  });
+
+  const zoomButtons = element("div", { className: "zoom" }, element("span", { className: "soft", text: "Click or drag to move" }),
+    ...[["+", "+", "closer"], ["−", "-", "wider"], ["All", "0", "the whole operation"]].map(([text, key, title]) =>
+      element("button", { type: "button", text, title, ariaLabel: title, on: { click: (event) => page.keys[key].run(event) } })));
+  page.toolbar.append(detailsButton, ...exportMenu(page), element("button", { type: "button", text: "?", title: "keys", ariaLabel: "help", on: { click: help } }));
+  const about = [lasting(operation.duration), operation.task, operation.model && `by ${operation.model}`].filter(Boolean).join(" · ");
+  document.getElementById("page").append(
+    element("header", {}, element("div", {}, element("h1", { text: operation.video }), element("p", { className: "soft", text: about })), page.toolbar),
+    element("div", { className: "parts" }, page.picture.element, page.now.element, page.durations.element,
+      element("div", { className: "card ribbon" }, zoomButtons, page.timeline.element, page.panel),
+      element("div", { className: "rest details" }, ...[makeReliability(operation), notesOf(operation)].filter(Boolean))),
+    status, sheet);
+  new ResizeObserver(() => page.timeline.draw()).observe(page.timeline.area);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => page.redraw());
+  setDetails(page.details);
+  return page;
+}
+
+function makeRows(page) {
+  const { operation } = page, { said, truth, other, labels } = operation;
+  const several = operation.labelKind === "multi", rows = [axisRow()];
+  const classRows = (source, title, among) => among.map((k) =>
+    segmentsRow(operation, `${title}${operation.classes[k]}`, 12, () => source.segments.filter(({ label }) => label === k), { named: false }));
+  if (several) {
+    const total = timeOfEach(operation, labels);
+    const occur = operation.classes.map((_, k) => k).filter((k) => total[k] > 0).sort((a, b) => total[b] - total[a]);
+    rows.push(...classRows(labels, "", page.details ? occur : occur.slice(0, 8)));
+    if (!occur.length) rows.push(segmentsRow(operation, "nothing was found", 24, () => []));
+  } else rows.push(segmentsRow(operation, "", 46, () => labels.segments));
+  if (!page.details) return rows;
+  const differing = (two) => stretchesWhere(operation, (i) => differAt(operation, labels, two, i));
+  for (const [title, marks, colour, two] of [
+    ["Truth", "Differs from the truth", "wrong", truth],
+    [other && `Second model: ${other.name}`, "The models disagree", "differ", other]]) {
+    if (!two) continue;
+    if (several) {
+      const total = timeOfEach(operation, two);
+      rows.push(...classRows(two, `${title}: `, operation.classes.map((_, k) => k).filter((k) => total[k] > 0)));
+    } else rows.push(segmentsRow(operation, title, 24, () => two.segments));
+    rows.push(marksRow(marks, differing(two), colour));
+  }
+  if (said.probabilities)
+    rows.push(curveRow(several ? "Confidence of the least certain class (0 to 100 %)" : "Confidence (0 to 100 %)", operation.seconds, (i) => confidenceOf(operation, said, i)));
+  for (const lane of operation.lanes)
+    rows.push(lane.images ? picturesRow(lane, () => page.timeline.draw()) : curveRow(lane.title, lane.seconds, (i) => lane.values[i]));
+  return rows;
+}
+
+function notesOf(operation) {
+  const lanes = operation.lanes.filter(({ note }) => note).map(({ title, note }) => `${title}: ${note}`);
+  const lines = [...operation.notes, ...lanes];
+  return lines.length ? titled("Notes", element("ul", { className: "notes" }, ...lines.map((text) => element("li", { text })))) : null;
+}
+
+function exportMenu(page) {
+  if (typeof WRITERS === "undefined") return [];
+  const items = WRITERS.map((writer) => element("button", { type: "button", text: writer.name, on: { click: () => {
+    menu.open = false;
+    let text;
+    try {
+      text = writer.write(page.operation);
+    } catch (error) {
+      return page.say(error.message);
+    }
+    const address = URL.createObjectURL(new Blob([text], { type: writer.type }));
+    const link = element("a", { href: address, download: safeName(page.operation.video) + writer.suffix });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(address), 10000);
+    page.say(`Saved: ${link.download}`);
+  } } }));
+  const menu = element("details", { className: "menu" }, element("summary", { text: "Export" }), element("div", {}, ...items));
+  document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+  return [menu];
+}
+
+const thePage = makePage(JSON.parse(document.getElementById("data").textContent));
+if (typeof startMending === "function") startMending(thePage);

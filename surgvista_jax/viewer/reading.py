@@ -1,0 +1,184 @@
+"""From files of predictions, and of what is true, to the operations that pages show."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.facts.tasks import LABEL_KINDS, TASKS
+from surgvista_jax.metrics.calibration import are_probabilities, reliability_bins
+from surgvista_jax.predictions.class_names import column_order
+from surgvista_jax.predictions.frames import Predictions
+from surgvista_jax.predictions.npz import read_npz
+from surgvista_jax.predictions.places import file_in
+from surgvista_jax.viewer.operation import Operation, Said, names_differ, quantised
+from surgvista_jax.viewer.truth import Truth, matched, read_truth, same_names
+
+
+def read_operations(
+    path: str,
+    *,
+    truth: Path | None = None,
+    truth_fps: float | None = None,
+    against: str | None = None,
+) -> list[Operation]:
+    """What a file of predictions says of each of its videos.
+
+    Args:
+        path: predictions.npz, or a folder that holds one. Labels in it are the truth.
+        truth: a dataset folder, label files or phase files, which count instead.
+        truth_fps: rate of the frame numbers of phase files; None: that of the predictions.
+        against: predictions of a second model for videos of the same names.
+
+    Raises:
+        UserError: a file that cannot be read; classes that are not the same, by name; no video in
+            common.
+    """
+    found = _read(path)
+    several, classes = _several(found), _classes(found)
+    true = _own_truth(found) if truth is None else read_truth(found, truth, truth_fps)
+    other = None if against is None else _second(against, found, several)
+    operations = []
+    for number, video in enumerate(found.videos):
+        said, notes = _said(found, number, several)
+        rows = found.rows(number)
+        known = None if true is None else true.of(video, found.frame[rows] / found.fps)
+        operation = Operation(
+            video=video,
+            task=str((found.meta or {}).get("task") or ""),
+            fps=found.fps,
+            frame=found.frame[rows],
+            classes=classes,
+            said=said,
+            truth=None
+            if known is None
+            else _of_labels(known, several, true.source if true else ""),
+            notes=tuple(notes),
+        )
+        if other is not None:
+            operation = replace(operation, other=_beside(operation, other))
+        assert found.score is not None  # of an .npz file
+        bins = _reliability(operation, found.score[rows])
+        operations.append(replace(operation, reliability=bins))
+    return operations
+
+
+def _read(path: str) -> Predictions:
+    place = file_in(path)
+    if place.suffix != ".npz":
+        raise UserError(f"{path}: give predictions.npz, or a folder that holds one")
+    return read_npz(place, path)
+
+
+def _several(found: Predictions) -> bool:
+    """Whether several classes may hold at once."""
+    meta = found.meta or {}
+    kind, task = meta.get("label_kind"), meta.get("task")
+    if kind in LABEL_KINDS:
+        return kind == "multi"
+    if found.label is not None:
+        return found.label.ndim == 2
+    if isinstance(task, str) and task in TASKS:
+        return TASKS[task].label_kind == "multi"
+    assert found.score is not None
+    return not are_probabilities(found.score)
+
+
+def _classes(found: Predictions) -> tuple[str, ...]:
+    assert found.score is not None
+    return found.classes or tuple(f"class {k}" for k in range(found.score.shape[1]))
+
+
+def _said(found: Predictions, number: int, several: bool) -> tuple[Said, list[str]]:
+    """What a file says of one of its videos, and what is to be known of it."""
+    rows, score = found.rows(number), found.score
+    assert score is not None
+    meta = found.meta or {}
+    name = str(meta.get("model") or Path(found.source).name)
+    likely = score.min() >= -1e-6 and score.max() <= 1 + 1e-6
+    likely = bool(likely and (several or are_probabilities(score)))
+    own = score[rows]
+    known = np.ones(len(own), bool)
+    probability = quantised(own) if likely else None
+    notes = [] if likely else [f"{found.source}: its scores are no probabilities"]
+    none = np.full(len(own), -1, np.int16)
+    if several:
+        # Of numbers without bounds, those above 0 are more likely than not.
+        return Said(name, none, own > (0.5 if likely else 0.0), known, probability), notes
+    return Said(name, own.argmax(1).astype(np.int16), None, known, probability), notes
+
+
+def _own_truth(found: Predictions) -> Truth | None:
+    if found.label is None:
+        return None
+    seconds = found.frame / found.fps
+    rows = {video: found.rows(k) for k, video in enumerate(found.videos)}
+    label = found.label if found.label.ndim == 1 else _decided(found.label)
+    videos = {video: (seconds[of], label[of]) for video, of in rows.items()}
+    return Truth(found.source, found.fps, videos)
+
+
+def _decided(label: np.ndarray) -> np.ndarray:
+    """Labels [N, C] that may be shares of annotators, as 1, 0 and -1."""
+    return np.where(label < 0, -1, label > 0.5).astype(np.int8)
+
+
+def _of_labels(label: np.ndarray, several: bool, name: str) -> Said | None:
+    """Labels [n] or [n, C] as what is true; None where none is known."""
+    known = np.asarray(label >= 0 if label.ndim == 1 else (label >= 0).all(1))
+    if not known.any():
+        return None
+    if several != (label.ndim == 2):
+        held = "several labels" if several else "one label"
+        raise UserError(f"{name}: the predictions are of {held} a moment, which these are not")
+    if several:
+        return Said(name, np.full(len(label), -1, np.int16), label > 0, known)
+    return Said(name, label.astype(np.int16), None, known)
+
+
+def _second(path: str, found: Predictions, several: bool) -> Predictions:
+    """The predictions of a second model, its classes in the order of the first's."""
+    other = _read(path)
+    ours, theirs = _classes(found), _classes(other)
+    if _several(other) != several:
+        one, two = ("several labels", "one label")[:: 1 if several else -1]
+        raise UserError(f"{path}: predicts {two} a moment, {found.source} {one}")
+    if not same_names(ours, theirs):
+        raise UserError(
+            f"{path}: its classes are not those of {found.source}: {names_differ(ours, theirs)}"
+        )
+    assert other.score is not None
+    order = column_order(theirs, ours, path)
+    other = replace(other, score=other.score[:, order], label=None, classes=ours)
+    if not set(found.videos) & set(other.videos):
+        raise UserError(
+            f"{path}: none of its videos ({other.videos[0]}, …) is one of {found.source} "
+            f"({found.videos[0]}, …)"
+        )
+    return other
+
+
+def _beside(operation: Operation, other: Predictions) -> Said | None:
+    """What a second model says at the moments of an operation; None where it is not of it."""
+    if operation.video not in other.videos:
+        return None
+    number = other.videos.index(operation.video)
+    said, _ = _said(other, number, operation.said.held is not None)
+    times = other.frame[other.rows(number)] / other.fps
+    at, known = matched(times, operation.seconds, 1 / other.fps)
+    label = np.where(known, said.label[at], -1).astype(np.int16)
+    held = None if said.held is None else said.held[at] & known[:, None]
+    probability = None if said.probability is None else said.probability[at]
+    return Said(said.name, label, held, known, probability)
+
+
+def _reliability(operation: Operation, score: np.ndarray) -> tuple:
+    truth = operation.truth
+    if truth is None or truth.held is not None or operation.said.probability is None:
+        return ()
+    known = truth.known & (truth.label < len(operation.classes))
+    if not known.any():
+        return ()
+    bins = reliability_bins(truth.label[known].astype(np.int64), score[known])
+    return tuple(tuple(row) for row in bins.tolist())

@@ -1,0 +1,211 @@
+"""A page in a browser: what is shown where one goes by keyboard and mouse, and what is not run."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surgvista_jax.viewer.film import Reel
+from surgvista_jax.viewer.page import page
+from surgvista_jax.viewer.reading import read_operations
+from surgvista_jax.viewer.serve import PageServer
+from tests.support.footage import write_video
+from tests.support.made_operation import HOSTILE, PHASES, labels, scores, write_predictions
+
+sync_api = pytest.importorskip("playwright.sync_api")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+HOURS = 10_800  # seconds of an operation, and its moments
+WRONG, DOUBTFUL = 4000, 7000  # where the model errs for 30 s, and where it is least certain
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as driver:
+        # Chromium's own sandbox cannot be had as root, as which tests run in containers.
+        found = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def long_page(tmp_path_factory) -> Path:
+    """The file of a page of three hours, with truth and a film."""
+    folder = tmp_path_factory.mktemp("long")
+    true = labels(HOURS)
+    said = true.copy()
+    said[WRONG : WRONG + 30] = (true[WRONG] + 1) % len(PHASES)
+    score = scores(said)
+    score[DOUBTFUL] = scores(said[DOUBTFUL : DOUBTFUL + 1], sure=0.3)[0]
+    path = write_predictions(folder / "p.npz", score, label=true, video="long")
+    (operation,) = read_operations(str(path))
+    reel = Reel(every=60)
+    for second in range(0, HOURS, 60):
+        reel.add(second, np.full((36, 64, 3), second // 60, np.uint8))
+    text = page(operation, reel.film())
+    (folder / "long.html").write_text(text, encoding="utf-8")
+    return folder / "long.html"
+
+
+@pytest.fixture
+def opened(browser, long_page):
+    """The page, opened from its file, with what it asks for and what goes wrong in it."""
+    view = browser.new_context(viewport={"width": 1280, "height": 860}).new_page()
+    view.asked, view.wrong = [], []
+    view.on("request", lambda request: view.asked.append(request.url))
+    view.on("pageerror", lambda error: view.wrong.append(str(error)))
+    view.on("console", lambda said: said.type == "error" and view.wrong.append(said.text))
+    view.goto(long_page.as_uri())
+    yield view
+    assert view.wrong == []
+    outside = [url for url in view.asked if not url.startswith(("data:", "blob:"))]
+    assert outside == [long_page.as_uri()] * outside.count(long_page.as_uri())
+    view.context.close()
+
+
+def shown(view) -> tuple[str, str]:
+    return view.inner_text("#time"), view.inner_text("#name").strip()
+
+
+def clock(seconds: int) -> str:
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def begins(phase: int) -> int:
+    return int(np.argmax(labels(HOURS) == phase))
+
+
+def test_keys_lead_through_the_operation(opened):
+    assert shown(opened) == ("0:00:00", PHASES[0])
+    opened.keyboard.press("ArrowRight")
+    opened.keyboard.press("Shift+ArrowRight")
+    assert shown(opened) == ("0:00:11", PHASES[0])
+    opened.keyboard.press("ArrowLeft")
+    assert shown(opened)[0] == "0:00:10"
+    opened.keyboard.press("n")
+    assert shown(opened) == (clock(begins(1)), PHASES[1])
+    opened.keyboard.press("p")
+    assert shown(opened) == ("0:00:00", PHASES[0])
+    opened.keyboard.press("e")
+    true = int(labels(HOURS)[WRONG])
+    assert shown(opened) == (clock(WRONG), PHASES[true + 1])
+    opened.keyboard.press("u")
+    assert shown(opened)[0] == clock(DOUBTFUL)
+    assert opened.inner_text("#confidence") == "30 % sure"
+    opened.keyboard.press("Shift+ArrowLeft")
+    assert opened.inner_text("#confidence") == "90 % sure"
+    opened.keyboard.press("?")
+    assert "next least certain" in opened.inner_text("dialog")
+    opened.keyboard.press("?")
+    assert not opened.is_visible("dialog")
+
+
+def test_clicks_and_drags_go_where_they_are(opened):
+    box = opened.locator(".timeline").bounding_box()
+    middle, height = box["x"] + box["width"] / 2, box["y"] + 40
+    opened.mouse.click(middle, height)
+    second = HOURS // 2
+    assert shown(opened) == (clock(second), PHASES[labels(HOURS)[second]])
+    opened.mouse.move(middle, height)
+    opened.mouse.down()
+    for share in (0.6, 0.7, 0.75):
+        opened.mouse.move(box["x"] + box["width"] * share, height)
+    opened.mouse.up()
+    second = HOURS * 3 // 4
+    assert shown(opened) == (clock(second), PHASES[labels(HOURS)[second]])
+    # The film shows the frame of that time, and of the time under the pointer.
+    frame = "document.querySelector('{}').src === document.querySelector('{}').src"
+    opened.mouse.move(box["x"] + box["width"] * 0.75, height)
+    assert opened.is_visible(".tip") and clock(second) in opened.inner_text(".tip")
+    assert opened.evaluate(frame.format(".still", ".tip img"))
+    opened.mouse.move(box["x"] + box["width"] * 0.25, height)
+    assert not opened.evaluate(frame.format(".still", ".tip img"))
+    # Zoomed in, a pixel is a shorter time.
+    opened.keyboard.press("+")
+    opened.keyboard.press("+")
+    assert opened.is_visible(".overview")
+    opened.mouse.click(box["x"] + box["width"] * 0.75, height + 18)
+    assert shown(opened)[0] == clock(second)  # around which it zoomed
+    opened.keyboard.press("0")
+    assert not opened.is_visible(".overview")
+
+
+def test_details_come_on_demand_and_are_remembered(opened, long_page):
+    assert not opened.is_visible(".bins")
+    low = opened.locator(".timeline").bounding_box()["height"]
+    opened.keyboard.press("d")
+    assert opened.is_visible(".bins") and opened.is_visible("text=predicted · true")
+    assert opened.locator(".timeline").bounding_box()["height"] > low + 100
+    opened.keyboard.press("e")
+    assert "Truth: " + PHASES[labels(HOURS)[WRONG]] in opened.inner_text(".beside")
+    opened.goto(long_page.as_uri())
+    assert opened.is_visible(".bins")
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(opened):
+    opened.set_viewport_size({"width": 390, "height": 844})
+    for _ in range(2):
+        assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+        assert opened.locator(".timeline").bounding_box()["width"] > 300
+        opened.keyboard.press("d")
+
+
+def test_what_is_exported_is_what_is_shown(opened):
+    opened.click("summary")
+    with opened.expect_download() as waiting:
+        opened.click("text=CSV")
+    lines = Path(waiting.value.path()).read_text(encoding="utf-8").splitlines()
+    assert waiting.value.suggested_filename == "long.csv"
+    assert len(lines) == 1 + 5 + 2  # a phase is parted by the error
+
+
+def test_names_are_shown_as_they_are_and_run_nothing(browser, tmp_path):
+    classes = (HOSTILE, "a/b\\c", "'\"&amp;&lt;", "</script>", "\U0001fac0")
+    label = labels(60)
+    for several in (False, True):
+        path = tmp_path / "p.npz"
+        kind = "multi" if several else "single"
+        true = np.eye(5, dtype=np.uint8)[label] if several else label
+        write_predictions(path, scores(label), video=HOSTILE, classes=classes, model=HOSTILE,
+                          label=true, label_kind=kind)  # fmt: skip
+        (operation,) = read_operations(str(path), against=str(path))
+        view = browser.new_page()
+        asked: list[str] = []
+        view.on("request", lambda request, asked=asked: asked.append(request.url))
+        (tmp_path / "p.html").write_text(page(operation, None), encoding="utf-8")
+        view.goto((tmp_path / "p.html").as_uri())
+        view.keyboard.press("d")
+        assert view.inner_text("h1") == view.title() == HOSTILE
+        assert view.inner_text("#name").strip() == HOSTILE
+        for name in classes:
+            assert name in view.locator(".durations .of").all_inner_texts()
+        assert view.evaluate("window.hurt") is None
+        assert [url for url in asked if not url.startswith("data:")] == [view.url]
+        view.close()
+
+
+def test_a_served_page_shows_the_video_or_says_that_it_was_moved(browser, long_page, tmp_path):
+    video = write_video(tmp_path / "case.mp4")
+    (operation,) = read_operations(str(long_page.parent / "p.npz"))
+    media = {"url": "/video/0.mp4", "name": "<case>.mp4"}
+    pages = {"/case.html": lambda: page(operation, None, media=media)}
+    with PageServer(pages, {"/video/0.mp4": video}) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            view = browser.new_page()
+            with view.expect_response("**/video/0.mp4") as answer:
+                view.goto(server.address)
+            assert answer.value.status in (200, 206)
+            video.unlink()
+            with view.expect_response("**/video/0.mp4") as answer:
+                view.reload()
+            assert answer.value.status == 404
+            view.wait_for_selector("text=<case>.mp4 cannot be shown: it was moved or removed")
+            view.close()
+        finally:
+            server.shutdown()
+            thread.join()
