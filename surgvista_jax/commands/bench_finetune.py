@@ -13,6 +13,7 @@ import numpy as np
 from surgvista_jax.config import build, load_config
 from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.choosing.choice import refuse_choices
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.descent import settings_of
 from surgvista_jax.tasks.finetuning.rehearsal import random_batch, rehearse
@@ -45,6 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.config, FinetuneConfig, arguments.overrides, kinds=("finetuning",)
     )
     config = build(FinetuneConfig, values)
+    refuse_choices(values, arguments.config)
     if printed(arguments, values, FinetuneConfig, "finetuning"):
         return
     make_deterministic(config.compute.deterministic)

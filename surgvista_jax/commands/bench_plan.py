@@ -20,6 +20,7 @@ from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.attention import planned_for
 from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.tasks.choosing.choice import refuse_choices
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.descent import settings_of as settings_of_finetuning
 from surgvista_jax.tasks.finetuning.rehearsal import rehearse
@@ -82,6 +83,7 @@ def main(arguments: argparse.Namespace) -> None:
             raise UserError(f"--{name}={value}: should be from 1 to 10^9")
     kinds = ("pretraining", "finetuning")
     values = load_config(arguments.config, _class_of, arguments.overrides, kinds=kinds)
+    refuse_choices(values, arguments.config)
     kind = "pretraining" if "mask" in values else "finetuning"
     if printed(arguments, values, _class_of(values), kind):
         return

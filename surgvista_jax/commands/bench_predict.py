@@ -18,6 +18,7 @@ from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.models.flops import backbone_flops
+from surgvista_jax.tasks.choosing.choice import refuse_choices
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.rehearsal import rehearse
 from surgvista_jax.tasks.finetuning.task import Finetuning
@@ -72,6 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
     config = build(FinetuneConfig, values)
     # Where a probe is asked for, its backbone is what takes time.
     config = dataclasses.replace(config, mode="full" if config.mode == "linear" else config.mode)
+    refuse_choices(values, arguments.config)
     if printed(arguments, values, FinetuneConfig, "finetuning"):
         return
     make_deterministic(config.compute.deterministic)

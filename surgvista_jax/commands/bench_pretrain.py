@@ -14,6 +14,7 @@ from surgvista_jax.config import build, load_config
 from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.data.batches.masking import MASKS
 from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.choosing.choice import refuse_choices
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.tasks.pretraining.train import settings_of
@@ -41,6 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
     )
     config = build(PretrainConfig, values)
+    refuse_choices(values, arguments.config)
     if printed(arguments, values, PretrainConfig, "pretraining"):
         return
     make_deterministic(config.compute.deterministic)

@@ -30,6 +30,7 @@ from surgvista_jax.json_object import read_object
 from surgvista_jax.locking import alone_in
 from surgvista_jax.metrics.statistics import over_seeds
 from surgvista_jax.tasks import programs
+from surgvista_jax.tasks.choosing.choice import refuse_choices
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.outcome import RESULT
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
@@ -122,6 +123,7 @@ def main(arguments: argparse.Namespace) -> int:
     values = load_config(
         arguments.config, PretrainConfig, arguments.overrides, kinds=("pretraining",)
     )
+    refuse_choices(values, arguments.config)
     if printed(arguments, values, PretrainConfig, "pretraining"):
         return 0
     if values.budget.steps is None:
@@ -226,7 +228,9 @@ class Study:
 
         def loss(params: dict, batch: dict) -> jax.Array:
             hidden, predictions = task.predict(params, batch)
-            return pixel_loss(predictions.pixels, pixel_targets(hidden))
+            return pixel_loss(
+                predictions.pixels, pixel_targets(hidden, task.config.objective.pixels)
+            )
 
         return float(jax.jit(loss)(restore_params(run), arrays))
 

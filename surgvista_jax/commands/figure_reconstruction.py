@@ -23,6 +23,7 @@ from surgvista_jax.tasks.pretraining.reconstruction import (
     figure_batch,
     make_caption,
     predict_pixels,
+    statistics_of,
 )
 from surgvista_jax.tasks.pretraining.task import make_pretraining
 from surgvista_jax.tasks.pretraining.train import KIND
@@ -74,9 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--denormalise",
         choices=(*STATISTICS, "both"),
-        default=STATISTICS[0],
         help="whose mean and deviation hidden patches are shown with: those of visible neighbours,"
-        " which leaks nothing, or their own, as is usual (default: %(default)s)",
+        f" which leaks nothing, or their own, as is usual (default: {STATISTICS[0]})",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="of the masks (default: 0)"
@@ -135,17 +135,24 @@ def main(arguments: argparse.Namespace) -> int:
     # Clip by clip, since a machine that draws may be smaller than one that trains.
     each = ({key: batch[key][row : row + 1] for key in keys} for row in range(clips))
     predicted = np.concatenate([np.asarray(predict(params, clip)) for clip in each])
+    plain = config.objective.pixels == "plain"
+    if plain and arguments.denormalise is not None:
+        raise UserError(
+            f"--denormalise={arguments.denormalise}: {run} predicts plain pixels, of which no"
+            " normalisation is to be undone; leave the option out"
+        )
+    asked = arguments.denormalise or STATISTICS[0]
     image = draw(
         batch,
         predicted,
         make_caption(dataset, task, batch, step),
         tubelet=config.model.tubelet,
         patch=config.model.patch,
-        statistics=STATISTICS if arguments.denormalise == "both" else (arguments.denormalise,),
+        statistics=statistics_of(task, STATISTICS if asked == "both" else (asked,)),
     )
     save_png(arguments.out, image, owned)
     patches = patchify(batch["video"], config.model.tubelet, config.model.patch)
-    error, error_of_zeros = squared_errors(predicted, patches, batch["hidden_ids"])
+    error, error_of_zeros = squared_errors(predicted, patches, batch["hidden_ids"], plain)
     print(
         f"{arguments.out}: step {step}, mean squared error of normalised pixels {error:.4f};"
         f" of predicting zeros {error_of_zeros:.4f}"

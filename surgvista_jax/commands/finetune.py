@@ -9,6 +9,7 @@ from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.tasks.programs import program_of, resolved, run
 from surgvista_jax.training import goodput, processes
 from surgvista_jax.training.determinism import asked_in, make_deterministic
+from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.profiling import add_profile, overrides_of
 
 
@@ -35,6 +36,7 @@ def main(arguments: argparse.Namespace) -> int:
     )
     told = told_keys(arguments.overrides, arguments.config)
     if arguments.print_config:
+        start_devices()
         config = resolved(config, told)
     program = program_of(config)
     if printed(arguments, config, program.config, program.kind):

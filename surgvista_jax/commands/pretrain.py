@@ -2,13 +2,16 @@
 
 import argparse
 
-from surgvista_jax.config import load_config
+from surgvista_jax.config import load_config, told_keys
 from surgvista_jax.config.printing import printed
 from surgvista_jax.errors import TOLD_TO_STOP
+from surgvista_jax.tasks.choosing.choice import CHOOSE
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.own import resolved
 from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training import goodput, processes
 from surgvista_jax.training.determinism import asked_in, make_deterministic
+from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.profiling import add_profile, overrides_of
 
 
@@ -22,11 +25,16 @@ def main(arguments: argparse.Namespace) -> int:
     config = load_config(
         arguments.config, PretrainConfig, overrides_of(arguments), kinds=("pretraining",)
     )
+    told = told_keys(arguments.overrides, arguments.config)
+    if arguments.print_config and config[CHOOSE]:
+        start_devices()
+        config = resolved(config, told, None)
     if printed(arguments, config, PretrainConfig, "pretraining"):
         return 0
     make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
     goodput.began(arguments.began)
     with processes.joined(arguments, facts):
+        config = resolved(config, told, arguments.workdir)
         finished = pretrain(config, arguments.workdir, arguments.overwrite)
     return TOLD_TO_STOP if finished.preempted else 0

@@ -5,12 +5,14 @@ NumPy throughout: figures are made on the host, beside whatever the devices comp
 
 import numpy as np
 
-from surgvista_jax.models.patches import unpatchify
+from surgvista_jax.models.patches import PLAIN_DEVIATION, PLAIN_MEAN, unpatchify
 
 # Whose mean and deviation undo the normalisation of hidden patches. "target": the hidden patch's
 # own, as is usual; these two numbers a channel are more than the student knew. "visible": those of
 # the visible patches around it, so that nothing of a hidden patch is used.
 STATISTICS = ("visible", "target")
+# Of predictions that were not normalised patch by patch.
+PLAIN = "plain"
 
 NEIGHBOURS = 4  # visible patches that "visible" interpolates between
 FALLOFF = 3  # their weight is 1 / distance ** FALLOFF, distance in patches
@@ -31,11 +33,14 @@ def denormalise(
         patches: uint8 [B, N, P], all patches of the clips.
         visible_ids, hidden_ids: int [B, V] and [B, M].
         grid: tokens along (t, h, w).
-        statistics: "visible" or "target".
+        statistics: one of STATISTICS, or PLAIN.
 
     Returns:
         float32 [B, M, P], clipped to [0, 1].
     """
+    if statistics == PLAIN:
+        plain = predicted * PLAIN_DEVIATION + PLAIN_MEAN
+        return np.clip(plain, 0, 1, dtype=np.float32)
     if statistics == "target":
         _, mean, deviation = _pixel_statistics(_pick(patches, hidden_ids))
     elif statistics == "visible":
@@ -74,13 +79,16 @@ def assemble(
 
 
 def squared_errors(
-    predicted: np.ndarray, patches: np.ndarray, hidden_ids: np.ndarray
+    predicted: np.ndarray, patches: np.ndarray, hidden_ids: np.ndarray, plain: bool = False
 ) -> tuple[float, float]:
     """Mean squared error of normalised pixels [B, M, P]: of a prediction, and of zeros.
 
-    Zeros say that every hidden patch has its mean colour throughout.
+    Zeros say that every hidden patch has its mean colour throughout; where pixels are `plain`, that
+    it is grey.
     """
     pixels, mean, deviation = _pixel_statistics(_pick(patches, hidden_ids))
+    if plain:
+        mean, deviation = np.full_like(mean, PLAIN_MEAN), np.full_like(mean, PLAIN_DEVIATION)
     target = ((pixels - mean) / deviation).reshape(predicted.shape)
     return float(np.mean((predicted - target) ** 2)), float(np.mean(target**2))
 

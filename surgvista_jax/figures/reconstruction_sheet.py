@@ -14,7 +14,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
-from surgvista_jax.figures.denormalise import STATISTICS, assemble, denormalise, squared_errors
+from surgvista_jax.figures.denormalise import (
+    PLAIN,
+    STATISTICS,
+    assemble,
+    denormalise,
+    squared_errors,
+)
 from surgvista_jax.models.patches import patchify, token_grid
 
 MOST_FRAMES = 8  # columns
@@ -71,7 +77,7 @@ def draw(
             a clip.
         predicted: [B, M, P] normalised pixels, as the student predicts them.
         statistics: which of `denormalise.STATISTICS` to undo the normalisation with; each gets its
-            own two rows.
+            own two rows. PLAIN alone where pixels were not normalised patch by patch.
 
     Returns:
         uint8 [height, width, 3].
@@ -91,17 +97,21 @@ def draw(
         rebuilt = filled(pixels)
         error = np.abs(rebuilt.astype(np.float32) - video).mean(-1) / 255  # [B, T, H, W]
         error = np.ma.masked_array(error, ~hidden[..., 0])
-        rows.append(("reconstruction", f"statistics: {name}", rebuilt))
+        remark = "" if name == PLAIN else f"statistics: {name}"
+        rows.append(("reconstruction", remark, rebuilt))
         rows.append(("error", "mean {:.3f}", error))
     share = f"{hidden_ids.shape[1]} of {patches.shape[1]} patches hidden"
-    error, error_of_zeros = squared_errors(predicted, patches, hidden_ids)
-    meanings = [f'"{name}": {_STATISTICS[name]}' for name in statistics]
+    plain = PLAIN in statistics
+    error, error_of_zeros = squared_errors(predicted, patches, hidden_ids, plain)
+    meanings = [f'"{name}": {_STATISTICS[name]}' for name in statistics if not plain]
+    undone = f" Mean and deviation that undo the patch normalisation: {'; '.join(meanings)}."
+    of_zeros = "grey" if plain else "each patch's mean colour"
     paragraphs = [
         f"{caption.dataset}, step {caption.step}. {caption.mask.capitalize()} mask, ratio"
         f" {caption.ratio:g}: {share}. Mean squared error of the normalised pixels of these clips:"
-        f" {error:.3f}; of predicting zeros, each patch's mean colour: {error_of_zeros:.3f}.",
-        "Reconstruction: hidden patches predicted, visible ones copied. Mean and deviation that"
-        f" undo the patch normalisation: {'; '.join(meanings)}.",
+        f" {error:.3f}; of predicting zeros, {of_zeros}: {error_of_zeros:.3f}.",
+        "Reconstruction: hidden patches predicted, visible ones copied."
+        + ("" if plain else undone),
         "Error: absolute difference of hidden pixels from the original, mean over the colour"
         " channels, where black is 0 and white 1. Visible patches: pale grey.",
     ]

@@ -11,6 +11,8 @@ Array = TypeVar("Array", jax.Array, np.ndarray)
 # Mean and deviation of ImageNet's pixels in [0, 1], which normalise student's and teacher's input.
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+# With which targets are scaled that are not normalised patch by patch: of pixels in [0, 1].
+PLAIN_MEAN, PLAIN_DEVIATION = 0.5, 0.25
 
 
 def token_grid(

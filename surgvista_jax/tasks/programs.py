@@ -12,7 +12,9 @@ import ml_collections
 from surgvista_jax.config import build
 from surgvista_jax.errors import UserError
 from surgvista_jax.ownership import Ownership
+from surgvista_jax.tasks.choosing.choice import CHOOSE, begun_choices
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.finetuning.own import chosen
 from surgvista_jax.tasks.finetuning.probe import FEATURES
 from surgvista_jax.tasks.finetuning.seen import with_seen_clips
 from surgvista_jax.tasks.finetuning.train import finetune
@@ -64,6 +66,9 @@ def resolved(
     """
     program = program_of(config_dict)
     build(program.config, config_dict)
+    if config_dict.get(CHOOSE):
+        begun = begun_choices(config_dict, told, workdir)
+        return chosen(config_dict, told) if begun is None else begun.lock()
     return with_seen_clips(config_dict, told, workdir) if program.sees_clips else config_dict
 
 

@@ -17,7 +17,7 @@ from surgvista_jax.training.partition import BATCH_AXES
 GB = 1e9
 STOP = 1.25  # of the memory: an estimate beyond it cannot fit
 WARN = 0.9
-_ADVISED = 0.75  # what is advised leaves room for a compiler's buffers
+ADVISED = 0.75  # what is advised leaves room for a compiler's buffers
 
 
 def fits(
@@ -62,7 +62,7 @@ def forward_fits(need: Need, memory: float, what: str) -> str | None:
     if need.total <= WARN * memory:
         return None
     shares = round(float(what.rpartition("=")[2]) / need.clips)
-    clips = int((_ADVISED * memory - need.fixed) // need.per_clip)
+    clips = int((ADVISED * memory - need.fixed) // need.per_clip)
     key = what.rpartition("=")[0]
     way = f"take {key}={clips * shares}" if clips > 0 else "take a smaller model or smaller clips"
     said = (
@@ -97,7 +97,7 @@ def _ways(
 ) -> list[str]:
     """The keys that would make a step fit, those that change no result first."""
     shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
-    room = _ADVISED * memory - need.fixed
+    room = ADVISED * memory - need.fixed
     ways = []
     if budget.accumulate == 1:
         room -= need.gradients
@@ -111,7 +111,7 @@ def _ways(
         ways.append("config.compute.remat=full keeps less")
     if mesh.size > mesh.shape["fsdp"]:
         ways.append(f"config.mesh.fsdp={mesh.size // mesh.shape['model']} shares the model out")
-    clips = int((_ADVISED * memory - need.fixed) // need.per_clip) if need.per_clip else 0
+    clips = int((ADVISED * memory - need.fixed) // need.per_clip) if need.per_clip else 0
     if 0 < clips < together:
         ways.append(f"config.clip.slide={clips}, whose clips are computed at a time")
     clips -= clips % together

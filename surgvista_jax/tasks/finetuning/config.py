@@ -112,6 +112,7 @@ class FinetuneConfig:
             step; or "test" for a comparison with publications that selected on their test videos:
             the report says so.
         seeds: runs, with the seeds seed, seed + 1, …, each in a folder of its own.
+        choose: fills in what the command line leaves open, by data and device, as the run starts.
     """
 
     data: LabelledDataConfig
@@ -140,6 +141,7 @@ class FinetuneConfig:
     select_on: str = "val"
     seed: int = 0
     seeds: int = 1
+    choose: bool = False
 
     def __post_init__(self) -> None:
         check_one_of(self, MODES, "mode")

@@ -34,7 +34,7 @@ def with_seen_clips(
     begun = None if workdir is None else _begun(workdir)
     if begun is not None and begun.get("init") == config.init:
         return _with_begun_clips(config, told, begun)
-    seen = None if config.init in ("", RANDOM) else _seen_by(config.init)
+    seen = None if config.init in ("", RANDOM) else seen_by_init(config.init)
     if seen is None:
         return config
     stride = seen.clip.stride
@@ -89,7 +89,8 @@ def _with_begun_clips(
     return resolved
 
 
-def _seen_by(init: str) -> Seen | None:
+def seen_by_init(init: str) -> Seen | None:
+    """What weights were trained on; None where they do not tell it, or cannot be read."""
     try:
         return seen_by(init)
     except UserError:  # whoever reads the parameters says it, and better

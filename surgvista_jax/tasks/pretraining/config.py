@@ -61,6 +61,7 @@ class PretrainConfig:
         init: `[NAME:]FILE` or a folder of weights that the student starts from, as far as it holds
             a student's parts; "" or "random" for random ones.
         seed: of the random parameters, the masks and the order of the clips.
+        choose: fills in what the command line leaves open, by data and device, as the run starts.
     """
 
     data: DataConfig
@@ -79,6 +80,7 @@ class PretrainConfig:
     figure: FigureConfig
     init: str = ""
     seed: int = 0
+    choose: bool = False
 
     def __post_init__(self) -> None:
         check_seed(self)

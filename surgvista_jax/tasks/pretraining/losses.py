@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from surgvista_jax.checks import check, check_one_of
+from surgvista_jax.models.patches import PLAIN_DEVIATION, PLAIN_MEAN
 
 FEATURE_LOSSES = {
     "l1": lambda error: jnp.abs(error),
@@ -23,6 +24,8 @@ class ObjectiveConfig:
         pixel_weight: weight of the mean squared error of normalised pixels.
         feature_weight: weight of the feature loss; without a teacher there is none.
         feature_loss: "smooth_l1", "l1" or "l2".
+        pixels: "normalised" patch by patch, as published; or "plain": their brightness and contrast
+            are learnt as well, which makes better pictures and worse features.
         normalise_features: layer-normalises the teacher's features, without scale and bias, first.
     """
 
@@ -30,22 +33,27 @@ class ObjectiveConfig:
     feature_weight: float = 0.05
     feature_loss: str = "smooth_l1"
     normalise_features: bool = False
+    pixels: str = "normalised"
 
     def __post_init__(self) -> None:
+        check_one_of(self, ("normalised", "plain"), "pixels")
         check(self, "0 or more", lambda weight: weight >= 0, "pixel_weight", "feature_weight")
         check_one_of(self, FEATURE_LOSSES, "feature_loss")
 
 
-def pixel_targets(patches: jax.Array) -> jax.Array:
+def pixel_targets(patches: jax.Array, kind: str = "normalised") -> jax.Array:
     """Each tubelet's pixels in [0, 1], normalised channel by channel.
 
     Args:
         patches: uint8 [..., P], channels innermost.
+        kind: "normalised", or "plain": with the same mean and deviation everywhere.
 
     Returns:
         float32 [..., P]: (x - mean) / (deviation + 1e-6), both over the tubelet's P / 3 pixels of
         one channel, with the unbiased deviation (N - 1).
     """
+    if kind == "plain":
+        return (patches.astype(jnp.float32) / 255.0 - PLAIN_MEAN) / PLAIN_DEVIATION
     pixels, mean, deviation = pixel_statistics(patches)
     return ((pixels - mean) / deviation).reshape(patches.shape)
 

@@ -8,7 +8,7 @@ by whoever knows the mesh), and the page (`reconstruction_sheet.draw` with `make
 import dataclasses
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ from tqdm import tqdm
 from surgvista_jax.data.batches.clips import clip_frame_ids
 from surgvista_jax.data.batches.masked import describe_clip, fixed_clips
 from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.figures.denormalise import PLAIN
 from surgvista_jax.figures.reconstruction_sheet import Caption, draw
 from surgvista_jax.tasks.pretraining.task import Pretraining
 from surgvista_jax.training.loop import Hook, Run
@@ -51,6 +52,11 @@ def figure_batch(
 def predict_pixels(task: Pretraining, params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
     """What the student says of the hidden patches: float32 [B, M, P] normalised pixels. Pure."""
     return task.predict(params, batch)[1].pixels
+
+
+def statistics_of(task: Pretraining, asked: Sequence[str]) -> Sequence[str]:
+    """What undoes the normalisation of predictions: what is asked for, if there was any."""
+    return (PLAIN,) if task.config.objective.pixels == "plain" else asked
 
 
 def make_caption(
@@ -97,7 +103,7 @@ def figure_hook(task: Pretraining, dataset: Dataset, run: Run) -> Hook:
                 make_caption(dataset, task, batch, step),
                 tubelet=task.config.model.tubelet,
                 patch=task.config.model.patch,
-                statistics=(config.denormalise,),
+                statistics=statistics_of(task, (config.denormalise,)),
             )
             run.writer.image(step, "reconstruction", page)
 

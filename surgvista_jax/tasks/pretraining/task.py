@@ -126,7 +126,7 @@ class Pretraining:
         """
         objective = self.config.objective
         hidden_patches, predictions = self.predict(params, batch, key)
-        target = losses.pixel_targets(hidden_patches)
+        target = losses.pixel_targets(hidden_patches, objective.pixels)
         weight = _weight_of(batch)
         parts = {"pixel_loss": losses.pixel_loss(predictions.pixels, target, weight)}
         loss = objective.pixel_weight * parts["pixel_loss"]

@@ -1,0 +1,146 @@
+"""The rules that tasks have in common: clips by durations, batches by memory, steps by clips."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from surgvista_jax.tasks.choosing.choice import Choice
+from surgvista_jax.tasks.choosing.facts import DataFacts, DeviceFacts
+from surgvista_jax.training.durations import in_words
+
+# The published clip spans 64 s of operations of about an hour.
+_LONGEST_SPAN = 64.0  # s
+_SHARE_OF_VIDEO = 0.25
+_UPDATES_AN_EPOCH = 8  # at least, so that a batch is no large part of the data
+
+
+def clip_choices(data: DataFacts, frames: int, size: int, why_size: str) -> list[Choice]:
+    """Frames, stride and sampling of clips by how long videos and labels last.
+
+    Args:
+        frames: of a clip, where videos are long enough; even, as tokens span two frames.
+        size: pixels a side, and why.
+    """
+    median = float(np.median(data.lengths)) if data.lengths else 1.0
+    choices = [Choice("clip.size", size, why_size)]
+    videos = f"videos last {in_words(median / data.fps)} in the median"
+    if data.whole and (data.task == "action" or len(data.runs) == len(data.lengths)):
+        fitting = _even(min(frames, median))
+        return [
+            *choices,
+            Choice("clip.sampling", "uniform", "each video has one label: a clip spans all of it"),
+            Choice("clip.num_frames", fitting, f"{videos} ({median:g} frames)"),
+        ]
+    span = min(_LONGEST_SPAN, _SHARE_OF_VIDEO * median / data.fps)
+    why = f"a quarter of a video or {_LONGEST_SPAN:g} s at most; {videos}"
+    if data.runs:
+        run = float(np.median(data.runs)) / data.fps
+        span = min(span, run)
+        why = f"no longer than labels last ({in_words(run)} in the median); {why}"
+    fitting = _even(min(frames, max(median / 2, 2)))
+    stride = max(1, int(span * data.fps / fitting))
+    spanned = in_words(fitting * stride / data.fps)
+    return [
+        *choices,
+        Choice("clip.num_frames", fitting, f"{videos} ({median:g} frames)"),
+        Choice("clip.stride", stride, f"{fitting} frames span {spanned}: {why}"),
+    ]
+
+
+def short(number: float) -> float:
+    """A number that a person would write: of three digits."""
+    return float(f"{number:.3g}")
+
+
+def _even(frames: float) -> int:
+    return max(2, int(frames) // 2 * 2)
+
+
+class Batch(NamedTuple):
+    """Clips of an update and the parts that it is computed in."""
+
+    size: int
+    accumulate: int
+    reason: str
+    reason_of_parts: str
+
+
+def batch_for(
+    clips: int, most: int, devices: DeviceFacts, at_a_time: int | None, even: bool = False
+) -> Batch:
+    """The batch of so many clips an epoch.
+
+    Args:
+        most: clips, as published.
+        at_a_time: that a device holds; None: all of a batch.
+        even: whether each part on a device needs an even number.
+    """
+    wanted = min(most, max(clips // _UPDATES_AN_EPOCH, 1))
+    least = devices.count * (2 if even else 1)
+    size = max(least, 2 ** int(math.log2(wanted)) // least * least)
+    each = size // devices.count
+    parts = 1
+    if at_a_time is not None:
+        counts = (n for n in range(1, each + 1) if each % n == 0)
+        fitting = (n for n in counts if each // n <= at_a_time and not (even and each // n % 2))
+        parts = next(fitting, each // (2 if even else 1))
+    reason = f"at most {most}, and {_UPDATES_AN_EPOCH} updates an epoch of {clips:,} clips"
+    if devices.count > 1:
+        reason += f", over {devices.count} devices"
+    held = "the whole batch fits" if parts == 1 else f"a device holds about {at_a_time} clips"
+    return Batch(size, parts, reason, held)
+
+
+def batch_choices(batch: Batch) -> list[Choice]:
+    """A batch as values of the configuration."""
+    return [
+        Choice("budget.batch_size", batch.size, batch.reason),
+        Choice("budget.accumulate", batch.accumulate, batch.reason_of_parts),
+    ]
+
+
+def step_choices(
+    clips: int, batch_size: int, epochs: float, bounds: tuple[int, int], told: Sequence[str] = ()
+) -> tuple[list[Choice], int]:
+    """Updates of a run: so many epochs, but within bounds; also what follows from them.
+
+    Args:
+        epochs: as published.
+        bounds: fewest and most updates.
+        told: of "budget.steps" and "budget.epochs", what the user says.
+
+    Returns:
+        The choices, and updates an epoch.
+    """
+    an_epoch = max(clips // batch_size, 1)
+    fewest, most = bounds
+    steps = min(max(math.ceil(epochs * an_epoch), fewest), most)
+    why = f"{steps / an_epoch:.3g} epochs of {an_epoch:,} updates"
+    if steps == fewest:
+        why += f", no fewer than {fewest:,} updates"
+    elif steps == most:
+        why += f", no more than {most:,} updates"
+    else:
+        why += ", as published"
+    if "budget.epochs" in told:
+        choices = (
+            [] if "budget.steps" in told else [Choice("budget.steps", None, "epochs are told")]
+        )
+    elif "budget.steps" in told:
+        choices = [Choice("budget.epochs", None, "steps are told")]
+    else:
+        choices = [
+            Choice("budget.steps", steps, why),
+            Choice("budget.epochs", None, "steps are counted instead"),
+        ]
+    return choices, an_epoch
+
+
+def watch_choices(steps: int) -> list[Choice]:
+    """How often a run of so many updates is saved and told of."""
+    return [
+        Choice("checkpoint.save_every", max(1, min(500, steps // 10)), "at most a tenth is lost"),
+        Choice("loop.log_every", max(1, min(50, steps // 40)), "about forty lines or more"),
+    ]
