@@ -11,6 +11,7 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import TASKS
 from surgvista_jax.inference.seen import Seen
+from surgvista_jax.inference.starting_point import RANDOM
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.tasks.choosing.choice import Choice, Choosing, tell
@@ -39,7 +40,6 @@ from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.descent import settings_of
 from surgvista_jax.tasks.finetuning.rehearsal import rehearse
 from surgvista_jax.tasks.finetuning.seen import seen_by_init
-from surgvista_jax.tasks.finetuning.start import RANDOM
 
 _IMBALANCE = 10.0  # most over fewest frames of a class, from which classes are weighted
 _FEWEST_AT_A_TIME = 4  # clips on a device, below which a backbone is frozen
