@@ -14,6 +14,7 @@ from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.predictions.csv_table import parse_columns
 from surgvista_jax.predictions.groups import KINDS, read_groups
 from surgvista_jax.predictions.npz import HIGHEST_RATE
+from surgvista_jax.predictions.places import frames_of
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import Grouping, build_report
 from surgvista_jax.reports.files import named_system, report_folder, write_report
@@ -64,6 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", help="folder for report.json, report.md and report.html")
     add_overwrite(parser)
+    parser.add_argument(
+        "--frames",
+        nargs="?",
+        const="",
+        metavar="DATASET",
+        help="show frames of the mistakes in report.html, from this dataset folder or folder of "
+        "videos [the frames that `predict` kept, the dataset of a run]",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     files = parser.add_argument_group("text and CSV files")
     files.add_argument("--fps", type=float, help="rate of the frame numbers: frame / fps = seconds")
@@ -131,10 +140,14 @@ def main(args: argparse.Namespace) -> int | None:
     if args.samples < 1:
         raise UserError(f"--samples {args.samples}: at least 1 is needed")
     protocol = find(args.protocol)
+    if args.frames is not None and not args.out:
+        raise UserError("--frames: they are shown in report.html; say where by --out=DIR")
+    folders = _frame_folders(args)
     owned = report_folder(Path(args.out), args.overwrite) if args.out else None
     report = evaluate(protocol, args)
+    pictures = _pictures(report, folders) if folders else {}
     if owned is not None:
-        write_report(report, owned.folder, owned)
+        write_report(report, owned.folder, owned, pictures)
     print(json.dumps(report, indent=1) if args.json else screen(report))
     if args.out and not args.json:
         print(f"\nwritten: {args.out}/report.html, report.md, report.json")
@@ -174,6 +187,36 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
         samples=args.samples,
         seed=args.seed,
     )
+
+
+def _frame_folders(args: argparse.Namespace) -> list[Path]:
+    """Where the frames of mistakes are read from; nothing without --frames."""
+    if args.frames is None:
+        return []
+    if args.frames:
+        if not Path(args.frames).is_dir():
+            raise UserError(f"--frames {args.frames}: no such folder; a dataset, or one of videos")
+        return [Path(args.frames)]
+    folders = frames_of(args.predictions)
+    if not folders:
+        raise UserError(
+            f"--frames: nothing beside {args.predictions[0]} says where its frames lie; give "
+            "--frames=DATASET"
+        )
+    return folders
+
+
+def _pictures(report: dict, folders: list[Path]) -> dict[tuple[str, float], bytes]:
+    """Frames of the mistakes; what could not be read is added to the report's notes."""
+    # Only here: a report needs no pictures, nor what decodes them.
+    from surgvista_jax.reports.mistake_frames import read_pictures, wanted_of
+
+    if not report["mistakes"]:
+        return {}
+    mistakes = report["mistakes"]
+    pictures, notes = read_pictures(wanted_of(mistakes), folders, mistakes["fps"])
+    report["notes"] += notes
+    return pictures
 
 
 def _positive(name: str, value: float | None) -> float | None:

@@ -1,12 +1,14 @@
-"""Where the predictions lie in what is given: a file, a run's folder, what `predict` wrote."""
+"""Where predictions lie, and the frames that they are of: a file, a run, what `predict` wrote."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import read_object
 
 PREDICTIONS = "predictions.npz"
 _RUN = "config.json"
+_FRAMES, _DATASET = "frames", "dataset.json"
 
 
 def with_runs_opened(paths: Sequence[str]) -> list[str]:
@@ -43,3 +45,22 @@ def file_in(path: str) -> Path:
             " videos; start it again to go on, or give what `surgvista predict` wrote"
         )
     return place
+
+
+def frames_of(paths: Sequence[str]) -> list[Path]:
+    """Where the frames lie that predictions are of, as far as what lies beside them says it.
+
+    `predict` keeps frames beside its predictions; a run's configuration names its dataset folders.
+    """
+    folders: dict[Path, None] = {}
+    for path in with_runs_opened(paths):
+        folder = Path(path) if Path(path).is_dir() else Path(path).parent
+        if (folder / _FRAMES / _DATASET).is_file():
+            folders[folder / _FRAMES] = None
+        elif (folder / _RUN).is_file():
+            data = read_object(folder / _RUN).get("data")
+            named = data.get("folder") if isinstance(data, dict) else None
+            for name in named.split(",") if isinstance(named, str) else ():
+                if Path(name).is_dir():
+                    folders[Path(name)] = None
+    return list(folders)

@@ -22,6 +22,7 @@ from surgvista_jax.reports.comparison import adjusted, check_same_frames, compar
 from surgvista_jax.reports.evaluation import Evaluation
 from surgvista_jax.reports.grouping import group_report
 from surgvista_jax.reports.judged import judge
+from surgvista_jax.reports.mistakes import mistakes
 from surgvista_jax.reports.ribbons import ribbons, timelines
 from surgvista_jax.reports.scoring import evaluate_run
 
@@ -101,6 +102,7 @@ def build_report(
         if protocol.task != "phase" or values is None or not judged
         else timelines(judged[0][1], str(title), values, TIMELINES),
         "ribbons": ribbons(judged, title, values) if judged else None,
+        "mistakes": mistakes(judged[0][1]) if judged else None,
         "comparisons": [asdict(item) for item in adjusted(comparisons)],
         "notes": _notes(system, evaluations, entries),
     }
@@ -245,7 +247,7 @@ def _notes(system: System, evaluations: list[Evaluation], entries: list[dict]) -
     if len(evaluations) > 1:
         notes.append(
             f"{len(evaluations)} runs: scores, intervals and tests use the mean over runs; "
-            "timelines and the reliability diagram show the first run."
+            "ribbons, mistakes and the reliability diagram show the first run."
         )
     for entry in entries:
         if entry["value"] < entry["low"] - 1e-9 or entry["value"] > entry["high"] + 1e-9:

@@ -12,14 +12,15 @@ from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import System, build_report
 from surgvista_jax.reports.markdown import markdown
+from surgvista_jax.reports.mistake_page import Pictures
 from surgvista_jax.reports.names import names_of_systems, with_mode
 from surgvista_jax.reports.page import page
 from surgvista_jax.writing import Guard, write_text
 
-FILES: dict[str, Callable[[dict], str]] = {
+FILES: dict[str, Callable[[dict, Pictures], str]] = {
     "report.html": page,
-    "report.md": markdown,
-    "report.json": lambda report: json.dumps(report, indent=1) + "\n",
+    "report.md": lambda report, _: markdown(report),
+    "report.json": lambda report, _: json.dumps(report, indent=1) + "\n",
 }
 
 
@@ -48,7 +49,7 @@ def report_folder(folder: Path, overwrite: bool) -> Ownership:
             report = read_object(folder / "report.json")
             if not str(report.get("made_by")).startswith("surgvista_jax "):
                 return False
-            return path.read_text(encoding="utf-8") == FILES[path.name](report)
+            return path.read_text(encoding="utf-8") == FILES[path.name](report, {})
         except (UserError, OSError, ValueError, LookupError, TypeError, AttributeError):
             return False  # a report of another form
 
@@ -57,11 +58,16 @@ def report_folder(folder: Path, overwrite: bool) -> Ownership:
     return owned
 
 
-def write_report(report: dict, folder: Path, guard: Guard) -> None:
+def write_report(
+    report: dict, folder: Path, guard: Guard, pictures: Pictures | None = None
+) -> None:
     """Writes the three files, each whole or not at all; the guard is asked before one is replaced.
+
+    Args:
+        pictures: of mistakes, for the page.
 
     Raises:
         UserError: one cannot be written, or what is there by now may not be replaced.
     """
     for name, text in FILES.items():
-        write_text(folder / name, text(report), guard)
+        write_text(folder / name, text(report, pictures or {}), guard)

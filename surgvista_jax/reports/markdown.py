@@ -4,6 +4,7 @@ from surgvista_jax.reports.names import in_markdown
 from surgvista_jax.reports.words import (
     files_words,
     interval_words,
+    moment,
     number,
     p_value,
     runs_words,
@@ -11,6 +12,8 @@ from surgvista_jax.reports.words import (
     signed,
     span,
     spread,
+    sureness,
+    surest_title,
     test_words,
     title_of,
 )
@@ -67,6 +70,8 @@ def markdown(report: dict) -> str:
         parts.append("## Confusion matrix")
         parts.append("Frames; rows: ground truth, columns: prediction.")
         parts.append(table(["", *map(str, range(len(rows)))], rows))
+    if report["mistakes"]:
+        parts += _mistakes(report["mistakes"])
     parts.append("## Files")
     lines = files_words(report["system"])
     for base in report["baselines"]:
@@ -93,6 +98,25 @@ def _score_table(entries: list[dict]) -> str:
             row.append(f"{number(found['std'], percent)} ({found['number']} seeds)")
         rows.append(row)
     return table(header, rows)
+
+
+def _mistakes(mistakes: dict) -> list[str]:
+    surest = [
+        [item["video"], moment(item["second"]), item["truth"], item["prediction"]]
+        + [sureness(item["confidence"])]
+        for item in mistakes["surest"]
+    ]
+    pairs = [
+        [pair["truth"], pair["prediction"], str(pair["frames"]), number(pair["share"])]
+        + ["; ".join(f"{item['video']} {moment(item['second'])}" for item in pair["items"])]
+        for pair in mistakes["pairs"]
+    ]
+    return [
+        f"## {surest_title(mistakes['surest'])}",
+        table(["Video", "Time", "Truth", "Prediction", "Confidence"], surest),
+        "## The most frequent confusions",
+        table(["Truth", "Prediction", "Frames", "% of the truth", "Such as"], pairs),
+    ]
 
 
 def _groups(report: dict) -> list[str]:

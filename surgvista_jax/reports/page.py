@@ -4,6 +4,7 @@ from html import escape
 from importlib.resources import files
 
 from surgvista_jax.reports import charts
+from surgvista_jax.reports.mistake_page import Pictures, mistake_section
 from surgvista_jax.reports.page_tables import (
     class_tables,
     comparison_section,
@@ -25,8 +26,8 @@ from surgvista_jax.reports.words import (
 SPREADS = {"std_over_videos": "videos", "std_over_classes": "classes"}
 
 
-def page(report: dict) -> str:
-    """The report as one self-contained HTML file."""
+def page(report: dict, pictures: Pictures | None = None) -> str:
+    """The report as one self-contained HTML file, with the pictures of mistakes that are given."""
     protocol = report["protocol"]
     style = (files("surgvista_jax.reports") / "page.css").read_text(encoding="utf-8")
     body = [
@@ -43,6 +44,10 @@ def page(report: dict) -> str:
         body.append(_section("Confusion", confusion_matrix(report["confusion"])))
     if report["ribbons"]:
         body.append(_section("The course of each video", ribbon_section(report["ribbons"])))
+    if report["mistakes"]:
+        runs = len(report["system"]["runs"])
+        inner = mistake_section(report["mistakes"], pictures or {}, runs)
+        body.append(_section("Mistakes", inner))
     body.append(_section("All videos", _videos(report)))
     if report.get("groups"):
         body.append(_section(f"By {report['groups']['kind']}", group_section(report)))

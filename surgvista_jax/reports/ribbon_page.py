@@ -28,10 +28,9 @@ def ribbon_section(ribbons: dict) -> str:
         bars = [bar for item in items for text in _texts(item) for bar in segments(text)]
         used = sorted({bar[0] for bar in bars})
         parts = [_looks(used), _key(used, ribbons["classes"])]
-    words = "Below the time from the start of the video, in hours and minutes; nothing is drawn "
-    words += "where there is no label."
+    words = "Below: the time from the start of the video. Nothing is drawn where there is no label."
     if ribbons["score"] and len(items) > 1:
-        words = f"The lowest {ribbons['score'].lower()} first. {words}"
+        words = f"Ranked by {ribbons['score']}, the lowest first. {words}"
     parts.append(f'<p class="soft">{escape(words)}</p>')
     figures = [_figure(item, ribbons, several) for item in items]
     parts += figures[:OPEN]

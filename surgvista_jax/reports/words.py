@@ -1,6 +1,6 @@
 """The numbers of a report in words, the same on screen, in Markdown and in HTML."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 FEW = 20  # videos, or patients: below, a report says that its intervals say little
 
@@ -31,6 +31,25 @@ def clock(seconds: float) -> str:
     """A time in a video: "1:05" of hours and minutes, "1:05:09" where seconds are left."""
     minutes, left = divmod(int(seconds + 0.5), 60)
     return f"{minutes // 60}:{minutes % 60:02d}" + (f":{left:02d}" if left else "")
+
+
+def moment(seconds: float) -> str:
+    """A moment of a video, always with its second: "1:05:09"."""
+    minutes, left = divmod(int(seconds + 0.5), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{left:02d}"
+
+
+def sureness(confidence: float | None) -> str:
+    """ "99.9 %"; a dash for none. Only what is all is 100 %."""
+    if confidence is None:
+        return "–"
+    return "100 %" if confidence == 1 else f"{min(100 * confidence, 99.9):.1f} %"
+
+
+def surest_title(items: Sequence[dict]) -> str:
+    """What the first mistakes are: by score, or where there are only decisions by length."""
+    scored = any(item["confidence"] is not None for item in items)
+    return "The surest mistakes" if scored else "The longest mistakes, in their middle"
 
 
 def p_value(value: float | None) -> str:

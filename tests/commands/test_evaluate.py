@@ -15,6 +15,7 @@ from surgvista_jax.facts.phases import CHOLEC80
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.ownership import RECORD
 from surgvista_jax.predictions.npz import write_npz
+from tests.support.checked_folder import make
 from tests.support.places import GOLDEN
 
 
@@ -245,3 +246,38 @@ def test_metrics_do_not_import_jax() -> None:
         "assert not {'jax', 'flax', 'tensorflow', 'torch', 'cv2'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_frames_of_mistakes_come_from_what_lies_beside_the_predictions(
+    tmp_path: Path, capsys
+) -> None:
+    """As `predict` keeps them, as a run's configuration names them, or as the option says."""
+    dataset = make(tmp_path / "predicted" / "frames", {"v": [0] * 20}, {}).folder
+    predicted = two_classes(tmp_path / "predicted" / "predictions.npz")
+    in_run = two_classes(tmp_path / "run" / "predictions.npz")
+    (in_run.parent / "config.json").write_text(json.dumps({"data": {"folder": str(dataset)}}))
+    alone = two_classes(tmp_path / "alone.npz")
+    words = ["--protocol=phase-strict", "--samples=5"]
+    pages = []
+    for number, told in enumerate(
+        (
+            [predicted.parent, "--frames"],
+            [in_run.parent, "--frames"],
+            [alone, f"--frames={dataset}"],
+        )
+    ):
+        out = tmp_path / f"out{number}"
+        assert main(["evaluate", *map(str, told), *words, f"--out={out}"]) == 0
+        pages.append((out / "report.html").read_text())
+        assert "base64" not in (out / "report.json").read_text()
+    assert {page.count('<img src="data:image/jpeg;base64,') for page in pages} == {2}
+    capsys.readouterr()
+    for told, message in (
+        ([f"--frames={dataset}"], "--frames: they are shown in report.html"),
+        ([f"--out={tmp_path}/x", "--frames=nowhere"], "--frames nowhere: no such folder"),
+        ([f"--out={tmp_path}/x", "--frames"], "says where its frames lie; give --frames=DATASET"),
+    ):
+        assert main(["evaluate", str(alone), *told, *words]) == 1
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "x").exists()

@@ -50,13 +50,13 @@ def test_times_are_those_of_the_video_at_any_rate() -> None:
 
 def test_every_video_has_a_ribbon_of_truth_and_of_each_model() -> None:
     generator = np.random.default_rng(0)
-    video, frame = np.repeat([f"v{k}" for k in range(15)], 4000), np.tile(np.arange(4000), 15)
-    label = np.repeat(generator.integers(0, 3, 15 * 8), 500)
+    video, frame = np.repeat([f"v{k}" for k in range(15)], 400), np.tile(np.arange(400), 15)
+    label = np.repeat(generator.integers(0, 3, 15 * 8), 50)
 
     def model(wrong: float) -> Predictions:
         found = np.where(generator.random(len(label)) < wrong, 0, label)
         return assemble(
-            "m", video, frame, 1.0, decision=found, label=label, classes=("a", "b", "c")
+            "m", video, frame, 0.1, decision=found, label=label, classes=("a", "b", "c")
         )
 
     protocol = find("phase-strict")
