@@ -178,21 +178,27 @@ function notesOf(operation) {
   return lines.length ? titled("Notes", element("ul", { className: "notes" }, ...lines.map((text) => element("li", { text })))) : null;
 }
 
+// Saves what a writer makes of the operation; false, with its words shown, where it cannot.
+function saveAs(page, writer) {
+  let text;
+  try {
+    text = writer.write(page.operation);
+  } catch (error) {
+    page.say(error.message);
+    return false;
+  }
+  const address = URL.createObjectURL(new Blob([text], { type: writer.type }));
+  const link = element("a", { href: address, download: safeName(page.operation.video) + writer.suffix });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
+  page.say(`Saved: ${link.download}`);
+  return true;
+}
+
 function exportMenu(page) {
-  if (typeof WRITERS === "undefined") return [];
   const items = WRITERS.map((writer) => element("button", { type: "button", text: writer.name, on: { click: () => {
     menu.open = false;
-    let text;
-    try {
-      text = writer.write(page.operation);
-    } catch (error) {
-      return page.say(error.message);
-    }
-    const address = URL.createObjectURL(new Blob([text], { type: writer.type }));
-    const link = element("a", { href: address, download: safeName(page.operation.video) + writer.suffix });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(address), 10000);
-    page.say(`Saved: ${link.download}`);
+    saveAs(page, writer);
   } } }));
   const menu = element("details", { className: "menu" }, element("summary", { text: "Export" }), element("div", {}, ...items));
   document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
@@ -200,4 +206,4 @@ function exportMenu(page) {
 }
 
 const thePage = makePage(JSON.parse(document.getElementById("data").textContent));
-if (typeof startMending === "function") startMending(thePage);
+startMending(thePage);

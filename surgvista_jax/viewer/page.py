@@ -20,6 +20,8 @@ SCRIPTS = (
     "panels.js",
     "writers_tools.js",
     "writers.js",
+    "mending_edits.js",
+    "mending.js",
     "page.js",
 )
 

@@ -56,6 +56,8 @@ class RowFiles:
                 self._check(row, {*row.cells})
                 yield row
             return
+        for row in self._of_all(self._tables).get(video, ())[:1]:
+            raise UserError(f"{row.where}: labels of {video}, which {own[video]} has too; keep one")
         any_row = False
         for row in _read(own[video], self.columns):
             any_row = True
@@ -104,7 +106,20 @@ class RowFiles:
     @cached_property
     def _tables(self) -> list[Path]:
         """The files that are no video's by their name and name videos themselves."""
-        return sorted(file for file in self._others if _names_videos(file, self.columns))
+        return sorted(file for file in self._others if self._names_videos(file))
+
+    def _names_videos(self, file: Path) -> bool:
+        """Whether a file, by its first row, is a table of videos that there are."""
+        if file.suffix != _CSV:
+            return file.suffix.lower() == ".json"
+        try:
+            first = next(read_rows(file), None)
+            if first is None or not {VIDEO[0], "start", "end"} <= first.cells.keys():
+                return False
+            self.videos.id_of(first.cells[VIDEO[0]], first.where)
+        except UserError:  # not CSV, or of a video that is not there
+            return False
+        return True
 
     def _of_all(self, files: list[Path]) -> dict[str, list[Row]]:
         known = tuple((file, version(file)) for file in files)
@@ -125,16 +140,6 @@ def _label_files(folder: Path) -> list[Path]:
     files = sorted(folder.rglob("*"))
     tables = [file for file in files if file.suffix == _CSV]
     return tables or [f for f in files if f.suffix.lower() in TIMELINES and f.is_file()]
-
-
-def _names_videos(file: Path, columns: LabelColumns) -> bool:
-    if file.suffix != _CSV:
-        return file.suffix.lower() == ".json"
-    try:
-        first = next(read_rows(file), None)
-    except UserError:  # not CSV: of no video
-        return False
-    return first is not None and {VIDEO[0], "start", "end"} <= first.cells.keys()
 
 
 def _read(path: Path, columns: LabelColumns) -> Iterator[Row]:

@@ -115,9 +115,16 @@ def test_saved_tables_in_a_folder_are_found_by_the_videos_that_they_name(tmp_pat
     assert labels(tmp_path, video="a/case 1", videos=("a/case 1", "b"))[:3] == ["Calot"] * 2 + [
         None
     ]
-    (tmp_path / "again.csv").write_text("video,start,end,label\na/case 1,0,2,Calot\n")
+    other = tmp_path / "again.csv"
+    other.write_text("video,start,end,label\na/case 1,0,2,Calot\n")
     with pytest.raises(UserError, match="labels of a/case 1, which again.csv has too; keep one"):
         labels(tmp_path, video="a/case 1", videos=("a/case 1", "b"))
+    other.write_text("video,start,end,label\nb,0,2,Calot\n")  # saved, and not put in its place
+    with pytest.raises(UserError, match="again.csv, line 2: labels of b, which .*b.csv has too"):
+        labels(tmp_path, video="b", videos=("a/case 1", "b"))
+    other.write_text("video,start,end,label\nc,0,2,Calot\n")
+    files = files_of(tmp_path, videos=("a/case 1", "b"))
+    assert files.classes()[1][-1].startswith("2 files are of no video: again.csv, splits.csv")
 
 
 def test_tables_are_preferred_to_other_files_of_a_folder(tmp_path):

@@ -1,0 +1,95 @@
+"""Labels that are mended in a page: by keyboard and mouse, kept, saved, and read back as labels."""
+
+import numpy as np
+import pytest
+
+from surgvista_jax.data.labels.own_csv import LabelFiles
+from surgvista_jax.data.labels.row_labels import LabelColumns
+from surgvista_jax.data.labels.video_table import VideoNames
+from surgvista_jax.viewer.page import page
+from surgvista_jax.viewer.reading import read_operations
+from tests.support.made_operation import scores, write_predictions
+from tests.viewer.test_browser import browser, pytestmark  # noqa: F401
+
+VIDEO = '=case, "7" <b>\U0001fac0'
+CLASSES = ("Calot, triangle", 'a "b" <i>', "Präparation")
+MODEL = [0] * 40 + [1] * 30 + [2] * 30
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mended")
+    score = scores(np.array(MODEL), len(CLASSES))
+    path = write_predictions(folder / "p.npz", score, video=VIDEO, classes=CLASSES)
+    (operation,) = read_operations(str(path))
+    (folder / "case.html").write_text(page(operation, None), encoding="utf-8")
+    return folder / "case.html"
+
+
+@pytest.fixture
+def view(browser, html):  # noqa: F811
+    found = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    wrong = []
+    found.on("pageerror", lambda error: wrong.append(str(error)))
+    found.goto(html.as_uri())
+    yield found
+    assert wrong == []
+    found.context.close()
+
+
+def at(view, second):
+    """Where a moment is on the ribbon, in pixels of the window."""
+    box = view.locator(".timeline canvas").bounding_box()
+    return box["x"] + second / len(MODEL) * box["width"], box["y"] + 40
+
+
+def saved(view, folder):
+    """The labels that `data convert` reads from what the page saves."""
+    with view.expect_download() as download:
+        view.keyboard.press("s")
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    names = VideoNames(folder, {"case.mp4": VIDEO})
+    classes, _ = LabelFiles(folder, LabelColumns("phase"), None, names).classes()
+    files = LabelFiles(folder, LabelColumns("phase"), CLASSES, names)
+    assert {*classes} <= {*CLASSES}
+    return list(files.track(VIDEO, CLASSES).at(np.arange(len(MODEL)))), path.read_text()
+
+
+def test_what_is_mended_by_keyboard_and_mouse_comes_back_as_labels(view, tmp_path):
+    view.keyboard.press("m")
+    x, y = at(view, 40)
+    view.mouse.move(x, y)
+    view.mouse.down()
+    for second in (42, 47, 45):  # the border between the first two, with hesitation
+        view.mouse.move(*at(view, second))
+    view.mouse.up()
+    view.mouse.click(*at(view, 90.5))
+    view.keyboard.press("2")  # the last segment is of the second class
+    view.keyboard.press("Control+z")
+    view.mouse.click(*at(view, 80.5))
+    view.keyboard.press("x")  # from here on no label
+    expected = [0] * 45 + [1] * 25 + [2] * 10 + [-1] * 20
+    labels, text = saved(view, tmp_path)
+    assert labels == expected
+    assert text.splitlines()[2].endswith(',70.000,"a ""b"" <i>",0.898,')
+    assert "40.000-45.000" in text.splitlines()[1]
+    view.select_option(".mending select", label="1  Calot, triangle")
+    labels, text = saved(view, tmp_path)
+    assert labels == [*expected[:80], *[0] * 20]
+    assert text.splitlines()[4].endswith("80.000-100.000")
+
+
+def test_what_was_mended_is_there_again_until_it_is_discarded(view):
+    view.keyboard.press("m")
+    view.mouse.click(*at(view, 50))
+    view.keyboard.press("3")
+    assert "Präparation" in view.inner_text("#name")
+    view.on("dialog", lambda dialog: dialog.accept())  # it is not saved; and whether to discard it
+    view.reload()
+    view.mouse.click(*at(view, 50))
+    assert "Präparation" in view.inner_text("#name")
+    view.click("text=Discard all")
+    assert 'a "b" <i>' in view.inner_text("#name")
+    view.reload()
+    assert view.locator(".mending").is_hidden()
