@@ -39,7 +39,7 @@ class Chooser:
 
     def hook(self, run: Run, every: int) -> Hook:
         """What the run is to do every so many steps, and at its end."""
-        self._selection = Selection(run.workdir, int(run.state.step))
+        self._selection = Selection(run.workdir, int(run.state.step), newest=self.predict is None)
         if self.predict is None:
             every = run.num_steps
 

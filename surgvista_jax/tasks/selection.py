@@ -51,21 +51,23 @@ class Selection:
     made the best: a run that was cut off in between does that evaluation again.
 
     Attributes:
-        best: the line of the best evaluation, the first of equals; None before the first.
+        best: the line of the best evaluation, the first or newest of equals; None before any.
 
     Args:
         workdir: the run's folder.
         step: where the run starts; what an earlier start wrote beyond it is dropped.
+        newest: of equals the newest is the best, as where nothing scores them.
     """
 
-    def __init__(self, workdir: Path, step: int):
+    def __init__(self, workdir: Path, step: int, newest: bool = False):
+        self._newest = newest
         self.folder = workdir / FOLDER
         self._path = workdir / FILE
         self._lines = [line for line in read_evaluations(workdir) if line["step"] <= step]
         saved = saved_steps(self.folder / CHECKPOINTS)
         # Parameters of a line may be gone: better ones took their place, in steps now done again.
-        kept = (line for line in self._lines if line["step"] in saved)
-        self.best: dict | None = max(kept, key=_rank, default=None)
+        kept = [line for line in self._lines if line["step"] in saved]
+        self.best: dict | None = max(kept[::-1] if newest else kept, key=_rank, default=None)
         if jax.process_index() == 0:
             drop_lines_after(self._path, step, _lacks)
             with writing_to(self.folder):
@@ -88,7 +90,9 @@ class Selection:
         All processes call it. A score that is not finite is written as null, below all others.
         """
         line = {"step": step, "score": value if np.isfinite(value) else None}
-        better = self.best is None or _rank(line) > _rank(self.best)
+        before = -np.inf if self.best is None else _rank(self.best)
+        equal = self.best is None or (self._newest and _rank(line) == before)
+        better = equal or _rank(line) > before
         if better:
             # The one before stays until a run that is cut off here has counted this one.
             save_params(self.folder, step, params, meta | {"score": line["score"]}, keep=2)

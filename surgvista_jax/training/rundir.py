@@ -13,6 +13,7 @@ from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.training.agreement import belongs, flat
 from surgvista_jax.training.digests import digest_of_json
+from surgvista_jax.training.longer import Length, Longer, longer
 from surgvista_jax.training.processes import agree_on_file
 from surgvista_jax.training.run_files import CONFIG, KIND, check_run, ownership
 from surgvista_jax.training.writers import FIGURES
@@ -31,7 +32,8 @@ def claim(
     free_keys: Sequence[str],
     owned: Ownership | None = None,
     files: Sequence[str] = (),
-) -> None:
+    length: Length | None = None,
+) -> Longer | None:
     """Makes a run folder of this configuration, or checks that it is one.
 
     A folder whose run has left neither a checkpoint nor a line of metrics is taken over. What
@@ -45,6 +47,11 @@ def claim(
         free_keys: keys, or groups of them, in which a continued run may differ.
         owned: from `run_files.ownership`; None: what no run has written is not replaced.
         files: names of files that the run will write as a whole in its folder.
+        length: says how long runs are, for one that came to its end and is to become longer; None:
+            none can.
+
+    Returns:
+        How much longer it becomes; None where it does not.
 
     Raises:
         UserError: the folder holds the run of another configuration, or what no run has written in
@@ -54,6 +61,7 @@ def claim(
     if (workdir / "dataset.json").exists():
         raise UserError(f"{workdir}: is a dataset folder; take another --workdir")
     goes_on = path.exists() and _has_begun(workdir)
+    lengthened = None
     if goes_on:
         begun = read_config(workdir)
         if begun.kind != kind:
@@ -62,12 +70,15 @@ def claim(
                 " --workdir"
             )
         old, new = flat(with_defaults(begun.values, cls)), flat(config.to_dict())
-        differing = [
-            f"{key} was {old.get(key)!r}, is {new.get(key)!r}"
+        keys = [
+            key
             for key in sorted(old.keys() | new.keys())
             if old.get(key) != new.get(key) and not belongs(key, free_keys)
         ]
-        if differing:
+        differing = [f"{key} was {old.get(key)!r}, is {new.get(key)!r}" for key in keys]
+        if differing and length is not None and set(keys) <= set(length.keys):
+            lengthened = longer(workdir, begun.values, config.to_dict(), length)
+        elif differing:
             more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
             raise UserError(
                 f"{path}: a run of another configuration lives here: "
@@ -83,9 +94,10 @@ def claim(
                 grown.unlink()
         for folder in (workdir, workdir / FIGURES):
             clear_asides(folder)
-        if not goes_on:
+        if not goes_on or lengthened is not None:
             write_json(path, {KIND: kind, **config.to_dict()}, owned)
     agree_on_file(path)
+    return lengthened
 
 
 def _has_begun(workdir: Path) -> bool:

@@ -80,6 +80,11 @@ def begun_choices(
     kept = ml_collections.ConfigDict(config).unlock()
     several = {key: config[key] for key in ("seed", "seeds") if key in config}
     _keep(kept, {**begun, **several}, frozenset(told), "")
+    lengths = ("steps", "epochs")
+    said = [name for name in lengths if f"budget.{name}" in told]
+    if len(said) == 1:  # a run that is made longer, in one way or the other
+        with kept.budget.ignore_type():
+            kept.budget[lengths[1 - lengths.index(said[0])]] = None
     kept[CHOOSE] = False
     return kept
 

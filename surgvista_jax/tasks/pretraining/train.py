@@ -36,6 +36,7 @@ from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.training.beforehand import check_memory, check_mesh
 from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.goodput import timed
+from surgvista_jax.training.longer import length_of_budget
 from surgvista_jax.training.loop import Finished
 from surgvista_jax.training.optim import adamw, long_warmup
 from surgvista_jax.training.partition import RULES, make_mesh
@@ -101,7 +102,12 @@ def pretrain(
     task = begun.task
     agree({"data": fingerprint(dataset), **{k: str(v) for k, v in begun.digests.items()}})
     owned = ownership(workdir, overwrite)
-    claim(workdir, as_compiled(config_dict, KIND), PretrainConfig, KIND, FREE_KEYS, owned)
+    length = length_of_budget(stretches.places)
+    values = as_compiled(config_dict, KIND)
+    longer = claim(workdir, values, PretrainConfig, KIND, FREE_KEYS, owned, length=length)
+    if longer is not None:
+        an_epoch = config.budget.steps_per_epoch(stretches.places)
+        say(f"{workdir}: {longer.in_words(settings.optimizer, an_epoch)}")
     _warn_of_faults(dataset)
     warn_of_data(dataset, config.clip)
     data = _data(task, dataset, stretches)

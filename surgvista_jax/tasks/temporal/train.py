@@ -21,7 +21,7 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.temporal import BACKBONE
 from surgvista_jax.models.layers import ComputeConfig
-from surgvista_jax.tasks.beginning import tell_division, warn_of_data, warn_of_memory
+from surgvista_jax.tasks.beginning import say, tell_division, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.evaluation import Chooser
 from surgvista_jax.tasks.outcome import (
     check_protocol,
@@ -37,6 +37,7 @@ from surgvista_jax.training import fits_devices, goodput, memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.determinism import make_deterministic
+from surgvista_jax.training.longer import Length
 from surgvista_jax.training.loop import LoopConfig, Names
 from surgvista_jax.training.optim import Optimizer
 from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh
@@ -93,7 +94,10 @@ def train_temporal(
     )
     owned = ownership(workdir, overwrite)
     files = outcome_files(division, config.evaluation.protocol)
-    claim(workdir, config_dict, TemporalConfig, KIND, FREE_KEYS, owned, files)
+    length = Length(("epochs",), lambda values: values["epochs"] * len(videos))
+    longer = claim(workdir, config_dict, TemporalConfig, KIND, FREE_KEYS, owned, files, length)
+    if longer is not None:
+        say(f"{workdir}: {longer.in_words(settings.optimizer, len(videos))}")
     tell_division(owned, division)
     warn_of_data(division.train, clip=None)
     about = _about(config, division, features.header)
