@@ -44,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against", metavar="PREDICTIONS", help="of a second model, of the same classes"
     )
+    parser.add_argument(
+        "--lanes",
+        metavar="PREDICTIONS",
+        action="append",
+        default=[],
+        help="of other classes, such as instruments, actions or criteria: a lane for each below the"
+        " ribbon; may be given several times",
+    )
     parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1 [any that is free]")
     parser.add_argument("--no-browser", action="store_true", help="say the address, open nothing")
     parser.add_argument("--out", type=Path, help="write the pages into this folder, serve nothing")
@@ -58,12 +66,16 @@ def main(arguments: argparse.Namespace) -> int:
     if rate is not None and not 0 < rate <= HIGHEST_RATE:
         raise UserError(f"--truth-fps {rate:g}: must be above 0, at most {HIGHEST_RATE:,.0f}")
     operations = read_operations(
-        arguments.predictions, truth=arguments.truth, truth_fps=rate, against=arguments.against
+        arguments.predictions,
+        truth=arguments.truth,
+        truth_fps=rate,
+        against=arguments.against,
+        lanes=arguments.lanes,
     )
     ids = [operation.video for operation in operations]
     folder = file_in(arguments.predictions).parent
     if arguments.videos:
-        files = files_of_videos(ids, arguments.videos)
+        files = files_of_videos(ids, arguments.videos, folder)
     else:
         noted = written_sources(folder)
         files = {video: noted[video] for video in ids if video in noted}

@@ -9,7 +9,7 @@ import numpy as np
 
 from surgvista_jax.figures.palette import look
 from surgvista_jax.viewer.film import Film
-from surgvista_jax.viewer.lanes import Curve, Pictures
+from surgvista_jax.viewer.lanes import Classes, Curve, Lane
 from surgvista_jax.viewer.operation import Operation, Said, runs
 
 # Of all the probabilities of a page; those of more moments are kept of every second, third, ...
@@ -59,8 +59,12 @@ def _said(said: Said, every: int) -> dict[str, Any]:
     }
 
 
-def _lane(lane: Curve | Pictures) -> dict[str, Any]:
-    about = {"title": lane.title, "note": lane.note, "seconds": np.asarray(lane.seconds).tolist()}
+def _lane(lane: Lane) -> dict[str, Any]:
+    about: dict[str, Any] = {"title": lane.title, "note": lane.note}
+    if isinstance(lane, Classes):
+        looks = [vars(look(k)) for k in range(len(lane.names))]
+        return {**about, "names": lane.names, "stretches": lane.stretches, "looks": looks}
+    about["seconds"] = np.asarray(lane.seconds).tolist()
     if isinstance(lane, Curve):
         return {**about, "values": np.asarray(lane.values, np.float64).round(4).tolist()}
     return {**about, "images": [*map(_text, lane.images)]}

@@ -1,8 +1,31 @@
-"""Further lanes of a page: a curve over time, or a picture every now and then."""
+"""Further lanes of a page: classes of another task, a curve, or a picture every now and then."""
 
 from dataclasses import dataclass
 
 import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """When the classes of another task hold, such as instruments below phases.
+
+    Attributes:
+        title: of all of them.
+        names: of the classes, C.
+        stretches: of each class, (start, end) in seconds, ascending.
+        note: what the reader should know of them.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    stretches: tuple[tuple[tuple[float, float], ...], ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.stretches):
+            raise ValueError(
+                f"stretches: of {len(self.stretches)} classes, {len(self.names)} names"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,3 +71,6 @@ class Pictures:
         for number, image in enumerate(self.images):
             if not image.startswith((b"\xff\xd8\xff", b"\x89PNG")):
                 raise ValueError(f"images[{number}]: neither JPEG nor PNG")
+
+
+Lane = Classes | Curve | Pictures

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surgvista_jax.viewer.lanes import Curve, Pictures
+from surgvista_jax.viewer.lanes import Lane
 
 MOST_CERTAIN = 255  # the byte of probability 1
 _GAP = 1.5  # steps without a moment after which the one before no longer counts
@@ -58,7 +58,7 @@ class Operation:
     truth: Said | None = None
     other: Said | None = None
     reliability: tuple[tuple[float, float, float], ...] = ()
-    lanes: tuple[Curve | Pictures, ...] = ()
+    lanes: tuple[Lane, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

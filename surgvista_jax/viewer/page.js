@@ -150,7 +150,8 @@ function makeRows(page) {
   if (several) {
     const total = timeOfEach(operation, labels);
     const occur = operation.classes.map((_, k) => k).filter((k) => total[k] > 0).sort((a, b) => total[b] - total[a]);
-    rows.push(...classRows(labels, "", page.details ? occur : occur.slice(0, 8)));
+    if (page.details) rows.push(...together(page, classRows));
+    else rows.push(...classRows(labels, "", occur.slice(0, 8)));
     if (!occur.length) rows.push(segmentsRow(operation, "nothing was found", 24, () => []));
   } else rows.push(segmentsRow(operation, "", 46, () => labels.segments));
   if (!page.details) return rows;
@@ -159,17 +160,25 @@ function makeRows(page) {
     ["Truth", "Differs from the truth", "wrong", truth],
     [other && `Second model: ${other.name}`, "The models disagree", "differ", other]]) {
     if (!two) continue;
-    if (several) {
-      const total = timeOfEach(operation, two);
-      rows.push(...classRows(two, `${title}: `, operation.classes.map((_, k) => k).filter((k) => total[k] > 0)));
-    } else rows.push(segmentsRow(operation, title, 24, () => two.segments));
+    if (!several) rows.push(segmentsRow(operation, title, 24, () => two.segments));
     rows.push(marksRow(marks, differing(two), colour));
   }
   if (said.probabilities)
     rows.push(curveRow(several ? "Confidence of the least certain class (0 to 100 %)" : "Confidence (0 to 100 %)", operation.seconds, (i) => confidenceOf(operation, said, i)));
   for (const lane of operation.lanes)
-    rows.push(lane.images ? picturesRow(lane, () => page.timeline.draw()) : curveRow(lane.title, lane.seconds, (i) => lane.values[i]));
+    if (lane.names) rows.push(...classLane(lane));
+    else rows.push(lane.images ? picturesRow(lane, () => page.timeline.draw()) : curveRow(lane.title, lane.seconds, (i) => lane.values[i]));
   return rows;
+}
+
+// Of several labels: each class that anybody names, and below it what the others say of it.
+function together(page, classRows) {
+  const { labels, truth, other, classes } = page.operation;
+  const all = [[labels, ""], [truth, "truth: "], [other, "second model: "]].filter(([source]) => source);
+  const totals = all.map(([source]) => timeOfEach(page.operation, source));
+  const named = classes.map((_, k) => k).filter((k) => totals.some((total) => total[k] > 0));
+  named.sort((a, b) => totals[0][b] - totals[0][a]);
+  return named.flatMap((k) => all.flatMap(([source, title], at) => (at === 0 || totals[at][k] > 0 ? classRows(source, title, [k]) : [])));
 }
 
 function notesOf(operation) {

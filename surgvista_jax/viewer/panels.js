@@ -15,22 +15,24 @@ function makeNow(page) {
   function show() {
     const i = page.index, said = operation.said, labels = operation.labels;
     time.textContent = timeText(page.seconds);
-    const now = holding(operation, labels, i), key = now.join();
+    const now = holding(operation, labels, i), P = said.probabilities, C = operation.classes.length;
+    // Of several classes each has its own confidence beside it.
+    const sureOf = (k) => (several && P ? percent(P[i * C + k] / 255) : "");
+    const key = now.map((k) => k + sureOf(k)).join();
     if (key !== shownLabel) {
       shownLabel = key;
       name.replaceChildren(...now.map((k) => element("span", {}, swatch(operation, k),
-        element("b", {}, ...breakable(operation.classes[k])))));
+        element("b", {}, ...breakable(operation.classes[k])), element("em", { text: sureOf(k) }))));
       if (!now.length) name.append(element("span", { className: "soft", text: said.known[i] ? "nothing" : "not labelled" }));
     }
     let confidence = null;
-    const P = said.probabilities, C = operation.classes.length;
     if (P && !several && now.length) confidence = P[i * C + now[0]] / 255;
     else if (P && several) confidence = confidenceOf(operation, said, i);
     meter.hidden = confidence === null;
     const mended = operation.mended && !several && labels.label[i] !== said.label[i];
     sure.textContent = mended ? `mended; the model said ${named(operation, said, i)}`
       : confidence === null ? "confidence not known"
-      : several ? `${percent(confidence)} sure of the least certain` : `${percent(confidence)} sure`;
+      : several ? `least certain class: ${percent(confidence)} sure` : `${percent(confidence)} sure`;
     bar.style.width = `${100 * (confidence ?? 0)}%`;
     if (page.details) detailsNow(i, P, C);
     page.timeline?.area.setAttribute("aria-valuenow", String(Math.round(page.seconds)));

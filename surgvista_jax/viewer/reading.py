@@ -1,5 +1,6 @@
 """From files of predictions, and of what is true, to the operations that pages show."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from surgvista_jax.predictions.class_names import column_order
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.predictions.npz import read_npz
 from surgvista_jax.predictions.places import file_in
-from surgvista_jax.viewer.operation import Operation, Said, names_differ, quantised
+from surgvista_jax.viewer.lanes import Classes
+from surgvista_jax.viewer.operation import Operation, Said, names_differ, quantised, segments
 from surgvista_jax.viewer.truth import Truth, matched, read_truth, same_names
+
+MOST_CLASSES = 24  # of a lane
 
 
 def read_operations(
@@ -22,6 +26,7 @@ def read_operations(
     truth: Path | None = None,
     truth_fps: float | None = None,
     against: str | None = None,
+    lanes: Sequence[str] = (),
 ) -> list[Operation]:
     """What a file of predictions says of each of its videos.
 
@@ -30,6 +35,7 @@ def read_operations(
         truth: a dataset folder, label files or phase files, which count instead.
         truth_fps: rate of the frame numbers of phase files; None: that of the predictions.
         against: predictions of a second model for videos of the same names.
+        lanes: predictions of any other classes for videos of the same names.
 
     Raises:
         UserError: a file that cannot be read; classes that are not the same, by name; no video in
@@ -39,6 +45,7 @@ def read_operations(
     several, classes = _several(found), _classes(found)
     true = _own_truth(found) if truth is None else read_truth(found, truth, truth_fps)
     other = None if against is None else _second(against, found, several)
+    further = [_of_same_videos(_read(lane), found) for lane in lanes]
     operations = []
     for number, video in enumerate(found.videos):
         said, notes = _said(found, number, several)
@@ -55,6 +62,7 @@ def read_operations(
             if known is None
             else _of_labels(known, several, true.source if true else ""),
             notes=tuple(notes),
+            lanes=tuple(_lane(lane, video) for lane in further if video in lane.videos),
         )
         if other is not None:
             operation = replace(operation, other=_beside(operation, other))
@@ -151,12 +159,35 @@ def _second(path: str, found: Predictions, several: bool) -> Predictions:
     assert other.score is not None
     order = column_order(theirs, ours, path)
     other = replace(other, score=other.score[:, order], label=None, classes=ours)
+    return _of_same_videos(other, found)
+
+
+def _of_same_videos(other: Predictions, found: Predictions) -> Predictions:
     if not set(found.videos) & set(other.videos):
         raise UserError(
-            f"{path}: none of its videos ({other.videos[0]}, …) is one of {found.source} "
+            f"{other.source}: none of its videos ({other.videos[0]}, …) is one of {found.source} "
             f"({found.videos[0]}, …)"
         )
     return other
+
+
+def _lane(other: Predictions, video: str) -> Classes:
+    """When each class that occurs in a video holds, the longest first."""
+    number = other.videos.index(video)
+    said, _ = _said(other, number, _several(other))
+    frame = other.frame[other.rows(number)]
+    operation = Operation(video, "", other.fps, frame, _classes(other), said)
+    stretches = {}
+    for k, name in enumerate(operation.classes):
+        holds = said.label == k if said.held is None else said.held[:, k]
+        where = segments(operation, np.where(holds, 0, -1))
+        if where:
+            stretches[name] = tuple((start, end) for start, end, _ in where)
+    lasting = sorted(stretches, key=lambda name: -sum(b - a for a, b in stretches[name]))
+    kept = lasting[:MOST_CLASSES]
+    note = "" if kept == lasting else f"the {len(kept)} of {len(lasting)} classes that last longest"
+    task = str((other.meta or {}).get("task") or said.name)
+    return Classes(task, tuple(kept), tuple(stretches[name] for name in kept), note)
 
 
 def _beside(operation: Operation, other: Predictions) -> Said | None:

@@ -54,6 +54,20 @@ function segmentsRow(operation, title, height, segmentsNow, { named = true } = {
   };
 }
 
+// When the classes of another task hold, a row for each.
+const classLane = (lane) => lane.names.map((name, k) => ({
+  title: `${lane.title}: ${name}`, height: 12, kind: "segments",
+  draw(context, view, top, ink) {
+    context.fillStyle = ink.line;
+    context.fillRect(0, top + 11, view.width, 1);
+    for (const [start, end] of lane.stretches[k]) {
+      if (end < view.from || start > view.to) continue;
+      const x = placeOf(view, start);
+      fillAs(context, lane.looks[k], x, top, Math.max(placeOf(view, end) - x, 1), 12);
+    }
+  },
+}));
+
 function marksRow(title, stretches, colour) {
   return {
     title, height: 12, kind: "marks",

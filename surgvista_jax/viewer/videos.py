@@ -19,18 +19,19 @@ SOURCES = "videos.json"  # beside predictions, where each video was
 FRAMES = "frames"  # beside predictions, the dataset of frames that `predict` extracts
 
 
-def files_of_videos(videos: Sequence[str], given: Sequence[Path]) -> dict[str, Path]:
+def files_of_videos(videos: Sequence[str], given: Sequence[Path], folder: Path) -> dict[str, Path]:
     """The video file of each predicted video, of those that a user gives; without those of none.
 
     Args:
         videos: ids.
         given: video files and folders of them. One file belongs to the one predicted video,
             whatever it is called.
+        folder: where the predictions are, whose extracted frames are no videos of their own.
+        folder: where the predictions are, whose extracted frames are no videos of their own.
 
-    Raises:
         UserError: nothing is there, or no file is called as any of the videos.
     """
-    _, search = find_given(given, skip=Path("."))
+    _, search = find_given(given, skip=folder / FRAMES)
     files = [source for source in name_videos(search.videos, {}) if not source.is_folder]
     if not files:
         raise UserError(f"{given[0]}: no video file")

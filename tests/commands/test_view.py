@@ -87,13 +87,16 @@ def test_what_is_not_there_is_named(predictions, words, said, capsys):
     assert said in error and error.count("\n") == 1
 
 
-def test_videos_are_matched_by_their_names(tmp_path, served, capsys):
+def test_videos_are_matched_by_their_names(tmp_path, served, capsys, monkeypatch):
     path = write_predictions(tmp_path / "p.npz", scores(labels(8)), video=["a/one", "two"])
     videos = tmp_path / "videos"
     one = write_video(videos / "one.mp4", 30)
     assert main(["view", str(path), str(videos), "--no-browser"]) == 0
     assert served[-1][1] == {"/video/0.mp4": one}
     assert "two: no video of that name was given" in capsys.readouterr().err
+    monkeypatch.chdir(videos)
+    assert main(["view", str(path), ".", "--no-browser"]) == 0
+    assert len(served[-1][1]) == 1
     one.rename(videos / "three.mp4")
     assert main(["view", str(path), str(videos)]) == 1
     assert "is none of the predicted videos (a/one, two)" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.viewer.lanes import Classes
 from surgvista_jax.viewer.operation import quantised, segments, time_of_each
 from surgvista_jax.viewer.reading import read_operations
 from tests.support.made_operation import PHASES, labels, scores, write_predictions
@@ -140,3 +141,20 @@ def test_scores_that_are_no_probabilities_are_labels_alone(tmp_path):
     (operation,) = read_operations(str(path))
     assert operation.said.probability is None and "no probabilities" in operation.notes[0]
     assert operation.said.label.tolist() == label.tolist()
+
+
+def test_other_tasks_are_lanes_of_the_classes_that_occur(tmp_path):
+    path = write_predictions(tmp_path / "p.npz", scores(labels(20)))
+    tools = np.zeros((40, 3), np.float32)
+    tools[10:20, 1] = tools[30:40, 1] = tools[0:6, 0] = 0.9
+    names = ("hook", "grasper", "clipper")
+    other = write_predictions(
+        tmp_path / "tools.npz", tools, classes=names, fps=2.0, task="tool", label_kind="multi"
+    )
+    (operation,) = read_operations(str(path), lanes=[str(other)])
+    (lane,) = operation.lanes
+    assert isinstance(lane, Classes) and lane.names == ("grasper", "hook")
+    assert lane.stretches == (((5, 10), (15, 20)), ((0, 3),))
+    other = write_predictions(tmp_path / "t.npz", tools, classes=names, video="x", fps=2.0)
+    with pytest.raises(UserError, match="t.npz: none of its videos"):
+        read_operations(str(path), lanes=[str(other)])
