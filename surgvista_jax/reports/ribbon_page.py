@@ -14,6 +14,7 @@ from surgvista_jax.reports.words import clock, number
 OPEN = 12  # videos that are shown without being asked for, the worst first
 _TICKS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)  # seconds
 _MOST_TICKS = 7
+_MOST_SEGMENTS = 2000  # of a ribbon, more than a screen has columns
 _HEIGHT, _LANE = 20, 8  # of a ribbon and of a part of a lane, in pixels
 
 
@@ -77,7 +78,7 @@ def _svg(kind: str, steps: int, height: int, body: str, label: str) -> str:
 
 def _ribbon(text: str, steps: int, classes: Sequence[str], name: str) -> str:
     of_class: dict[int, list[tuple[int, int]]] = {}
-    for index, start, end in segments(text):
+    for index, start, end in _thinned(segments(text), steps):
         of_class.setdefault(index, []).append((start, end))
     body = "".join(
         f'<path class="k{index}" d="{_path(bars, _HEIGHT // 2)}"><title>{escape(classes[index])}'
@@ -90,12 +91,33 @@ def _ribbon(text: str, steps: int, classes: Sequence[str], name: str) -> str:
 def _lane(lane: dict, steps: int, names: Sequence[str]) -> str:
     texts, body = _texts(lane), ""
     for row, text in enumerate(texts):
-        bars = [(start, end) for value, start, end in segments(text) if value]
+        bars = [(start, end) for value, start, end in _thinned(segments(text), steps) if value]
         if bars:
             path = _path(bars, _LANE * row + _LANE // 2)
             title = f"<title>{escape(names[row])}</title>"
             body += f'<path class="s{min(row, 4)}" d="{path}">{title}</path>'
     return _svg("ribbon lane", steps, _LANE * len(texts), body, "truth and models over time")
+
+
+def _thinned(bars: list[tuple[int, int, int]], steps: int) -> list[tuple[int, int, int]]:
+    """The bars, or of too many those that hold in the middle of so many columns."""
+    if len(bars) <= _MOST_SEGMENTS:
+        return bars
+    width = -(-steps // _MOST_SEGMENTS)
+    found: list[tuple[int, int, int]] = []
+    rest = iter(bars)
+    index, start, end = next(rest)
+    for column in range(0, steps, width):
+        middle = min(column + width // 2, steps - 1)
+        while end <= middle and (following := next(rest, None)) is not None:
+            index, start, end = following
+        if start <= middle < end:
+            last = min(column + width, steps)
+            if found and found[-1][0] == index and found[-1][2] == column:
+                found[-1] = (index, found[-1][1], last)
+            else:
+                found.append((index, column, last))
+    return found
 
 
 def _path(bars: Sequence[tuple[int, int]], y: int) -> str:

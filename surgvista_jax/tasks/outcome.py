@@ -108,6 +108,7 @@ def write_outcome(
     best: dict,
     outputs: Outputs | None,
     about: dict,
+    one_of_several: bool = False,
 ) -> None:
     """Writes what process 0 has to say at the end of a run, and prints the scores.
 
@@ -116,6 +117,7 @@ def write_outcome(
         best: step and validation score of the parameters that were chosen.
         outputs: of the test videos; None where there are none.
         about: from `description`.
+        one_of_several: leaves the tables of scores to `report_seeds`.
     """
     if jax.process_index() != 0:
         return
@@ -137,7 +139,8 @@ def write_outcome(
     write_json(owned.folder / RESULT, result, owned)
     print(said)
     if outputs is not None and config.evaluation.protocol:
-        print(_report([predictions], config.evaluation.protocol, owned))
+        told = _report([predictions], config.evaluation.protocol, owned)
+        print(told.splitlines()[-1] if one_of_several else told)
 
 
 def _write_predictions(owned: Ownership, division: Division, outputs: Outputs, about: dict) -> None:

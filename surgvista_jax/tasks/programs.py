@@ -110,7 +110,7 @@ def run(
 
 
 def _run_seeds(
-    one_seed: Callable[[ml_collections.ConfigDict, Path], bool],
+    one_seed: Callable[..., bool],
     config: ml_collections.ConfigDict,
     owned: Ownership,
 ) -> bool:
@@ -123,7 +123,7 @@ def _run_seeds(
         folders.append(owned.folder / f"seed{seed}")
         if jax.process_index() == 0:
             print(f"seed {seed} -> {folders[-1]}", file=sys.stderr)
-        if not one_seed(single, folders[-1]):
+        if not one_seed(single, folders[-1], one_of_several=True):
             return False
     if jax.process_index() == 0:
         print(report_seeds(folders, owned, config.evaluation.protocol))

@@ -1,11 +1,13 @@
 """Does a ribbon show what was true and predicted, when, and nothing where nothing is known?"""
 
+import itertools
 import re
 
 import numpy as np
 
 from surgvista_jax.metrics.named_protocols import find
 from surgvista_jax.predictions.frames import Predictions, assemble
+from surgvista_jax.reports import ribbon_page
 from surgvista_jax.reports.build import System, build_report
 from surgvista_jax.reports.page import page
 from surgvista_jax.reports.ribbon_page import ribbon_section
@@ -96,6 +98,21 @@ def test_several_labels_have_lanes_of_the_classes_that_occur() -> None:
     ]
     text = page(report)
     assert text.count('class="ribbon lane"') == 2 and '"M10 4h10"' in text and '"M15 12h10"' in text
+
+
+def test_a_ribbon_that_changes_every_second_stays_light_and_true() -> None:
+    frame = np.arange(20_000)
+    label = np.random.default_rng(0).integers(0, 3, 20_000)
+    label[9_000:12_000] = 1
+    kept = np.delete(frame, np.arange(5_000, 6_000))
+    bars = segments(course(kept, label[kept]))
+    thinned = ribbon_page._thinned(bars, 20_000)
+    assert len(thinned) <= 2000 < len(bars)
+    assert all(a[2] <= b[1] for a, b in itertools.pairwise(thinned))
+    for index, start, end in thinned:
+        assert label[start + 5] == index and not 5_000 <= start < 6_000 < end
+    assert any(start <= 9_000 and end >= 12_000 for index, start, end in thinned if index == 1)
+    assert ribbon_page._thinned(bars[:9], 20_000) == bars[:9]
 
 
 def test_clips_have_no_course() -> None:

@@ -72,6 +72,7 @@ def finetune(
     workdir: Path,
     features: Path | None = None,
     overwrite: bool = False,
+    one_of_several: bool = False,
 ) -> bool:
     """Runs, or continues, the finetuning of a configuration with one seed in a run folder.
 
@@ -79,6 +80,7 @@ def finetune(
         features: where runs that differ in their seeds keep the features of a probe, if they have
             the same: a random backbone is another for each seed.
         overwrite: whether files in the run's way that no run has written may be replaced.
+        one_of_several: whether other seeds follow, and one table tells the scores of all.
 
     Returns:
         Whether the run came to its end; False if it was stopped before.
@@ -145,7 +147,7 @@ def finetune(
             outcome = train_on_clips(task, loaded, division, len(samples), workdir, mesh, about)
     if outcome is None:
         return False
-    write_outcome(owned, config, division, *outcome, about)
+    write_outcome(owned, config, division, *outcome, about, one_of_several)
     tell_finetuned(workdir)
     return True
 

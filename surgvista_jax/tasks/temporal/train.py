@@ -56,11 +56,17 @@ FREE_KEYS = ("data.folder", "data.features", "evaluation.protocol", "progress", 
 @goodput.timed
 @alone_in_workdir
 def train_temporal(
-    config_dict: ml_collections.ConfigDict, workdir: Path, overwrite: bool = False
+    config_dict: ml_collections.ConfigDict,
+    workdir: Path,
+    overwrite: bool = False,
+    one_of_several: bool = False,
 ) -> bool:
     """Trains, or continues to train, an MS-TCN; the best epoch's parameters predict the test split.
 
     The run folder gets what finetuning leaves in its own.
+
+    Args:
+        one_of_several: whether other seeds follow, and one table tells the scores of all.
 
     Returns:
         Whether the run came to its end; False if it was told to stop before.
@@ -133,7 +139,7 @@ def train_temporal(
             params = chooser.restore(abstract_sharded(task.init_trained, mesh))
             with goodput.current().on("evaluate"):
                 outputs = task.predict(params, test)
-    write_outcome(owned, config, division, chooser.best, outputs, about)
+    write_outcome(owned, config, division, chooser.best, outputs, about, one_of_several)
     return True
 
 

@@ -180,6 +180,8 @@ def test_several_seeds_are_runs_of_their_own(folder, whole, tmp_path, capsys):
     assert losses(tmp_path / "seed0") == losses(whole)[:2] != losses(tmp_path / "seed1")
     said = capsys.readouterr().out
     assert f"test accuracy {np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}" in said
+    assert said.count("Main scores") == 1 and "mean ± std of 2 runs" in said
+    assert [said.count(f"seed{seed}/report/report.html") for seed in range(2)] == [1, 1]
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert report["system"]["name"] == f"{tmp_path.name} (MS-TCN)"
 
