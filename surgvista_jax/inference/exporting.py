@@ -1,0 +1,192 @@
+"""A model as one file for programs that know nothing of this one: uint8 frames in, answers out.
+
+Parameters and the normalisation of pixels are inside, everything is float32, and attention is
+ordinary operations, which alone `jax.export` guarantees to run later and elsewhere:
+https://docs.jax.dev/en/latest/export/export.html#compatibility-guarantees
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import export
+
+from surgvista_jax import __version__
+from surgvista_jax.errors import UserError
+from surgvista_jax.inference.model import Model
+from surgvista_jax.models.layers import Block, Transformer
+from surgvista_jax.weights.loading import digest_of
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+# Format -> the largest difference from the model itself, relative and absolute, that is accepted.
+TOLERANCES = {"stablehlo": 1e-5, "onnx": 1e-4}
+LARGEST = 2**31 - 2**20  # bytes of parameters: neither format's file holds 2 GiB
+INSTALL = 'pip install ".[onnx]", then pip install --no-deps "jax2onnx>=0.17"'
+
+Answers = tuple[jax.Array, ...]
+
+
+def answers(model: Model) -> Callable[[Any], Answers]:
+    """uint8 video [B, T, size, size, 3] -> features [B, D] and, with a head, probabilities [B, C].
+
+    The products are those of float32 on every device: a GPU would take TF32 unasked.
+    """
+    params = jax.tree.map(np.asarray, model.params)
+
+    def answer(video: jax.Array) -> Answers:
+        with jax.default_matmul_precision("highest"):
+            if model.classifier is None:
+                return (model.backbone.features(params, video, model.pool),)
+            pixels = model.backbone.pixels(video)
+            tokens = model.backbone.tokens(params, pixels)
+            features, logits, _ = model.classifier.classify(params, tokens)
+            return features, model.classifier.probabilities(logits)
+
+    return answer
+
+
+def output_names(model: Model) -> tuple[str, ...]:
+    """Of what `answers` gives, in its order."""
+    return ("features",) if model.classifier is None else ("features", "probabilities")
+
+
+def to_stablehlo(model: Model) -> bytes:
+    """What `jax.export.deserialize(bytearray(…)).call(video)` runs: any batch, on `PLATFORMS`."""
+    exported = export.export(jax.jit(answers(model)), platforms=PLATFORMS)(_any_batch(model))
+    return bytes(exported.serialize())
+
+
+def to_onnx(model: Model) -> bytes:
+    """An ONNX graph with a free batch, whose input is `video` and outputs `output_names`.
+
+    Its blocks stand one after the other, without a loop.
+
+    Raises:
+        UserError: jax2onnx is not installed.
+    """
+    jax2onnx = _package("jax2onnx")
+
+    def unrolled(video: jax.Array) -> Answers:
+        with nn.intercept_methods(_block_by_block):
+            return answers(model)(video)
+
+    return bytes(
+        jax2onnx.to_onnx(
+            unrolled,
+            [_any_batch(model)],
+            model_name="surgvista",
+            input_names=["video"],
+            output_names=list(output_names(model)),
+        ).SerializeToString()
+    )
+
+
+def _block_by_block(
+    call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext
+) -> Any:
+    """A stack of blocks without the scan, of which jax2onnx makes a loop of its own kind."""
+    stack = context.module
+    if not isinstance(stack, Transformer) or context.method_name != "__call__":
+        return call(*args, **kwargs)
+    dtype, params = jnp.dtype(stack.compute.dtype), stack.variables["params"]["blocks"]
+    x = args[0].astype(dtype)
+    for layer in range(stack.config.depth):
+        own = jax.tree.map(lambda leaf, layer=layer: leaf[layer], params)
+        x, _ = Block(stack.config, dtype).apply({"params": own}, x, jnp.zeros(()), False)
+    return x
+
+
+def _any_batch(model: Model) -> jax.ShapeDtypeStruct:
+    clip = model.clip
+    (batch,) = export.symbolic_shape("batch")
+    shape = (batch, clip.num_frames, clip.size, clip.size, 3)
+    return jax.ShapeDtypeStruct(shape, jnp.uint8)
+
+
+EXPORTERS = {"stablehlo": to_stablehlo, "onnx": to_onnx}
+
+
+def check_exportable(model: Model, form: str) -> None:
+    """Raises UserError where a file of this format cannot hold the model, before it is made."""
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(model.params))
+    if size > LARGEST:
+        raise UserError(
+            f"{model.name}: has {size / 2**30:.1f} GiB of parameters, and a file of {form} holds"
+            " less than 2; `surgvista weights export` writes them for other programs"
+        )
+    if form == "onnx":
+        _package("jax2onnx")
+
+
+def run_exported(form: str, content: bytes, video: np.ndarray) -> list[np.ndarray]:
+    """What the file says of uint8 video, computed here as another program would."""
+    if form == "stablehlo":
+        return [np.asarray(x) for x in export.deserialize(bytearray(content)).call(video)]
+    session = _package("onnxruntime").InferenceSession(content, providers=["CPUExecutionProvider"])
+    return [np.asarray(x) for x in session.run(None, {"video": video})]
+
+
+def difference(model: Model, form: str, content: bytes) -> float:
+    """The largest by which a file's answers for random clips differ from the model's own.
+
+    Each is divided by 1 or its size, whichever is larger.
+
+    Raises:
+        UserError: it is larger than the format's tolerance.
+    """
+    clip = model.clip
+    shape = (2, clip.num_frames, clip.size, clip.size, 3)
+    video = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    wanted = [np.asarray(x) for x in jax.jit(answers(model))(video)]
+    found = run_exported(form, content, video)
+    worst = max(
+        float((abs(a - b) / np.maximum(1, abs(b))).max())
+        for a, b in zip(found, wanted, strict=True)
+    )
+    if not worst <= TOLERANCES[form]:
+        raise UserError(
+            f"{model.name}: its {form} differs from it by {worst:.1e}, where at most"
+            f" {TOLERANCES[form]:g} is accepted; nothing is written"
+        )
+    return worst
+
+
+def description(model: Model, form: str) -> dict:
+    """What stands beside the file, as JSON: what goes in, what comes out, what it means."""
+    clip, widths = model.clip, (model.width, len(model.classes))
+    return {
+        "format": form,
+        "made_by": f"surgvista_jax {__version__}",
+        "weights": model.name,
+        "parameters_sha256": digest_of(jax.tree.map(np.asarray, model.params)),
+        "input": {
+            "name": "video",
+            "dtype": "uint8",
+            "shape": ["batch", clip.num_frames, clip.size, clip.size, 3],
+            "meaning": "RGB, values from 0 to 255; whole frames resized bilinearly to this size",
+        },
+        "outputs": [
+            {"name": name, "dtype": "float32", "shape": ["batch", width]}
+            for name, width in zip(output_names(model), widths, strict=False)
+        ],
+        "clip": {
+            "num_frames": clip.num_frames,
+            "stride": clip.stride,
+            "size": clip.size,
+            "sampling": clip.sampling,
+        },
+        "fps": model.fps,
+        "classes": list(model.classes),
+        "label_kind": model.label_kind,
+    }
+
+
+def _package(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UserError(f"--format=onnx: {name} cannot be imported ({error}): {INSTALL}") from None
