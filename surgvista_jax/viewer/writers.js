@@ -95,6 +95,19 @@ function mendedStretches(operation) {
   return found;
 }
 
+// The stretches whose label was taken away by hand, as segments without one.
+function emptied(operation) {
+  const found = [];
+  if (!operation.mended || operation.labelKind !== "single") return found;
+  for (let i = 0; i < operation.label.length; i++) {
+    if (operation.labels.label[i] >= 0 || operation.label[i] < 0) continue;
+    const last = found[found.length - 1];
+    if (last && last.end === operation.seconds[i]) last.end = operation.ends[i];
+    else found.push({ start: operation.seconds[i], end: operation.ends[i], label: -1, confidence: null });
+  }
+  return found;
+}
+
 // The mended parts of a segment as "start-end start-end"; "" where it is the model's.
 function mendedWithin(segment, mended) {
   return mended
@@ -116,9 +129,10 @@ function toCsv(operation) {
   if (operation.task === "cvs") return criteriaCsv(operation);
   const mended = mendedStretches(operation);
   const lines = ["video,start,end,label,confidence,mended"];
-  for (const segment of labelledSegments(operation)) {
+  const segments = [...labelledSegments(operation), ...emptied(operation)];
+  for (const segment of segments.sort((a, b) => a.start - b.start)) {
     const { start, end, label, confidence } = segment;
-    const name = className(operation, label);
+    const name = label < 0 ? "" : className(operation, label);
     const sure = confidence == null ? "" : confidence.toFixed(3);
     const by = mendedWithin(segment, mended);
     lines.push([cell(operation.video), inSeconds(start), inSeconds(end), cell(name), sure, by].join(","));

@@ -74,6 +74,7 @@ def test_what_is_mended_by_keyboard_and_mouse_comes_back_as_labels(view, tmp_pat
     assert labels == expected
     assert text.splitlines()[2].endswith(',70.000,"a ""b"" <i>",0.898,')
     assert "40.000-45.000" in text.splitlines()[1]
+    assert text.splitlines()[4].endswith(",80.000,100.000,,,80.000-100.000")  # taken away
     view.select_option(".mending select", label="1  Calot, triangle")
     labels, text = saved(view, tmp_path)
     assert labels == [*expected[:80], *[0] * 20]
