@@ -107,7 +107,9 @@ function makePage(data) {
   function help() {
     if (sheet.open) return sheet.close();
     const names = { " ": "space", ArrowLeft: "←", ArrowRight: "→" };
-    sheet.replaceChildren(element("h2", { text: "Keys" }), element("dl", {}, ...Object.entries(page.keys).flatMap(
+    // An object's digits come first of themselves.
+    const listed = Object.entries(page.keys).sort(([a], [b]) => /\d/.test(a) - /\d/.test(b));
+    sheet.replaceChildren(element("h2", { text: "Keys" }), element("dl", {}, ...listed.flatMap(
       ([key, { help: words }]) => [element("dt", {}, element("kbd", { text: names[key] ?? key })), element("dd", { text: words })])),
     element("p", { className: "soft", text: "Click or drag on the ribbon to move; ctrl and the wheel zoom." }),
     element("button", { type: "button", text: "Close", on: { click: () => sheet.close() } }));

@@ -27,8 +27,8 @@ def files_of_videos(videos: Sequence[str], given: Sequence[Path], folder: Path) 
         given: video files and folders of them. One file belongs to the one predicted video,
             whatever it is called.
         folder: where the predictions are, whose extracted frames are no videos of their own.
-        folder: where the predictions are, whose extracted frames are no videos of their own.
 
+    Raises:
         UserError: nothing is there, or no file is called as any of the videos.
     """
     _, search = find_given(given, skip=folder / FRAMES)

@@ -183,6 +183,9 @@ def test_names_are_shown_as_they_are_and_run_nothing(browser, tmp_path):
         for name in classes:
             assert name in view.locator(".durations .of").all_inner_texts()
         assert view.evaluate("window.hurt") is None
+        # All parts end at one border, whether or not there is more to say.
+        edges = [view.locator(part).bounding_box() for part in ("header", ".now", ".ribbon")]
+        assert len({round(box["x"] + box["width"]) for box in edges}) == 1
         assert [url for url in asked if not url.startswith("data:")] == [view.url]
         view.close()
 
