@@ -4,6 +4,7 @@ from surgvista_jax.reports.names import in_markdown
 from surgvista_jax.reports.words import (
     files_words,
     interval_words,
+    is_scored,
     moment,
     number,
     p_value,
@@ -101,9 +102,10 @@ def _score_table(entries: list[dict]) -> str:
 
 
 def _mistakes(mistakes: dict) -> list[str]:
+    scored = is_scored(mistakes["surest"])
     surest = [
         [item["video"], moment(item["second"]), item["truth"], item["prediction"]]
-        + [sureness(item["confidence"])]
+        + [sureness(item["confidence"])] * scored
         for item in mistakes["surest"]
     ]
     pairs = [
@@ -113,7 +115,7 @@ def _mistakes(mistakes: dict) -> list[str]:
     ]
     return [
         f"## {surest_title(mistakes['surest'])}",
-        table(["Video", "Time", "Truth", "Prediction", "Confidence"], surest),
+        table(["Video", "Time", "Truth", "Prediction", *["Confidence"] * scored], surest),
         "## The most frequent confusions",
         table(["Truth", "Prediction", "Frames", "% of the truth", "Such as"], pairs),
     ]

@@ -6,7 +6,7 @@ from html import escape
 
 from surgvista_jax.reports.mistakes import APART
 from surgvista_jax.reports.page_tables import breakable, html_table
-from surgvista_jax.reports.words import moment, number, sureness, surest_title
+from surgvista_jax.reports.words import is_scored, moment, number, sureness, surest_title
 
 SIDES = ("truth", "prediction")
 
@@ -30,11 +30,12 @@ def mistake_section(mistakes: dict, pictures: Pictures, runs: int) -> str:
                 breakable(item["video"]),
                 moment(item["second"]),
                 *(f'<td class="names">{breakable(item[side])}</td>' for side in SIDES),
-                sureness(item["confidence"]),
+                *[sureness(item["confidence"])] * is_scored(surest),
             ]
             for item in surest
         ]
-        parts.append(html_table(["Video", "Time", "Truth", "Prediction", "Confidence"], rows))
+        header = ["Video", "Time", "Truth", "Prediction", *["Confidence"] * is_scored(surest)]
+        parts.append(html_table(header, rows))
     parts.append("<h3>The most frequent confusions</h3>")
     rows = []
     for pair in mistakes["pairs"]:

@@ -11,7 +11,7 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]#~|])")
 _SEED = re.compile(r"(?:seed|fold|run|split)[-_ ]?[0-9]+", re.IGNORECASE)
 _NUMBER = re.compile(r"[-_. ]?(?:seed|fold|run|split|s|f)?[-_ ]?[0-9]+$", re.IGNORECASE)
 _SUFFIXES = (".npz", ".csv", ".tsv", ".txt", ".gz")
-_USUAL = ("predictions.npz", "predictions")
+_USUAL = re.compile(r"(?:predictions?|preds?)(?:\.[a-z]+)*")
 _MOST = 3  # names of one system
 _MODES = {
     "full": "full finetuning",
@@ -37,7 +37,7 @@ def in_markdown(name: str) -> str:
 def names_of_systems(systems: Sequence[Sequence[str]]) -> list[str]:
     """What tells the systems of a comparison apart, from the paths of each one's files.
 
-    A system is called by its file, or by its folder where files are called predictions.npz; several
+    A system is called by its file, or by its folder where files are called predictions; several
     files that differ in the number of a seed or fold by what they share. Where systems would share
     a name, as many of the last parts of their paths as make them differ.
 
@@ -77,7 +77,7 @@ def _places(paths: Sequence[str]) -> list[tuple[str, ...]]:
         if len(whole) > 1:
             parts[-1] = _NUMBER.sub("", path.stem if path.suffix in _SUFFIXES else path.name)
             parts = [part for part in parts if part and not _SEED.fullmatch(part)]
-        if len(parts) > 1 and parts[-1] in _USUAL:
+        if len(parts) > 1 and _USUAL.fullmatch(parts[-1]):
             parts.pop()
         found.append(tuple(parts))
     return list(dict.fromkeys(found))

@@ -15,9 +15,15 @@ _PHONE_MATRIX = 8
 def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
     """A table that scrolls sideways by itself, and says so on a phone where it must.
 
-    Header cells are escaped, cells are HTML.
+    Header cells are escaped, cells are HTML; a header stands as the names or numbers below it do.
     """
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    first = rows[0] if rows else [""] * len(header)
+    head = "".join(
+        f'<th class="names">{escape(cell)}</th>'
+        if below.startswith('<td class="names"')
+        else f"<th>{escape(cell)}</th>"
+        for cell, below in zip(header, first, strict=True)
+    )
     body = "".join(
         "<tr>"
         + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row)

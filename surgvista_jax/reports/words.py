@@ -40,16 +40,20 @@ def moment(seconds: float) -> str:
 
 
 def sureness(confidence: float | None) -> str:
-    """ "99.9 %"; a dash for none. Only what is all is 100 %."""
+    """ "99.93 %"; a dash for none. Only what is all is 100 %."""
     if confidence is None:
         return "–"
-    return "100 %" if confidence == 1 else f"{min(100 * confidence, 99.9):.1f} %"
+    return "100 %" if confidence == 1 else f"{min(100 * confidence, 99.99):.2f} %"
+
+
+def is_scored(items: Sequence[dict]) -> bool:
+    """Whether mistakes have a confidence."""
+    return any(item["confidence"] is not None for item in items)
 
 
 def surest_title(items: Sequence[dict]) -> str:
     """What the first mistakes are: by score, or where there are only decisions by length."""
-    scored = any(item["confidence"] is not None for item in items)
-    return "The surest mistakes" if scored else "The longest mistakes, in their middle"
+    return "The surest mistakes" if is_scored(items) else "The longest mistakes, in their middle"
 
 
 def p_value(value: float | None) -> str:

@@ -116,6 +116,7 @@ def test_reports_name_mistakes_and_nothing_of_them_is_markup() -> None:
     html, text = page(report), markdown(report)
     for told in (html, text):
         assert "1:01:15" in told and "<b>|x" not in told and "<img" not in told
+    assert "Confidence" not in html and "Confidence" not in text
     assert "The longest mistakes" in html and "--frames shows the frames" in html
     alike = replace(run, decision=label)
     report = build_report(find("phase-strict"), System("m", [alike]), samples=2)

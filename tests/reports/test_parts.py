@@ -88,6 +88,8 @@ def test_a_wide_table_says_on_a_phone_that_it_scrolls() -> None:
     wide = page_tables.html_table(list("abcde"), [["1"] * 5])
     assert 'class="hint wide"' in wide and 'tabindex="0"' in wide
     assert "hint" not in page_tables.html_table(list("abc"), [["1"] * 3])
+    named = page_tables.html_table(["a", "b"], [["1", '<td class="names">x</td>']])
+    assert '<th>a</th><th class="names">b</th>' in named  # as what is below it
     assert "hint" not in page_tables.html_table(list("abcdefgh"), [["1"] * 8], "matrix")
 
 
@@ -106,7 +108,7 @@ def test_zeros_of_a_matrix_are_zeros_and_little_is_not_nothing() -> None:
         ([["A/full/seed0"], ["A/full/seed1"]], ["full/seed0", "full/seed1"]),
         ([["x/seed0.npz", "x/seed1.npz"]], ["x"]),
         ([["vit_seed0.npz", "vit_seed1.npz"]], ["vit"]),
-        ([["m/predictions.npz"], ["n/predictions.npz"]], ["m", "n"]),
+        ([["m/predictions.npz"], ["n/pred.txt.gz"], ["o/predictions"]], ["m", "n", "o"]),
         ([["e/a/predictions.npz"], ["f/a/predictions.npz"]], ["e/a", "f/a"]),
         ([["A/seed0", "A/seed1"], ["A/seed2"]], ["A", "A/seed2"]),
         (
