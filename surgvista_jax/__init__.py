@@ -1,7 +1,8 @@
 """SurgVISTA in JAX: a masked-video foundation model for surgery, from raw videos to reports.
 
-`load(WEIGHTS)` gives a trained model; `datasets` and `metrics` are its readers and scores. They are
-imported when they are first asked for: importing the package alone imports neither JAX nor NumPy.
+`load(WEIGHTS)` gives a trained model, `StreamingPredictor(WEIGHTS)` one that runs along with a
+video; `datasets` and `metrics` are its readers and scores. They are imported when they are first
+asked for: importing the package alone imports neither JAX nor NumPy.
 """
 
 import importlib
@@ -12,12 +13,14 @@ if TYPE_CHECKING:
     from surgvista_jax.data import datasets
     from surgvista_jax.inference.load import load
     from surgvista_jax.inference.model import Model
+    from surgvista_jax.inference.streaming import StreamingPredictor
 
-__all__ = ["Model", "datasets", "load", "metrics"]
+__all__ = ["Model", "StreamingPredictor", "datasets", "load", "metrics"]
 __version__ = "0.1.0"
 
 _PLACES = {
     "Model": "surgvista_jax.inference.model",
+    "StreamingPredictor": "surgvista_jax.inference.streaming",
     "datasets": "surgvista_jax.data.datasets",
     "load": "surgvista_jax.inference.load",
     "metrics": "surgvista_jax.metrics",

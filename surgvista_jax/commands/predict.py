@@ -19,8 +19,8 @@ from surgvista_jax.data.storage.feature_folder import open_features
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.spelling import listed_classes
 from surgvista_jax.inference.batch_memory import add_check_memory, check_batch
+from surgvista_jax.inference.live_option import add_live, run_live
 from surgvista_jax.inference.moments import of_dataset, of_features, smoothed
 from surgvista_jax.inference.predictions import (
     PREDICTIONS,
@@ -31,26 +31,29 @@ from surgvista_jax.inference.predictions import (
     write_video_pages,
 )
 from surgvista_jax.inference.smoothing_option import add_smoothing, smoothing_of
-from surgvista_jax.inference.temporal import TrainedTemporal, load_temporal
-from surgvista_jax.inference.trained import CLIP, Meaning, Trained, load_classifier
+from surgvista_jax.inference.temporal import TrainedTemporal
+from surgvista_jax.inference.trained import Meaning, Trained
 from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
 from surgvista_jax.inference.video_option import add_annotated, annotated_copies
+from surgvista_jax.inference.weights_option import add_weights, loaded
 from surgvista_jax.locking import alone_in
-from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.ownership import Ownership, add_overwrite, in_folder
 from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
-from surgvista_jax.weights.heads_option import add_heads, parse_heads
 
 # Frames a second that are this much alike (relatively) are the same rate.
 _SAME_RATE = 0.02
+_LIVE = (
+    "; without VIDEO, what to look at live: a file in real time, a camera (0, /dev/video0, an"
+    " address), or - for frames on standard input"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "videos",
-        nargs="+",
+        nargs="*",
         type=Path,
         metavar="VIDEO",
         help="video files of any kind, folders of them or of frames; or one dataset folder",
@@ -62,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a finetuning run, a finetuned model in any form that `finetune` takes, or a run of"
         " MS-TCN",
     )
-    parser.add_argument("--out", required=True, type=Path, help="folder to be written")
+    parser.add_argument("--out", type=Path, help="folder to be written")
     parser.add_argument("--split", help="of a dataset folder: only these videos (default: all)")
     parser.add_argument(
         "--margins", choices=("cut", "keep"), default="keep", help="black margins (%(default)s)"
@@ -70,46 +73,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_smoothing(parser)
     add_annotated(parser)
     add_overwrite(parser)
-    add_video_options(parser)
+    add_video_options(parser, _LIVE)
+    add_live(parser)
     parser.add_argument("--batch-size", type=int, default=32, help="clips at a time (%(default)s)")
     parser.add_argument("--workers", type=int, help="loader workers")
     add_unreadable(parser)
     add_check_memory(parser)
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
-    temporal = parser.add_argument_group("the features of an MS-TCN")
-    temporal.add_argument(
-        "--backbone",
-        metavar="[NAME:]WEIGHTS",
-        help="where the weights lie that its features are computed by (where they lay in training)",
-    )
-    temporal.add_argument(
-        "--features",
-        type=Path,
-        metavar="FOLDER",
-        help="of `surgvista features`: those of the videos of a dataset folder, not computed again",
-    )
-    elsewhere = parser.add_argument_group("weights from elsewhere, which do not say it themselves")
-    elsewhere.add_argument("--classes", help="names, separated by commas (0,1,…)")
-    elsewhere.add_argument(
-        "--fps", type=float, help="rate of the frames that it was trained on (1)"
-    )
-    elsewhere.add_argument("--num-frames", type=int, help="of a clip (16, or 8 of image models)")
-    elsewhere.add_argument("--stride", type=int, help="frames from one to the next (4, or 8)")
-    elsewhere.add_argument("--size", type=int, help="pixels a side (224)")
-    elsewhere.add_argument(
-        "--label-kind", choices=("single", "multi"), help="multi: several at once (single)"
-    )
-    add_heads(elsewhere)
+    add_weights(parser)
     parser.epilog = (
         "Written are predictions.npz, which `surgvista evaluate` reads, and for each video"
         " VIDEO.csv with frame, second, label and the probability of each class, and VIDEO.html, a"
-        " page to look at (index.html lists those of several). In a dataset"
+        " page to look at (index.html lists those of several). Live, predictions are JSON lines on"
+        " standard output: time, label, probability, latency_ms. In a dataset"
         " folder with labels of the same classes, the labelled frames are looked at."
     )
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Predicts, reports, and returns 0 if every video was read to its end, else 1."""
+    if not arguments.videos:
+        start_devices()
+        keep_compiled()
+        return run_live(arguments)
+    if arguments.out is None:
+        raise UserError("--out=FOLDER: is needed; the folder to be written")
+    video_options(arguments)  # a source of --stream is refused, whatever VIDEO is
     if arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
     # Not replaced unasked, though it be ours: another model may have made it, from as many hours.
@@ -131,7 +120,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     keep_compiled()
     mesh = make_mesh(MeshConfig())
     check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")
-    trained = _loaded(arguments)
+    trained = loaded(arguments)
     meaning = trained.meaning
     smoothing = smoothing_of(arguments, meaning, trained.transitions)
     copies = annotated_copies(arguments, owned, meaning)
@@ -185,42 +174,6 @@ def _predict(arguments: argparse.Namespace) -> int:
     shown = write_video_pages(owned, finished)
     print(f"{shown}: open it in a browser; `surgvista view {arguments.out}` plays the video too")
     return 1 if problems else 0
-
-
-def _loaded(arguments: argparse.Namespace) -> Trained:
-    """The model that predicts, whichever kind it is of."""
-    told, computes = _told(arguments), arguments.features is None
-    if not computes and arguments.backbone is not None:
-        raise UserError("--features: are there already, and ask for no --backbone; leave one out")
-    temporal = load_temporal(
-        arguments.checkpoint, told, backbone=arguments.backbone, computes=computes
-    )
-    if temporal is not None:
-        return temporal
-    for option in ("backbone", "features"):
-        if getattr(arguments, option) is not None:
-            raise UserError(
-                f"--{option}: is of an MS-TCN; {arguments.checkpoint} sees the pictures itself"
-            )
-    compute = ComputeConfig(dtype=arguments.dtype)
-    return load_classifier(arguments.checkpoint, told, parse_heads(arguments.heads), compute)
-
-
-def _told(arguments: argparse.Namespace) -> dict:
-    """What the user says of the weights."""
-    if arguments.fps is not None and not 0 < arguments.fps <= 1e6:
-        raise UserError(f"--fps {arguments.fps:g}: must be a number above 0, at most 1,000,000")
-    classes = arguments.classes
-    told = {
-        "classes": classes and listed_classes("--classes", classes.split(",")),
-        "fps": arguments.fps,
-        "label_kind": arguments.label_kind,
-        **{key: getattr(arguments, key) for key in CLIP},
-    }
-    for key in CLIP:
-        if told[key] is not None and told[key] < 1:
-            raise UserError(f"--{key.replace('_', '-')} {told[key]}: must be 1 or more")
-    return {key: value for key, value in told.items() if value is not None}
 
 
 def _videos(

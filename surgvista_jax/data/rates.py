@@ -62,13 +62,42 @@ class Pick(Generic[Picture]):
     gap: float = 0.0
 
 
+class Picker(Generic[Picture]):
+    """Says of pictures that come one after the other what frames show.
+
+    Frame k is the first picture at or after its instant, if it comes within half of 1 / fps; else
+    there is a hole, and the last picture before it is shown.
+
+    Attributes:
+        next: the first frame that was not told yet.
+    """
+
+    def __init__(self, grid: Grid, first: int = 0):
+        """Takes the instants, and the first wanted frame."""
+        self.next = first
+        self._grid = grid
+        self._before: tuple[float, Picture] | None = None
+
+    def take(self, time: float, picture: Picture) -> Iterator[Pick[Picture]]:
+        """Yields the frames that are known by this picture; times ascend."""
+        grid, before = self._grid, self._before
+        near = 0.5 / grid.fps + grid.tolerance
+        while (late := time - grid.instant(self.next)) >= -grid.tolerance:
+            k = self.next
+            if late <= near or (before is None and late <= grid.grace):
+                yield Pick(k, time, picture)
+            elif before is None:
+                yield Pick(k, time, None)
+            else:
+                yield Pick(k, before[0], before[1], time - before[0])
+            self.next += 1
+        self._before = time, picture
+
+
 def picked(
     pictures: Iterable[tuple[float, Picture]], grid: Grid, first: int = 0
 ) -> Iterator[Pick[Picture]]:
     """Yields what frames `first`, `first` + 1 and so on show, up to the last picture.
-
-    Frame k is the first picture at or after its instant, if it comes within half of 1 / fps; else
-    there is a hole, and the last picture before it is shown.
 
     Args:
         pictures: (time, picture) with ascending times; from the middle of a video on, the first one
@@ -76,16 +105,6 @@ def picked(
         grid: the instants.
         first: the first wanted frame.
     """
-    k = first
-    before: tuple[float, Picture] | None = None
-    near = 0.5 / grid.fps + grid.tolerance
+    picker: Picker[Picture] = Picker(grid, first)
     for time, picture in pictures:
-        while (late := time - grid.instant(k)) >= -grid.tolerance:
-            if late <= near or (before is None and late <= grid.grace):
-                yield Pick(k, time, picture)
-            elif before is None:
-                yield Pick(k, time, None)
-            else:
-                yield Pick(k, before[0], before[1], time - before[0])
-            k += 1
-        before = time, picture
+        yield from picker.take(time, picture)

@@ -25,6 +25,7 @@ from surgvista_jax.inference.trained import (
     Meaning,
     Trained,
     check_told,
+    load_classifier,
     transitions_in,
 )
 from surgvista_jax.models.heads import POOLS
@@ -32,6 +33,7 @@ from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.models.mstcn import MsTcn, MsTcnConfig
 from surgvista_jax.training.checkpoint_files import restore_params
 from surgvista_jax.weights.adapt import AdaptConfig
+from surgvista_jax.weights.choosing import GivenHeads
 from surgvista_jax.weights.place import locate
 from surgvista_jax.weights.runs import Run, find_run
 
@@ -204,3 +206,31 @@ def _backbone_of(
         f"{spec}: was trained on features of {header.model}, which this version of surgvista_jax"
         " does not compute; compute them again by `surgvista features`, and train it on these"
     )
+
+
+def load_trained(
+    spec: str,
+    told: Mapping[str, Any] | None = None,
+    heads: GivenHeads = None,
+    compute: ComputeConfig | None = None,
+    *,
+    backbone: str | None = None,
+    computes: bool = True,
+) -> Trained:
+    """Reads whatever predicts: a temporal run, or as `load_classifier` a classifier.
+
+    Args:
+        spec, told, heads, compute: as for `load_classifier`.
+        backbone, computes: as for `load_temporal`.
+
+    Raises:
+        UserError: as both; a classifier has no backbone and no features of its own.
+    """
+    told = told or {}
+    temporal = load_temporal(spec, told, backbone=backbone, computes=computes)
+    if temporal is not None:
+        return temporal
+    if backbone is not None or not computes:
+        option = "features" if backbone is None else "backbone"
+        raise UserError(f"--{option}: is of an MS-TCN; {spec} sees the pictures itself")
+    return load_classifier(spec, told, heads, compute)

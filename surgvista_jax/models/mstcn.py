@@ -16,7 +16,7 @@ from surgvista_jax.checks import check, check_whole
 # Uniform in +-1/sqrt(fan in), as the published models start.
 _INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 # The products are small; at full precision every device gives the same predictions.
-_PRECISION = jax.lax.Precision.HIGHEST
+PRECISION = jax.lax.Precision.HIGHEST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,4 +115,4 @@ class MsTcn(nn.Module):
 
 
 def _dense(features: int, name: str) -> nn.Dense:
-    return nn.Dense(features, kernel_init=_INIT, precision=_PRECISION, name=name)
+    return nn.Dense(features, kernel_init=_INIT, precision=PRECISION, name=name)

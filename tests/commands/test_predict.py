@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 
 import av
@@ -56,7 +57,7 @@ def test_smoothing_is_done_as_said_and_told(trained, tmp_path, capsys):
     """By transitions that the run counted, or a dataset folder's; tables and scores alike."""
     workdir, data = trained
     words = (data, "--split=test", f"--checkpoint={workdir}")
-    kinds = {"none": [], "path": ["--smooth=viterbi"], "median": ["--smooth=median", "--window=3"]}
+    kinds = {"none": [], "path": ["--smooth=viterbi"]}
     kinds["folder"] = ["--smooth=viterbi", "--causal", f"--transitions={data}"]
     found = {}
     for name, options in kinds.items():
@@ -71,11 +72,9 @@ def test_smoothing_is_done_as_said_and_told(trained, tmp_path, capsys):
     }
     by_run = {"kind": "viterbi", "causal": False, "transitions": "colours, as trained on"}
     by_folder = {"kind": "viterbi", "causal": True, "transitions": "colours, train"}
-    by_median = {"kind": "median", "causal": False, "window_seconds": 3.0}
     assert told == {
         "none": (None, True),
         "path": (by_run, False),
-        "median": (by_median, False),
         "folder": (by_folder, True),
     }
     counted = transitions_of(read_dataset(data).split("train"))
@@ -123,6 +122,39 @@ def test_a_temporal_run_says_what_it_said_at_its_end(trained, temporal, tmp_path
     about = meta(tmp_path / "a")
     assert about["causal"] and about["classes"] == list(COLOURS) and about["split"] == "test"
     assert not {"backbone", "transitions"} & meta(temporal / "run").keys()
+
+
+def test_live_predictions_are_lines_of_standard_output(temporal, trained, tmp_path, capfd):
+    """Of frames on standard input; by an MS-TCN, smoothed."""
+    frames = np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), np.uint8)
+    (tmp_path / "frames").write_bytes(frames.tobytes() + b"half a frame")
+    kept = os.dup(0)
+    try:
+        with open(tmp_path / "frames", "rb") as file:
+            os.dup2(file.fileno(), 0)
+        words = ("--stream=-", "--frame-size=64x48", "--frame-rate=1", "--smooth=median")
+        assert predict(f"--checkpoint={temporal / 'run'}", *words) == 1
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+    said = capfd.readouterr()
+    told = [json.loads(line) for line in said.out.splitlines()]
+    assert told[-1]["time"] == 2.0 and told[-1]["label"] in COLOURS
+    assert all(set(line) == {"time", "label", "probability", "latency_ms"} for line in told)
+    (last,) = (line for line in said.err.splitlines() if line.startswith("surgvista: "))
+    assert "standard input: ends within frame 3, at 12 of its 9216 bytes; 3 frames seen" in last
+    assert f"{len(told)} predictions; ms from frame to label: p50 " in last
+    for words, said in (
+        ((), "say what to look at: VIDEO …, or --stream=SOURCE"),
+        (("--stream=-",), "--frame-size=WxH and --frame-rate=R: are needed for --stream=-"),
+        (("--stream=-", "--frame-size=64x48"), "are needed both"),
+        (("--stream=-", "--frame-size=64", "--frame-rate=1"), "should be WIDTHxHEIGHT"),
+        (("--stream=0", f"--out={tmp_path}"), "--out: is of VIDEO files"),
+        ((trained[1], "--stream=-", f"--out={tmp_path / 'no'}"), "leave VIDEO out"),
+        ((trained[1],), "--out=FOLDER: is needed"),
+    ):
+        assert predict(*words, f"--checkpoint={trained[0]}") == 1
+        assert said in capfd.readouterr().err
 
 
 def test_a_temporal_run_predicts_videos_and_is_smoothed(temporal, tmp_path):

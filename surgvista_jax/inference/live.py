@@ -1,0 +1,181 @@
+"""Live prediction: the newest frame to the model, a line for each prediction, a summary at the end.
+
+A thread reads the frames. One that comes while the model is busy takes the place of the one that
+waits, which is dropped: predictions never lag behind by more than one clip's time.
+"""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import NamedTuple
+
+import numpy as np
+
+from surgvista_jax.inference.live_sources import Source
+from surgvista_jax.inference.streaming import Prediction, StreamingPredictor
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Arrived(NamedTuple):
+    """A frame that came.
+
+    Attributes:
+        time: its second in the video.
+        frame: [H, W, 3] uint8 RGB.
+        at: `time.perf_counter()` when it was there.
+    """
+
+    time: float
+    frame: np.ndarray
+    at: float
+
+
+class Newest:
+    """Room for one frame, the newest.
+
+    Attributes:
+        seen: frames that came.
+        dropped: those of them that were never taken.
+    """
+
+    def __init__(self) -> None:
+        self.seen = self.dropped = 0
+        self._waiting: Arrived | None = None
+        self._ended = False
+        # Reentrant: a signal's handler runs in the thread that it interrupts.
+        self._changed = threading.Condition(threading.RLock())
+
+    def put(self, arrived: Arrived) -> None:
+        """Takes a frame in, in place of one that waits."""
+        with self._changed:
+            self.seen += 1
+            self.dropped += self._waiting is not None
+            self._waiting = arrived
+            self._changed.notify()
+
+    def end(self, at_once: bool = False) -> None:
+        """No more frames come; at once: nor is the one that waits wanted."""
+        with self._changed:
+            if at_once and self._waiting is not None:
+                self.dropped += 1
+                self._waiting = None
+            self._ended = True
+            self._changed.notify()
+
+    def take(self) -> Arrived | None:
+        """Waits for a frame; None at the end."""
+        with self._changed:
+            while self._waiting is None and not self._ended:
+                self._changed.wait()
+            arrived, self._waiting = self._waiting, None
+            return arrived
+
+
+@dataclass
+class Outcome:
+    """What came of a stream.
+
+    Attributes:
+        seen, dropped: frames.
+        latencies: of each prediction, milliseconds from when its frame was there to its label.
+        broke: why it ended too early, in words; "" where it came to its end.
+        signal: by which it was told to stop; 0: none.
+    """
+
+    seen: int = 0
+    dropped: int = 0
+    latencies: list[float] = field(default_factory=list)
+    broke: str = ""
+    signal: int = 0
+
+    @property
+    def status(self) -> int:
+        """The exit code: 0 at the end, 1 where it ended too early, 128 + a signal's number."""
+        return 128 + self.signal if self.signal else int(bool(self.broke))
+
+    def __str__(self) -> str:
+        why = "told to stop" if self.signal else self.broke
+        said = [why] if why else []
+        said.append(
+            f"{self.seen} frames seen, {self.dropped} dropped, {len(self.latencies)} predictions"
+        )
+        if self.latencies:
+            shares = np.percentile(self.latencies, (50, 95, 99, 100))
+            names = ("p50", "p95", "p99", "max")
+            parts = [f"{name} {ms:.1f}" for name, ms in zip(names, shares, strict=True)]
+            said.append(f"ms from frame to label: {', '.join(parts)}")
+        return "; ".join(said)
+
+
+def predict_live(
+    predictor: StreamingPredictor, source: Source, say: Callable[[str], None]
+) -> Outcome:
+    """Predicts until the source ends or a signal (Ctrl-C, SIGTERM) comes; runs in the main thread.
+
+    Args:
+        predictor: at the beginning of a video.
+        source: where frames come from.
+        say: takes a line of JSON for each prediction: `time` in seconds, `label`, `probability`
+            (lists of both where several classes may hold) and `latency_ms`.
+    """
+    newest, outcome = Newest(), Outcome()
+    failed: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            for second, frame in source.frames():
+                newest.put(Arrived(second, frame, time.perf_counter()))
+        except BaseException as error:  # belongs to whoever waits
+            failed.append(error)
+        finally:
+            newest.end()
+
+    def stop(number: int) -> None:
+        outcome.signal = number
+        newest.end(at_once=True)
+
+    single = predictor.meaning.label_kind == "single"
+    with _told_by_signals(stop):
+        threading.Thread(target=read, daemon=True).start()
+        while not outcome.signal and (arrived := newest.take()) is not None:
+            prediction = predictor.push(arrived.frame, arrived.time)
+            if prediction is not None:
+                milliseconds = 1000 * (time.perf_counter() - arrived.at)
+                outcome.latencies.append(milliseconds)
+                say(_line(prediction, milliseconds, single))
+    if failed and not outcome.signal:
+        raise failed[0]
+    outcome.seen, outcome.dropped, outcome.broke = newest.seen, newest.dropped, source.broke
+    return outcome
+
+
+def _line(prediction: Prediction, milliseconds: float, single: bool) -> str:
+    labels, shares = prediction.labels, [round(share, 4) for share in prediction.probabilities]
+    told = {
+        "time": round(prediction.time, 3),
+        "label": labels[0] if single else list(labels),
+        "probability": shares[0] if single else shares,
+        "latency_ms": round(milliseconds, 2),
+    }
+    return json.dumps(told, ensure_ascii=False)
+
+
+@contextmanager
+def _told_by_signals(stop: Callable[[int], None]) -> Iterator[None]:
+    """Has the signals that stop a program call `stop` instead."""
+
+    def handle(number: int, _: FrameType | None) -> None:
+        stop(number)
+
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

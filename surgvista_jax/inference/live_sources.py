@@ -1,0 +1,203 @@
+"""Where live frames come from: a file in real time, a camera, standard input."""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from surgvista_jax.data.conversion.frame_readers import FileReader
+from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
+from surgvista_jax.errors import UserError
+
+import cv2  # isort: skip  # after `frame_readers`, which silences it
+
+# Frames a second that are this much alike (relatively) are the same rate.
+_SAME_RATE = 0.02
+# Packets that a header promises and that are not there: many headers only estimate.
+_FEW, _SHARE = 2, 0.005
+
+
+class Source(Protocol):
+    """Frames as they come.
+
+    Attributes:
+        broke: why they ended too early, in words; "" where they came to their end.
+    """
+
+    broke: str
+
+    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        """Yields (second, [H, W, 3] uint8 RGB), each when it is there."""
+
+
+class Raw(NamedTuple):
+    """Frames without a header: RGB, a byte each, line after line.
+
+    Attributes:
+        width, height: of a frame, in pixels.
+        fps: frames a second.
+    """
+
+    width: int
+    height: int
+    fps: float
+
+
+class FileInRealTime:
+    """The frames that `predict` sees of a file, each at its time."""
+
+    broke = ""
+
+    def __init__(
+        self,
+        path: Path,
+        fps: float,
+        options: VideoOptions,
+        wait: Callable[[float], None] = time.sleep,
+    ):
+        """Goes through the packets of the file once.
+
+        Args:
+            path: the file.
+            fps: frames a second.
+            options: how it is read.
+            wait: waits for so many seconds.
+
+        Raises:
+            UserError: it is no video, or a slower one.
+        """
+        try:
+            self._reader = FileReader(path, options, threads=1)
+        except UnreadableVideo as error:
+            raise UserError(f"{path}: {error}") from None
+        check_rate(str(path), self._reader.fps, fps)
+        self._fps, self._wait = min(fps, self._reader.fps), wait
+
+    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        reader, began, count = self._reader, time.perf_counter(), 0
+        try:
+            for image in reader.frames(self._fps):
+                second = count / self._fps
+                ahead = began + second - time.perf_counter()
+                if ahead > 0:
+                    self._wait(ahead)
+                yield second, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+                count += 1
+        except (UnreadableVideo, OSError) as error:
+            self.broke = str(error)
+            return
+        promised, missing = reader.frames_promised or 0, reader.frames_missing
+        lacking = promised - reader.frames_read if missing is None else missing
+        if promised and lacking > max(_FEW, _SHARE * promised):
+            self.broke = (
+                f"breaks off: of the {promised} pictures of its header {lacking} are missing"
+            )
+        elif problems := reader.problems():
+            self.broke = problems[0]
+
+
+class Camera:
+    """A camera by its number or device, or a stream by its address, through OpenCV."""
+
+    broke = ""
+
+    def __init__(self, where: str):
+        """Opens it. Raises UserError where nothing is there, or it gives no picture."""
+        number = where.removeprefix("/dev/video")
+        self._capture = cv2.VideoCapture(int(number) if number.isdigit() else where)
+        if not self._capture.isOpened():
+            raise UserError(
+                f"--stream={where}: cannot be opened; is a camera or a stream there, may it be"
+                " read, and does no other program have it?"
+            )
+
+    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        began = time.perf_counter()
+        while True:
+            there, image = self._capture.read()
+            if not there:
+                self.broke = "gives no more pictures"
+                return
+            yield time.perf_counter() - began, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+class RawFrames:
+    """Frames without a header from a pipe or a file that is open."""
+
+    broke = ""
+
+    def __init__(self, descriptor: int, form: Raw):
+        self._descriptor, self._form = descriptor, form
+
+    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+        form, count = self._form, 0
+        while True:
+            frame = np.empty((form.height, form.width, 3), np.uint8)
+            there = self._fill(frame.data.cast("B"))
+            if there < frame.nbytes:
+                if there:
+                    self.broke = (
+                        f"ends within frame {count}, at {there} of its {frame.nbytes} bytes"
+                    )
+                return
+            yield count / form.fps, frame
+            count += 1
+
+    def _fill(self, room: memoryview) -> int:
+        """Reads until the room is full or nothing more comes; how many bytes came."""
+        there = 0
+        # Not by a file object: a thread that is left reading would hold its lock at the end.
+        while there < len(room) and (count := os.readv(self._descriptor, [room[there:]])):
+            there += count
+        return there
+
+
+def check_rate(name: str, fps: float, wanted: float) -> None:
+    """Raises UserError for frames that come slower than a model needs them."""
+    if fps < wanted * (1 - _SAME_RATE):
+        raise UserError(
+            f"{name}: has {fps:g} frames a second, where the model was trained on {wanted:g}"
+        )
+
+
+def open_source(where: str, fps: float, options: VideoOptions, raw: Raw | None) -> Source:
+    """Opens what `--stream` names.
+
+    Args:
+        where: "-" for standard input; the number, device or address of a camera; else a file.
+        fps: frames a second that the model sees.
+        options: how a file is read.
+        raw: what is said of frames on standard input.
+
+    Raises:
+        UserError: it cannot be opened, or is slower than the model's rate; frames on standard
+            input are not described, or others are.
+    """
+    if (where == "-") != (raw is not None):
+        raise UserError(
+            "--frame-size=WxH and --frame-rate=R: are needed for --stream=-, and for nothing else"
+        )
+    if raw is not None:
+        check_rate("--frame-rate", raw.fps, fps)
+        return RawFrames(0, raw)
+    if where.isdigit() or "://" in where or _is_device(where):
+        return Camera(where)
+    path = Path(where)
+    if not path.exists():
+        raise UserError(f"--stream={where}: there is no such file; a camera is 0, 1, …")
+    if not path.is_file():
+        raise UserError(
+            f"--stream={where}: is no file; a video is needed, or --stream=- for frames of a pipe"
+        )
+    return FileInRealTime(path, fps, options)
+
+
+def _is_device(where: str) -> bool:
+    try:
+        return stat.S_ISCHR(os.stat(where).st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,236 @@
+"""A model that runs along with a video: frames in, one prediction for each moment out.
+
+Online says what `surgvista predict` says of the whole video. The clips are the same, to the pixel.
+On a processor a classifier's numbers are the same to the bit where `predict` has `--batch-size=1`:
+with more clips at a time matrix products add up in another order, and last digits differ. Those of
+an MS-TCN are the same to about 1e-6.
+"""
+
+import dataclasses
+import math
+import os
+from typing import Any
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from surgvista_jax.data.batches.crop import resize_clip
+from surgvista_jax.data.batches.past_frames import PastFrames
+from surgvista_jax.data.conversion.extract import ExtractConfig, reduced
+from surgvista_jax.data.rates import ROUNDING, Grid, Picker
+from surgvista_jax.errors import UserError
+from surgvista_jax.inference.temporal import TrainedTemporal, load_trained
+from surgvista_jax.inference.trained import Trained
+from surgvista_jax.models import mstcn_state
+from surgvista_jax.predictions.smoothing import Smoothing
+from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh
+from surgvista_jax.training.state import create_filled
+from surgvista_jax.training.xla_options import options_for
+
+_SHORT_SIDE = ExtractConfig().short_side
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prediction:
+    """What is said of one moment.
+
+    Attributes:
+        frame: its number at the model's rate.
+        time: seconds, on the clock of the frames that were pushed.
+        scores: float32 [C], the probability of each class.
+        labels: of the classes that hold: one, or where several may hold at once all above 0.5.
+        probabilities: of these.
+    """
+
+    frame: int
+    time: float
+    scores: np.ndarray
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    @property
+    def label(self) -> str:
+        """The class that holds; several are joined by ";", as in the tables of `predict`."""
+        return ";".join(self.labels)
+
+
+class StreamingPredictor:
+    """Takes the frames of a video as they come, and predicts at the model's own rate.
+
+    What is pushed between two of its moments costs next to nothing. Everything is compiled when it
+    is made, and never again. Where no picture came in time, the last one before is seen; of several
+    moments without a picture of their own only the newest is predicted, and an MS-TCN is given the
+    features that it had last for the others.
+
+    Attributes:
+        meaning: classes, clip and rate of the model.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike | Trained,
+        smoothing: Smoothing | None = None,
+        start: float | None = None,
+    ):
+        """Compiles the model for one clip on the first device.
+
+        Args:
+            model: what `surgvista predict --checkpoint` takes, or what was read of it.
+            smoothing: its causal form is taken.
+            start: the second of frame 0; None: that of the first frame that is pushed.
+
+        Raises:
+            UserError: it cannot be read, or sees more than the past.
+        """
+        trained = model if isinstance(model, Trained) else load_trained(os.fspath(model))
+        if not trained.causal:
+            what = "an MS-TCN that sees what comes later (model.causal=false)"
+            if not isinstance(trained, TrainedTemporal):
+                what = "a model of whole videos (clip.sampling='uniform')"
+            raise UserError(f"{trained.name}: {what} cannot run along with a video")
+        self.meaning = trained.meaning
+        self._smoothing = smoothing and dataclasses.replace(smoothing, causal=True)
+        self._start = start
+        self._temporal = trained if isinstance(trained, TrainedTemporal) else None
+        self._mesh = make_mesh(MeshConfig(data=1), jax.devices()[:1])
+        with jax.set_mesh(self._mesh), nn.logical_axis_rules(RULES):
+            self._params = create_filled(trained.init, trained.params, self._mesh)
+            clip = self.meaning.clip
+            shape = (1, clip.num_frames, clip.size, clip.size, 3)
+            video = jax.ShapeDtypeStruct(shape, np.uint8)
+            options = options_for("prediction", "") or None
+            program = jax.jit(
+                lambda params, video: trained.of_clip(params, video).astype(np.float32),
+                compiler_options=options,
+            )
+            self._of_clip = program.lower(self._params, video).compile()
+        if self._temporal is not None:
+            config = self._temporal.model
+            self._own = jax.device_put(dict(self._temporal.own_params), jax.devices()[0])
+            state = mstcn_state.begin(config)
+            features = jax.ShapeDtypeStruct((self._temporal.header.width,), np.float32)
+            step = jax.jit(lambda own, state, row: mstcn_state.step(config, own, state, row))
+            self._step = step.lower(self._own, state, features).compile()
+        self._clip = np.zeros(shape, np.uint8)
+        self._values(self._clip)  # the first call allocates
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets the video: the next frame is the first one of another."""
+        self._past = PastFrames(self.meaning.clip)
+        self._picker: Picker[_Picture] | None = None
+        self._last: float | None = None
+        self._shape: tuple[int, ...] | None = None
+        self._follow = self._smoothing.follower() if self._smoothing is not None else None
+        self._features: np.ndarray | None = None
+        if self._temporal is not None:
+            self._state: Any = mstcn_state.begin(self._temporal.model)
+
+    def push(self, frame: np.ndarray, time: float) -> Prediction | None:
+        """Takes the next frame; predicts if by it a moment of the model's rate is known.
+
+        Args:
+            frame: [H, W, 3] uint8 RGB, all of one size; it may be changed afterwards.
+            time: seconds; they may start anywhere, and never go back.
+
+        Raises:
+            ValueError: another type, shape or size; a time before that of the last frame.
+        """
+        self._check(frame, time)
+        picker = self._picker
+        if picker is None:
+            self._grid = self._grid_from(time if self._start is None else self._start)
+            picker = self._picker = Picker(self._grid)
+        picture = _Picture(frame, self.meaning.clip.size)
+        self._last, self._shape = time, frame.shape
+        held = self._jump(picker, time)
+        newest = None
+        for pick in picker.take(time, picture):
+            shown = pick.picture or _Picture(np.zeros_like(frame), self.meaning.clip.size)
+            self._past.push(shown.fitted())
+            held += newest is not None
+            newest = pick
+        picture.keep()
+        return None if newest is None else self._predict(newest.k, held)
+
+    def _check(self, frame: np.ndarray, time: float) -> None:
+        if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
+            kind = frame.dtype if isinstance(frame, np.ndarray) else type(frame).__name__
+            raise ValueError(f"frame: should be an array of uint8 RGB, not of {kind}")
+        if frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+            raise ValueError(f"frame: should be [H, W, 3], not {list(frame.shape)}")
+        if self._shape is not None and frame.shape != self._shape:
+            (first, other) = (f"{w}x{h}" for h, w, _ in (self._shape, frame.shape))
+            raise ValueError(
+                f"frame: is {other}, those before {first}; restart() for another video"
+            )
+        if not math.isfinite(time):
+            raise ValueError(f"time={time}: should be seconds")
+        if self._last is not None and time < self._last:
+            raise ValueError(f"time={time}: comes before {self._last}, that of the last frame")
+        if self._start is not None and time < self._start - 0.5 / self.meaning.fps:
+            raise ValueError(f"time={time}: comes before the start, {self._start}")
+
+    def _grid_from(self, start: float) -> Grid:
+        fps = self.meaning.fps
+        return Grid(start, fps, ROUNDING / fps + 1e-6, grace=1 / fps)
+
+    def _jump(self, picker: "Picker[_Picture]", time: float) -> int:
+        """Leaves out what of a long hole no clip will see; the number of frames."""
+        behind = int((time - self._grid.instant(picker.next)) * self.meaning.fps)
+        frames = behind - self._past.reach
+        if frames <= 0:
+            return 0
+        picker.next += frames
+        self._past.skip(frames)
+        return frames
+
+    def _predict(self, frame: int, held: int) -> Prediction:
+        self._past.write(self._clip[0])
+        values = self._values(self._clip)
+        if self._temporal is not None:
+            if self._features is not None:
+                for _ in range(min(held, mstcn_state.reach(self._temporal.model))):
+                    _, self._state = self._step(self._own, self._state, self._features)
+            found, self._state = self._step(self._own, self._state, values)
+            self._features, values = values, np.asarray(found)
+        scores = values if self._follow is None else self._follow(frame, values)
+        meaning = self.meaning
+        if meaning.label_kind == "single":
+            held_classes = [int(scores.argmax())]
+        else:
+            held_classes = np.flatnonzero(scores > 0.5).tolist()
+        return Prediction(
+            frame,
+            self._grid.instant(frame),
+            scores,
+            tuple(meaning.classes[k] for k in held_classes),
+            tuple(float(scores[k]) for k in held_classes),
+        )
+
+    def _values(self, clip: np.ndarray) -> np.ndarray:
+        """What is computed of the clip alone, float32 [X]."""
+        return np.asarray(self._of_clip(self._params, clip))[0]
+
+
+class _Picture:
+    """A frame, given the size of the clip's only if a moment shows it."""
+
+    def __init__(self, frame: np.ndarray, size: int):
+        self._frame, self._size = frame, size
+        self._fitted: np.ndarray | None = None
+
+    def fitted(self) -> np.ndarray:
+        """[size, size, 3], as `predict` makes it of the frames that it decodes."""
+        if self._fitted is None:
+            small = np.ascontiguousarray(reduced(self._frame, _SHORT_SIDE))
+            out = np.empty((1, self._size, self._size, 3), np.uint8)
+            resize_clip(small[None], out)
+            self._fitted = out[0]
+        return self._fitted
+
+    def keep(self) -> None:
+        """Makes it independent of the caller's array."""
+        if self._fitted is None:
+            self._frame = np.array(self._frame)
