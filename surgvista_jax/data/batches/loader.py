@@ -93,8 +93,8 @@ class BatchLoader(Iterator[Batch]):
         steps = grain.MapDataset.range(start_step, max(start_step, num_steps))
         self._left = len(steps)
         self._collector = _Collector(read, num_rows, steps, config)
-        self._collector.start()
         self._closer = weakref.finalize(self, self._collector.end)
+        self._collector.start()
 
     def __len__(self) -> int:
         """Batches that are still to come."""
@@ -204,17 +204,19 @@ class _Collector(threading.Thread):
             if self._is_stuck():
                 self._kill_workers()
                 stuck.note(self._is_stuck)
-        if self._claim is not None:
-            remove_shared(self._claim.prefix)
-            self._claim.release()
+            if self._claim is not None:
+                remove_shared(self._claim.prefix)
+                self._claim.release()
         self.ready.put(ValueError("the loader is closed"))
 
     def _wait_until_free(self) -> None:
-        self.join(_CLOSE_SECONDS)
+        with contextlib.suppress(RuntimeError):  # Ctrl-C came before it had begun
+            self.join(_CLOSE_SECONDS)
         deadline = time.monotonic() + _CLOSE_SECONDS
         while self._is_stuck() and time.monotonic() < deadline:
             self._kill_workers()
-            self.join(0.05)
+            with contextlib.suppress(RuntimeError):
+                self.join(0.05)
 
     def _kill_workers(self) -> None:
         self._workers = self._workers or self._own_children()

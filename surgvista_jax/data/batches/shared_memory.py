@@ -109,6 +109,11 @@ class SharedReader:
             whole = SharedArray(path, (self.num_rows, *shape[1:]), np.dtype(dtype))
             try:
                 array = whole.make_rows(self.rows)
+                if not owner_path(self.prefix).exists():  # who would have removed it has done so
+                    os.unlink(path)
+                    raise ValueError("the loader is closed")
+            except FileNotFoundError:  # another worker was as late
+                raise ValueError("the loader is closed") from None
             except OSError as error:
                 size = math.prod(whole.shape) * whole.dtype.itemsize
                 raise no_room(Path(path), size, self.most, error.strerror) from None
@@ -120,10 +125,22 @@ class SharedReader:
 
 
 def remove_shared(prefix: str, for_good: bool = False) -> None:
-    """Removes what was made and not taken; with `for_good` this process makes no more."""
+    """Removes what was made and not taken, and the file that stands for it.
+
+    Without that, workers remove what they make: of one that was still starting, which is killed
+    later, nothing is left over.
+
+    Args:
+        for_good: this process makes no more.
+    """
     if for_good:
         _MAKING.acquire()
     start = Path(prefix)
-    for path in start.parent.glob(start.name + "*"):
-        path.unlink(missing_ok=True)
+
+    def remove_files() -> None:
+        for path in start.parent.glob(start.name + "*"):
+            path.unlink(missing_ok=True)
+
+    remove_files()
     owner_path(prefix).unlink(missing_ok=True)
+    remove_files()  # what was made since, by a worker that still saw it

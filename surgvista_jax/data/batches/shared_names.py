@@ -28,7 +28,7 @@ class Claim(NamedTuple):
 
     Attributes:
         prefix: how the paths start.
-        file: the open file that stands for them; None where files cannot be locked.
+        file: the open file that stands for them, locked; None where files cannot be locked.
     """
 
     prefix: str
@@ -62,7 +62,6 @@ def claim_prefix() -> Claim:
             locked = try_lock(file)
         except OSError:  # no locks: nobody can tell whether this is left over
             let_go(file)
-            path.unlink(missing_ok=True)
             return Claim(prefix, None)
         # Another process may have seen it before it was locked, and removed it.
         if locked and is_at(file, path):
