@@ -10,6 +10,7 @@ from surgvista_jax.config import build, load_config
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training import loop
+from surgvista_jax.training.compiled_step import CompiledStep
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.write import flat
 from tests.support.tiny_run import make_config
@@ -33,6 +34,7 @@ def begin(
         seen.update(params=run.state.params, teacher=run.frozen)
 
     monkeypatch.setattr(loop, "run_to_end", look)
+    monkeypatch.setattr(CompiledStep, "compile_ahead", lambda *shapes: None)
     overrides = [f"--config.{word}" for word in words]
     workdir = next(path for i in itertools.count() if not (path := folder / f"begun{i}").exists())
     pretrain(load_config(str(config), PretrainConfig, overrides), workdir)
