@@ -48,7 +48,10 @@ COMMANDS = {
         "import": "another program's weights -> a folder that every command takes",
         "export": "a checkpoint -> a file under another program's names, with a model card",
     },
-    "figure": {"reconstruction": "what a pretrained student rebuilds"},
+    "figure": {
+        "reconstruction": "what a pretrained student rebuilds",
+        "tokens": "where a model looks in a clip, and what its tokens tell apart",
+    },
     "bench": {
         "finetune": "step time, clips/s, memory and FLOPs utilisation of finetuning",
         "digests": "seconds that the digests of a checkpoint take, for each GiB",

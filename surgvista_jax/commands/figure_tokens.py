@@ -1,0 +1,64 @@
+"""The command `surgvista figure tokens`: where a model looks in a clip, and what it tells apart."""
+
+import argparse
+from pathlib import Path
+
+from matplotlib.image import imsave
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.figures.token_sheet import draw
+from surgvista_jax.inference.load import load
+from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.training.devices import start_devices
+from surgvista_jax.weights.place import SPEC
+from surgvista_jax.writing import replacing
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `surgvista figure tokens`."""
+    parser.add_argument("video", type=Path, metavar="VIDEO", help="a video file")
+    parser.add_argument("--checkpoint", required=True, metavar=SPEC, help="a run or its weights")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE.png")
+    parser.add_argument(
+        "--second", type=float, metavar="S", help="at which the clip ends (the first whole clip's)"
+    )
+    parser.add_argument(
+        "--block", type=int, metavar="K", help="whose attention (what is pooled in the last)"
+    )
+    add_overwrite(parser)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Draws one clip of the video."""
+    out: Path = arguments.out
+    if out.suffix.lower() != ".png":
+        raise UserError(f"--out={out}: the figure is a PNG: a name ending in .png")
+    second = arguments.second
+    if second is not None and not 0 <= second < 1e6:
+        raise UserError(f"--second={second:g}: should be 0 or more, within the video")
+    owned = in_folder(out.parent, arguments.overwrite)
+    owned.check([out])
+    start_devices()
+    model = load(arguments.checkpoint)
+    clips, span = model.clips(arguments.video), model.clip.stride * (model.clip.num_frames - 1)
+    assert model.fps is not None  # `clips` asks for it
+    wanted = span if second is None else round(second * model.fps)
+    clip, last = None, -1
+    for last, clip in zip(range(wanted + 1), clips, strict=False):  # noqa: B007
+        pass
+    if clip is None or (second is not None and last < wanted):
+        raise UserError(
+            f"--second={second or 0:g}: {arguments.video} ends at second"
+            f" {max(last, 0) / model.fps:g}"
+        )
+    tokens = model.tokens(clip)[int(model.backbone.model.class_token) :]
+    vit = model.backbone.model.encoder is not None
+    shares = model.attention(clip, block=arguments.block) if vit else None
+    caption = [
+        f"{arguments.video.name}, clip that ends at second {last / model.fps:g}; {model.name}",
+        "Colours are those of this clip alone: red in another is not the same thing.",
+    ]
+    image = draw(clip, tokens, shares, model.grid, caption)
+    with replacing(out, owned) as aside:
+        imsave(aside, image, format="png")
+    print(f"{out}: the clip that ends at second {last / model.fps:g}")
