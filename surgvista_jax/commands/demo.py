@@ -1,4 +1,4 @@
-"""The command `surgvista demo`: videos, a dataset folder, a tiny pretrained student, a figure."""
+"""The command `surgvista demo`: videos, a tiny student, a figure, a classifier, a page."""
 
 import argparse
 import math
@@ -6,25 +6,35 @@ from pathlib import Path
 
 import ml_collections
 
-from surgvista_jax.config import load_config
+from surgvista_jax.config import load_config, told_keys
 from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.data.conversion.extract import ExtractConfig
-from surgvista_jax.data.conversion.own_videos import convert_videos
+from surgvista_jax.data.conversion.own_videos import VideoLabels, convert_videos
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
+from surgvista_jax.inference.page import predicted_page
 from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import add_overwrite
-from surgvista_jax.synthetic import write_videos
+from surgvista_jax.synthetic import PHASES, write_videos
+from surgvista_jax.tasks import programs
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.determinism import asked_in, make_deterministic
 from surgvista_jax.training.devices import start_devices
-from surgvista_jax.writing import clear_asides, new_folder
+from surgvista_jax.writing import clear_asides, new_folder, write_text
 
 CONFIG = "configs/demo.py"
 # The made-up operations move at up to 2 Hz, which 5 frames a second still show.
 FPS = 5.0
-NUM_VIDEOS, NUM_FRAMES, SIZE = 8, 120, 160
+NUM_VIDEOS, NUM_FRAMES, SIZE = 9, 120, 160
+UNSEEN = f"operation_{NUM_VIDEOS - 1:02d}"  # by pretraining and finetuning
+SPLITS = "splits.txt"
+FINETUNING = "configs/finetune/demo.py"
+CLIP_IS_MEANT = (
+    "--config.clip.num_frames",
+    "--config.clip.stride",
+)  # other ones than the student's
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,29 +69,25 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace, config: ml_collections.ConfigDict) -> int:
-    out = arguments.out
-    source = arguments.source
+    out, made_up = arguments.out, arguments.source is None
     if not (math.isfinite(arguments.fps) and arguments.fps > 0):
         raise UserError(f"--fps {arguments.fps:g}: must be a number above 0")
     make_deterministic(asked_in(config))
     start_devices()
     keep_compiled()
-    if source is None:
-        source = out / "videos"
-        print(f"1/3  made-up operations -> {source}")
-        if not source.exists():
-            clear_asides(out)
-            with new_folder(source) as partial:
-                write_videos(partial, NUM_VIDEOS, 0, NUM_FRAMES, FPS, SIZE)
-    else:
-        print(f"1/3  your videos: {source}")
+    steps = 5 if made_up else 3
+    source = out / "videos" if made_up else arguments.source
+    print(f"1/{steps}  {'made-up operations ->' if made_up else 'your videos:'} {source}")
+    if made_up and not source.exists():
+        _make_up(source)
 
     dataset = out / "dataset"
-    print(f"2/3  frames at {arguments.fps:g} a second -> {dataset}")
+    print(f"2/{steps}  frames at {arguments.fps:g} a second -> {dataset}")
     conversion = convert_videos(
         source,
         dataset,
         ExtractConfig(arguments.fps, config.clip.size),
+        labels=_labels(source) if made_up else None,
         overwrite=arguments.overwrite,
     )
     for remark in conversion.notes + conversion.problems:
@@ -89,18 +95,61 @@ def _demo(arguments: argparse.Namespace, config: ml_collections.ConfigDict) -> i
 
     run = out / "run"
     config.data.folder = str(dataset)
-    print(f"3/3  pretraining for {config.budget.steps} steps -> {run}")
+    print(f"3/{steps}  pretraining for {config.budget.steps} steps -> {run}")
     finished = pretrain(config.lock(), run, arguments.overwrite)
     if finished.preempted:
         print(f"stopped at step {finished.step}; the same command goes on from there")
         return TOLD_TO_STOP
+    page = None
+    if made_up:
+        model, predictions = out / "classifier", out / "predictions"
+        print(f"4/{steps}  finetuning a classifier of phases -> {model}")
+        if not _finetuned(run, dataset, model, arguments.overwrite):
+            print("stopped; the same command goes on from there")
+            return TOLD_TO_STOP
+        print(f"5/{steps}  predicting {UNSEEN}, which was never seen -> {predictions}")
+        page = predicted_page(model, dataset, "test", predictions, arguments.overwrite)
+    _tell(out, run, page)
+    return 0
+
+
+def _make_up(source: Path) -> None:
+    """Writes operations with phases, the last of which is for predictions alone."""
+    clear_asides(source.parent)
+    with new_folder(source) as partial:
+        write_videos(partial, NUM_VIDEOS, 0, NUM_FRAMES, FPS, SIZE)
+        names = sorted(path.stem for path in partial.glob("*.mp4"))
+        rows = (f"{name},{'test' if name == UNSEEN else 'train'}\n" for name in names)
+        write_text(partial / SPLITS, ("video,split\n", *rows))
+
+
+def _labels(source: Path) -> VideoLabels:
+    return VideoLabels(source, "phase", classes=PHASES, splits=source / SPLITS)
+
+
+def _finetuned(run: Path, dataset: Path, model: Path, overwrite: bool) -> bool:
+    """Whether a classifier came to its end that starts from a run's student."""
+    words = [f"--config.init={run}", f"--config.data.folder={dataset}"]
+    config = load_config(FINETUNING, FinetuneConfig, words)
+    return programs.run(config, model, told_keys([*words, *CLIP_IS_MEANT]), overwrite)
+
+
+def _tell(out: Path, run: Path, page: Path | None) -> None:
+    """Says where to look, and what to do next."""
+    first = ""
+    if page is not None:
+        first = f"""
+  {page}
+      what the classifier says of an operation that it has not seen, beside the truth: open it
+      in a browser
+"""
     print(
         f"""
-Done. Look at
+Done. Look at{first}
   {run / "figures"}
       what the student rebuilds of clips of which it sees a quarter
   {run / "metrics.jsonl"}
-      the loss by step (also: tensorboard --logdir {out}); predicting nothing gives 1
+      the loss by step (also: tensorboard --logdir {out})
   {run / "checkpoints"}
       the student, with all that an interrupted run continues from
 
@@ -108,8 +157,9 @@ Next
   surgvista demo --source YOUR_VIDEOS --out OTHER_FOLDER
       the same with your own videos
   surgvista data convert videos --source YOUR_VIDEOS --out DATASET
-  surgvista pretrain --config=configs/pretrain/pixels_only.py --workdir=RUN \\
-      --config.data.folder=DATASET
-      a ViT-B for GPUs and TPUs, without a teacher; configs/pretrain/ has more"""
+  surgvista pretrain --config=configs/pretrain/own.py --workdir=RUN --config.data.folder=DATASET
+      a student for your data and your device; configs/pretrain/ has more
+  surgvista finetune --config=configs/finetune/own.py --workdir=MODEL \\
+      --config.data.folder=LABELLED_DATASET --config.init=RUN
+      a classifier of your labels"""
     )
-    return 0

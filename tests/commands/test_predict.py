@@ -12,6 +12,7 @@ import pytest
 from surgvista_jax.__main__ import main
 from surgvista_jax.data.conversion.own_videos import VideoLabels, read_videos
 from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.inference.page import predicted_page
 from surgvista_jax.predictions.smoothing import Smoothing
 from surgvista_jax.predictions.transitions import transitions_of
 from tests.support.finetune_run import COLOURS, make_config, make_dataset, meta, predictions, run
@@ -51,6 +52,16 @@ def test_a_run_says_of_its_test_videos_what_it_said_at_its_end(trained, tmp_path
         np.testing.assert_array_equal(found[key], expected[key], key)
     about = meta(tmp_path)
     assert about["classes"] == list(COLOURS) and about["split"] == "test" and about["fps"] == 1.0
+
+
+def test_the_page_of_a_run_holds_what_predict_says(trained, tmp_path):
+    workdir, data = trained
+    assert predict(data, "--split=test", f"--checkpoint={workdir}", f"--out={tmp_path / 'a'}") == 0
+    page = predicted_page(workdir, data, "test", tmp_path / "b")
+    assert page.suffix == ".html" and page.parent == tmp_path / "b"
+    ours, theirs = predictions(tmp_path / "b"), predictions(tmp_path / "a")
+    np.testing.assert_array_equal(ours["frame"], theirs["frame"])
+    np.testing.assert_allclose(ours["score"], theirs["score"], atol=1e-5)
 
 
 def test_smoothing_is_done_as_said_and_told(trained, tmp_path, capsys):

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from surgvista_jax.figures.denormalise import PLAIN, denormalise, squared_errors
 from surgvista_jax.tasks.pretraining.losses import (
     FEATURE_LOSSES,
     ObjectiveConfig,
@@ -23,6 +24,16 @@ def test_pixel_targets_have_mean_0_and_unbiased_deviation_1_per_channel():
 
 def test_a_patch_of_one_colour_gives_a_target_of_zero():
     assert abs(pixel_targets(np.full((1, 1, 48), 77, np.uint8))).max() < 0.1
+
+
+def test_plain_targets_are_the_pixels_again_and_keep_brightness():
+    patches = np.random.default_rng(0).integers(0, 256, (1, 4, 48), np.uint8)
+    target = np.asarray(pixel_targets(patches, "plain"))
+    ids = np.arange(4)[None]
+    shown = denormalise(target, patches, ids[:, :0], ids, (1, 2, 2), PLAIN)
+    np.testing.assert_array_equal(np.rint(255 * shown), patches)
+    assert squared_errors(target, patches, ids, plain=True)[0] < 1e-10
+    assert pixel_targets(patches // 2, "plain").mean() < target.mean() - 0.5
 
 
 def test_targets_do_not_depend_on_brightness_or_contrast():
