@@ -1,7 +1,8 @@
 """The demonstration's student: small enough to pretrain on two cores in a minute.
 
-It predicts plain pixels under a random mask, as the student that it may start from was trained
-(`configs/pretrain/demo_student.py`), because that makes pictures soonest.
+It starts from a student that ships with the package, trained on made-up operations alone
+(`configs/pretrain/demo_student.py`; `--config.init=random` starts from nothing), and like that one
+predicts plain pixels under a random mask, which makes pictures soonest.
 """
 
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from surgvista_jax.config import run_config
+from surgvista_jax.weights import shipped
 
 
 def get_config() -> ConfigDict:
     config = run_config(Path(__file__).parent / "pretrain" / "demo_student.py")
+    config.init = str(Path(shipped.__file__).parent / "demo_student.safetensors")
     config.budget.update({"batch_size": 16, "steps": 150})
     config.optim.update({"learning_rate": 1e-3, "final_learning_rate": 1e-5})
     config.optim.update({"reference_batch": 16, "warmup_epochs": 0.3})

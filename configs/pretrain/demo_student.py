@@ -1,6 +1,7 @@
 """The student that ships with the package, which `surgvista demo` starts from.
 
-About 20 minutes of one processor core, on made-up operations alone:
+About 20 minutes of one processor core, on made-up operations alone; what ships is its step 750
+(`--config.loop.stop_after=750`, five minutes):
 
     surgvista data synthetic --task phase --videos 48 --frames 120 --fps 5 --size 96 --out SYNTHETIC
     surgvista pretrain --config=configs/pretrain/demo_student.py --workdir=STUDENT \

@@ -22,12 +22,14 @@ from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.determinism import asked_in, make_deterministic
 from surgvista_jax.training.devices import start_devices
+from surgvista_jax.weights import shipped
 from surgvista_jax.writing import clear_asides, new_folder, write_text
 
 CONFIG = "configs/demo.py"
 # The made-up operations move at up to 2 Hz, which 5 frames a second still show.
 FPS = 5.0
 NUM_VIDEOS, NUM_FRAMES, SIZE = 9, 120, 160
+SEED = 1  # the student that ships was trained on operations of seed 0
 UNSEEN = f"operation_{NUM_VIDEOS - 1:02d}"  # by pretraining and finetuning
 SPLITS = "splits.txt"
 FINETUNING = "configs/finetune/demo.py"
@@ -96,6 +98,8 @@ def _demo(arguments: argparse.Namespace, config: ml_collections.ConfigDict) -> i
     run = out / "run"
     config.data.folder = str(dataset)
     print(f"3/{steps}  pretraining for {config.budget.steps} steps -> {run}")
+    if Path(config.init).parent == Path(shipped.__file__).parent:
+        print("     from a student that ships with the package, trained on made-up surgery alone")
     finished = pretrain(config.lock(), run, arguments.overwrite)
     if finished.preempted:
         print(f"stopped at step {finished.step}; the same command goes on from there")
@@ -117,7 +121,7 @@ def _make_up(source: Path) -> None:
     """Writes operations with phases, the last of which is for predictions alone."""
     clear_asides(source.parent)
     with new_folder(source) as partial:
-        write_videos(partial, NUM_VIDEOS, 0, NUM_FRAMES, FPS, SIZE)
+        write_videos(partial, NUM_VIDEOS, SEED, NUM_FRAMES, FPS, SIZE)
         names = sorted(path.stem for path in partial.glob("*.mp4"))
         rows = (f"{name},{'test' if name == UNSEEN else 'train'}\n" for name in names)
         write_text(partial / SPLITS, ("video,split\n", *rows))
