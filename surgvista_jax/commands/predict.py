@@ -4,24 +4,36 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+
+from jax.sharding import Mesh
 
 from surgvista_jax.config import filled_by_options
 from surgvista_jax.data.batches.loader import LoaderConfig
-from surgvista_jax.data.conversion.convert import convert
 from surgvista_jax.data.conversion.extract import ExtractConfig
-from surgvista_jax.data.conversion.official import Reading, Recording
-from surgvista_jax.data.conversion.sources import Remark, find_given, name_videos
+from surgvista_jax.data.conversion.own_videos import convert_given, given_dataset
+from surgvista_jax.data.conversion.sources import Search, find_given
 from surgvista_jax.data.conversion.video_options import add_video_options, video_options
-from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.feature_folder import open_features
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.batch_memory import add_check_memory, check_batch
+from surgvista_jax.inference.clip_batches import SAME_RATE
 from surgvista_jax.inference.live_option import add_live, run_live
-from surgvista_jax.inference.moments import of_dataset, of_features, smoothed
+from surgvista_jax.inference.moments import (
+    Moments,
+    Remarks,
+    of_dataset,
+    of_features,
+    of_recordings,
+    other_rate,
+    smoothed,
+)
 from surgvista_jax.inference.predictions import (
     PREDICTIONS,
     check_room,
@@ -41,9 +53,8 @@ from surgvista_jax.ownership import Ownership, add_overwrite, in_folder
 from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
+from surgvista_jax.training.unreadable import UnreadableLimit
 
-# Frames a second that are this much alike (relatively) are the same rate.
-_SAME_RATE = 0.02
 _LIVE = (
     "; without VIDEO, what to look at live: a file in real time, a camera (0, /dev/video0, an"
     " address), or - for frames on standard input"
@@ -72,6 +83,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_smoothing(parser)
     add_annotated(parser)
+    parser.add_argument(
+        "--keep-frames",
+        action="store_true",
+        help="extract the frames to OUT/frames first, as JPEGs, and read them there: a second call"
+        " extracts none again",
+    )
     add_overwrite(parser)
     add_video_options(parser, _LIVE)
     add_live(parser)
@@ -135,37 +152,25 @@ def _predict(arguments: argparse.Namespace) -> int:
         )
         if said:
             print(f"WARNING: {said}", file=sys.stderr)
-    dataset, notes, problems = _videos(arguments, trained, owned)
     print(f"{arguments.checkpoint}: {meaning}", file=sys.stderr)
-    for remark in (*notes, *problems):
-        print(remark, file=sys.stderr)
-    ids = [video.video for video in dataset.videos]
-    check_room(owned, ids)
+    remarks = Remarks()
+    each, dataset, labelled = _moments(arguments, trained, owned, mesh, remarks, loader, limit)
     if copies is not None:
-        copies.check(ids)
-    labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
-    labelled &= all(video.labels is not None for video in dataset.videos)
+        copies.check([video.video for video in dataset.videos])
+    remarks.say()
     finished = []
-    if arguments.features is not None and isinstance(trained, TrainedTemporal):
-        videos = of_features(trained, dataset, open_features(arguments.features), labelled=labelled)
-    else:
-        videos = of_dataset(
-            trained,
-            dataset,
-            labelled=labelled,
-            mesh=mesh,
-            batch_size=arguments.batch_size,
-            loader=loader,
-            limit=limit,
-        )
-    for moments in videos:
-        if smoothing is not None:
-            moments = smoothed(moments, smoothing)
-        # Whatever else is made of one video is made here, as soon as its moments are known.
-        write_table(owned, meaning, moments)
-        if copies is not None:
-            problems += copies.write(moments)
-        finished.append(moments)
+    with closing(each):
+        for moments in each:
+            if smoothing is not None:
+                moments = smoothed(moments, smoothing)
+            # Whatever else is made of one video is made here, as soon as its moments are known.
+            write_table(owned, meaning, moments)
+            if copies is not None:
+                remarks.add(copies.write(moments), printed=True)
+            finished.append(moments)
+    if not finished:
+        raise UserError(remarks.last())
+    remarks.say()
     done = said_of(smoothing, trained)
     write_predictions(owned, trained, dataset, finished, labelled, done)
     count = sum(len(moments.outputs.frame) for moments in finished)
@@ -173,72 +178,98 @@ def _predict(arguments: argparse.Namespace) -> int:
     print(f"{arguments.out / PREDICTIONS}: {clips} of {len(finished)} videos")
     shown = write_video_pages(owned, finished)
     print(f"{shown}: open it in a browser; `surgvista view {arguments.out}` plays the video too")
-    return 1 if problems else 0
+    return 1 if remarks.problems else 0
 
 
-def _videos(
-    arguments: argparse.Namespace, trained: Trained, owned: Ownership
-) -> tuple[Dataset, list[Remark], list[Remark]]:
-    """The frames to be looked at, at the rate of training; notes; and what could not be used."""
-    first, meaning = arguments.videos[0], trained.meaning
-    notes: list[Remark]
-    problems: list[Remark]
-    is_dataset = (first / "dataset.json").is_file() or is_tfds(first)
-    if is_dataset and len(arguments.videos) == 1:
-        dataset, notes, problems = read_dataset(first), [], []
+def _moments(
+    arguments: argparse.Namespace,
+    trained: Trained,
+    owned: Ownership,
+    mesh: Mesh,
+    remarks: Remarks,
+    loader: LoaderConfig,
+    limit: UnreadableLimit,
+) -> tuple[Generator[Moments, None, None], Dataset, bool]:
+    """What finishes video after video; what they are of; and whether their labels are known.
+
+    The videos of the dataset are those that are asked for, which need not all be finished.
+    """
+    meaning, size = trained.meaning, arguments.batch_size
+    if not _is_dataset(arguments):
+        if arguments.features is not None:
+            raise UserError("--features: is for a dataset folder, whose features they are")
+        folder, search = _found(arguments)
+        if not (arguments.keep_frames or any(source.is_folder for source in search.videos)):
+            videos = tuple(Video(s.video, s.path.name, meaning.fps, 0) for s in search.videos)
+            check_room(owned, [video.video for video in videos])
+            remarks.add(search.problems, search.notes)
+            dataset = given_dataset(folder, folder, meaning.fps)
+            config = _extract_config(arguments, meaning)
+            each = of_recordings(
+                trained, search.videos, config, remarks, mesh=mesh, batch_size=size
+            )
+            return each, dataclasses.replace(dataset, videos=videos), False
+    dataset = _with_frames(arguments, trained, owned, remarks)
+    check_room(owned, [video.video for video in dataset.videos])
+    labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
+    labelled &= all(video.labels is not None for video in dataset.videos)
+    if arguments.features is not None and isinstance(trained, TrainedTemporal):
+        features = open_features(arguments.features)
+        return of_features(trained, dataset, features, labelled=labelled), dataset, labelled
+    each = of_dataset(
+        trained,
+        dataset,
+        labelled=labelled,
+        mesh=mesh,
+        batch_size=size,
+        loader=loader,
+        limit=limit,
+    )
+    return each, dataset, labelled
+
+
+def _is_dataset(arguments: argparse.Namespace) -> bool:
+    first = arguments.videos[0]
+    return len(arguments.videos) == 1 and ((first / "dataset.json").is_file() or is_tfds(first))
+
+
+def _with_frames(
+    arguments: argparse.Namespace, trained: Trained, owned: Ownership, remarks: Remarks
+) -> Dataset:
+    """A dataset folder, or one made of the videos, without those of another rate."""
+    meaning = trained.meaning
+    if _is_dataset(arguments):
+        dataset = read_dataset(arguments.videos[0])
         dataset = trained.split(dataset, arguments.split) if arguments.split else dataset
-    elif arguments.split:
-        raise UserError("--split: is for a dataset folder")
-    elif arguments.features is not None:
-        raise UserError("--features: is for a dataset folder, whose features they are")
     else:
-        dataset, notes, problems = _extracted(arguments, meaning, owned)
+        conversion = convert_given(
+            *_found(arguments),
+            arguments.out / "frames",
+            _extract_config(arguments, meaning),
+            partial(check_room, owned),
+            overwrite=arguments.overwrite,
+        )
+        dataset = conversion.dataset
+        remarks.add(conversion.problems, conversion.notes)
     # A clip of another rate spans another time than those of training.
-    slow = [video for video in dataset.videos if abs(video.fps / meaning.fps - 1) > _SAME_RATE]
-    for video in slow:
-        text = f"{video.fps:g} frames a second, where the model was trained on {meaning.fps:g}"
-        problems.append(Remark(video.video, f"left out: has {text}"))
+    slow = [video for video in dataset.videos if abs(video.fps / meaning.fps - 1) > SAME_RATE]
+    remarks.add([other_rate(video.video, video.fps, meaning.fps) for video in slow])
     if len(slow) == len(dataset.videos):
-        raise UserError("; ".join(map(str, problems[-1:])))
+        raise UserError(remarks.last())
     videos = tuple(video for video in dataset.videos if video not in slow)
-    return dataclasses.replace(dataset, videos=videos), notes, problems
+    return dataclasses.replace(dataset, videos=videos)
 
 
-def _extracted(
-    arguments: argparse.Namespace, meaning: Meaning, owned: Ownership
-) -> tuple[Dataset, list[Remark], list[Remark]]:
-    """The frames of the videos that are listed, and of no other of an earlier call."""
+def _found(arguments: argparse.Namespace) -> tuple[Path, Search]:
+    """The videos that are listed, and the folder of all of them."""
+    if arguments.split:
+        raise UserError("--split: is for a dataset folder")
     source, search = find_given(arguments.videos, skip=arguments.out)
     if not search.videos:
         raise UserError(f"{arguments.videos[0]}: no video and no folder of images in it")
-    out = arguments.out / "frames"
-    listed: set[str] = set()
+    return source, search
 
-    def read(named: Mapping[str, str]) -> Reading:
-        recordings = [Recording(video) for video in name_videos(search.videos, named)]
-        listed.update(recording.source.video for recording in recordings)
-        check_room(owned, sorted(listed))  # before anything is extracted
-        return Reading(recordings, {}, search.notes, search.problems)
 
-    head = Dataset(
-        folder=out,
-        name=source.name,
-        task="none",
-        classes=(),
-        label_kind="single",
-        fps=meaning.fps,
-        splits={},
-        procedure="",
-        licence="",
-        citation="",
-        source_format="videos",
-        videos=(),
-    )
+def _extract_config(arguments: argparse.Namespace, meaning: Meaning) -> ExtractConfig:
     margins = arguments.margins == "cut"
-    config = ExtractConfig(meaning.fps, cut_margins=margins, **video_options(arguments))
-    conversion = convert(head, read, source, config, overwrite=arguments.overwrite)
-    videos = tuple(video for video in conversion.dataset.videos if video.video in listed)
-    if not videos:
-        raise UserError("; ".join(map(str, conversion.problems)))
-    dataset = dataclasses.replace(conversion.dataset, videos=videos)
-    return dataset, list(conversion.notes), list(conversion.problems)
+    return ExtractConfig(meaning.fps, cut_margins=margins, **video_options(arguments))

@@ -5,6 +5,7 @@ library is then lost with all that it had still to do; here the job at fault is 
 go on.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -12,11 +13,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
+
+from surgvista_jax.errors import UserError
 
 REPORT_SECONDS = 1.0
 
@@ -72,7 +75,7 @@ def run_each(
     workers: list[_Worker] = []
     try:
         for _ in range(min(num_workers, len(jobs))):
-            workers.append(_start(function))
+            workers.append(_start(function, _work))
             _give(workers[-1], waiting, jobs)
         while busy := {worker.pipe: worker for worker in workers if worker.job >= 0}:
             for ready in wait(list(busy)):
@@ -87,7 +90,7 @@ def run_each(
                     kind, value = "result", Crash(worker.process.exitcode or 0)
                     workers.remove(worker)
                     if waiting:
-                        worker = _start(function)
+                        worker = _start(function, _work)
                         workers.append(worker)
                 if kind == "report":
                     on_report(job, value)
@@ -104,11 +107,86 @@ def run_each(
             worker.pipe.close()
 
 
-def _start(function: Callable) -> _Worker:
+class Streams(Iterator[tuple[int, Any]]):
+    """What a generator function gives for each job, from processes that work ahead.
+
+    They stand still while nobody takes what they give, and die with this process.
+
+    Args:
+        function: importable by name; called with a job.
+        jobs: picklable.
+        ahead: jobs at a time: the one whose values are taken, and those after it.
+        patience: seconds without a value after which a process is given up as stuck.
+
+    Yields:
+        (index of the job, a value), in the order of the jobs; a `Crash` as the last value of a job
+        whose process died. An exception of `function` is raised here.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Any], Iterator[Any]],
+        jobs: Sequence[Any],
+        ahead: int = 2,
+        patience: float = 1800.0,
+    ):
+        self._function, self._jobs, self._ahead = function, jobs, ahead
+        self._patience = patience
+        self._current = 0
+        self._workers: dict[int, _Worker] = {}  # by the number of their next job, modulo `ahead`
+        self._closed = False
+
+    def __next__(self) -> tuple[int, Any]:
+        while not self._closed and self._current < len(self._jobs):
+            for job in range(self._current, min(self._current + self._ahead, len(self._jobs))):
+                self._begin(job)
+            job, worker = self._current, self._workers[self._current % self._ahead]
+            try:
+                if not worker.pipe.poll(self._patience):
+                    raise UserError(
+                        f"nothing could be read for {self._patience:g} s: reading is stuck; does"
+                        " the disk of the videos still answer?"
+                    )
+                kind, value = worker.pipe.recv()
+            except (EOFError, OSError):
+                if self._closed:
+                    break
+                del self._workers[job % self._ahead]
+                worker.process.join()
+                worker.pipe.close()
+                kind, value = "crash", Crash(worker.process.exitcode or 0)
+            if kind == "raised":
+                raise value
+            if kind != "value":
+                self._current += 1
+            if kind != "end":
+                return job, value
+        raise StopIteration
+
+    def close(self) -> None:
+        """Ends the processes, also while another thread waits for a value."""
+        self._closed = True
+        for worker in self._workers.values():
+            worker.process.terminate()
+        for worker in self._workers.values():
+            worker.process.join()
+
+    def _begin(self, job: int) -> None:
+        """Lets a process begin a job, unless it has."""
+        place = job % self._ahead
+        if place not in self._workers:
+            self._workers[place] = _start(self._function, _work_on_streams)
+        if self._workers[place].job < job:
+            self._workers[place].job = job
+            with contextlib.suppress(OSError):  # it has died, which is seen where it is waited for
+                self._workers[place].pipe.send(self._jobs[job])
+
+
+def _start(function: Callable, work: Callable[[Callable, Connection], None]) -> _Worker:
     # Not forked: a process that has threads, such as JAX's, cannot be forked safely.
     context = multiprocessing.get_context("spawn")
     pipe, far_end = context.Pipe()
-    process = context.Process(target=_work, args=(function, far_end), daemon=True)
+    process = context.Process(target=work, args=(function, far_end), daemon=True)
     # Where it starts, the tracker unblocks what is blocked.
     resource_tracker.ensure_running()
     # The worker inherits the mask: Ctrl-C would be a traceback there while Python starts.
@@ -131,11 +209,7 @@ def _give(worker: _Worker, waiting: deque[int], jobs: Sequence[Any]) -> None:
 
 
 def _work(function: Callable, pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    # Decoders write their complaints straight to the terminal, through the progress bar.
-    sys.stderr.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    _settle()
     reported = time.monotonic()
 
     def report(value: Any) -> None:
@@ -154,6 +228,29 @@ def _work(function: Callable, pipe: Connection) -> None:
         except Exception as error:  # raised again by `run_each`, in the parent
             message = ("raised", error)
         pipe.send(message)
+
+
+def _work_on_streams(function: Callable, pipe: Connection) -> None:
+    _settle()
+    with contextlib.suppress(EOFError):
+        while True:
+            job = pipe.recv()
+            message: tuple[str, Any] = ("end", None)
+            try:
+                for value in function(job):
+                    pipe.send(("value", value))
+            except Exception as error:  # raised again by `Streams`, in the parent
+                message = ("raised", error)
+            pipe.send(message)
+
+
+def _settle() -> None:
+    """Makes this process one that follows its parent, and says nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    # Decoders write their complaints straight to the terminal, through the progress bar.
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _exit_with_parent() -> None:

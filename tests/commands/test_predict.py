@@ -13,10 +13,11 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.data.conversion.own_videos import VideoLabels, read_videos
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.inference.page import predicted_page
+from surgvista_jax.inference.predictions import write_table
 from surgvista_jax.predictions.smoothing import Smoothing
 from surgvista_jax.predictions.transitions import transitions_of
 from tests.support.finetune_run import COLOURS, make_config, make_dataset, meta, predictions, run
-from tests.support.footage import cut, write_video
+from tests.support.footage import cut, index_first, write_video
 from tests.support.made_operation import data_of
 
 EXACT = ["--dtype=float32", "--batch-size=16", "--workers=0"]
@@ -279,7 +280,7 @@ def test_videos_are_looked_at_at_the_rate_of_training(trained, tmp_path, capsys)
     assert lines(alone / "whole.csv") == found
     # A page of one video, and of several their list, with frames of them.
     shown = data_of((alone / "whole.html").read_text())
-    assert shown["classes"] == list(COLOURS) and len(shown["film"]["images"]) == 4
+    assert shown["classes"] == list(COLOURS) and len(shown["film"]["images"]) >= 4
     assert not (alone / "index.html").exists()
     assert (out / "whole.html").exists()
     # Tables that may have been mended are not written over.
@@ -432,6 +433,45 @@ def test_tables_of_somebody_else_are_named_before_anything_is_computed(fast, tmp
     assert predict(*words) == 1
     assert f"{out / 'a.csv'}: is there already" in capsys.readouterr().err
     assert (out / "a.csv").read_bytes() == mended and not (out / "predictions.npz").exists()
+
+
+class Killed(BaseException):
+    """Stands for a signal."""
+
+
+def test_videos_are_finished_one_by_one_and_a_torn_one_as_far_as_it_goes(
+    fast, tmp_path, capsys, monkeypatch
+):
+    """A kill keeps the tables before it; no frame is kept unless that is said."""
+    whole = write_video(tmp_path / "a.mp4", num_frames=25)
+    torn = cut(index_first(write_video(tmp_path / "b.mp4", num_frames=100)), 0.6)
+    out = tmp_path / "out"
+    words = [whole, torn, f"--checkpoint={fast}", f"--out={out}"]
+
+    def write(owned, meaning, moments):
+        if moments.video.video == "b":
+            raise Killed
+        write_table(owned, meaning, moments)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr("surgvista_jax.commands.predict.write_table", write)
+        predict(*words)
+    first = (out / "a.csv").read_bytes()
+    assert not (out / "b.csv").exists() and not (out / "predictions.npz").exists()
+    capsys.readouterr()
+    assert predict(*words) == 1
+    (told,) = (line for line in capsys.readouterr().err.splitlines() if "b.mp4" in line)
+    assert told.startswith(f"{torn}: its header promises 100 frames, ")
+    assert (out / "a.csv").read_bytes() == first and not (out / "frames").exists()
+    frames = [int(row["frame"]) for row in lines(out / "b.csv")]
+    assert frames == list(range(len(frames))) and 5 < len(frames) < 20
+
+    kept = tmp_path / "kept"
+    assert predict(*words[:-1], f"--out={kept}", "--keep-frames") == 1
+    assert len(list((kept / "frames" / "frames" / "b").iterdir())) == len(frames)
+    for key in ("video", "frame"):
+        np.testing.assert_array_equal(predictions(out)[key], predictions(kept)[key])
+    np.testing.assert_allclose(predictions(out)["score"], predictions(kept)["score"], atol=0.02)
 
 
 def test_an_id_that_no_table_can_have_is_named_before_anything_is_computed(

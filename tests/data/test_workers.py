@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from surgvista_jax.data.workers import Crash, run_each
+from surgvista_jax.data.workers import Crash, Streams, run_each
 
 
 def job(what, report):
@@ -100,3 +101,39 @@ def test_workers_end_when_their_parent_is_killed():
                 return  # ended, and only not yet reaped by the system's first process
         time.sleep(0.05)
     raise AssertionError("the worker outlives its parent")
+
+
+def stream(what):
+    """Gives as many values as it is told, and then what `job` does."""
+    yield from range(what[0])
+    job(what[1], None)
+
+
+def test_streams_give_the_values_of_each_job_in_order_and_what_came_before_a_crash():
+    streams = Streams(stream, [(2, ""), (1, "crash"), (0, ""), (2, "raise")])
+    found = []
+    with pytest.raises(ValueError, match="a fault of ours"):
+        while True:
+            found.append(next(streams))
+    streams.close()
+    assert found == [(0, 0), (0, 1), (1, 0), (1, Crash(-signal.SIGSEGV)), (3, 0), (3, 1)]
+
+
+def large(path):
+    """Notes each value before it is given; none fits a pipe's buffer."""
+    for _ in range(50):
+        with open(path, "ab") as file:
+            file.write(b".")
+        yield bytes(2**20)
+
+
+def test_a_stream_stands_still_while_nobody_takes_from_it(tmp_path):
+    streams = Streams(large, [tmp_path / "first"])
+    for taken in range(1, 6):
+        assert next(streams)[0] == 0
+        assert (tmp_path / "first").stat().st_size <= taken + 1
+    waiting = threading.Thread(target=lambda: list(streams))
+    streams.close()
+    waiting.start()  # whoever takes from a closed one gets no more
+    waiting.join(60)
+    assert not waiting.is_alive()

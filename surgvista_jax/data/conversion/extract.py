@@ -1,6 +1,6 @@
-"""From one video to a folder of JPEG frames at the wanted rate."""
+"""From one video to its frames at the wanted rate, and to a folder of them as JPEGs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,6 +96,84 @@ class Extracted:
         return 0 if self.frames_promised is None else self.frames_promised - self.frames_read
 
 
+class KeptFrames:
+    """The kept frames of one video in their order, and in the end what came of it.
+
+    Frame k is the first picture whose own time is at or after k / fps, if it comes within half of
+    1 / fps; else there is a hole, and the last picture before it is repeated. Before the first
+    picture of a recording whose clock begins earlier, frames are black.
+
+    Attributes:
+        fps: their rate.
+
+    Args:
+        source: the video.
+        config: rate and size of the kept frames.
+        threads: threads that decode this video.
+
+    Raises:
+        UnreadableVideo: it cannot be opened, or nothing in it can be read.
+    """
+
+    def __init__(self, source: SourceVideo, config: ExtractConfig, threads: int = 1):
+        self._reader: Reader
+        if source.is_folder:
+            self._reader = FolderReader(source, folder_fps(source, config))
+        else:
+            self._reader = FileReader(source.path, config.video, threads)
+        self._source, self._config = source, config
+        self.fps = min(config.fps, self._reader.fps)
+        self._content: list[int] | None = None
+        self._kept = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yields [H, W, 3] uint8 BGR; a repeated one is the same object.
+
+        Raises:
+            UnreadableVideo: there are no frames, or they are not all of one size.
+        """
+        reader = self._reader
+        if self._config.cut_margins:
+            self._content = content_box(reader.samples(MARGIN_SAMPLES))
+        self._kept, shape, last, small = 0, None, None, np.empty(0, np.uint8)
+        for image in reader.frames(self.fps):
+            if shape is None:
+                shape = image.shape
+            if image.shape != shape:
+                first, other = (f"{width}x{height}" for height, width, _ in (shape, image.shape))
+                raise UnreadableVideo(
+                    f"frames of different sizes: {reader.current} is {other}, the first one "
+                    f"{first}; all frames of a video must have one size"
+                )
+            if image is not last:  # else it is repeated
+                last = image
+                if self._content is not None:
+                    top, bottom, left, right = self._content
+                    image = image[top:bottom, left:right]
+                small = reduced(image, self._config.short_side)
+            self._kept += 1
+            yield small
+        if not self._kept:
+            raise UnreadableVideo("no frame in it can be read; is the file whole?")
+
+    def extracted(self) -> Extracted:
+        """What came of the video, once all frames were taken."""
+        reader = self._reader
+        return Extracted(
+            num_frames=self._kept,
+            fps=self.fps,
+            native_fps=reader.fps,
+            native_fps_told=reader.fps_told,
+            frames_read=reader.frames_read,
+            frames_promised=reader.frames_promised,
+            content=self._content,
+            frames_missing=reader.frames_missing,
+            notes=reader.notes(),
+            problems=reader.problems(),
+            reader="" if self._source.is_folder else READER,
+        )
+
+
 def extract(
     source: SourceVideo,
     folder: Path,
@@ -105,10 +183,6 @@ def extract(
     report: Callable[[int], None] = lambda num_frames: None,
 ) -> Extracted:
     """Writes the kept frames of one video to `folder`, as `000000.jpg` and so on.
-
-    Frame k is the first picture whose own time is at or after k / fps, if it comes within half of
-    1 / fps; else there is a hole, and the last picture before it is repeated. Before the first
-    picture of a recording whose clock begins earlier, frames are black.
 
     Args:
         source: the video.
@@ -121,48 +195,14 @@ def extract(
         UnreadableVideo: there are no frames, or they are not all of one size.
         OSError: a frame cannot be written.
     """
-    reader: Reader
-    if source.is_folder:
-        reader = FolderReader(source, folder_fps(source, config))
-    else:
-        reader = FileReader(source.path, config.video, threads)
-    fps = min(config.fps, reader.fps)
-    content = content_box(reader.samples(MARGIN_SAMPLES)) if config.cut_margins else None
-    kept, shape, last, encoded = 0, None, None, b""
-    for image in reader.frames(fps):
-        if shape is None:
-            shape = image.shape
-        if image.shape != shape:
-            first, other = (f"{width}x{height}" for height, width, _ in (shape, image.shape))
-            raise UnreadableVideo(
-                f"frames of different sizes: {reader.current} is {other}, the first one {first}; "
-                "all frames of a video must have one size"
-            )
-        if image is not last:  # else it is repeated
-            last = image
-            if content is not None:
-                top, bottom, left, right = content
-                image = image[top:bottom, left:right]
-            encoded = _encode(reduced(image, config.short_side))
+    frames, last, encoded = KeptFrames(source, config, threads), None, b""
+    for number, image in enumerate(frames):
+        if image is not last:
+            last, encoded = image, _encode(image)
         # Python writes the file because OpenCV neither opens every path nor reports a full disk.
-        (folder / FRAME_NAME.format(kept)).write_bytes(encoded)
-        kept += 1
-        report(kept)
-    if not kept:
-        raise UnreadableVideo("no frame in it can be read; is the file whole?")
-    return Extracted(
-        num_frames=kept,
-        fps=fps,
-        native_fps=reader.fps,
-        native_fps_told=reader.fps_told,
-        frames_read=reader.frames_read,
-        frames_promised=reader.frames_promised,
-        content=content,
-        frames_missing=reader.frames_missing,
-        notes=reader.notes(),
-        problems=reader.problems(),
-        reader="" if source.is_folder else READER,
-    )
+        (folder / FRAME_NAME.format(number)).write_bytes(encoded)
+        report(number + 1)
+    return frames.extracted()
 
 
 def folder_fps(source: SourceVideo, config: ExtractConfig) -> float:

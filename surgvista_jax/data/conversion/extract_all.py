@@ -29,6 +29,7 @@ from surgvista_jax.data.conversion.extract import (
 )
 from surgvista_jax.data.conversion.journal import Finished, Journal
 from surgvista_jax.data.conversion.placing import FrameFolders, checksums, clear_partial
+from surgvista_jax.data.conversion.remarks import remarks_on, told_once
 from surgvista_jax.data.conversion.sources import Remark, SourceVideo
 from surgvista_jax.data.conversion.state import STATE_FOLDER
 from surgvista_jax.data.dataset import Video
@@ -37,8 +38,6 @@ from surgvista_jax.data.storage.video_stream import UnreadableVideo
 from surgvista_jax.errors import UserError
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.writing import writing_to
-
-SAID_OF_EACH = 3  # videos of which the same is said one by one
 
 
 @dataclass
@@ -139,9 +138,13 @@ def extract_all(
     _remark_on_reader(sources, out, journal, extraction)
     for source in sources:
         if source.video in extraction.videos:
-            _remark(source, journal.finished[source.video].extracted, config, extraction)
+            problems, notes = remarks_on(
+                source, journal.finished[source.video].extracted, config.fps
+            )
+            extraction.problems += problems
+            extraction.notes += notes
     extraction.problems.sort()
-    extraction.notes = _merged(extraction.notes)
+    extraction.notes = told_once(extraction.notes)
     return extraction
 
 
@@ -206,20 +209,6 @@ def _check_source_fps(source: SourceVideo, extracted: Extracted, config: Extract
         )
 
 
-def _merged(notes: Sequence[Remark]) -> list[Remark]:
-    """One note for what holds of many videos, instead of one for each."""
-    by_text: dict[str, list[Remark]] = {}
-    for note in notes:
-        by_text.setdefault(note.text, []).append(note)
-    merged = []
-    for text, same in by_text.items():
-        if len(same) > SAID_OF_EACH:
-            merged.append(Remark(f"{len(same)} videos, such as {same[0].path}", text))
-        else:
-            merged += same
-    return merged
-
-
 def _remark_on_reader(
     sources: Sequence[SourceVideo], out: Path, journal: Journal, extraction: Extraction
 ) -> None:
@@ -236,27 +225,3 @@ def _remark_on_reader(
             "not go by their time stamps; another --out extracts them anew"
         )
         extraction.notes.append(Remark(str(out), text))
-
-
-def _remark(
-    source: SourceVideo, extracted: Extracted, config: ExtractConfig, extraction: Extraction
-) -> None:
-    promised, read = extracted.frames_promised, extracted.frames_read
-    problems = list(extracted.problems)
-    if extracted.is_short:
-        problems = [
-            f"its header promises {promised} frames, {read} could be read and are kept; is the "
-            "file cut short? Replace it by a whole one"
-        ]
-    extraction.problems += [Remark(str(source.path), text) for text in problems]
-    extraction.notes += [Remark(str(source.path), text) for text in extracted.notes]
-    if extracted.is_long:
-        text = f"its header promises {promised} frames, {read} were read; all of them count"
-        extraction.notes.append(Remark(str(source.path), text))
-    if extracted.content is not None:
-        top, bottom, left, right = extracted.content
-        text = f"black margins cut off: {right - left}x{bottom - top} pixels are left"
-        extraction.notes.append(Remark(str(source.path), text))
-    if extracted.fps < config.fps:
-        text = f"has only {extracted.fps:g} frames a second; all are kept, at that rate"
-        extraction.notes.append(Remark(str(source.path), text))

@@ -1,7 +1,7 @@
 """A folder of one's own videos, with what CSV files say of them, as a dataset."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,6 +84,54 @@ def convert_videos(
         return read_videos(source, out, named, labels)
 
     return convert(head, read, folder, config, num_workers, overwrite)
+
+
+def convert_given(
+    source: Path,
+    search: Search,
+    out: Path,
+    config: ExtractConfig,
+    check: Callable[[list[str]], None],
+    overwrite: bool = False,
+) -> Conversion:
+    """Makes a dataset of the videos that `find_given` found; of an earlier call's none is in it.
+
+    Args:
+        source: the folder of all of them.
+        check: called with their ids before anything is extracted, to refuse them.
+    """
+    listed: list[str] = []
+
+    def read(named: Mapping[str, str]) -> Reading:
+        recordings = [Recording(video) for video in name_videos(search.videos, named)]
+        listed[:] = [recording.source.video for recording in recordings]
+        check(sorted(listed))
+        return Reading(recordings, {}, search.notes, search.problems)
+
+    head = given_dataset(source, out, config.fps)
+    conversion = convert(head, read, source, config, overwrite=overwrite)
+    videos = tuple(video for video in conversion.dataset.videos if video.video in listed)
+    if not videos:
+        raise UserError("; ".join(map(str, conversion.problems)))
+    return replace(conversion, dataset=replace(conversion.dataset, videos=videos))
+
+
+def given_dataset(source: Path, folder: Path, fps: float) -> Dataset:
+    """What there is to say of videos that a user lists, as a dataset without videos yet."""
+    return Dataset(
+        folder=folder,
+        name=source.name,
+        task="none",
+        classes=(),
+        label_kind="single",
+        fps=fps,
+        splits={},
+        procedure="",
+        licence="",
+        citation="",
+        source_format=VIDEOS,
+        videos=(),
+    )
 
 
 def read_videos(

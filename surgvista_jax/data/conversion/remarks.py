@@ -1,9 +1,10 @@
-"""What a conversion has to say: one line for all remarks of one kind."""
+"""What is there to say of videos that were read, and in how few lines?"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from surgvista_jax.data.conversion.sources import Remark
+from surgvista_jax.data.conversion.extract import Extracted
+from surgvista_jax.data.conversion.sources import Remark, SourceVideo
 
 LABELS_OF = "labels of "  # begins what a remark on the labels of a video is about
 SHOWN = 3  # of so many or fewer, each has a line of its own
@@ -34,3 +35,46 @@ def merged(remarks: Iterable[Remark], num_videos: int) -> list[Remark]:
         text = f"{alike[0].text} ({named})"
         said.append(Remark((LABELS_OF if of_labels else "") + which, text))
     return sorted(said)
+
+
+def remarks_on(
+    source: SourceVideo, extracted: Extracted, fps: float
+) -> tuple[list[Remark], list[Remark]]:
+    """What could not be read of a video, and what else should be known of it.
+
+    Args:
+        source: the video.
+        extracted: what came of it.
+        fps: frames a second that were wanted.
+    """
+    promised, read = extracted.frames_promised, extracted.frames_read
+    problems, notes = list(extracted.problems), list(extracted.notes)
+    if extracted.is_short:
+        problems = [
+            f"its header promises {promised} frames, {read} could be read and are kept; is the "
+            "file cut short? Replace it by a whole one"
+        ]
+    if extracted.is_long:
+        notes.append(f"its header promises {promised} frames, {read} were read; all of them count")
+    if extracted.content is not None:
+        top, bottom, left, right = extracted.content
+        notes.append(f"black margins cut off: {right - left}x{bottom - top} pixels are left")
+    if extracted.fps < fps:
+        text = f"has only {extracted.fps:g} frames a second; all are kept, at that rate"
+        notes.append(text)
+    path = str(source.path)
+    return [Remark(path, text) for text in problems], [Remark(path, text) for text in notes]
+
+
+def told_once(notes: Sequence[Remark]) -> list[Remark]:
+    """One note for what holds alike of many videos, instead of one for each."""
+    by_text: dict[str, list[Remark]] = {}
+    for note in notes:
+        by_text.setdefault(note.text, []).append(note)
+    told = []
+    for text, same in by_text.items():
+        if len(same) > SHOWN:
+            told.append(Remark(f"{len(same)} videos, such as {same[0].path}", text))
+        else:
+            told += same
+    return told
