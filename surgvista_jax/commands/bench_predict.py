@@ -1,11 +1,13 @@
 """The command `surgvista bench predict`: clips/s of a finetuned model, and the wait for one clip.
 
-The clips are random and stay on the devices: what is measured is the model, without the loader.
+The clips are random and stay on the devices: what is measured is the model, without the loader. A
+frame that comes live, and a video file, are measured from end to end.
 """
 
 import argparse
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -17,6 +19,7 @@ from surgvista_jax.config import build, load_config
 from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import EveryClip
+from surgvista_jax.inference.speed import frame_latency, video_speed
 from surgvista_jax.models.flops import backbone_flops
 from surgvista_jax.tasks.choosing.choice import refuse_choices
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
@@ -54,11 +57,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, default=64, help="clips at a time (64)")
     parser.add_argument("--steps", type=int, default=20, help="batches that are timed (20)")
     parser.add_argument("--classes", type=int, default=7, help="that are told apart (7)")
+    parser.add_argument(
+        "--video", type=Path, metavar="FILE", help="a video file that is predicted from end to end"
+    )
+    parser.add_argument("--fps", type=float, default=1.0, help="of it that are looked at (1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_print_config(parser)
     parser.epilog = (
-        "--config.a.b=VALUE replaces a value of the configuration. No data is read; the backbone is"
-        " that of --config.init, or a random one."
+        "--config.a.b=VALUE replaces a value of the configuration. But for --video no data is read;"
+        " the backbone is that of --config.init, or a random one. Live is from a frame in memory to"
+        " its label, a clip at a time."
     )
 
 
@@ -78,22 +86,30 @@ def main(arguments: argparse.Namespace) -> None:
         return
     make_deterministic(config.compute.deterministic)
     start_devices()
-    result = bench_predict(config, arguments.classes, arguments.batch_size, arguments.steps)
+    if not 0 < arguments.fps <= 1000:
+        raise UserError(f"--fps={arguments.fps:g}: should be above 0, at most 1000")
+    task = rehearse(config, arguments.classes)
+    result = bench_predict(task, arguments.batch_size, arguments.steps)
+    if arguments.video is not None:
+        result |= bench_video(task, arguments.batch_size, arguments.video, arguments.fps)
     print(json.dumps(result) if arguments.json else as_table(result))
 
 
-def bench_predict(config: FinetuneConfig, classes: int, batch_size: int, steps: int) -> dict:
+def bench_predict(task: Finetuning, batch_size: int, steps: int) -> dict[str, Any]:
     """Times predictions of random clips, a batch over all devices and one clip on one device.
 
     Returns:
         What was run and on what, the machine's own matrix product, what `bench_step` returns but
-        for the loss, and `one_clip_ms` with `one_clip_program_mib`.
+        for the loss, `one_clip_ms` with `one_clip_program_mib`, and what `frame_latency` returns.
     """
-    task = rehearse(config, classes)
-    mesh = make_mesh(MeshConfig())
+    config, mesh = task.config, make_mesh(MeshConfig())
     check_divisible(mesh, batch_size=batch_size, key="--batch-size")
     batch = _measure(task, mesh, batch_size, steps)
-    alone = _measure(task, make_mesh(MeshConfig(data=1), jax.devices()[:1]), 1, 5 * steps)
+    first = make_mesh(MeshConfig(data=1), jax.devices()[:1])
+    alone = _measure(task, first, 1, 5 * steps)
+    with jax.set_mesh(first), nn.logical_axis_rules(RULES):
+        variables = create_sharded(task.init_params, first)
+        live = frame_latency(_every_clip(task, first, 1), variables, 5 * steps)
     flops = backbone_flops(task.model, task.clip.num_frames, task.clip.size)
     rate = 1000 * batch_size / batch["step_ms"]
     return {
@@ -109,32 +125,26 @@ def bench_predict(config: FinetuneConfig, classes: int, batch_size: int, steps: 
         **batch,
         "one_clip_ms": alone["step_ms"],
         "one_clip_program_mib": alone["program_mib"],
+        **live,
     }
+
+
+def bench_video(task: Finetuning, batch_size: int, path: Path, fps: float) -> dict[str, Any]:
+    """What `video_speed` says of a file with the task's model on all devices."""
+    mesh = make_mesh(MeshConfig())
+    every_clip = _every_clip(task, mesh, batch_size)
+    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+        variables = create_sharded(task.init_params, mesh)
+        jax.block_until_ready(every_clip.program(variables, _random_batch(task, mesh, batch_size)))
+        return video_speed(every_clip, variables, path, fps)
 
 
 def _measure(task: Finetuning, mesh: Mesh, clips: int, times: int) -> dict[str, Any]:
     """Times the program that evaluations and `predict` run."""
-    every_clip = EveryClip(
-        task.classifier.predict,
-        task.clip,
-        task.config.loader,
-        mesh,
-        clips,
-        xla=task.config.compute.xla,
-    )
-    shape = (clips, task.clip.num_frames)
-    video = (*shape, task.clip.size, task.clip.size, 3)
+    every_clip = _every_clip(task, mesh, clips)
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         variables = create_sharded(task.init_params, mesh)
-        batch = to_global(
-            mesh,
-            {
-                "video": np.random.default_rng(0).integers(0, 256, video, np.uint8),
-                "unreadable": np.zeros(shape, bool),
-                "weight": np.ones(clips, np.float32),
-                **{key: np.zeros(clips, np.int32) for key in ("video_index", "frame", "label")},
-            },
-        )
+        batch = _random_batch(task, mesh, clips)
         program, cold, again = compile_twice(lambda: every_clip.program.lower(variables, batch))
         seconds = median_seconds(lambda: program(variables, batch), times)
     return {
@@ -143,3 +153,24 @@ def _measure(task: Finetuning, mesh: Mesh, clips: int, times: int) -> dict[str, 
         "compile_again_seconds": again,
         **memory_of(program, mesh),
     }
+
+
+def _every_clip(task: Finetuning, mesh: Mesh, clips: int) -> EveryClip:
+    config = task.config
+    return EveryClip(
+        task.classifier.predict, task.clip, config.loader, mesh, clips, xla=config.compute.xla
+    )
+
+
+def _random_batch(task: Finetuning, mesh: Mesh, clips: int) -> dict[str, jax.Array]:
+    shape = (clips, task.clip.num_frames)
+    video = (*shape, task.clip.size, task.clip.size, 3)
+    return to_global(
+        mesh,
+        {
+            "video": np.random.default_rng(0).integers(0, 256, video, np.uint8),
+            "unreadable": np.zeros(shape, bool),
+            "weight": np.ones(clips, np.float32),
+            **{key: np.zeros(clips, np.int32) for key in ("video_index", "frame", "label")},
+        },
+    )

@@ -194,9 +194,23 @@ _NAMES = {
     "peak_mib": "peak memory in use",
     "one_clip_ms": "one clip (median)",
     "one_clip_program_mib": "  memory of its program",
+    "live_ms_p50": "frame to label, live (median)",
+    "live_ms_p95": "  95 of 100 within",
+    "live_ms_p99": "  99 of 100 within",
+    "live_ms_max": "  all within",
+    "video_seconds": "video, end to end",
+    "video_times_real_time": "  times real time",
+    "video_cpu_seconds": "  processors, a second of it",
+    "decode_times_real_time": "  decoding alone",
+    "decode_share": "  of the processors' time",
+    "host_peak_mib": "  memory of the processes",
 }
 _UNITS = {
     "_ms": ".2f ms",
+    **dict.fromkeys(("_p50", "_p95", "_p99", "_max"), ".2f ms"),
+    "host_peak_mib": ".0f MiB",
+    "_real_time": ".1f x real time",
+    "cpu_seconds": ".2f s",
     "_seconds": ".1f s",
     "_mib": ".0f MiB a device",
     "gflop_per_clip": ".1f GFLOP",
@@ -231,7 +245,7 @@ def _in_words(key: str, value: Any) -> str:
         return "none: nothing is kept here"
     if value is None:
         return "not told here" if key.endswith("_mib") else "peak of this device unknown"
-    if key.startswith("mfu"):
+    if key.startswith("mfu") or key.endswith("_share"):
         return f"{value:.1%}"
     if isinstance(value, bool):
         return "yes" if value else "no"

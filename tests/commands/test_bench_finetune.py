@@ -10,6 +10,7 @@ from surgvista_jax.training import benchmarks
 from surgvista_jax.training.compiled_step import CompiledStep
 from tests.support.compiled_once import compiled_once  # noqa: F401
 from tests.support.finetune_run import make_config, make_dataset
+from tests.support.footage import write_video
 
 ONE_BLOCK = ["--config.model.encoder.transformer.depth=1"]
 
@@ -27,14 +28,21 @@ def test_finetuning_is_measured_beside_the_machines_own_matrix_product(config, c
     assert result["program_mib"] > 0 and result["matrix_tflops"] > 0 and result["mfu"] is None
 
 
-def test_predictions_are_measured_for_a_batch_and_for_one_clip(config, capsys):
+def test_predictions_are_measured_for_batches_a_frame_and_a_video(config, tmp_path, capsys):
+    video = write_video(tmp_path / "video.mp4", num_frames=50)
     words = ["bench", "predict", f"--config={config}", *ONE_BLOCK]
+    words += [f"--video={video}", "--fps=5"]
     assert main([*words, "--batch-size=16", "--steps=2", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["clips_per_second"] == pytest.approx(16000 / result["step_ms"])
     assert result["one_clip_ms"] > 0 and result["program_mib"] > 0
+    assert 0 < result["live_ms_p50"] <= result["live_ms_p99"] <= result["live_ms_max"]
+    assert result["video_seconds"] == 2.0 and result["video_times_real_time"] > 0
+    assert result["decode_times_real_time"] > 0 and result["decode_share"] > 0
+    assert result["host_peak_mib"] > 0 and result["video_cpu_seconds"] > 0
     print(benchmarks.as_table(result))
-    assert "one clip (median)" in capsys.readouterr().out
+    table = capsys.readouterr().out
+    assert "one clip (median)" in table and "x real time" in table
 
 
 @pytest.mark.parametrize(
@@ -45,6 +53,7 @@ def test_predictions_are_measured_for_a_batch_and_for_one_clip(config, capsys):
         (["bench", "finetune", "--config.budget.batch_size=9"], "batch_size=9"),
         (["bench", "predict", "--batch-size=0"], "--batch-size=0"),
         (["bench", "predict", "--batch-size=9"], "--batch-size=9"),
+        (["bench", "predict", "--fps=0"], "--fps=0"),
     ],
 )
 def test_mistakes_are_one_line(config, capsys, words, said):
