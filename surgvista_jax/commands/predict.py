@@ -22,7 +22,7 @@ from surgvista_jax.data.storage.feature_folder import open_features
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.batch_memory import add_check_memory, check_batch
+from surgvista_jax.inference.batch_memory import add_check_memory, check_batch, usual_batch
 from surgvista_jax.inference.clip_batches import SAME_RATE
 from surgvista_jax.inference.live_option import add_live, run_live
 from surgvista_jax.inference.moments import (
@@ -92,7 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_overwrite(parser)
     add_video_options(parser, _LIVE)
     add_live(parser)
-    parser.add_argument("--batch-size", type=int, default=32, help="clips at a time (%(default)s)")
+    parser.add_argument(
+        "--batch-size", type=int, help="clips at a time (32; on processors 4, for their memory)"
+    )
     parser.add_argument("--workers", type=int, help="loader workers")
     add_unreadable(parser)
     add_check_memory(parser)
@@ -116,7 +118,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise UserError("--out=FOLDER: is needed; the folder to be written")
     video_options(arguments)  # a source of --stream is refused, whatever VIDEO is
-    if arguments.batch_size < 1:
+    if arguments.batch_size is not None and arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
     # Not replaced unasked, though it be ours: another model may have made it, from as many hours.
     if os.path.lexists(arguments.out / PREDICTIONS) and not arguments.overwrite:
@@ -136,6 +138,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     start_devices()
     keep_compiled()
     mesh = make_mesh(MeshConfig())
+    if arguments.batch_size is None:
+        arguments.batch_size = usual_batch(mesh)
     check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")
     trained = loaded(arguments)
     meaning = trained.meaning
