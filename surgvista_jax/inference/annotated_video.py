@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from surgvista_jax.data.storage.decode import Frames
 from surgvista_jax.data.storage.video_index import pictures, read_index
 from surgvista_jax.data.storage.video_pictures import Pixels
-from surgvista_jax.data.storage.video_stream import VideoOptions, open_video
+from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions, open_video
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures import caption
 from surgvista_jax.figures.lettering import undrawable
@@ -139,7 +139,11 @@ def annotate_file(
 def annotate_frames(
     path: Path, frames: Frames, count: int, said: Said, guard: Guard | None = None
 ) -> None:
-    """As `annotate_file`, of a folder of frames or records at `said.fps` frames a second."""
+    """As `annotate_file`, of a folder of frames or records at `said.fps` frames a second.
+
+    Raises:
+        UnreadableVideo, CannotWrite: likewise.
+    """
     drawer = _Drawer(said)
     with (
         replacing(path, guard) as aside,
@@ -227,3 +231,5 @@ class _Output:
                     self._container.mux(packet)
         finally:
             self._container.close()
+        if kind is None and self._size is None:
+            raise UnreadableVideo("no picture of it can be read")

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from surgvista_jax.data.storage.video_stream import VideoOptions
+from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.caption import bgr
 from surgvista_jax.inference import annotated_video
@@ -67,6 +67,9 @@ def test_frames_are_shown_as_long_as_they_count(tmp_path):
             return (np.full((65, 97, 3), 40, np.uint8) if k != 1 else None for k in ids)
 
     annotate_frames(tmp_path / "b.mp4", Frames(), 3, replace(SAID, single=False))
+    with pytest.raises(UnreadableVideo, match="no picture of it can be read"):
+        annotate_frames(tmp_path / "none.mp4", Frames(), 0, SAID)
+    assert not (tmp_path / "none.mp4").exists()
     seconds, images = decoded(tmp_path / "b.mp4")
     assert seconds == [0, 2] and images[0].shape == (66, 98, 3)
 
