@@ -104,10 +104,10 @@ def _serve(arguments: argparse.Namespace, operations: list[Operation], films: Fi
         media[video] = {"url": quote(address), "name": path.name}
     pages = pages_on_demand(operations, films, media)
     with PageServer(pages, files, arguments.port) as server:
-        print(f"{server.address}  (Ctrl-C ends it)", flush=True)
-        if not arguments.no_browser:
-            webbrowser.open(server.address)
         try:
+            print(f"{server.address}  (Ctrl-C ends it)", flush=True)
+            if not arguments.no_browser:
+                webbrowser.open(server.address)
             server.serve_forever()
         except KeyboardInterrupt:
             print("\nended", flush=True)
