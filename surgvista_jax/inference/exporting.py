@@ -25,7 +25,11 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 # Format -> the largest difference from the model itself, relative and absolute, that is accepted.
 TOLERANCES = {"stablehlo": 1e-5, "onnx": 1e-4}
 LARGEST = 2**31 - 2**20  # bytes of parameters: neither format's file holds 2 GiB
-INSTALL = 'pip install ".[onnx]", then pip install --no-deps "jax2onnx>=0.17"'
+# What each needs beyond JAX, and how it comes.
+_NEEDS = {
+    "stablehlo": ("flatbuffers", "pip install flatbuffers"),
+    "onnx": ("jax2onnx", 'pip install ".[onnx]", then pip install --no-deps "jax2onnx>=0.17"'),
+}
 
 Answers = tuple[jax.Array, ...]
 
@@ -68,7 +72,7 @@ def to_onnx(model: Model) -> bytes:
     Raises:
         UserError: jax2onnx is not installed.
     """
-    jax2onnx = _package("jax2onnx")
+    jax2onnx = _needed("onnx")
 
     def unrolled(video: jax.Array) -> Answers:
         with nn.intercept_methods(_block_by_block):
@@ -111,22 +115,22 @@ EXPORTERS = {"stablehlo": to_stablehlo, "onnx": to_onnx}
 
 
 def check_exportable(model: Model, form: str) -> None:
-    """Raises UserError where a file of this format cannot hold the model, before it is made."""
+    """Raises UserError where no file of this format can be made of the model, before it is."""
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(model.params))
     if size > LARGEST:
         raise UserError(
             f"{model.name}: has {size / 2**30:.1f} GiB of parameters, and a file of {form} holds"
             " less than 2; `surgvista weights export` writes them for other programs"
         )
-    if form == "onnx":
-        _package("jax2onnx")
+    _needed(form)
 
 
 def run_exported(form: str, content: bytes, video: np.ndarray) -> list[np.ndarray]:
     """What the file says of uint8 video, computed here as another program would."""
     if form == "stablehlo":
         return [np.asarray(x) for x in export.deserialize(bytearray(content)).call(video)]
-    session = _package("onnxruntime").InferenceSession(content, providers=["CPUExecutionProvider"])
+    runtime = importlib.import_module("onnxruntime")  # jax2onnx stands on it
+    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
     return [np.asarray(x) for x in session.run(None, {"video": video})]
 
 
@@ -185,8 +189,10 @@ def description(model: Model, form: str) -> dict:
     }
 
 
-def _package(name: str) -> Any:
+def _needed(form: str) -> Any:
+    """The package that writes a format, imported. Raises UserError where it is not installed."""
+    name, how = _NEEDS[form]
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise UserError(f"--format=onnx: {name} cannot be imported ({error}): {INSTALL}") from None
+        raise UserError(f"--format={form}: {name} cannot be imported ({error}): {how}") from None

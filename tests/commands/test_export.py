@@ -41,9 +41,8 @@ def export(weights, out, form) -> int:
 
 @pytest.mark.parametrize("form", ["stablehlo", "onnx"])
 def test_the_readmes_example_gets_the_models_own_answers(weights, tmp_path, form, capsys):
-    if form == "onnx":
-        pytest.importorskip("jax2onnx")
-        pytest.importorskip("onnxruntime")
+    for package in {"stablehlo": ["flatbuffers"], "onnx": ["jax2onnx", "onnxruntime"]}[form]:
+        pytest.importorskip(package)
     out = tmp_path / f"model.{form}"
     assert export(weights, out, form) == 0
     about = json.loads((tmp_path / f"model.{form}.json").read_text())
@@ -72,9 +71,19 @@ def test_what_cannot_be_written_is_refused_before_anything_is_read(weights, tmp_
     assert "model.onnx.json: is there already" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("form", ["stablehlo", "onnx"])
+def test_a_package_that_is_not_installed_is_named(weights, tmp_path, form, capsys, monkeypatch):
+    for package in ("flatbuffers", "jax2onnx"):
+        monkeypatch.setitem(sys.modules, package, None)
+    assert export(weights, tmp_path / f"model.{form}", form) == 1
+    said = capsys.readouterr().err
+    assert "cannot be imported" in said and "pip install" in said and not list(tmp_path.iterdir())
+
+
 def test_a_file_that_answers_otherwise_is_not_written(weights, tmp_path, capsys, monkeypatch):
     from surgvista_jax.inference import exporting
 
+    monkeypatch.setitem(sys.modules, "flatbuffers", sys.modules["json"])
     monkeypatch.setattr(
         exporting, "run_exported", lambda form, content, video: [np.zeros((2, 32)), np.ones((2, 5))]
     )
