@@ -1,5 +1,6 @@
 """Orbax's manager as a run uses it: the items of a checkpoint, and which checkpoints are kept."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -32,8 +33,7 @@ def make_manager(folder: Path, max_to_keep: int, keep_every: int) -> Manager:
         max_to_keep: the newest so many stay.
         keep_every: so do those at its multiples; 0 for none.
     """
-    whole = ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=_PART_BYTES)
-    ocp.type_handlers.register_type_handler(jax.Array, whole, override=True)
+    keep_small_arrays_whole()
     policy = ocp.checkpoint_managers
     kept = [policy.LatestN(max_to_keep)]
     if keep_every:
@@ -47,3 +47,10 @@ def make_manager(folder: Path, max_to_keep: int, keep_every: int) -> Manager:
         ),
         item_handlers={**handlers, **values},
     )
+
+
+@functools.cache
+def keep_small_arrays_whole() -> None:
+    """Has arrays below a MiB written by one device, once for the process."""
+    whole = ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=_PART_BYTES)
+    ocp.type_handlers.register_type_handler(jax.Array, whole, override=True)

@@ -16,6 +16,7 @@ def silence() -> None:
     """Drops those messages, and no others, for the rest of the process."""
     # addFilter takes the same function once only.
     logging.getLogger("absl").addFilter(_not_an_orbax_error)
+    logging.getLogger("absl").addFilter(_not_our_own_handler)
     logging.getLogger("asyncio").addFilter(_not_an_orbax_task)
     if not isinstance(sys.unraisablehook, _WithoutLateResults):
         sys.unraisablehook = _WithoutLateResults(sys.unraisablehook)
@@ -25,6 +26,11 @@ def silence() -> None:
 
 def _not_an_orbax_error(record: logging.LogRecord) -> bool:
     return not (record.levelno >= logging.ERROR and "orbax" in record.pathname)
+
+
+def _not_our_own_handler(record: logging.LogRecord) -> bool:
+    """That `orbax_manager` puts another writer of arrays in the place of Orbax's is meant."""
+    return not str(record.msg).startswith("Type handler registry")
 
 
 def _not_an_orbax_task(record: logging.LogRecord) -> bool:

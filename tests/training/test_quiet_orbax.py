@@ -4,7 +4,7 @@ import gc
 import sys
 import warnings
 
-from surgvista_jax.training import quiet_orbax
+from surgvista_jax.training import orbax_manager, quiet_orbax
 
 
 async def _write() -> None:
@@ -34,3 +34,10 @@ def test_other_errors_that_nobody_can_catch_are_told(monkeypatch):
         Falls()
         gc.collect()
     assert said == ["ours"]
+
+
+def test_the_writer_of_arrays_is_replaced_without_a_word(caplog):
+    quiet_orbax.silence()
+    orbax_manager.keep_small_arrays_whole.cache_clear()
+    orbax_manager.keep_small_arrays_whole()
+    assert not caplog.records
