@@ -15,11 +15,11 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from surgvista_jax.data.batches.crop import resize_clip
 from surgvista_jax.data.batches.past_frames import PastFrames
 from surgvista_jax.data.conversion.extract import ExtractConfig, reduced
 from surgvista_jax.data.rates import ROUNDING, Grid, Picker
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.clip_batches import resize_frame
 from surgvista_jax.inference.temporal import TrainedTemporal, load_trained
 from surgvista_jax.inference.trained import Trained
 from surgvista_jax.models import mstcn_state
@@ -225,9 +225,7 @@ class _Picture:
         """[size, size, 3], as `predict` makes it of the frames that it decodes."""
         if self._fitted is None:
             small = np.ascontiguousarray(reduced(self._frame, _SHORT_SIDE))
-            out = np.empty((1, self._size, self._size, 3), np.uint8)
-            resize_clip(small[None], out)
-            self._fitted = out[0]
+            self._fitted = resize_frame(self._size, small)
         return self._fitted
 
     def keep(self) -> None:

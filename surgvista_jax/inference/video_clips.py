@@ -1,25 +1,26 @@
-"""The clips of a video file, one by one, at the rate that a model was trained on."""
+"""The clips of a video file, one by one, as `surgvista predict` makes them."""
 
-import collections
-import os
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from surgvista_jax.data.batches.clips import ClipConfig, clip_frame_ids
-from surgvista_jax.data.conversion.frame_readers import FileReader
-from surgvista_jax.data.rates import ROUNDING
-from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
+from surgvista_jax.data.batches.clips import ClipConfig
+from surgvista_jax.data.conversion.extract import ExtractConfig, Extracted
+from surgvista_jax.data.conversion.remarks import remarks_on
+from surgvista_jax.data.conversion.sources import SourceVideo
+from surgvista_jax.data.conversion.streaming import Job, Opened, events
+from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.clip_batches import ClipBatches, clip_reading
 
 
 def clips_of_video(path: Path, clip: ClipConfig, fps: float) -> Iterator[np.ndarray]:
     """Yields for each frame of a video the clip that ends there, decoding the file once.
 
-    Frames are those that `surgvista data convert videos` and `predict` extract, before they keep
-    them as JPEG. As many are held as a clip spans.
+    They are made as `moments.of_recordings` makes them, in this process: as many frames are held as
+    a clip spans.
 
     Args:
         path: a video file that FFmpeg reads.
@@ -35,26 +36,26 @@ def clips_of_video(path: Path, clip: ClipConfig, fps: float) -> Iterator[np.ndar
     """
     if not path.is_file():
         raise UserError(f"{path}: there is no such file")
-    try:
-        reader = FileReader(path, VideoOptions(), threads=os.cpu_count() or 1)
-    except UnreadableVideo as error:
-        raise UserError(f"{path}: {error}") from None
-    if reader.fps < fps * (1 - ROUNDING):
+    source = SourceVideo(path.name, path.stem, path, is_folder=False, size=path.stat().st_size)
+    reading = clip_reading(ExtractConfig(fps), clip)
+    each = events(Job(source, reading, available_cores()))
+    opened = next(each)
+    if not isinstance(opened, Opened):
+        raise UserError(f"{path}: {opened}")
+    if opened.fps < reading.slowest:
         raise UserError(
-            f"{path}: has {reader.fps:g} frames a second, where the model was trained on {fps:g}"
+            f"{path}: has {opened.fps:g} frames a second, where the model was trained on {fps:g}"
         )
-    return _clips(path, reader, clip, fps)
+    numbered = ((0, event) for event in itertools.chain([opened], each))
+    return _clips(source, ClipBatches(numbered, clip, batch_size=1), fps)
 
 
-def _clips(path: Path, reader: FileReader, clip: ClipConfig, fps: float) -> Iterator[np.ndarray]:
-    span = clip.stride * (clip.num_frames - 1) + 1
-    held: collections.deque[np.ndarray] = collections.deque(maxlen=span)
-    for number, frame in enumerate(reader.frames(fps)):
-        small = cv2.resize(frame, (clip.size,) * 2, interpolation=cv2.INTER_LINEAR)
-        held.append(cv2.cvtColor(small, cv2.COLOR_BGR2RGB))
-        first = number - len(held) + 1
-        yield np.stack(
-            [held[k - first] for k in clip_frame_ids(number, clip.num_frames, clip.stride)]
-        )
-    if problems := reader.problems():
-        raise UserError(f"{path}: {'; '.join(problems)}")
+def _clips(source: SourceVideo, batches: ClipBatches, fps: float) -> Iterator[np.ndarray]:
+    for batch in batches:
+        yield batch["video"][0]
+    end = batches.read[0].end
+    problems = [str(end)]
+    if isinstance(end, Extracted):
+        problems = [remark.text for remark in remarks_on(source, end, fps)[0]]
+    if problems:
+        raise UserError(f"{source.path}: {'; '.join(problems)}")

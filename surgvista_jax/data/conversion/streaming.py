@@ -65,12 +65,16 @@ def stream(sources: Sequence[SourceVideo], reading: Reading) -> Streams:
         (number of the video, `Event`), video after video; to be closed.
     """
     threads = available_cores()
-    return Streams(events, [Job(source, reading, threads) for source in sources])
+    return Streams(_of_process, [Job(source, reading, threads) for source in sources])
+
+
+def _of_process(job: Job) -> Iterator[Event]:
+    cv2.setNumThreads(0)
+    yield from events(job)
 
 
 def events(job: Job) -> Iterator[Event]:
-    """What a process of `stream` gives of one video."""
-    cv2.setNumThreads(0)
+    """Opens, decodes and fits one video in this process, as far as events are taken."""
     reading = job.reading
     try:
         kept = KeptFrames(job.source, reading.config, job.threads)
