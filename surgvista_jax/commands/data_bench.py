@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from surgvista_jax.config import filled_by_options
+from surgvista_jax.cores import available_cores
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.crop import AugmentConfig
 from surgvista_jax.data.batches.labelled import finetune_batches
@@ -37,7 +38,6 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.process_tree import watched_memory
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.open import open_frames
-from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
 
 # Clips a second that one H200 takes in pretraining: the loader should give more.

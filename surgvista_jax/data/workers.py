@@ -44,13 +44,6 @@ class _Worker:
     job: int
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def run_each(
     function: Callable[[Any, Callable[[Any], None]], Any],
     jobs: Sequence[Any],

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from surgvista_jax.cores import available_cores
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.conversion.extract import ExtractConfig, Extracted
 from surgvista_jax.data.conversion.remarks import remarks_on
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.conversion.streaming import Job, Opened, events
-from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.clip_batches import ClipBatches, clip_reading
 

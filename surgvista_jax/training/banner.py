@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-import os
 from typing import Any
 
 import jax
 from jax.sharding import Mesh
 
+from surgvista_jax.cores import available_cores
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.durations import in_words
 from surgvista_jax.training.planning import DEVICES, rate_of
@@ -49,7 +49,7 @@ def devices_in_words(mesh: Mesh) -> str:
     kind, platform = mesh.devices.flat[0].device_kind, mesh.devices.flat[0].platform
     said = f"{mesh.size} x {kind}"
     if platform == "cpu":
-        return f"{said} ({_counted(len(os.sched_getaffinity(0)), 'core')})"
+        return f"{said} ({_counted(available_cores(), 'core')})"
     shared = ", ".join(f"{axis} {size}" for axis, size in mesh.shape.items() if size > 1)
     return f"{said} ({shared})" if shared else said
 

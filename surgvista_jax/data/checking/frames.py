@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from surgvista_jax.cores import available_cores
 from surgvista_jax.data.checking.labels import schemes
 from surgvista_jax.data.checking.report import Finding
 from surgvista_jax.data.dataset import Dataset, Video
@@ -18,7 +19,6 @@ from surgvista_jax.data.storage.decode import EncodedFrames, Frames, decode_imag
 from surgvista_jax.data.storage.jpeg import MOST_PIXELS, is_cut_short, jpeg_pixels
 from surgvista_jax.data.storage.open import FRAME_NAME, open_frames
 from surgvista_jax.data.storage.records import shard_faults
-from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
 
 import cv2  # isort: skip  # after `storage.decode`, which silences it

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from surgvista_jax.cores import available_cores
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.extract_all import extract_all
 from surgvista_jax.data.conversion.labelling import Labelling, check_labels
@@ -17,7 +18,6 @@ from surgvista_jax.data.conversion.state import is_begun, open_journal, ownershi
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.labels.coverage import in_no_split, named
 from surgvista_jax.data.storage.manifest import DATASET_FILE, FILES, write_dataset
-from surgvista_jax.data.workers import available_cores
 from surgvista_jax.errors import UserError
 from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership

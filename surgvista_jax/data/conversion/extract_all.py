@@ -19,6 +19,7 @@ from typing import NamedTuple
 import cv2
 from tqdm import tqdm
 
+from surgvista_jax.cores import available_cores
 from surgvista_jax.data import workers
 from surgvista_jax.data.conversion.extract import (
     READER,
@@ -105,7 +106,7 @@ def extract_all(
             source,
             partial / f"{os.getpid()}.{number}",
             config,
-            threads=max(1, workers.available_cores() // num_workers),
+            threads=max(1, available_cores() // num_workers),
         )
         for number, source in enumerate(remaining)
     ]

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from surgvista_jax.cores import available_cores
 from surgvista_jax.data.conversion.extract import ExtractConfig, Extracted, KeptFrames
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.storage.video_stream import UnreadableVideo
-from surgvista_jax.data.workers import Crash, Streams, available_cores
+from surgvista_jax.data.workers import Crash, Streams
 
 import cv2  # isort: skip  # after PyAV's FFmpeg
 

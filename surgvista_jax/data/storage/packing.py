@@ -20,6 +20,7 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
+from surgvista_jax.cores import available_cores
 from surgvista_jax.data import workers
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage import packed_files
@@ -148,7 +149,7 @@ def pack(
         with alone_in(dataset.folder, "pack another"), writing_to(dataset.folder / RECORDS):
             (dataset.folder / RECORDS / packed_files.STATE).mkdir(parents=True, exist_ok=True)
             _prepare(dataset.folder, jobs, anew=bool(remaining))
-            for number, result in _run_all(remaining, num_workers or workers.available_cores()):
+            for number, result in _run_all(remaining, num_workers or available_cores()):
                 if isinstance(result, workers.Crash):
                     raise UserError(f"{remaining[number].path}: {result}")
                 if isinstance(result, str):

@@ -2,12 +2,12 @@
 
 import dataclasses
 import itertools
-import os
 from collections import Counter
 from collections.abc import Sequence
 
 import jax
 
+from surgvista_jax.cores import available_cores
 from surgvista_jax.data.batches.made_splits import labelled, patients_of
 from surgvista_jax.data.dataset import TRAIN, UNLABELLED, Dataset, Video
 from surgvista_jax.training.fits_devices import device_memory
@@ -99,7 +99,7 @@ def facts_of_devices() -> DeviceFacts:
         platform if platform in ("cpu", "tpu") else "gpu",
         mesh.size,
         device_memory(mesh),
-        len(os.sched_getaffinity(0)),
+        available_cores(),
     )
 
 
