@@ -62,13 +62,18 @@ def length_of_budget(clips: int) -> Length:
 
 def longer(
     workdir: Path, begun: Mapping[str, Any], asked: Mapping[str, Any], length: Length
-) -> Longer:
+) -> Longer | None:
     """How much longer a run gets, of whose configuration nothing but the length differs.
+
+    Returns:
+        None where it is as long as before, in other words: as epochs, say, instead of steps.
 
     Raises:
         UserError: it has not come to its end, or would become shorter.
     """
     before, after = length.steps(begun), length.steps(asked)
+    if after == before:
+        return None
     done = max(saved_steps(workdir / FOLDER), default=0)
     keys = " or ".join(f"config.{key}" for key in length.keys)
     if after < before:

@@ -39,6 +39,12 @@ def test_steps_may_become_epochs(tmp_path):
     assert longer(tmp_path, budget(8), budget(epochs=2.0), LENGTH) == Longer(8, 10)
 
 
+@pytest.mark.parametrize("done", [4, 10])
+def test_the_same_length_in_other_words_is_no_change(tmp_path, done):
+    (tmp_path / "checkpoints" / str(done)).mkdir(parents=True)
+    assert longer(tmp_path, budget(10), budget(epochs=2.0), LENGTH) is None
+
+
 def test_the_leap_of_the_learning_rate_is_told():
     optim = OptimConfig(1.0, 0.0, reference_batch=8, warmup_epochs=0)
     said = Longer(100, 200).in_words(adamw(optim, 8), 10)
