@@ -44,6 +44,27 @@ class _Worker:
     job: int
 
 
+def at_most_once_a_second(
+    send: Callable[[Any], None], now: Callable[[], float] = time.monotonic
+) -> Callable[[Any], None]:
+    """A function that hands on what it is given, unless it began or did so within a second.
+
+    Args:
+        send: takes what is handed on.
+        now: tells the second that it is.
+    """
+    reported = now()
+
+    def report(value: Any) -> None:
+        nonlocal reported
+        second = now()
+        if second - reported >= REPORT_SECONDS:
+            reported = second
+            send(value)
+
+    return report
+
+
 def run_each(
     function: Callable[[Any, Callable[[Any], None]], Any],
     jobs: Sequence[Any],
@@ -203,14 +224,7 @@ def _give(worker: _Worker, waiting: deque[int], jobs: Sequence[Any]) -> None:
 
 def _work(function: Callable, pipe: Connection) -> None:
     _settle()
-    reported = time.monotonic()
-
-    def report(value: Any) -> None:
-        nonlocal reported
-        if time.monotonic() - reported >= REPORT_SECONDS:
-            reported = time.monotonic()
-            pipe.send(("report", value))
-
+    report = at_most_once_a_second(lambda value: pipe.send(("report", value)))
     while True:
         try:
             job = pipe.recv()

@@ -58,6 +58,7 @@ class FileInRealTime:
         fps: float,
         options: VideoOptions,
         wait: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.perf_counter,
     ):
         """Goes through the packets of the file once.
 
@@ -66,6 +67,8 @@ class FileInRealTime:
             fps: frames a second.
             options: how it is read.
             wait: waits for so many seconds.
+            now: tells the second that it is; the first frame is there at once, and the others
+                are timed from it.
 
         Raises:
             UserError: it is no video, or a slower one.
@@ -75,14 +78,17 @@ class FileInRealTime:
         except UnreadableVideo as error:
             raise UserError(f"{path}: {error}") from None
         check_rate(str(path), self._reader.fps, fps)
-        self._fps, self._wait = min(fps, self._reader.fps), wait
+        self._fps = min(fps, self._reader.fps)
+        self._wait, self._now = wait, now
 
     def frames(self) -> Iterator[tuple[float, np.ndarray]]:
-        reader, began, count = self._reader, time.perf_counter(), 0
+        reader, began, count = self._reader, 0.0, 0
         try:
             for image in reader.frames(self._fps):
+                if count == 0:
+                    began = self._now()  # what opening the decoder takes puts no frame late
                 second = count / self._fps
-                ahead = began + second - time.perf_counter()
+                ahead = began + second - self._now()
                 if ahead > 0:
                     self._wait(ahead)
                 yield second, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

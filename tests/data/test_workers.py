@@ -9,7 +9,13 @@ import time
 
 import pytest
 
-from surgvista_jax.data.workers import Crash, Streams, run_each
+from surgvista_jax.data.workers import (
+    REPORT_SECONDS,
+    Crash,
+    Streams,
+    at_most_once_a_second,
+    run_each,
+)
 
 
 def job(what, report):
@@ -20,9 +26,8 @@ def job(what, report):
     if what == "raise":
         raise ValueError("a fault of ours")
     if what == "report":
-        deadline = time.monotonic() + 1.2
-        while time.monotonic() < deadline:
-            report(os.getpid())
+        time.sleep(1.1 * REPORT_SECONDS)
+        report(os.getpid())
     if what == "sleep":
         time.sleep(60)
     if what == "print":
@@ -62,9 +67,17 @@ def test_an_exception_reaches_the_caller():
 
 
 def test_reports_come_at_most_once_a_second():
+    second, sent = 5.0, []
+    report = at_most_once_a_second(sent.append, lambda: second)
+    for second in (5.0, 5.5, 6.0, 6.25, 6.75, 8.5, 9.25, 9.5):  # noqa: B007  # the clock's
+        report(second)
+    assert sent == [6.0, 8.5, 9.5]
+
+
+def test_a_report_reaches_the_caller_with_its_job():
     reports = []
-    list(run_each(job, ["report"], 1, lambda index, value: reports.append(index)))
-    assert reports == [0]
+    list(run_each(job, ["a", "report"], 1, lambda index, value: reports.append((index, value))))
+    assert [index for index, _ in reports] == [1] and reports[0][1] != os.getpid()
 
 
 def test_without_jobs_no_process_starts():

@@ -155,16 +155,29 @@ def test_raw_frames_end_where_the_pipe_ends(left):
 
 def test_a_file_gives_the_frames_of_predict_each_at_its_time(tmp_path):
     path = write_video(tmp_path / "video.mp4", num_frames=60)
-    waited: list[float] = []
-    source = FileInRealTime(path, 5.0, OPTIONS, waited.append)
-    found = list(source.frames())
+    clock, waited, begun_at = 50.0, [], []
+
+    def wait(seconds):
+        nonlocal clock
+        clock += seconds
+        waited.append(seconds)
+
+    source = FileInRealTime(path, 5.0, OPTIONS, wait, lambda: clock)
+    clock, found = 60.0, []  # the clock starts at the first frame
+    for second, frame in source.frames():
+        found.append((second, frame))
+        begun_at.append(clock)
+        clock += 0.5 * (len(found) == 4)  # once, whoever takes them is late
     assert [time for time, _ in found] == [k / 5 for k in range(12)]
     expected = FileReader(path, OPTIONS, threads=1).frames(5.0)
     for (_, frame), image in zip(found, expected, strict=True):
         np.testing.assert_array_equal(frame, image[:, :, ::-1])
     assert numbers(frame for _, frame in found) == list(range(0, 60, 5))
-    assert source.broke == "" and len(waited) == 11 and all(0 < s <= 2.2 for s in waited)
-    torn = FileInRealTime(cut(write_video(tmp_path / "torn.avi", 90)), 5.0, OPTIONS, waited.append)
+    late = [60 + k / 5 for k in range(12)]
+    late[4:6] = [61.1, 61.1]
+    np.testing.assert_allclose(begun_at, late, atol=1e-9)
+    assert source.broke == "" and len(waited) == 9
+    torn = FileInRealTime(cut(write_video(tmp_path / "torn.avi", 90)), 5.0, OPTIONS, wait)
     assert 5 < len(list(torn.frames())) < 12
     assert "breaks off: " in torn.broke
     with pytest.raises(UserError, match="has 2 frames a second, where the model was trained on 5"):
