@@ -47,21 +47,24 @@ function safeName(text) {
   return text.replace(/[\u0000-\u001f<>:"/\\|?*]+/g, "_").replace(/^[.\s]+|[.\s]+$/g, "").slice(0, 120) || "video";
 }
 
-// What is remembered from one page to the next, where the browser lets us, else while it is open.
+// What is remembered from one page to the next, where the browser lets us, else while it is open. Each
+// name has an entry of its own, so that pages that are open side by side keep what the other wrote.
 const memory = { key: "surgvista.viewer", values: {} };
-try {
-  memory.values = JSON.parse(localStorage.getItem(memory.key) || "{}") || {};
-} catch {
-  memory.values = {};
-}
 
 function remembered(name) {
-  return memory.values[name];
+  if (name in memory.values) return memory.values[name];
+  try {
+    const text = localStorage.getItem(`${memory.key} ${name}`);
+    return text === null ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function remember(name, value) {
   memory.values[name] = value;
   try {
-    localStorage.setItem(memory.key, JSON.stringify(memory.values));
+    if (value === undefined) localStorage.removeItem(`${memory.key} ${name}`);
+    else localStorage.setItem(`${memory.key} ${name}`, JSON.stringify(value));
   } catch { /* private windows and pages of a file may not */ }
 }

@@ -1,4 +1,4 @@
-// The operation that a page shows, from the JSON that it holds; INTERFACE of writers and mending:
+// The operation that a page shows, from the JSON that it holds. The page, its writers and mending read
 // {video, model, task, labelKind, fps, frames, seconds, ends, duration, classes, probabilities,
 //  label, held, segments, truth, other, labels, mended, ...}; times are seconds.
 
