@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+import threading
 import webbrowser
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,6 +19,7 @@ from surgvista_jax.viewer.serve import PageServer
 from surgvista_jax.viewer.videos import Films, files_of_videos, written_sources
 
 _HIGHEST_PORT = 65535
+USUAL_PORT = 8417  # browsers keep mended labels by address, port included
 MOVED = "is not where it was: it was moved or removed"
 
 
@@ -52,7 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of other classes, such as instruments, actions or criteria: a lane for each below the"
         " ribbon; may be given several times",
     )
-    parser.add_argument("--port", type=int, default=0, help="of 127.0.0.1 [any that is free]")
+    parser.add_argument(
+        "--port",
+        type=int,
+        help="of 127.0.0.1, by which the browser keeps mended labels; 0: any that is free"
+        f" [{USUAL_PORT}, or any that is free where it is taken]",
+    )
     parser.add_argument("--no-browser", action="store_true", help="say the address, open nothing")
     parser.add_argument("--out", type=Path, help="write the pages into this folder, serve nothing")
     add_overwrite(parser)
@@ -60,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Serves until Ctrl-C, or writes; returns 0."""
-    if not 0 <= arguments.port <= _HIGHEST_PORT:
+    if arguments.port is not None and not 0 <= arguments.port <= _HIGHEST_PORT:
         raise UserError(f"--port {arguments.port}: must be from 0 (any) to {_HIGHEST_PORT}")
     rate = arguments.truth_fps
     if rate is not None and not 0 < rate <= HIGHEST_RATE:
@@ -103,12 +111,31 @@ def _serve(arguments: argparse.Namespace, operations: list[Operation], films: Fi
         files[address] = path.resolve()
         media[video] = {"url": quote(address), "name": path.name}
     pages = pages_on_demand(operations, films, media)
-    with PageServer(pages, files, arguments.port) as server:
+    with _server(pages, files, arguments.port) as server:
         try:
             print(f"{server.address}  (Ctrl-C ends it)", flush=True)
             if not arguments.no_browser:
-                webbrowser.open(server.address)
+                # A browser in the terminal returns when it is left, and needs the pages before.
+                threading.Thread(
+                    target=webbrowser.open, args=(server.address,), daemon=True
+                ).start()
             server.serve_forever()
         except KeyboardInterrupt:
             print("\nended", flush=True)
     return 0
+
+
+def _server(
+    pages: Mapping[str, Callable[[], str]], files: Mapping[str, Path], port: int | None
+) -> PageServer:
+    if port is not None:
+        return PageServer(pages, files, port)
+    try:
+        return PageServer(pages, files, USUAL_PORT)
+    except UserError:
+        server = PageServer(pages, files)
+        print(
+            f"port {USUAL_PORT} is taken: labels that were mended there do not show at this one",
+            file=sys.stderr,
+        )
+        return server

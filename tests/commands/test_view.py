@@ -1,5 +1,9 @@
 """Are predictions shown with their videos, and is what does not belong to them refused?"""
 
+import contextlib
+import socket
+import threading
+
 import pytest
 
 from surgvista_jax.__main__ import main
@@ -18,6 +22,7 @@ def predictions(tmp_path):
 def served(monkeypatch):
     """What the command would have served until somebody pressed Ctrl-C."""
     found = []
+    monkeypatch.setattr(view, "USUAL_PORT", 0)  # a real one may be taken on this machine
 
     def interrupted(server, poll_interval=0.5):
         pages = {address: make() for address, make in server.pages.items()}
@@ -25,22 +30,57 @@ def served(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(PageServer, "serve_forever", interrupted)
-    monkeypatch.setattr(view.webbrowser, "open", lambda address: found.append(address))
+    monkeypatch.setattr(view.webbrowser, "open", lambda address: None)
     return found
 
 
 def test_a_video_is_served_with_its_page_until_ctrl_c(predictions, tmp_path, served, capsys):
     video = write_video(tmp_path / "any name.mp4", 100)
     assert main(["view", str(predictions.parent), str(video)]) == 0
-    address, (pages, files) = served
+    ((pages, files),) = served
     said = capsys.readouterr()
-    assert address in said.out and said.out.endswith("ended\n") and said.err == ""
+    assert "http://127.0.0.1:" in said.out and said.out.endswith("ended\n") and said.err == ""
     data = data_of(pages["/case.html"])
     assert files == {"/video/0.mp4": video}
     assert data["media"] == {"url": "/video/0.mp4", "name": "any name.mp4"}
     assert data["film"]["images"]
     assert main(["view", str(predictions), "--no-browser"]) == 0
-    assert len(served) == 3 and data_of(served[-1][0]["/case.html"])["media"] is None
+    assert len(served) == 2 and data_of(served[-1][0]["/case.html"])["media"] is None
+
+
+def test_pages_are_served_while_the_browser_runs(predictions, monkeypatch, capsys):
+    serving, opened, seen = threading.Event(), threading.Event(), []
+
+    def browse(address):
+        seen.append((address, serving.wait(2)))
+        opened.set()
+
+    def serve(server, poll_interval=0.5):
+        serving.set()
+        assert opened.wait(10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(view, "USUAL_PORT", 0)
+    monkeypatch.setattr(view.webbrowser, "open", browse)
+    monkeypatch.setattr(PageServer, "serve_forever", serve)
+    assert main(["view", str(predictions)]) == 0
+    ((address, was_served),) = seen
+    assert was_served and address in capsys.readouterr().out
+
+
+def test_the_usual_port_is_had_where_it_is_free(predictions, served, monkeypatch, capsys):
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(view, "USUAL_PORT", port)
+        words = ["view", str(predictions), "--no-browser"]
+        assert main(words) == 0
+        said = capsys.readouterr()
+        assert f":{port}/" not in said.out and f"port {port} is taken" in said.err
+        assert main([*words, f"--port={port}"]) == 1  # what was asked for is not replaced
+        assert f"--port {port}: cannot be had" in capsys.readouterr().err
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert f":{port}/" in said.out and said.err == ""
 
 
 def test_a_video_that_predict_noted_is_found_or_said_to_be_moved(
