@@ -83,7 +83,7 @@ def disk_full(t: Try) -> None:
     """A full disk is told in one line, and with space again all ends as undisturbed."""
     jobs = [name for name in t.material.jobs if name not in ("check", "evaluate", "figure")]
     job = t.kind = t.one_of(jobs)
-    out = t.material.begin(job, t.folder / "out")
+    out = t.material.begin(job, t.folder / t.material.output(job).name)
     words = [*t.material.jobs[job].words(out), *workers_words(t, job)]
     limit = int(10 ** t.rng.uniform(1, 5.5))
     check_told(t.run(*words, file_bytes=limit))
@@ -100,7 +100,7 @@ def disk_full(t: Try) -> None:
 def two_starts(t: Try) -> None:
     """Of two starts in one folder one ends as if alone; the other says who is there, or waits."""
     job = t.kind = t.one_of(["pretrain", "finetune", "convert", "pack", "features", "predict"])
-    out = t.material.begin(job, t.folder / "out")
+    out = t.material.begin(job, t.folder / t.material.output(job).name)
     words = t.material.jobs[job].words(out)
     first = t.start(*words)
     moment = time.monotonic() + t.rng.uniform(0.0, 0.7) * t.material.seconds[job]

@@ -17,7 +17,7 @@ _WAYS = (
 def left_alone(job: str, t: Try) -> None:
     """{} neither removes nor changes a file that it did not write, at, beside or behind the place
     of one that it writes."""
-    out = t.material.begin(job, t.folder / "out")
+    out = t.material.begin(job, t.folder / t.material.output(job).name)
     expected = t.material.output(job)
     written = sorted(
         path.relative_to(expected)

@@ -26,7 +26,7 @@ def workers_words(t: Try, job: str, most: int = 2) -> list[str]:
 def killed(job: str, t: Try) -> None:
     """{}, killed at any moment by any signal and started again, ends as uninterrupted: the same
     files and numbers, no process and no shared memory left."""
-    out = t.material.begin(job, t.folder / "out")
+    out = t.material.begin(job, t.folder / t.material.output(job).name)
     words = [*t.material.jobs[job].words(out), *workers_words(t, job)]
     pids, kinds = [], []
     for _ in range(int(t.rng.integers(1, 4))):
@@ -56,7 +56,7 @@ def killed(job: str, t: Try) -> None:
 def killed_often(job: str, t: Try) -> None:
     """A {} run that is killed 20 times, as it starts, trains, saves or evaluates, ends as
     uninterrupted: the same parameters and numbers, each step once."""
-    out, whole = t.folder / "out", t.folder / "whole"
+    out, whole = t.folder / "killed" / "run", t.folder / "whole" / "run"
     long = [f"--config.budget.steps={_OFTEN * _STEPS_EACH}", "--config.checkpoint.save_every=3"]
     long.append("--config.loop.log_every=1")
     words = t.material.jobs[job].words

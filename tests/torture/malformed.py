@@ -195,7 +195,14 @@ def _keys(tree: dict, before: str = "") -> list[str]:
 def option(t: Try) -> Words:
     """An option of a command, with a value that nobody meant."""
     job = t.one_of(sorted(t.material.jobs))
-    words = list(map(str, t.material.jobs[job].words(t.material.begin(job, t.folder / "out"))))
+    words = list(
+        map(
+            str,
+            t.material.jobs[job].words(
+                t.material.begin(job, t.folder / t.material.output(job).name)
+            ),
+        )
+    )
     name, parser = _parser(words)
     named = [a for a in parser._actions if a.option_strings and a.nargs is None and a.dest != "out"]
     chosen = t.one_of(named).option_strings[-1]

@@ -121,7 +121,10 @@ class Material:
         return self.folder / f"{job}_out"
 
     def begin(self, job: str, out: Path) -> Path:
-        """Makes the folder that a job is to write to, as it is before; returns it."""
+        """Makes the folder that a job is to write to, as it is before; returns it.
+
+        Called as the uninterrupted job's, it gives the same reports, which name runs by folders.
+        """
         if begins_as := self.jobs[job].begins_as:
             shutil.copytree(self.folder / begins_as, out)
         return out

@@ -198,6 +198,9 @@ def in_child(function: Callable, *arguments: Any) -> Any:
     return value
 
 
+_OURS = "/surgvista_jax/"
+
+
 def _fork(function: Callable[[], Any]) -> int:
     """Runs a function in a fork, which ends with it and never returns from here."""
     sys.stdout.flush()
@@ -213,8 +216,12 @@ def _fork(function: Callable[[], Any]) -> int:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException as error:
-        traceback.print_exc()
         code = 130 if isinstance(error, KeyboardInterrupt) else 1
+        # Before the first line of ours a Ctrl-C is Python's own affair.
+        if code == 1 or any(
+            _OURS in frame.filename for frame in traceback.extract_tb(error.__traceback__)
+        ):
+            traceback.print_exc()
     _leave(code)
 
 
