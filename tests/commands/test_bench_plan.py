@@ -9,6 +9,7 @@ import pytest
 
 from surgvista_jax.__main__ import main
 from surgvista_jax.commands import bench_plan
+from surgvista_jax.config import load_config
 from surgvista_jax.models import attention
 from surgvista_jax.training import planning
 from surgvista_jax.training.benchmarks import memory_of
@@ -29,6 +30,11 @@ def config(tmp_path):
     return finetune_run.make_config(tmp_path / "config.py", tmp_path / "no data")
 
 
+def asked_for(config, words):
+    kinds = ("pretraining", "finetuning")
+    return bench_plan._read(load_config(config, bench_plan._class_of, words, kinds=kinds))
+
+
 def planned(capsys, *words, **options):
     options = {"device": "h100", **options}
     said = [f"--{name}={value}" for name, value in options.items()]
@@ -38,7 +44,7 @@ def planned(capsys, *words, **options):
 
 def test_the_estimate_is_of_the_step_that_a_run_compiles(config):
     """What it is given to the byte, and the whole as far as another compiler's factors reach."""
-    asked = bench_plan._read(str(config), [*ONE_BLOCK, "--config.mode=lora"])  # has frozen parts
+    asked = asked_for(str(config), [*ONE_BLOCK, "--config.mode=lora"])  # has frozen parts
     memory = bench_plan.plan(asked, "v4", 1, None)["memory_bytes"]
     mesh = make_mesh(MeshConfig(), jax.devices()[:1])
     task, settings = asked.task, asked.settings
@@ -58,16 +64,16 @@ def test_the_estimate_is_of_the_step_that_a_run_compiles(config):
 def test_the_published_models_are_those_whose_rates_were_measured():
     """By the operations of a clip, from which their rates are found."""
     pretraining, finetuning, prediction = (row.gflop for row in MEASURED)
-    student = bench_plan._read(PUBLISHED, [RANDOM]).task.flops_per_clip["mfu"]
+    student = asked_for(PUBLISHED, [RANDOM]).task.flops_per_clip["mfu"]
     assert student / 1e9 == pytest.approx(pretraining, rel=1e-3)
-    finetuned = bench_plan._read(FINETUNED, []).task.flops_per_clip["mfu"]
+    finetuned = asked_for(FINETUNED, []).task.flops_per_clip["mfu"]
     assert finetuned / 1e9 == pytest.approx(finetuning, rel=1e-3)
     assert finetuned / 3e9 == pytest.approx(prediction, rel=1e-3)
 
 
 def test_a_rate_is_said_to_be_measured_only_of_what_is_computed_as_it_was(config, monkeypatch):
     words = [*ONE_BLOCK, "--config.compute.unroll=true", "--config.compute.dtype=bfloat16"]
-    asked = bench_plan._read(str(config), words)
+    asked = asked_for(str(config), words)
     gflop = asked.task.flops_per_clip["mfu"] / 1e9
     row = planning.Measured("finetuning", "h100", gflop, 303.0, "ViT-B")
     monkeypatch.setattr(planning, "MEASURED", (row,))
@@ -87,7 +93,7 @@ def test_a_rate_is_said_to_be_measured_only_of_what_is_computed_as_it_was(config
 
 
 def test_a_teacher_of_8_bit_floats_is_not_the_one_that_was_measured():
-    asked = bench_plan._read(PUBLISHED, [RANDOM])
+    asked = asked_for(PUBLISHED, [RANDOM])
     assert bench_plan._as_measured(asked)
     teacher = dataclasses.replace(asked.task.config.teacher, precision="float8")
     config = dataclasses.replace(asked.task.config, teacher=teacher)

@@ -24,7 +24,7 @@ from surgvista_jax.training.partition import make_mesh
 from tests.support.places import ROOT
 
 CONFIGS = ROOT / "configs"
-OTHERS = {"recipe", "frames", "mstcn", "synthetic"}  # of configs/finetune
+OTHERS = {"recipe", "frames", "mstcn", "synthetic", "own", "demo"}  # of configs/finetune
 
 # What was published of each: clip and, for image models, frames x stride (of Endoscapes' rated
 # frames 4, which are 20 of its frames), learning rate, epochs, warm-up, clips an update. Nothing is
