@@ -192,7 +192,9 @@ def npy(rng: np.random.Generator, data: bytes) -> tuple[str, bytes]:
         wanted = _one(rng, ("U7", "S7", "?", "c8", "f2", "i1", "u8", "M8[s]"))
         array = np.zeros(array.shape, wanted)
     elif kind == "shape":
-        array = _one(rng, (array[None], array[:0], array.reshape(-1), array[:1], array[0]))
+        rows = np.atleast_1d(array)  # some members are one number
+        part = rows[0] if rows.size else rows
+        array = _one(rng, (array[None], rows[:0], array.reshape(-1), rows[:1], part))
     elif array.size and array.dtype.kind in "fiu":
         values = (np.nan, np.inf, -1, -2, 1e30) if array.dtype.kind == "f" else (-1, -2, 2**31 - 1)
         array = array.copy()
