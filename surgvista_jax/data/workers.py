@@ -149,12 +149,20 @@ class Streams(Iterator[tuple[int, Any]]):
         self._current = 0
         self._workers: dict[int, _Worker] = {}  # by the number of their next job, modulo `ahead`
         self._closed = False
+        self._changing = threading.Lock()  # of the processes: one that starts is known when closed
+        self._taking = threading.Lock()
 
     def __next__(self) -> tuple[int, Any]:
+        with self._taking:
+            return self._take()
+
+    def _take(self) -> tuple[int, Any]:
         while not self._closed and self._current < len(self._jobs):
             for job in range(self._current, min(self._current + self._ahead, len(self._jobs))):
                 self._begin(job)
-            job, worker = self._current, self._workers[self._current % self._ahead]
+            job, worker = self._current, self._workers.get(self._current % self._ahead)
+            if worker is None:
+                break  # closed before its process began
             try:
                 if not worker.pipe.poll(self._patience):
                     raise UserError(
@@ -165,7 +173,8 @@ class Streams(Iterator[tuple[int, Any]]):
             except (EOFError, OSError):
                 if self._closed:
                     break
-                del self._workers[job % self._ahead]
+                with self._changing:
+                    del self._workers[job % self._ahead]
                 worker.process.join()
                 worker.pipe.close()
                 kind, value = "crash", Crash(worker.process.exitcode or 0)
@@ -180,20 +189,29 @@ class Streams(Iterator[tuple[int, Any]]):
     def close(self) -> None:
         """Ends the processes, also while another thread waits for a value."""
         self._closed = True
-        for worker in self._workers.values():
+        with self._changing:
+            workers = list(self._workers.values())
+        for worker in workers:
             worker.process.terminate()
-        for worker in self._workers.values():
+        for worker in workers:
             worker.process.join()
+        with self._taking:  # who waits for a value has seen by now that its process ended
+            for worker in workers:
+                worker.pipe.close()
 
     def _begin(self, job: int) -> None:
         """Lets a process begin a job, unless it has."""
         place = job % self._ahead
-        if place not in self._workers:
-            self._workers[place] = _start(self._function, _work_on_streams)
-        if self._workers[place].job < job:
-            self._workers[place].job = job
+        with self._changing:
+            if self._closed:
+                return
+            if place not in self._workers:
+                self._workers[place] = _start(self._function, _work_on_streams)
+            worker = self._workers[place]
+        if worker.job < job:
+            worker.job = job
             with contextlib.suppress(OSError):  # it has died, which is seen where it is waited for
-                self._workers[place].pipe.send(self._jobs[job])
+                worker.pipe.send(self._jobs[job])
 
 
 def _start(function: Callable, work: Callable[[Callable, Connection], None]) -> _Worker:

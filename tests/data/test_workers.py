@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from surgvista_jax.data import workers
 from surgvista_jax.data.workers import (
     REPORT_SECONDS,
     Crash,
@@ -150,3 +151,24 @@ def test_a_stream_stands_still_while_nobody_takes_from_it(tmp_path):
     waiting.start()  # whoever takes from a closed one gets no more
     waiting.join(60)
     assert not waiting.is_alive()
+
+
+def test_a_process_that_starts_while_streams_are_closed_is_ended_too(monkeypatch):
+    start, started = workers._start, []
+    streams = Streams(stream, [(1, ""), (1, "")])
+    closing = threading.Thread(target=streams.close)
+
+    def start_while_it_is_closed(*given):
+        started.append(start(*given))
+        closing.start()
+        closing.join(0.5)  # as far as it comes: it has to wait for this one
+        return started[-1]
+
+    monkeypatch.setattr(workers, "_start", start_while_it_is_closed)
+    assert list(streams) == []
+    closing.join(60)
+    (worker,) = started
+    try:
+        assert not worker.process.is_alive() and worker.pipe.closed
+    finally:
+        worker.process.terminate()
