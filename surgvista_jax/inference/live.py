@@ -51,13 +51,16 @@ class Newest:
         # Reentrant: a signal's handler runs in the thread that it interrupts.
         self._changed = threading.Condition(threading.RLock())
 
-    def put(self, arrived: Arrived) -> None:
-        """Takes a frame in, in place of one that waits."""
+    def put(self, arrived: Arrived) -> bool:
+        """Takes a frame in, in place of one that waits; False after the end: none is wanted."""
         with self._changed:
+            if self._ended:
+                return False
             self.seen += 1
             self.dropped += self._waiting is not None
             self._waiting = arrived
             self._changed.notify()
+            return True
 
     def end(self, at_once: bool = False) -> None:
         """No more frames come; at once: nor is the one that waits wanted."""
@@ -130,7 +133,8 @@ def predict_live(
     def read() -> None:
         try:
             for second, frame in source.frames():
-                newest.put(Arrived(second, frame, time.perf_counter()))
+                if not newest.put(Arrived(second, frame, time.perf_counter())):
+                    return
         except BaseException as error:  # belongs to whoever waits
             failed.append(error)
         finally:
@@ -140,18 +144,24 @@ def predict_live(
         outcome.signal = number
         newest.end(at_once=True)
 
-    single = predictor.meaning.label_kind == "single"
+    single, shape = predictor.meaning.label_kind == "single", None
     with _told_by_signals(stop):
         threading.Thread(target=read, daemon=True).start()
         while not outcome.signal and (arrived := newest.take()) is not None:
+            if arrived.frame.shape != (shape := shape or arrived.frame.shape):
+                was, now = (f"{w}x{h}" for h, w, _ in (shape, arrived.frame.shape))
+                outcome.broke = f"its frames change from {was} to {now} pixels; start it again"
+                newest.end(at_once=True)
+                break
             prediction = predictor.push(arrived.frame, arrived.time)
             if prediction is not None:
                 milliseconds = 1000 * (time.perf_counter() - arrived.at)
                 outcome.latencies.append(milliseconds)
                 say(_line(prediction, milliseconds, single))
-    if failed and not outcome.signal:
+    if failed and not outcome.signal and not outcome.broke:
         raise failed[0]
-    outcome.seen, outcome.dropped, outcome.broke = newest.seen, newest.dropped, source.broke
+    outcome.seen, outcome.dropped = newest.seen, newest.dropped
+    outcome.broke = outcome.broke or source.broke
     return outcome
 
 

@@ -114,8 +114,9 @@ class Camera:
     def __init__(self, where: str):
         """Opens it. Raises UserError where nothing is there, or it gives no picture."""
         number = where.removeprefix("/dev/video")
-        self._capture = cv2.VideoCapture(int(number) if number.isdigit() else where)
+        self._capture = cv2.VideoCapture(int(number) if _is_number(number) else where)
         if not self._capture.isOpened():
+            self._capture.release()
             raise UserError(
                 f"--stream={where}: cannot be opened; is a camera or a stream there, may it be"
                 " read, and does no other program have it?"
@@ -123,12 +124,15 @@ class Camera:
 
     def frames(self) -> Iterator[tuple[float, np.ndarray]]:
         began = time.perf_counter()
-        while True:
-            there, image = self._capture.read()
-            if not there:
-                self.broke = "gives no more pictures"
-                return
-            yield time.perf_counter() - began, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        try:
+            while True:
+                there, image = self._capture.read()
+                if not there:
+                    self.broke = "gives no more pictures"
+                    return
+                yield time.perf_counter() - began, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        finally:
+            self._capture.release()
 
 
 class RawFrames:
@@ -190,7 +194,7 @@ def open_source(where: str, fps: float, options: VideoOptions, raw: Raw | None) 
     if raw is not None:
         check_rate("--frame-rate", raw.fps, fps)
         return RawFrames(0, raw)
-    if where.isdigit() or "://" in where or _is_device(where):
+    if _is_number(where) or "://" in where or _is_device(where):
         return Camera(where)
     path = Path(where)
     if not path.exists():
@@ -200,6 +204,10 @@ def open_source(where: str, fps: float, options: VideoOptions, raw: Raw | None) 
             f"--stream={where}: is no file; a video is needed, or --stream=- for frames of a pipe"
         )
     return FileInRealTime(path, fps, options)
+
+
+def _is_number(where: str) -> bool:
+    return where.isascii() and where.isdecimal()  # "²" is a digit to Python, and no number
 
 
 def _is_device(where: str) -> bool:

@@ -107,6 +107,21 @@ def test_one_line_tells_what_was_seen_and_how_it_ended():
     assert shares.endswith("ms from frame to label: p50 50.5, p95 95.0, p99 99.0, max 100.0")
 
 
+def test_frames_that_change_their_size_end_it_with_what_was_seen():
+    predictor, source = step_by_step(3)
+    plain = source.frames
+
+    def frames():
+        yield from plain()
+        yield 9.0, np.zeros((4, 6, 3), np.uint8)
+
+    source.frames = frames
+    outcome = predict_live(predictor, source, lambda line: None)
+    assert predictor.got == [0, 1, 2] and outcome.status == 1
+    told = "its frames change from 2x2 to 6x4 pixels; start it again; 4 frames seen, 0 dropped"
+    assert str(outcome).startswith(told)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_what_was_seen(number):
     before, never = signal.getsignal(number), threading.Event()
@@ -188,13 +203,18 @@ class Capture:
     """OpenCV's of a camera with two pictures."""
 
     opened: list = []
+    released: list = []
 
     def __init__(self, where):
         self.opened.append(where)
+        self._where = where
         self._left, self._there = [1, 2], where != 9
 
     def isOpened(self):  # noqa: N802
         return self._there
+
+    def release(self):
+        self.released.append(self._where)
 
     def read(self):
         if not self._left:
@@ -210,10 +230,12 @@ def test_a_camera_gives_pictures_until_it_goes_away(monkeypatch):
     times, frames = zip(*source.frames(), strict=True)
     assert [frame[0, 0].tolist() for frame in frames] == [[1, 0, 0], [2, 0, 0]]  # RGB
     assert 0 <= times[0] <= times[1] and source.broke == "gives no more pictures"
+    assert Capture.released == [3]
     Camera("/dev/video7"), Camera("rtsp://host/stream")
     assert Capture.opened == [3, 7, "rtsp://host/stream"]
     with pytest.raises(UserError, match="--stream=9: cannot be opened"):
         open_source("9", 5.0, OPTIONS, None)
+    assert Capture.released == [3, 9]
 
 
 def test_sources_that_cannot_be_are_refused(tmp_path):
@@ -223,6 +245,7 @@ def test_sources_that_cannot_be_are_refused(tmp_path):
         ("-", None, "--frame-size=WxH and --frame-rate=R: are needed for --stream=-"),
         (str(tmp_path), None, "is no file"),
         (str(tmp_path / "no.mp4"), None, "there is no such file"),
+        ("²", None, "there is no such file"),
         (str(tmp_path / "notes.txt"), None, "notes.txt: "),
         (str(tmp_path / "notes.txt"), raw, "and for nothing else"),
         ("-", Raw(4, 4, 2.0), "--frame-rate: has 2 frames a second, where the model"),
