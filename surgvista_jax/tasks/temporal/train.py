@@ -22,6 +22,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.inference.temporal import BACKBONE
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.tasks.beginning import say, tell_division, warn_of_data, warn_of_memory
+from surgvista_jax.tasks.ending import tell_finetuned
 from surgvista_jax.tasks.evaluation import Chooser
 from surgvista_jax.tasks.outcome import (
     check_protocol,
@@ -140,6 +141,7 @@ def train_temporal(
             with goodput.current().on("evaluate"):
                 outputs = task.predict(params, test)
     write_outcome(owned, config, division, chooser.best, outputs, about, one_of_several)
+    tell_finetuned(workdir)
     return True
 
 

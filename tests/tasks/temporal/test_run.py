@@ -251,12 +251,15 @@ def test_a_run_of_an_earlier_version_says_that_its_last_digits_may_differ(
     assert f"continuing from step {step} of 24; an earlier version began it" in said
 
 
-def test_a_finished_run_writes_lost_predictions_again(folder, whole):
+def test_a_finished_run_writes_lost_predictions_again(folder, whole, capsys):
     score, found = read(whole).score, result(whole)
     (whole / PREDICTIONS).unlink()
     assert train.train_temporal(make_config(folder), whole)
     np.testing.assert_array_equal(read(whole).score, score)
     assert result(whole) == found
+    (end,) = (x for x in capsys.readouterr().err.splitlines() if x.startswith("done: "))
+    assert f"predictions {whole / PREDICTIONS}" in end
+    assert end.endswith(f"surgvista predict VIDEO --checkpoint={whole} --out=PREDICTIONS")
 
 
 def test_class_weights_change_the_loss(folder, whole, tmp_path):
