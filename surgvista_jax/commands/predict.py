@@ -110,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Predicts, reports, and returns 0 if every video was read to its end, else 1."""
+    """Predicts, reports, and returns 0 if every video was read to its end and shown, else 1."""
     if not arguments.videos:
         start_devices()
         keep_compiled()
@@ -180,7 +180,12 @@ def _predict(arguments: argparse.Namespace) -> int:
     count = sum(len(moments.outputs.frame) for moments in finished)
     clips = f"{count} {'labelled ' if labelled else ''}clips"
     print(f"{arguments.out / PREDICTIONS}: {clips} of {len(finished)} videos")
-    shown = write_video_pages(owned, finished)
+    try:
+        shown = write_video_pages(owned, finished)
+    except UserError as error:
+        looked = f"`surgvista view {arguments.out}` shows the predictions, which are whole"
+        print(f"{error}; {looked}", file=sys.stderr)
+        return 1
     print(f"{shown}: open it in a browser; `surgvista view {arguments.out}` plays the video too")
     return 1 if remarks.problems else 0
 

@@ -82,7 +82,7 @@ def write_predictions(
     labelled: bool,
     done: Mapping[str, Any],
 ) -> None:
-    """Writes predictions.npz, which comes last.
+    """Writes predictions.npz: after the tables, and before the pages, which are made from it.
 
     Args:
         owned: of the folder that is written.

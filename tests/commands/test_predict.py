@@ -16,6 +16,7 @@ from surgvista_jax.inference.page import predicted_page
 from surgvista_jax.inference.predictions import write_table
 from surgvista_jax.predictions.smoothing import Smoothing
 from surgvista_jax.predictions.transitions import transitions_of
+from surgvista_jax.writing import CannotWrite
 from tests.support.finetune_run import COLOURS, make_config, make_dataset, meta, predictions, run
 from tests.support.footage import cut, index_first, write_video
 from tests.support.made_operation import data_of
@@ -53,6 +54,20 @@ def test_a_run_says_of_its_test_videos_what_it_said_at_its_end(trained, tmp_path
         np.testing.assert_array_equal(found[key], expected[key], key)
     about = meta(tmp_path)
     assert about["classes"] == list(COLOURS) and about["split"] == "test" and about["fps"] == 1.0
+
+
+def test_pages_that_cannot_be_written_are_told_beside_whole_predictions(
+    trained, tmp_path, capsys, monkeypatch
+):
+    def full(owned, finished):
+        raise CannotWrite(tmp_path / "index.html", "No space left on device")
+
+    monkeypatch.setattr("surgvista_jax.commands.predict.write_video_pages", full)
+    words = (trained[1], "--split=test", f"--checkpoint={trained[0]}", f"--out={tmp_path}")
+    assert predict(*words) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "No space left on device); `surgvista view " in said and "are whole" in said
+    assert len(predictions(tmp_path)["video"])
 
 
 def test_the_page_of_a_run_holds_what_predict_says(trained, tmp_path):
