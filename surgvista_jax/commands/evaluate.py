@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const="",
         metavar="DATASET",
         help="show frames of the mistakes in report.html, from this dataset folder or folder of "
-        "videos [the frames that `predict` kept, the dataset of a run]",
+        "videos [what `predict --keep-frames` kept, the dataset of a run]",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     files = parser.add_argument_group("text and CSV files")
@@ -201,7 +201,7 @@ def _frame_folders(args: argparse.Namespace) -> list[Path]:
     if not folders:
         raise UserError(
             f"--frames: nothing beside {args.predictions[0]} says where its frames lie; give "
-            "--frames=DATASET"
+            "--frames=DATASET, or predict with --keep-frames"
         )
     return folders
 

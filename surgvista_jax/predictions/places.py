@@ -50,7 +50,8 @@ def file_in(path: str) -> Path:
 def frames_of(paths: Sequence[str]) -> list[Path]:
     """Where the frames lie that predictions are of, as far as what lies beside them says it.
 
-    `predict` keeps frames beside its predictions; a run's configuration names its dataset folders.
+    `predict --keep-frames` keeps frames beside its predictions; a run's configuration names its
+    dataset folders.
     """
     folders: dict[Path, None] = {}
     for path in with_runs_opened(paths):

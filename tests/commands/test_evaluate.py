@@ -251,7 +251,7 @@ def test_metrics_do_not_import_jax() -> None:
 def test_frames_of_mistakes_come_from_what_lies_beside_the_predictions(
     tmp_path: Path, capsys
 ) -> None:
-    """As `predict` keeps them, as a run's configuration names them, or as the option says."""
+    """As `--keep-frames` keeps them, as a run's configuration names them, or as the option says."""
     dataset = make(tmp_path / "predicted" / "frames", {"v": [0] * 20}, {}).folder
     predicted = two_classes(tmp_path / "predicted" / "predictions.npz")
     in_run = two_classes(tmp_path / "run" / "predictions.npz")
@@ -275,7 +275,10 @@ def test_frames_of_mistakes_come_from_what_lies_beside_the_predictions(
     for told, message in (
         ([f"--frames={dataset}"], "--frames: they are shown in report.html"),
         ([f"--out={tmp_path}/x", "--frames=nowhere"], "--frames nowhere: no such folder"),
-        ([f"--out={tmp_path}/x", "--frames"], "says where its frames lie; give --frames=DATASET"),
+        (
+            [f"--out={tmp_path}/x", "--frames"],
+            "give --frames=DATASET, or predict with --keep-frames",
+        ),
     ):
         assert main(["evaluate", str(alone), *told, *words]) == 1
         error = capsys.readouterr().err
