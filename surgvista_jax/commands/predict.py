@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jax.sharding import Mesh
 
@@ -34,9 +35,11 @@ from surgvista_jax.inference.moments import (
     other_rate,
     smoothed,
 )
+from surgvista_jax.inference.pages_due import PagesDue, pages_due, words_of
 from surgvista_jax.inference.predictions import (
     PREDICTIONS,
     check_room,
+    places_of,
     said_of,
     write_predictions,
     write_table,
@@ -120,17 +123,22 @@ def main(arguments: argparse.Namespace) -> int:
     video_options(arguments)  # a source of --stream is refused, whatever VIDEO is
     if arguments.batch_size is not None and arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
-    # Not replaced unasked, though it be ours: another model may have made it, from as many hours.
-    if os.path.lexists(arguments.out / PREDICTIONS) and not arguments.overwrite:
-        raise UserError(
-            f"{arguments.out / PREDICTIONS}: is there already; take another --out, or --overwrite"
-        )
+    owned, words = in_folder(arguments.out, arguments.overwrite), words_of(arguments)
     with alone_in(arguments.out, "take another --out"):
-        return _predict(arguments)
+        path = arguments.out / PREDICTIONS
+        if arguments.overwrite or not os.path.lexists(path):
+            return _write_pages(_predict(arguments, owned, words))
+        if due := pages_due(owned, words, path):
+            print(
+                f"{path}: is whole since an earlier start; its pages are written", file=sys.stderr
+            )
+            return _write_pages(due)
+        # Not replaced unasked, though it be ours: another model may have made it, in hours.
+        raise UserError(f"{path}: is there already; take another --out, or --overwrite")
 
 
-def _predict(arguments: argparse.Namespace) -> int:
-    owned = in_folder(arguments.out, arguments.overwrite)
+def _predict(arguments: argparse.Namespace, owned: Ownership, words: dict[str, Any]) -> PagesDue:
+    """Predicts and writes all but the pages; `words` tell the command from others."""
     loader, limit = LoaderConfig(), unreadable_limit(arguments)
     if arguments.workers is not None:
         with filled_by_options():
@@ -175,19 +183,26 @@ def _predict(arguments: argparse.Namespace) -> int:
     if not finished:
         raise UserError(remarks.last())
     remarks.say()
-    done = said_of(smoothing, trained)
-    write_predictions(owned, trained, dataset, finished, labelled, done)
+    done, status = said_of(smoothing, trained), 1 if remarks.problems else 0
+    due = PagesDue(owned, words, status, places_of(finished))
+    write_predictions(owned, trained, dataset, finished, labelled, done, due)
     count = sum(len(moments.outputs.frame) for moments in finished)
     clips = f"{count} {'labelled ' if labelled else ''}clips"
     print(f"{arguments.out / PREDICTIONS}: {clips} of {len(finished)} videos")
+    return due
+
+
+def _write_pages(due: PagesDue) -> int:
+    out = due.owned.folder
     try:
-        shown = write_video_pages(owned, finished)
+        shown = write_video_pages(due.owned, due.places)
+        due.done()
     except UserError as error:
-        looked = f"`surgvista view {arguments.out}` shows the predictions, which are whole"
-        print(f"{error}; {looked}", file=sys.stderr)
+        again = f"the same command again writes the pages, `surgvista view {out}` shows them"
+        print(f"{error}; the predictions are whole: {again}", file=sys.stderr)
         return 1
-    print(f"{shown}: open it in a browser; `surgvista view {arguments.out}` plays the video too")
-    return 1 if remarks.problems else 0
+    print(f"{shown}: open it in a browser; `surgvista view {out}` plays the video too")
+    return due.status
 
 
 def _moments(

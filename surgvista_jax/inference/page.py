@@ -7,6 +7,7 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.inference.moments import of_dataset
 from surgvista_jax.inference.predictions import (
     check_room,
+    places_of,
     said_of,
     write_predictions,
     write_table,
@@ -51,4 +52,4 @@ def predicted_page(
         write_table(owned, trained.meaning, moments)
         finished.append(moments)
     write_predictions(owned, trained, dataset, finished, True, said_of(None, trained))
-    return write_video_pages(owned, finished)
+    return write_video_pages(owned, places_of(finished))

@@ -12,6 +12,7 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.video_files import file_of, files_of
 from surgvista_jax.inference.every_clip import Outputs, joined
 from surgvista_jax.inference.moments import Moments
+from surgvista_jax.inference.pages_due import NOTE, Place
 from surgvista_jax.inference.trained import Meaning, Trained
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.predictions.npz import write_npz
@@ -30,7 +31,7 @@ def check_room(owned: Ownership, videos: Sequence[str]) -> None:
     Raises:
         UserError: the id of a video is no name of a file; a file in the way may not be replaced.
     """
-    owned.check([owned.folder / PREDICTIONS, owned.folder / SOURCES])
+    owned.check([owned.folder / name for name in (PREDICTIONS, SOURCES, NOTE)])
     owned.check(files_of(owned.folder, videos, ".csv"))
     check_pages(owned, videos)
 
@@ -49,22 +50,27 @@ def write_table(owned: Ownership, meaning: Meaning, moments: Moments) -> None:
     _write_table(path, moments.outputs.frame, moments.outputs.values, meaning, owned)
 
 
-def write_video_pages(owned: Ownership, finished: Sequence[Moments]) -> Path:
+def places_of(finished: Sequence[Moments]) -> list[Place]:
+    """Where the frames of finished videos are."""
+    return [(moments.folder, moments.video) for moments in finished]
+
+
+def write_video_pages(owned: Ownership, places: Sequence[Place]) -> Path:
     """Writes the page of each video that is in predictions.npz; returns the one to open first.
 
     Args:
         owned: of the folder that is written, with predictions.npz in it.
-        finished: the videos.
+        places: of the videos, from `places_of`.
 
     Raises:
         CannotWrite: one cannot be written.
     """
-    places = {moments.video.video: (moments.folder, moments.video) for moments in finished}
-    write_text(owned.folder / SOURCES, sources_text(places.values()), owned)
+    place_of = {video.video: (folder, video) for folder, video in places}
+    write_text(owned.folder / SOURCES, sources_text(places), owned)
     return write_pages(
         owned,
         read_operations(str(owned.folder / PREDICTIONS)),
-        lambda operation: film_of_video(*places[operation.video], operation),
+        lambda operation: film_of_video(*place_of[operation.video], operation),
     )
 
 
@@ -81,6 +87,7 @@ def write_predictions(
     finished: Sequence[Moments],
     labelled: bool,
     done: Mapping[str, Any],
+    guard: Guard | None = None,
 ) -> None:
     """Writes predictions.npz: after the tables, and before the pages, which are made from it.
 
@@ -89,6 +96,7 @@ def write_predictions(
         dataset: what the videos are of.
         finished: at least one video.
         done: from `said_of`.
+        guard: is asked before the file takes its place, in place of `owned`.
 
     Raises:
         CannotWrite: it cannot be written.
@@ -109,7 +117,7 @@ def write_predictions(
     outputs = joined([moments.outputs for moments in finished])
     outputs = outputs._replace(video_index=np.repeat(np.arange(len(finished)), lengths))
     path = owned.folder / PREDICTIONS
-    write_outputs(path, dataset, outputs, meta, labelled=labelled, guard=owned)
+    write_outputs(path, dataset, outputs, meta, labelled=labelled, guard=guard or owned)
 
 
 def write_outputs(

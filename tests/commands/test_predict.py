@@ -56,18 +56,43 @@ def test_a_run_says_of_its_test_videos_what_it_said_at_its_end(trained, tmp_path
     assert about["classes"] == list(COLOURS) and about["split"] == "test" and about["fps"] == 1.0
 
 
-def test_pages_that_cannot_be_written_are_told_beside_whole_predictions(
+def test_pages_that_cannot_be_written_are_written_by_the_same_command_again(
     trained, tmp_path, capsys, monkeypatch
 ):
-    def full(owned, finished):
-        raise CannotWrite(tmp_path / "index.html", "No space left on device")
+    """From the predictions that are whole; another command, or other predictions, are refused."""
 
-    monkeypatch.setattr("surgvista_jax.commands.predict.write_video_pages", full)
+    def full(owned, *given):
+        raise CannotWrite(owned.folder / "index.html", "No space left on device")
+
+    def computing(*given):
+        raise AssertionError("computed anew")
+
     words = (trained[1], "--split=test", f"--checkpoint={trained[0]}", f"--out={tmp_path}")
-    assert predict(*words) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr("surgvista_jax.inference.predictions.write_pages", full)
+        assert predict(*words) == 1
     said = capsys.readouterr().err.splitlines()[-1]
-    assert "No space left on device); `surgvista view " in said and "are whole" in said
-    assert len(predictions(tmp_path)["video"])
+    assert "No space left on device); the predictions are whole: the same command again" in said
+    found = (tmp_path / "predictions.npz").read_bytes()
+    monkeypatch.setattr("surgvista_jax.commands.predict.loaded", computing)
+    assert predict(*words, "--margins=cut") == 1
+    assert "predictions.npz: is there already; take another --out" in capsys.readouterr().err
+    shutil.copy(trained[0] / "predictions.npz", tmp_path)
+    assert predict(*words) == 1
+    assert "predictions.npz: is there already; take another --out" in capsys.readouterr().err
+    (tmp_path / "predictions.npz").write_bytes(found)
+    monkeypatch.chdir(trained[0].parent)  # wherever it is started, it is the same
+    assert predict("data", "--split=test", "--checkpoint=run", words[3]) == 0
+    assert "its pages are written" in capsys.readouterr().err
+    assert (tmp_path / "predictions.npz").read_bytes() == found
+    assert {path.name for path in tmp_path.glob("*.html")} == {
+        "video7.html",
+        "video8.html",
+        "index.html",
+    }
+    assert data_of((tmp_path / "video7.html").read_text())["film"]["images"]
+    assert predict(*words) == 1  # nothing is due any more
+    assert "predictions.npz: is there already; take another --out" in capsys.readouterr().err
 
 
 def test_the_page_of_a_run_holds_what_predict_says(trained, tmp_path):

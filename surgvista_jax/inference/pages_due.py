@@ -1,0 +1,110 @@
+"""Which predictions still lack their pages, though whole: a note beside them says it till then.
+
+The same command again then writes the pages alone, from predictions that took hours perhaps.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from surgvista_jax.data.dataset import Video
+from surgvista_jax.json_object import read_object
+from surgvista_jax.ownership import Ownership
+from surgvista_jax.writing import write_text, writing_to
+
+NOTE = ".surgvista_pages_due.json"
+# Of a command, what changes nothing that is written; the program adds when it began.
+_HOW = {"overwrite", "workers", "began"}
+
+Place = tuple[Path, Video]  # the folder of a dataset, and a video's entry in it
+
+
+def words_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What tells a command from others, wherever it is started: its options as they were given."""
+    options = {key: value for key, value in vars(arguments).items() if not callable(value)}
+    return {key: _said(value) for key, value in options.items() if key not in _HOW}
+
+
+def _said(value: Any) -> Any:
+    """An option's value as JSON holds it; of files and folders the whole path."""
+    if isinstance(value, list):
+        return [_said(each) for each in value]
+    text = str(value)
+    name, colon, path = ("", "", text) if os.path.lexists(text) else text.rpartition(":")
+    return name + colon + os.path.abspath(path) if os.path.lexists(path) else text
+
+
+@dataclasses.dataclass(frozen=True)
+class PagesDue:
+    """That the pages of predictions are to be written; a guard of `writing` that notes it.
+
+    Attributes:
+        words: of the command.
+        status: what it returns once they are written.
+        places: of the videos, whose frames the pages show.
+    """
+
+    owned: Ownership
+    words: dict[str, Any]
+    status: int
+    places: Sequence[Place]
+
+    def __call__(self, path: Path, aside: Path) -> None:
+        """Notes it, before the predictions `aside` take the place of `path`.
+
+        Raises:
+            UserError: the note cannot be written, or either file in the way is not ours.
+        """
+        self.owned(path, aside)
+        note = {
+            "words": self.words,
+            "predictions": _sha256(aside),
+            "status": self.status,
+            "places": [_entry(folder, video) for folder, video in self.places],
+        }
+        # In ASCII: a file's name need not be UTF-8.
+        write_text(self.owned.folder / NOTE, json.dumps(note, indent=1) + "\n", self.owned)
+
+    def done(self) -> None:
+        """The pages are there: removes the note."""
+        path = self.owned.folder / NOTE
+        if self.owned.wrote(path):
+            with writing_to(path):
+                path.unlink()
+
+
+def pages_due(owned: Ownership, words: dict[str, Any], predictions: Path) -> PagesDue | None:
+    """What an earlier start of the same command left to be done; None where that is nothing.
+
+    Args:
+        words: of this command.
+        predictions: the file that is there. Of another than the note was written for, it says
+            nothing.
+
+    Raises:
+        UserError: the record of the folder is broken or not ours.
+    """
+    path = owned.folder / NOTE
+    if not path.is_file() or not (owned.wrote(path) and owned.wrote(predictions)):
+        return None
+    note = read_object(path)
+    if note["words"] != words or note["predictions"] != _sha256(predictions):
+        return None
+    places = [(Path(place.pop("folder")), Video(**place)) for place in note["places"]]
+    return PagesDue(owned, words, note["status"], places)
+
+
+def _entry(folder: Path, video: Video) -> dict[str, Any]:
+    """Of a video what a page needs; its labels, one a frame, are in the predictions."""
+    entry = dataclasses.asdict(dataclasses.replace(video, labels=None))
+    return {"folder": str(folder.absolute()), **entry}
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
