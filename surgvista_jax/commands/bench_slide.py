@@ -3,45 +3,42 @@
 A student is pretrained in each way, from several seeds: first on as many clips as the first way,
 then for as long as the first way took, by the speeds that were logged. Each is measured by its loss
 on clips that none was trained on, and by a linear probe.
+
+Each pretraining, each loss and each probe is a process of its own: in one process after another the
+second has crashed on a GPU (`training.child` says why), memory starts afresh, and what crashes is
+one run, with which the same command goes on. So this process starts no device: JAX would take most
+of its memory from those that compute.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import statistics
-import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import ml_collections
 import numpy as np
 
 from surgvista_jax.config import build, load_config
-from surgvista_jax.config.printing import add_print_config, printed
+from surgvista_jax.config.printing import KIND, add_print_config, printed
 from surgvista_jax.data.batches.division import SplitConfig, divide
 from surgvista_jax.data.batches.stretches import stretches_of
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.data.workers import Crash, run_each
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.json_lines import read_lines
 from surgvista_jax.json_object import read_object
 from surgvista_jax.locking import alone_in
 from surgvista_jax.metrics.statistics import over_seeds
-from surgvista_jax.tasks import programs
 from surgvista_jax.tasks.choosing.choice import refuse_choices
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.outcome import RESULT
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
-from surgvista_jax.tasks.pretraining.losses import pixel_loss, pixel_targets
-from surgvista_jax.tasks.pretraining.reconstruction import figure_batch
-from surgvista_jax.tasks.pretraining.task import make_pretraining
-from surgvista_jax.tasks.pretraining.train import pretrain
-from surgvista_jax.training.checkpoint import restore_params
-from surgvista_jax.training.compilation_cache import keep_compiled
-from surgvista_jax.training.determinism import asked_in, make_deterministic
-from surgvista_jax.training.devices import start_devices
+from surgvista_jax.tasks.pretraining.held_out import Job, in_a_process
+from surgvista_jax.training.child import Stopped, end_in_words, run_program
 
 HELD_OUT = 64  # clips that the loss is measured on
 CLIPS, TIME = "clips", "time"
@@ -57,10 +54,6 @@ class Way(NamedTuple):
         return f"{self.slide}x{self.masks}" if self.masks > 1 else str(self.slide)
 
 
-class Stopped(Exception):
-    """A run was told to stop; the same command goes on from there."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Measured:
     """One line of the result.
@@ -73,6 +66,7 @@ class Measured:
         seconds: of training a seed, at that speed.
         pixel_loss: of held-out clips, a value for each seed.
         score: of the linear probe on the test videos, likewise.
+        device: the kind of those that computed.
     """
 
     way: str
@@ -82,6 +76,7 @@ class Measured:
     seconds: float
     pixel_loss: list[float]
     score: list[float]
+    device: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,21 +123,19 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     if values.budget.steps is None:
         raise UserError("config.budget.epochs: say --config.budget.steps=N, which ways have alike")
-    make_deterministic(asked_in(values))
-    start_devices()
-    keep_compiled()
+    load_config(arguments.probe, FinetuneConfig, kinds=("finetuning",))  # is there one?
     study = Study(values, arguments.probe, arguments.data, arguments.out)
-    # What runs say of themselves on the way is no part of the result.
-    with alone_in(arguments.out, "take another --out"), contextlib.redirect_stdout(sys.stderr):
+    with alone_in(arguments.out, "take another --out"):
         try:
             measured = study.compare(ways, arguments.seeds)
         except Stopped:
             return TOLD_TO_STOP
+    device = " and ".join(sorted({line.device for line in measured}))
     if arguments.json:
         lines = [dataclasses.asdict(line) for line in measured]
-        print(json.dumps({"device": jax.devices()[0].device_kind, "ways": lines}))
+        print(json.dumps({"device": device, "ways": lines}))
     else:
-        print(table(measured))
+        print(f"{table(measured)}\nmeasured on: {device}")
     return 0
 
 
@@ -197,19 +190,22 @@ class Study:
 
     def measure(self, way: Way, equal: str, clips: float, seeds: int) -> Measured:
         """Pretrains one way on about so many clips, and probes it, from each seed."""
-        rates, losses, scores = [], [], []
+        rates, losses, scores, devices = [], [], [], set()
         each = self.clips_of_a_step(way)
         steps = max(1, round(clips / each))
         for seed in range(seeds):
             folder = self.out / f"slide{way}-equal-{equal}-seed{seed}"
             config = self.config(way, steps, seed)
-            if pretrain(config, folder / "pretraining").preempted:
-                raise Stopped
+            pretrain(config, folder / "pretraining")
             rates += logged_rates(folder / "pretraining")
-            losses.append(self.held_out_loss(config, folder / "pretraining"))
+            loss, device = self.held_out_loss(config, folder / "pretraining")
+            losses.append(loss)
+            devices.add(device)
             scores.append(self.probe_score(folder, seed))
         clips, rate = steps * each, statistics.median(rates)
-        return Measured(str(way), equal, round(clips), rate, clips / rate, losses, scores)
+        device = " and ".join(sorted(devices))
+        seconds = clips / rate
+        return Measured(str(way), equal, round(clips), rate, seconds, losses, scores, device)
 
     def config(self, way: Way, steps: int, seed: int) -> ml_collections.ConfigDict:
         """The configuration of one run of pretraining."""
@@ -220,19 +216,16 @@ class Study:
             config.budget.steps, config.seed = steps, seed
         return config
 
-    def held_out_loss(self, config: ml_collections.ConfigDict, run: Path) -> float:
-        """Pixel loss of a run's student on the same clips and masks for all, of test videos."""
-        task = make_pretraining(build(PretrainConfig, config))
-        batch = figure_batch(self.test_videos(), task, clips=HELD_OUT, seed=0)
-        arrays = {key: batch[key] for key in ("video", "visible_ids", "hidden_ids")}
-
-        def loss(params: dict, batch: dict) -> jax.Array:
-            hidden, predictions = task.predict(params, batch)
-            return pixel_loss(
-                predictions.pixels, pixel_targets(hidden, task.config.objective.pixels)
+    def held_out_loss(self, config: ml_collections.ConfigDict, run: Path) -> tuple[float, str]:
+        """Pixel loss of a run's student on clips of test videos, and the device that computed."""
+        job = Job(config, run, self.test_videos(), HELD_OUT)
+        ((_, result),) = run_each(in_a_process, [job], 1)
+        if isinstance(result, Crash):
+            raise UserError(
+                f"{run}: measuring its held-out loss {end_in_words(result.exit_code)}; the same"
+                " command goes on with it"
             )
-
-        return float(jax.jit(loss)(restore_params(run), arrays))
+        return result
 
     def test_videos(self) -> Dataset:
         """Those that the probe is tested on."""
@@ -246,10 +239,17 @@ class Study:
         told = {"mode": "linear", "seed": seed, "init": folder / "pretraining"}
         words = [f"--config.{key}={value}" for key, value in told.items()]
         words += [f"--config.data.folder={self.data}", "--config.evaluation.protocol="]
-        values = load_config(self.probe, FinetuneConfig, words, kinds=("finetuning",))
-        if not programs.run(values, folder / "probe", told):
-            raise Stopped
-        return float(read_object(folder / "probe" / RESULT)["test"])
+        workdir = folder / "probe"
+        run_program(["finetune", f"--config={self.probe}", f"--workdir={workdir}", *words], workdir)
+        return float(read_object(workdir / RESULT)["test"])
+
+
+def pretrain(config: ml_collections.ConfigDict, workdir: Path) -> None:
+    """Runs, or continues, `surgvista pretrain`, which is told every key: files may change."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "pretraining.json"
+        file.write_text(json.dumps({KIND: "pretraining", **config.to_dict()}))
+        run_program(["pretrain", f"--config={file}", f"--workdir={workdir}"], workdir)
 
 
 def logged_rates(run: Path) -> list[float]:

@@ -1,10 +1,11 @@
 """Does the comparison give each way the same clips, then the same time, and tell all of it?"""
 
 import json
-from types import SimpleNamespace
+from pathlib import Path
 
 import flax.linen as nn
 import jax
+import ml_collections
 import numpy as np
 import pytest
 
@@ -12,8 +13,13 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.commands import bench_slide
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.data.workers import Crash
+from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.pretraining import held_out
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import make_pretraining
+from surgvista_jax.training.child import run_program
 from tests.support.tiny_run import make_config, make_dataset
 
 # Of one video of 9 frames: by 2, of 10 places for clips 9 are filled.
@@ -37,19 +43,23 @@ def words(tmp_path, monkeypatch):
         speeds = [{"step": 2}, {"step": 4, "clips_per_second": RATES[way]}]
         text = "".join(json.dumps(line) + "\n" for line in speeds)
         (workdir / "metrics.jsonl").write_text(text)
-        return SimpleNamespace(preempted=False)
 
-    def run(values, workdir, told):
+    def probe(values, workdir):
         assert values.mode == "linear" and values.init == str(workdir.parent / "pretraining")
-        print("accuracy")
-        workdir.mkdir()
+        workdir.mkdir(exist_ok=True)
         (workdir / "result.json").write_text(json.dumps({"test": 0.5 + 0.1 * values.seed}))
-        return True
 
-    monkeypatch.setattr(bench_slide, "pretrain", pretrain)
-    monkeypatch.setattr(bench_slide.programs, "run", run)
-    monkeypatch.setattr(bench_slide.Study, "held_out_loss", lambda self, config, run: 1.25)
-    monkeypatch.setattr(bench_slide, "keep_compiled", lambda: None)
+    def run(words, folder):
+        command, config, workdir, *overrides = words
+        assert workdir == f"--workdir={folder}"
+        program, cls = {
+            "pretrain": (pretrain, PretrainConfig),
+            "finetune": (probe, FinetuneConfig),
+        }[command]
+        program(load_config(config.removeprefix("--config="), cls, overrides), folder)
+
+    monkeypatch.setattr(bench_slide, "run_program", run)
+    monkeypatch.setattr(bench_slide.Study, "held_out_loss", lambda self, config, run: (1.25, "GPU"))
     call = ["bench", "slide", f"--config={config}:none", "--data", str(dataset)]
     return [*call, "--out", str(tmp_path / "out"), "--seeds", "2"], runs
 
@@ -64,7 +74,9 @@ def test_ways_are_compared_on_equal_clips_and_in_equal_time(words, capsys):
         *((2, 1, seed, 22) for seed in (0, 1)),  # 2.5 times as fast
         *((2, 4, seed, 4) for seed in (0, 1)),  # half as fast
     ]
-    lines = json.loads(capsys.readouterr().out)["ways"]
+    said = json.loads(capsys.readouterr().out)
+    lines = said["ways"]
+    assert said["device"] == "GPU"
     assert [(line["way"], line["equal"], line["clips"]) for line in lines] == [
         *(("1", "clips", 64), ("2", "clips", 65), ("2x4", "clips", 65)),
         *(("2", "time", 158), ("2x4", "time", 29)),
@@ -78,12 +90,51 @@ def test_ways_are_compared_on_equal_clips_and_in_equal_time(words, capsys):
 def test_the_table_has_mean_and_deviation(words, capsys):
     call, _ = words
     assert main([*call, "--ways", "1", "2"]) == 0
-    head, *rows = capsys.readouterr().out.splitlines()
+    head, *rows, device = capsys.readouterr().out.splitlines()
+    assert device == "measured on: GPU"
     assert head.split()[:3] == ["slide", "equal", "clips"] and len(rows) == 3
     assert rows[1].split()[:4] == ["2", "clips", "65", "250"]
     assert all(row.endswith("0.5500 ± 0.0707") for row in rows)
-    line = bench_slide.Measured("1", "clips", 64, 100.0, 0.64, [1.25], [0.5])
+    line = bench_slide.Measured("1", "clips", 64, 100.0, 0.64, [1.25], [0.5], "GPU")
     assert bench_slide.table([line]).endswith("1.2500  0.5000")  # of one seed no deviation
+
+
+def test_a_run_that_crashes_is_one_line_and_the_rest_is_there_at_the_next_start(
+    words, tmp_path, monkeypatch, capsys
+):
+    call, runs = words
+    whole = bench_slide.run_program
+    (tmp_path / "crashes.py").write_text("import os\nos.kill(os.getpid(), 11)\n")
+    monkeypatch.chdir(tmp_path)
+
+    def crashing(told, folder):
+        if folder.parent.name == "slide2-equal-clips-seed0":
+            run_program(told, folder, module="crashes")
+        whole(told, folder)
+
+    monkeypatch.setattr(bench_slide, "run_program", crashing)
+    assert main([*call, "--ways", "1", "2"]) == 1
+    broken = tmp_path / "out" / "slide2-equal-clips-seed0" / "pretraining"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"surgvista: {broken}: pretrain crashed (SIGSEGV)")
+    assert [run[:3] for run in runs] == [(1, 1, 0), (1, 1, 1)]
+    kept = sorted((tmp_path / "out").glob("slide1-*/*/*"))
+    assert len(kept) == 4
+    monkeypatch.setattr(bench_slide, "run_program", whole)
+    assert main([*call, "--ways", "1", "2", "--json"]) == 0
+    assert [line["score"] for line in json.loads(capsys.readouterr().out)["ways"]] == [
+        [0.5, 0.6]
+    ] * 3
+    assert all(path.exists() for path in kept)
+
+
+def test_what_measures_a_loss_and_crashes_is_one_line(tmp_path, monkeypatch):
+    dataset = make_dataset(tmp_path / "dataset")
+    study = bench_slide.Study(ml_collections.ConfigDict(), "", dataset, tmp_path)
+    monkeypatch.setattr(bench_slide.Study, "test_videos", lambda self: None)
+    monkeypatch.setattr(bench_slide, "run_each", lambda *_: iter([(0, Crash(-11))]))
+    with pytest.raises(UserError, match=r"run: measuring its held-out loss crashed \(SIGSEGV\)"):
+        study.held_out_loss(study.values, Path("run"))
 
 
 def test_the_loss_is_of_the_same_clips_and_masks_for_all(tmp_path, monkeypatch):
@@ -95,12 +146,13 @@ def test_the_loss_is_of_the_same_clips_and_masks_for_all(tmp_path, monkeypatch):
     shapes = nn.unbox(jax.eval_shape(make_pretraining(build(PretrainConfig, values)).init_trained))
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda x: rng.normal(0, 0.1, x.shape).astype(np.float32), shapes)
-    monkeypatch.setattr(bench_slide, "HELD_OUT", 2)
-    monkeypatch.setattr(bench_slide, "restore_params", lambda run: params)
-    monkeypatch.setattr(bench_slide.Study, "test_videos", lambda self: read_dataset(dataset))
+    monkeypatch.setattr(held_out, "restore_params", lambda run: params)
+    videos = read_dataset(dataset)
+    configs = [
+        study.config(bench_slide.Way(*way), 4, seed) for seed, way in enumerate(((1, 1), (8, 4)))
+    ]
     losses = [
-        study.held_out_loss(study.config(bench_slide.Way(*way), 4, seed), tmp_path)
-        for seed, way in enumerate(((1, 1), (8, 4)))
+        held_out.held_out_loss(held_out.Job(config, tmp_path, videos, 2)) for config in configs
     ]
     assert losses[0] == losses[1] > 0
 

@@ -1,0 +1,98 @@
+"""Does a program that runs as a child end as it should, and never outlive its parent?"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.training.child import Stopped, end_in_words, run_program
+
+# Notes how often it was told to stop, and ends as our runs do.
+PATIENT = """
+import pathlib, signal, sys, time
+told = []
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda number, frame: told.append(number))
+pathlib.Path("ready").touch()
+deadline = time.monotonic() + 50
+while not told and time.monotonic() < deadline:
+    time.sleep(0.02)
+time.sleep(0.1)
+pathlib.Path("told").write_text(" ".join(str(int(number)) for number in told))
+sys.exit(143)
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "patient.py").write_text(PATIENT)
+    return tmp_path
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 50
+    while not path.exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("os.kill(os.getpid(), 11)", r"^x/run: pretrain crashed \(SIGSEGV\); its log is above;"),
+        ("os._exit(1)", r"^x/run: pretrain failed \(status 1\); its log is above;"),
+    ],
+)
+def test_what_fails_is_one_line_that_names_the_run(here, line, said):
+    (here / "ends.py").write_text(f"import os\n{line}\n")
+    with pytest.raises(UserError, match=said):
+        run_program(["pretrain"], "x/run", module="ends")
+
+
+def test_every_end_has_words():
+    assert end_in_words(-signal.SIGKILL).startswith("was killed (SIGKILL")
+    assert end_in_words(-50) == "crashed (signal 50)"
+
+
+def test_it_prints_to_standard_error_alone(here, capfd):
+    (here / "prints.py").write_text("import sys\nprint(sys.argv[1:])\n")
+    run_program(["a b", "--c=d"], here, module="prints")
+    assert capfd.readouterr() == ("", "['a b', '--c=d']\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_reaches_it_once_and_is_a_stop(here, number):
+    def tell():
+        wait_for(here / "ready")
+        os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    thread = threading.Thread(target=tell)
+    thread.start()
+    with pytest.raises(Stopped):
+        run_program(["pretrain"], here, module="patient")
+    thread.join()
+    assert (here / "told").read_text() == str(int(number))
+    assert signal.getsignal(number) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells of a parent's death")
+def test_it_is_told_to_stop_when_its_parent_is_killed(here):
+    program = (
+        "from surgvista_jax.training.child import run_program\n"
+        "run_program(['pretrain'], 'x', module='patient')"
+    )
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": root}
+    )
+    wait_for(here / "ready")
+    parent.kill()
+    parent.wait()
+    wait_for(here / "told")
