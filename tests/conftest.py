@@ -39,9 +39,15 @@ if os.environ.setdefault("JAX_PLATFORMS", "cpu") == "cpu":
 
 import jax  # noqa: E402
 
+from tests.support import device_memory  # noqa: E402
+
 # A shell has its background jobs ignore Ctrl-C, and nohup a lost terminal, which some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Estimating what a run needs traces its step several times over, in every run of every test. Those
+# that are of the estimate, and a run of each program, ask for it: `tests.support.device_memory`.
+device_memory.leave_unknown()

@@ -5,6 +5,7 @@ Everything here is a pure function of parameters, which are a dict of parts: {"b
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,12 +58,8 @@ class Backbone:
         return as_parts(self.module.init(key, self._no_clip(), False))
 
     def abstract_tokens(self) -> jax.ShapeDtypeStruct:
-        """Shape and type of the tokens of one clip."""
-
-        def tokens(key: jax.Array) -> jax.Array:
-            return self.module.init_with_output(key, self._no_clip(), False)[0]
-
-        return jax.eval_shape(tokens, jax.random.key(0))
+        """Shape and type of the tokens of one clip; traced once, which takes a while."""
+        return _abstract_tokens(self)
 
     def pixels(self, video: jax.Array) -> jax.Array:
         """uint8 video [B, T, H, W, 3] -> the normalised pixels that `tokens` takes."""
@@ -82,6 +79,14 @@ class Backbone:
     def _no_clip(self) -> jax.Array:
         clip = self.clip
         return jnp.zeros((1, clip.num_frames, clip.size, clip.size, 3), jnp.float32)
+
+
+@functools.lru_cache(maxsize=32)
+def _abstract_tokens(backbone: Backbone) -> jax.ShapeDtypeStruct:
+    def tokens(key: jax.Array) -> jax.Array:
+        return backbone.module.init_with_output(key, backbone._no_clip(), False)[0]
+
+    return jax.eval_shape(tokens, jax.random.key(0))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ from surgvista_jax.inference.predictions import write_table
 from surgvista_jax.predictions.smoothing import Smoothing
 from surgvista_jax.predictions.transitions import transitions_of
 from surgvista_jax.writing import CannotWrite
+from tests.support import device_memory
 from tests.support.finetune_run import COLOURS, make_config, make_dataset, meta, predictions, run
 from tests.support.footage import cut, index_first, write_video
 from tests.support.made_operation import data_of
@@ -48,7 +49,8 @@ def trained(tmp_path_factory):
 
 def test_a_run_says_of_its_test_videos_what_it_said_at_its_end(trained, tmp_path):
     workdir, data = trained
-    assert predict(data, "--split=test", f"--checkpoint={workdir}", f"--out={tmp_path}") == 0
+    with device_memory.known():
+        assert predict(data, "--split=test", f"--checkpoint={workdir}", f"--out={tmp_path}") == 0
     expected, found = predictions(workdir), predictions(tmp_path)
     for key in ("video", "frame", "score", "label"):
         np.testing.assert_array_equal(found[key], expected[key], key)

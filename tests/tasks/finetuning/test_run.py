@@ -13,6 +13,7 @@ from surgvista_jax.data.batches.samples import labelled_samples
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.tasks.selection import Selection, read_evaluations
 from surgvista_jax.training.checkpoint import save_params
+from tests.support import device_memory
 from tests.support.finetune_run import make_config, make_dataset, predictions, result, run
 from tests.support.tiny_run import finish, lines, start
 
@@ -64,7 +65,8 @@ def one_device(config, tmp_path_factory):
 @pytest.fixture(scope="module")
 def eight_devices(config, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("eight") / "run"
-    assert run(config, workdir)
+    with device_memory.known():
+        assert run(config, workdir)
     return workdir
 
 

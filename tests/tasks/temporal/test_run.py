@@ -23,7 +23,7 @@ from surgvista_jax.tasks.temporal import train
 from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.tasks.temporal.task import TemporalTask
 from surgvista_jax.training.checkpoint import restore_params
-from tests.support import feature_run
+from tests.support import device_memory, feature_run
 from tests.support.finetune_run import result
 
 CONFIG = """
@@ -78,7 +78,8 @@ def scores(workdir: Path) -> list[float]:
 @pytest.fixture(scope="module")
 def whole(folder):
     workdir = folder / "whole"
-    assert train.train_temporal(make_config(folder), workdir)
+    with device_memory.known():
+        assert train.train_temporal(make_config(folder), workdir)
     return workdir
 
 
@@ -173,11 +174,11 @@ def test_the_last_epoch_where_nothing_is_to_choose(folder, whole, tmp_path):
 
 
 def test_several_seeds_are_runs_of_their_own(folder, whole, tmp_path, capsys):
-    words = ("seeds=2", "evaluation.protocol=phase-strict", "epochs=2")
+    words = ("seeds=2", "evaluation.protocol=phase-strict", "epochs=1")
     assert programs.run(make_config(folder, *words), tmp_path)
     values = [result(tmp_path / f"seed{seed}")["test"] for seed in range(2)]
     assert result(tmp_path)["test"]["values"] == values
-    assert losses(tmp_path / "seed0") == losses(whole)[:2] != losses(tmp_path / "seed1")
+    assert losses(tmp_path / "seed0") == losses(whole)[:1] != losses(tmp_path / "seed1")
     said = capsys.readouterr().out
     assert f"test accuracy {np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}" in said
     assert said.count("Main scores") == 1 and "mean ± std of 2 runs" in said
@@ -186,10 +187,22 @@ def test_several_seeds_are_runs_of_their_own(folder, whole, tmp_path, capsys):
     assert report["system"]["name"] == f"{tmp_path.name} (MS-TCN)"
 
 
-def test_without_a_test_split_there_are_no_predictions(folder, tmp_path):
-    assert train.train_temporal(make_config(folder, "epochs=1", "data.test="), tmp_path)
-    assert "test" not in result(tmp_path) and result(tmp_path)["step"] == 6
-    assert not (tmp_path / PREDICTIONS).exists()
+@pytest.fixture(scope="module")
+def untested(folder):
+    """An epoch with weights of classes and without a test split."""
+    workdir = folder / "untested"
+    words = ("epochs=1", "data.test=", "class_weights=median_frequency")
+    assert train.train_temporal(make_config(folder, *words), workdir)
+    return workdir
+
+
+def test_without_a_test_split_there_are_no_predictions(untested):
+    assert "test" not in result(untested) and result(untested)["step"] == 6
+    assert not (untested / PREDICTIONS).exists()
+
+
+def test_class_weights_change_the_loss(whole, untested):
+    assert losses(untested)[0] != losses(whole)[0]
 
 
 def interrupt(monkeypatch, at: int, act) -> None:
@@ -204,14 +217,22 @@ def interrupt(monkeypatch, at: int, act) -> None:
     monkeypatch.setattr(train, "pad_sequence", interrupted)
 
 
-def test_a_stopped_run_goes_on_to_the_same_end(folder, whole, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def stopped(folder):
+    """A run that was told to stop twice, each time within an epoch."""
+    workdir = folder / "stopped"
     for at in (4, 9):
-        interrupt(monkeypatch, at, lambda: signal.raise_signal(signal.SIGTERM))
-        assert not train.train_temporal(make_config(folder), tmp_path)
-        assert not (tmp_path / PREDICTIONS).exists()
-    stopped = {int(path.name) for path in (tmp_path / "checkpoints").iterdir()}
-    assert any(step % 6 for step in stopped) and max(stopped) < 24
-    monkeypatch.undo()
+        with pytest.MonkeyPatch.context() as patched:
+            interrupt(patched, at, lambda: signal.raise_signal(signal.SIGTERM))
+            assert not train.train_temporal(make_config(folder), workdir)
+        assert not (workdir / PREDICTIONS).exists()
+    steps = {int(path.name) for path in (workdir / "checkpoints").iterdir()}
+    assert any(step % 6 for step in steps) and max(steps) < 24
+    return workdir
+
+
+def test_a_stopped_run_goes_on_to_the_same_end(folder, whole, stopped, tmp_path):
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
     assert train.train_temporal(make_config(folder), tmp_path)
     assert result(tmp_path) == result(whole)
     assert read_evaluations(tmp_path) == read_evaluations(whole)
@@ -235,18 +256,17 @@ def test_a_killed_run_goes_on_from_the_last_epoch(folder, whole, tmp_path, monke
 
 
 def test_a_run_of_an_earlier_version_says_that_its_last_digits_may_differ(
-    folder, tmp_path, monkeypatch, capsys
+    folder, stopped, tmp_path, monkeypatch, capsys
 ):
-    interrupt(monkeypatch, 9, lambda: signal.raise_signal(signal.SIGTERM))
-    assert not train.train_temporal(make_config(folder), tmp_path)
-    monkeypatch.undo()
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
     step = max(int(path.name) for path in (tmp_path / "checkpoints").iterdir())
     file = tmp_path / "checkpoints" / str(step) / "meta" / "metadata"
     meta = json.loads(file.read_text())
     del meta["window"]
     file.write_text(json.dumps(meta))
     shutil.rmtree(tmp_path / "checkpoints" / str(step) / "digests")  # it had none
-    assert train.train_temporal(make_config(folder), tmp_path)
+    interrupt(monkeypatch, 1, lambda: signal.raise_signal(signal.SIGTERM))
+    assert not train.train_temporal(make_config(folder), tmp_path)
     said = capsys.readouterr().err
     assert f"continuing from step {step} of 24; an earlier version began it" in said
 
@@ -260,12 +280,6 @@ def test_a_finished_run_writes_lost_predictions_again(folder, whole, capsys):
     (end,) = (x for x in capsys.readouterr().err.splitlines() if x.startswith("done: "))
     assert f"predictions {whole / PREDICTIONS}" in end
     assert end.endswith(f"surgvista predict VIDEO --checkpoint={whole} --out=PREDICTIONS")
-
-
-def test_class_weights_change_the_loss(folder, whole, tmp_path):
-    words = ("epochs=1", "class_weights=median_frequency")
-    train.train_temporal(make_config(folder, *words), tmp_path)
-    assert losses(tmp_path)[0] != losses(whole)[0]
 
 
 def test_other_features_do_not_continue_a_run(folder, whole, tmp_path):
