@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh
 
 from surgvista_jax.json_object import parse
 from surgvista_jax.writing import write_json
@@ -171,17 +172,25 @@ def _begin(part: Any, starts: Starts, shape: Shape, hashed: bool) -> tuple[Any, 
     return (digest_on_host(part, starts, shape) if hashed else 0), finite
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
 def digest_on_device(
-    part: jax.Array, starts: jax.Array, shape: Shape, hashed: bool = True
+    part: jax.Array, starts: np.ndarray, shape: Shape, hashed: bool = True
 ) -> tuple[jax.Array, jax.Array]:
     """What a part adds to the digest of an array, uint32 [], and whether it is finite, bool [].
 
     Args:
-        part: the numbers.
+        part: the numbers, on one device.
         starts: uint32 [ndim], where they begin in the array.
         shape: of the array.
     """
+    # A run has set a mesh of all its devices, on which JAX computes nothing that lies on one.
+    with jax.set_mesh(Mesh(np.array(list(part.devices())), ("alone",))):
+        return _digest(part, starts, shape, hashed)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _digest(
+    part: jax.Array, starts: jax.Array, shape: Shape, hashed: bool
+) -> tuple[jax.Array, jax.Array]:
     finite, total = jnp.bool_(True), jnp.uint32(0)
     if jnp.issubdtype(part.dtype, jnp.inexact):
         finite = jnp.isfinite(part).all()
