@@ -103,7 +103,7 @@ def pretrain(
     agree({"data": fingerprint(dataset), **{k: str(v) for k, v in begun.digests.items()}})
     owned = ownership(workdir, overwrite)
     length = length_of_budget(stretches.places)
-    values = as_compiled(config_dict, KIND)
+    values = as_compiled(config_dict, _program_of(config))
     longer = claim(workdir, values, PretrainConfig, KIND, FREE_KEYS, owned, length=length)
     if longer is not None:
         an_epoch = config.budget.steps_per_epoch(stretches.places)
@@ -156,10 +156,15 @@ def settings_of(config: PretrainConfig) -> TrainConfig:
         config.checkpoint,
         config.loop,
         config.seed,
-        options=options_for(KIND, config.compute.xla),
+        options=options_for(_program_of(config), config.compute.xla),
         check=_check_of(config),
         program=KIND,
     )
+
+
+def _program_of(config: PretrainConfig) -> str:
+    """The step's name in the table of the compiler's options."""
+    return f"{KIND} with float8" if multiplies_float8(config.teacher) else KIND
 
 
 def _check_of(config: PretrainConfig) -> Callable[[str], None] | None:

@@ -19,6 +19,8 @@ from surgvista_jax.tasks.pretraining.float8_scales import (
 )
 from surgvista_jax.tasks.pretraining.reconstruction import figure_batch
 from surgvista_jax.tasks.pretraining.task import make_pretraining
+from surgvista_jax.tasks.pretraining.train import settings_of
+from surgvista_jax.training import xla_options
 from surgvista_jax.training.partition import make_mesh
 from surgvista_jax.training.run import Loaded
 from surgvista_jax.training.run_files import ownership
@@ -133,3 +135,14 @@ def test_a_step_without_such_products_is_refused():
     for text in ("", "custom_call_target=__cublas$lt$matmul", 6 * product, 138 * product):
         with pytest.raises(UserError, match="of the compiled step's products are those of 8-bit"):
             check_program(text, blocks=24)
+
+
+def test_products_that_share_their_input_stay_apart(setting, monkeypatch):
+    apart = {"xla_gpu_dot_merger_threshold_mb": 0}
+    given = xla_options._TABLE["gpu", "pretraining with float8"]
+    assert given == xla_options._TABLE["gpu", "pretraining"] | apart
+    monkeypatch.setattr(xla_options, "_TABLE", {("cpu", "pretraining with float8"): apart})
+    config = setting[0].config
+    assert settings_of(config).options == apart
+    teacher = dataclasses.replace(config.teacher, precision="compute")
+    assert not settings_of(dataclasses.replace(config, teacher=teacher)).options
