@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from surgvista_jax.data.tracker import start_tracker
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.backbones import BackboneConfig, make_backbone
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
@@ -106,6 +107,7 @@ def random_files(folder: Path, sizes: TransformerConfig) -> list[str]:
 def in_own_process(function: Callable[..., T], *arguments: object) -> T:
     """What a function returns in a fresh process. Raises UserError as it does."""
     context = multiprocessing.get_context("spawn")
+    start_tracker()
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *arguments).result()
 

@@ -15,10 +15,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from surgvista_jax.data.tracker import start_tracker
 from surgvista_jax.errors import UserError
 
 REPORT_SECONDS = 1.0
@@ -217,10 +217,9 @@ class Streams(Iterator[tuple[int, Any]]):
 def _start(function: Callable, work: Callable[[Callable, Connection], None]) -> _Worker:
     # Not forked: a process that has threads, such as JAX's, cannot be forked safely.
     context = multiprocessing.get_context("spawn")
+    start_tracker()
     pipe, far_end = context.Pipe()
     process = context.Process(target=work, args=(function, far_end), daemon=True)
-    # Where it starts, the tracker unblocks what is blocked.
-    resource_tracker.ensure_running()
     # The worker inherits the mask: Ctrl-C would be a traceback there while Python starts.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -272,6 +271,8 @@ def _work_on_streams(function: Callable, pipe: Connection) -> None:
 def _settle() -> None:
     """Makes this process one that follows its parent, and says nothing."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # By which the parent ends it, whatever the thread that started it had blocked.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     # Decoders write their complaints straight to the terminal, through the progress bar.
     sys.stderr.flush()

@@ -9,6 +9,7 @@ from absl import flags
 
 from surgvista_jax.data.batches.reading import start_worker
 from surgvista_jax.data.batches.shared_memory import ReadRows, SharedReader
+from surgvista_jax.data.tracker import start_tracker
 
 
 def in_threads(
@@ -40,6 +41,7 @@ def in_workers(
         flags.FLAGS.mark_as_parsed()
     in_step = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
     alone = grain.MultiprocessingOptions(num_workers=1, per_worker_buffer_size=buffer)
+    start_tracker()
     # An iterator for each worker: grain's iterator over several gives each whole batches, which
     # multiplies the memory, and does not end workers from which no batch was taken.
     for number in range(workers):

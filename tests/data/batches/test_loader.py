@@ -449,8 +449,19 @@ def test_a_signal_ends_parent_and_workers(start, number):
         assert errors.count("Traceback") == 1 and errors.rstrip().endswith("KeyboardInterrupt")
 
 
-@pytest.mark.parametrize("then", ["pass", "loader.close()"])
+GO_ON = """
+    import signal
+    signal.signal(signal.SIGHUP, lambda *told: None)
+    os.killpg(0, signal.SIGHUP)
+    time.sleep(0.2)
+    next(loader)
+    loader.close()
+"""
+
+
+@pytest.mark.parametrize("then", ["pass", GO_ON], ids=["exit", "close"])
 def test_the_end_of_a_program_is_silent(start, then):
+    """Also where a terminal was closed in the midst, and the program went on."""
     program, workers = start(then)
     _, errors = program.communicate(timeout=20)
     wait_until_gone(workers)
