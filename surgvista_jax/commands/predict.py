@@ -129,9 +129,9 @@ def main(arguments: argparse.Namespace) -> int:
         if arguments.overwrite or not os.path.lexists(path):
             return _write_pages(_predict(arguments, owned, words))
         if due := pages_due(owned, words, path):
-            print(
-                f"{path}: is whole since an earlier start; its pages are written", file=sys.stderr
-            )
+            some = ", in which videos failed" if due.status else ""
+            said = f"{path}: is whole since an earlier start{some}; its pages are written"
+            print(f"{said}; --overwrite predicts anew", file=sys.stderr)
             return _write_pages(due)
         # Not replaced unasked, though it be ours: another model may have made it, in hours.
         raise UserError(f"{path}: is there already; take another --out, or --overwrite")
@@ -198,8 +198,7 @@ def _write_pages(due: PagesDue) -> int:
         shown = write_video_pages(due.owned, due.places)
         due.done()
     except UserError as error:
-        again = f"the same command again writes the pages, `surgvista view {out}` shows them"
-        print(f"{error}; the predictions are whole: {again}", file=sys.stderr)
+        print(f"{error}; {due.left(error)}", file=sys.stderr)
         return 1
     print(f"{shown}: open it in a browser; `surgvista view {out}` plays the video too")
     return due.status

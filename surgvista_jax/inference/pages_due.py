@@ -4,6 +4,7 @@ The same command again then writes the pages alone, from predictions that took h
 """
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -13,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from surgvista_jax.data.dataset import Video
+from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import Ownership
-from surgvista_jax.writing import write_text, writing_to
+from surgvista_jax.predictions.places import PREDICTIONS
+from surgvista_jax.writing import CannotWrite, write_text, writing_to
 
 NOTE = ".surgvista_pages_due.json"
-# Of a command, what changes nothing that is written; the program adds when it began.
-_HOW = {"overwrite", "workers", "began"}
+# Of a command, what changes nothing that is written, and where, which is where the note lies; the
+# program adds when it began.
+_HOW = {"overwrite", "workers", "out", "began"}
 
 Place = tuple[Path, Video]  # the folder of a dataset, and a video's entry in it
 
@@ -57,8 +61,10 @@ class PagesDue:
     def __call__(self, path: Path, aside: Path) -> None:
         """Notes it, before the predictions `aside` take the place of `path`.
 
+        A disk that has no room for the note may well have it for them, which are there already.
+
         Raises:
-            UserError: the note cannot be written, or either file in the way is not ours.
+            Foreign: either file in the way is not ours.
         """
         self.owned(path, aside)
         note = {
@@ -67,8 +73,17 @@ class PagesDue:
             "status": self.status,
             "places": [_entry(folder, video) for folder, video in self.places],
         }
-        # In ASCII: a file's name need not be UTF-8.
-        write_text(self.owned.folder / NOTE, json.dumps(note, indent=1) + "\n", self.owned)
+        with contextlib.suppress(CannotWrite):
+            write_text(self.owned.folder / NOTE, json.dumps(note, indent=1) + "\n", self.owned)
+
+    def left(self, error: UserError) -> str:
+        """What is there, and what can be done, where `error` kept the pages from being written."""
+        out, again = self.owned.folder, ""
+        noted = pages_due(self.owned, self.words, out / PREDICTIONS) is not None
+        if noted and isinstance(error, CannotWrite):
+            without = " without --overwrite" if self.owned.overwrite else ""
+            again = f"the same command again{without} writes the pages, "
+        return f"the predictions are whole: {again}`surgvista view {out}` shows them"
 
     def done(self) -> None:
         """The pages are there: removes the note."""

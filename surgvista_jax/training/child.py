@@ -1,4 +1,4 @@
-"""One of our programs in a process of its own, which ends with this one.
+"""One of our programs in a process of its own, which (on Linux) ends with this one.
 
 A process that trains one model after another keeps what the first left in the libraries below JAX:
 the memory of its GPU is in pieces, and cuDNN's graphs of one run are alive while those of the next
@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def run_program(words: Sequence[str], folder: Path, module: str = "surgvista_jax
     command = [sys.executable, "-c", _BEGIN, str(os.getpid()), module, *words]
     # The stack of a crash is said too. Its standard output is our standard error.
     environment = os.environ | {"PYTHONFAULTHANDLER": "1"}
-    with _passed_on() as started:
+    with _passed_on() as (started, came):
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=2, env=environment, process_group=0
         )
@@ -63,10 +63,12 @@ def run_program(words: Sequence[str], folder: Path, module: str = "surgvista_jax
             if process.poll() is None:
                 process.kill()
                 process.wait()
-    if code in (TOLD_TO_STOP, -signal.SIGTERM, -signal.SIGHUP):
-        raise Stopped
-    if code in (128 + signal.SIGINT, -signal.SIGINT):
+    # A run that was about to end anyway has not heard it, and what follows it must not begin.
+    unheard = came if not code else []
+    if code in (128 + signal.SIGINT, -signal.SIGINT) or signal.SIGINT in unheard:
         raise KeyboardInterrupt
+    if code in (TOLD_TO_STOP, -signal.SIGTERM, -signal.SIGHUP) or unheard:
+        raise Stopped
     if code:
         raise UserError(
             f"{folder}: {words[0]} {end_in_words(code)}; its log is above;"
@@ -87,8 +89,12 @@ def end_in_words(code: int) -> str:
 
 
 @contextlib.contextmanager
-def _passed_on() -> Iterator[Any]:
-    """Notes signals; the function that it gives sends them to a process, and those that come."""
+def _passed_on() -> Iterator[tuple[Callable[[subprocess.Popen], None], Sequence[int]]]:
+    """Notes signals; the function that it gives sends them to a process, and those that come.
+
+    The second that it gives are the signals that came.
+    """
+    came: list[int] = []
     waiting: list[int] = []
     processes: list[subprocess.Popen] = []
 
@@ -97,6 +103,7 @@ def _passed_on() -> Iterator[Any]:
             processes[0].send_signal(waiting.pop(0))
 
     def note(number: int, frame: Any) -> None:
+        came.append(number)
         waiting.append(number)
         send()
 
@@ -108,7 +115,7 @@ def _passed_on() -> Iterator[Any]:
     ours = [number for number in _PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in ours}
     try:
-        yield started
+        yield started, came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -12,11 +12,15 @@ import pytest
 from surgvista_jax.__main__ import main
 from surgvista_jax.data.conversion.own_videos import VideoLabels, read_videos
 from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.errors import UserError
 from surgvista_jax.inference.page import predicted_page
+from surgvista_jax.inference.pages_due import PagesDue
 from surgvista_jax.inference.predictions import write_table
+from surgvista_jax.ownership import in_folder
+from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.predictions.smoothing import Smoothing
 from surgvista_jax.predictions.transitions import transitions_of
-from surgvista_jax.writing import CannotWrite
+from surgvista_jax.writing import CannotWrite, write_json
 from tests.support import device_memory
 from tests.support.finetune_run import COLOURS, make_config, make_dataset, meta, predictions, run
 from tests.support.footage import cut, index_first, write_video
@@ -69,7 +73,9 @@ def test_pages_that_cannot_be_written_are_written_by_the_same_command_again(
     def computing(*given):
         raise AssertionError("computed anew")
 
-    words = (trained[1], "--split=test", f"--checkpoint={trained[0]}", f"--out={tmp_path}")
+    monkeypatch.chdir(tmp_path)
+    words = (trained[1], "--split=test", f"--checkpoint={trained[0]}", "--out=said/so")
+    tmp_path /= "said/so"
     with monkeypatch.context() as patched:
         patched.setattr("surgvista_jax.inference.predictions.write_pages", full)
         assert predict(*words) == 1
@@ -84,7 +90,7 @@ def test_pages_that_cannot_be_written_are_written_by_the_same_command_again(
     assert "predictions.npz: is there already; take another --out" in capsys.readouterr().err
     (tmp_path / "predictions.npz").write_bytes(found)
     monkeypatch.chdir(trained[0].parent)  # wherever it is started, it is the same
-    assert predict("data", "--split=test", "--checkpoint=run", words[3]) == 0
+    assert predict("data", "--split=test", "--checkpoint=run", f"--out={tmp_path}") == 0
     assert "its pages are written" in capsys.readouterr().err
     assert (tmp_path / "predictions.npz").read_bytes() == found
     assert {path.name for path in tmp_path.glob("*.html")} == {
@@ -93,8 +99,32 @@ def test_pages_that_cannot_be_written_are_written_by_the_same_command_again(
         "index.html",
     }
     assert data_of((tmp_path / "video7.html").read_text())["film"]["images"]
+    monkeypatch.chdir(tmp_path.parent.parent)
     assert predict(*words) == 1  # nothing is due any more
     assert "predictions.npz: is there already; take another --out" in capsys.readouterr().err
+
+
+def test_predictions_stay_where_no_room_is_left_for_the_note_that_pages_are_due(
+    tmp_path, monkeypatch
+):
+    def full(path, *given):
+        raise CannotWrite(path, "No space left on device")
+
+    owned, words = in_folder(tmp_path, False), {"out": "x"}
+    due = PagesDue(owned, words, 0, [])
+    monkeypatch.setattr("surgvista_jax.inference.pages_due.write_text", full)
+    write_json(tmp_path / PREDICTIONS, {}, due)
+    assert (tmp_path / PREDICTIONS).exists()
+    said = due.left(CannotWrite(tmp_path, "No space left on device"))
+    assert said == f"the predictions are whole: `surgvista view {tmp_path}` shows them"
+
+
+def test_who_replaced_predictions_is_told_not_to_replace_them_again(tmp_path):
+    due = PagesDue(in_folder(tmp_path, True), {"out": "x"}, 0, [])
+    write_json(tmp_path / PREDICTIONS, {}, due)
+    full = due.left(CannotWrite(tmp_path, "No space left on device"))
+    assert "the same command again without --overwrite writes the pages" in full
+    assert "again" not in due.left(UserError("another's page lies there"))
 
 
 def test_the_page_of_a_run_holds_what_predict_says(trained, tmp_path):

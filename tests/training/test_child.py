@@ -19,7 +19,7 @@ told = []
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda number, frame: told.append(number))
 pathlib.Path("ready").touch()
-deadline = time.monotonic() + 50
+deadline = time.monotonic() + 99
 while not told and time.monotonic() < deadline:
     time.sleep(0.02)
 time.sleep(0.1)
@@ -96,3 +96,17 @@ def test_it_is_told_to_stop_when_its_parent_is_killed(here):
     parent.kill()
     parent.wait()
     wait_for(here / "told")
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGTERM, Stopped), (signal.SIGINT, KeyboardInterrupt)]
+)
+def test_a_signal_that_came_too_late_for_the_run_still_stops_what_follows(here, number, raised):
+    (here / "deaf.py").write_text(
+        "import os, signal, time\n"
+        f"signal.signal({int(number)}, signal.SIG_IGN)\n"
+        f"os.kill(os.getppid(), {int(number)})\n"
+        "time.sleep(0.2)\n"
+    )
+    with pytest.raises(raised):
+        run_program(["pretrain"], here, module="deaf")
