@@ -37,7 +37,6 @@ from surgvista_jax.inference.moments import (
 )
 from surgvista_jax.inference.pages_due import PagesDue, pages_due, words_of
 from surgvista_jax.inference.predictions import (
-    PREDICTIONS,
     check_room,
     places_of,
     said_of,
@@ -53,6 +52,7 @@ from surgvista_jax.inference.video_option import add_annotated, annotated_copies
 from surgvista_jax.inference.weights_option import add_weights, loaded
 from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership, add_overwrite, in_folder
+from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh

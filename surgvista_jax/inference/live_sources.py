@@ -12,11 +12,10 @@ import numpy as np
 from surgvista_jax.data.conversion.frame_readers import FileReader
 from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.clip_batches import SAME_RATE
 
 import cv2  # isort: skip  # after `frame_readers`, which silences it
 
-# Frames a second that are this much alike (relatively) are the same rate.
-_SAME_RATE = 0.02
 # Packets that a header promises and that are not there: many headers only estimate.
 _FEW, _SHARE = 2, 0.005
 
@@ -168,7 +167,7 @@ class RawFrames:
 
 def check_rate(name: str, fps: float, wanted: float) -> None:
     """Raises UserError for frames that come slower than a model needs them."""
-    if fps < wanted * (1 - _SAME_RATE):
+    if fps < wanted * (1 - SAME_RATE):
         raise UserError(
             f"{name}: has {fps:g} frames a second, where the model was trained on {wanted:g}"
         )

@@ -16,13 +16,12 @@ from surgvista_jax.inference.pages_due import NOTE, Place
 from surgvista_jax.inference.trained import Meaning, Trained
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.predictions.npz import write_npz
+from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.predictions.smoothing import Smoothing, told
 from surgvista_jax.viewer.files import check_pages, write_pages
 from surgvista_jax.viewer.reading import read_operations
 from surgvista_jax.viewer.videos import SOURCES, film_of_video, sources_text
 from surgvista_jax.writing import Guard, replacing, write_text
-
-PREDICTIONS = "predictions.npz"
 
 
 def check_room(owned: Ownership, videos: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.tasks.beginning import say
 from surgvista_jax.training.loop import Finished
 from surgvista_jax.training.writers import FIGURES, METRICS_FILE
@@ -11,7 +12,7 @@ _PLACES = {
     "checkpoints": "checkpoints",
     "best": "best parameters",
     FIGURES: "figures",
-    "predictions.npz": "predictions",
+    PREDICTIONS: "predictions",
     "report/report.html": "report",
     METRICS_FILE: "metrics",
 }

@@ -11,13 +11,14 @@ from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import Outputs
-from surgvista_jax.inference.predictions import PREDICTIONS, write_outputs
+from surgvista_jax.inference.predictions import write_outputs
 from surgvista_jax.inference.temporal import BACKBONE
 from surgvista_jax.inference.trained import MADE_SPLITS, TRANSITIONS
 from surgvista_jax.json_object import read_object
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
 from surgvista_jax.ownership import Ownership
+from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.predictions.transitions import transitions_of
 from surgvista_jax.reports.files import FILES as REPORT_FILES
 from surgvista_jax.reports.files import report_files, write_report

@@ -27,13 +27,11 @@ _KEY = "config.compute.xla"
 # of 2.01 ms without them, so there they stay.
 # A teacher of 8-bit floats needs the products of query, key and value apart: with few images (clips
 # that slide) XLA made one of two of them, in which it does not find 8-bit floats any more.
+_NO_TRITON: Options = {"xla_gpu_enable_triton_gemm": False}
 _TABLE: dict[tuple[str, str], Options] = {
-    ("gpu", "pretraining"): {"xla_gpu_enable_triton_gemm": False},
-    ("gpu", "pretraining with float8"): {
-        "xla_gpu_enable_triton_gemm": False,
-        "xla_gpu_dot_merger_threshold_mb": 0,
-    },
-    ("gpu", "finetuning"): {"xla_gpu_enable_triton_gemm": False},
+    ("gpu", "pretraining"): _NO_TRITON,
+    ("gpu", "pretraining with float8"): _NO_TRITON | {"xla_gpu_dot_merger_threshold_mb": 0},
+    ("gpu", "finetuning"): _NO_TRITON,
 }
 # Options of one kind of device alone are passed over on others, so that a run's config.json can be
 # taken anywhere.

@@ -16,8 +16,8 @@ from surgvista_jax.data.batches.sequences import pad_sequence
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.predictions.npz import read_npz
+from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.tasks import programs
-from surgvista_jax.tasks.outcome import PREDICTIONS
 from surgvista_jax.tasks.selection import read_evaluations
 from surgvista_jax.tasks.temporal import train
 from surgvista_jax.tasks.temporal.config import TemporalConfig
