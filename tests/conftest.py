@@ -49,5 +49,5 @@ jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Estimating what a run needs traces its step several times over, in every run of every test. Those
-# that are of the estimate, and a run of each program, ask for it: `tests.support.device_memory`.
+# that are of the estimate, and some runs of each kind, ask for it: `tests.support.device_memory`.
 device_memory.leave_unknown()

@@ -10,7 +10,7 @@ import jax
 from surgvista_jax.cores import available_cores
 from surgvista_jax.data.batches.made_splits import labelled, patients_of
 from surgvista_jax.data.dataset import TRAIN, UNLABELLED, Dataset, Video
-from surgvista_jax.training.fits_devices import device_memory
+from surgvista_jax.training import fits_devices
 from surgvista_jax.training.partition import MeshConfig, make_mesh
 
 
@@ -98,7 +98,7 @@ def facts_of_devices() -> DeviceFacts:
     return DeviceFacts(
         platform if platform in ("cpu", "tpu") else "gpu",
         mesh.size,
-        device_memory(mesh),
+        fits_devices.device_memory(mesh),
         available_cores(),
     )
 
