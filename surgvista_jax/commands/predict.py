@@ -57,6 +57,7 @@ from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
 from surgvista_jax.training.unreadable import UnreadableLimit
+from surgvista_jax.writing import clear_asides
 
 _LIVE = (
     "; without VIDEO, what to look at live: a file in real time, a camera (0, /dev/video0, an"
@@ -125,6 +126,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
     owned, words = in_folder(arguments.out, arguments.overwrite), words_of(arguments)
     with alone_in(arguments.out, "take another --out"):
+        clear_asides(arguments.out)
         path = arguments.out / PREDICTIONS
         if arguments.overwrite or not os.path.lexists(path):
             return _write_pages(_predict(arguments, owned, words))

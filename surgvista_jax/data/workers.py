@@ -161,8 +161,8 @@ class Streams(Iterator[tuple[int, Any]]):
             for job in range(self._current, min(self._current + self._ahead, len(self._jobs))):
                 self._begin(job)
             job, worker = self._current, self._workers.get(self._current % self._ahead)
-            if worker is None:
-                break  # closed before its process began
+            if worker is None or self._closed:
+                break  # though its process may have begun, and even have said something
             try:
                 if not worker.pipe.poll(self._patience):
                     raise UserError(

@@ -82,6 +82,9 @@ def test_pages_that_cannot_be_written_are_written_by_the_same_command_again(
     said = capsys.readouterr().err.splitlines()[-1]
     assert "No space left on device); the predictions are whole: the same command again" in said
     found = (tmp_path / "predictions.npz").read_bytes()
+    left = tmp_path / ".partial-abcd1234" / ".surgvista_partial"  # by a killed start
+    left.parent.mkdir()
+    left.touch()
     monkeypatch.setattr("surgvista_jax.commands.predict.loaded", computing)
     assert predict(*words, "--margins=cut") == 1
     assert "predictions.npz: is there already; take another --out" in capsys.readouterr().err
@@ -92,6 +95,7 @@ def test_pages_that_cannot_be_written_are_written_by_the_same_command_again(
     monkeypatch.chdir(trained[0].parent)  # wherever it is started, it is the same
     assert predict("data", "--split=test", "--checkpoint=run", f"--out={tmp_path}") == 0
     assert "its pages are written" in capsys.readouterr().err
+    assert not left.parent.exists()
     assert (tmp_path / "predictions.npz").read_bytes() == found
     assert {path.name for path in tmp_path.glob("*.html")} == {
         "video7.html",

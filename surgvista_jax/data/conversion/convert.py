@@ -21,7 +21,7 @@ from surgvista_jax.data.storage.manifest import DATASET_FILE, FILES, write_datas
 from surgvista_jax.errors import UserError
 from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership
-from surgvista_jax.writing import CannotWrite, writing_to
+from surgvista_jax.writing import CannotWrite, clear_asides, writing_to
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def convert(
         alone_in(out, "give another --out"),
         open_journal(out, head.source_format, source, config) as journal,
     ):
+        clear_asides(out)
         if not fresh:
             reading = read({entry.key: video for video, entry in journal.finished.items()})
             notes = check_labels(reading)

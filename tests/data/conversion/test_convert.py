@@ -43,9 +43,12 @@ def test_a_killed_conversion_ends_with_the_same_files(tmp_path):
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
     assert kills
+    # Whatever they were writing when they were killed; a folder that looks like it is a user's.
+    for name in (".partial-abcd1234/.surgvista_partial", ".partial-mine/kept"):
+        write(tmp_path / "out" / name, "")
     _, resumed_notes = convert("cholec80", source, tmp_path / "out")
     whole = {path: data.replace(b"/whole", b"") for path, data in files(tmp_path / "whole").items()}
-    assert files(tmp_path / "out") == whole
+    assert files(tmp_path / "out") == whole | {".partial-mine/kept": b""}
     assert resumed_notes.replace("/out", "/whole") == notes
 
 
