@@ -99,7 +99,7 @@ class Ownership:
                 return self.earlier(path)
             size = path.stat().st_size
             digests = {line["sha256"] for line in lines if line["size"] == size}
-            return bool(digests) and _sha256(path) in digests
+            return bool(digests) and sha256_of(path) in digests
         except OSError:  # it cannot be read
             return False
 
@@ -114,7 +114,7 @@ class Ownership:
 
     def _note(self, path: Path, content: Path) -> None:
         with writing_to(path):
-            size, digest = content.stat().st_size, _sha256(content)
+            size, digest = content.stat().st_size, sha256_of(content)
         with writing_to(self.record.path):
             self.record.add({"file": self._name(path), "size": size, "sha256": digest})
 
@@ -135,6 +135,7 @@ def in_folder(
     return Ownership(Record(folder / RECORD), folder, overwrite, earlier, notes)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

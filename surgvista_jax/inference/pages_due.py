@@ -6,7 +6,6 @@ The same command again then writes the pages alone, from predictions that took h
 import argparse
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from typing import Any
 from surgvista_jax.data.dataset import Video
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
-from surgvista_jax.ownership import Ownership
+from surgvista_jax.ownership import Ownership, sha256_of
 from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.writing import CannotWrite, write_text, writing_to
 
@@ -69,7 +68,7 @@ class PagesDue:
         self.owned(path, aside)
         note = {
             "words": self.words,
-            "predictions": _sha256(aside),
+            "predictions": sha256_of(aside),
             "status": self.status,
             "places": [_entry(folder, video) for folder, video in self.places],
         }
@@ -108,7 +107,7 @@ def pages_due(owned: Ownership, words: dict[str, Any], predictions: Path) -> Pag
     if not path.is_file() or not (owned.wrote(path) and owned.wrote(predictions)):
         return None
     note = read_object(path)
-    if note["words"] != words or note["predictions"] != _sha256(predictions):
+    if note["words"] != words or note["predictions"] != sha256_of(predictions):
         return None
     places = [(Path(place.pop("folder")), Video(**place)) for place in note["places"]]
     return PagesDue(owned, words, note["status"], places)
@@ -118,8 +117,3 @@ def _entry(folder: Path, video: Video) -> dict[str, Any]:
     """Of a video what a page needs; its labels, one a frame, are in the predictions."""
     entry = dataclasses.asdict(dataclasses.replace(video, labels=None))
     return {"folder": str(folder.absolute()), **entry}
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
