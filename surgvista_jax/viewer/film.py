@@ -1,15 +1,27 @@
 """The film strip of a page: small frames at even distances, few enough to be carried along."""
 
 import contextlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import av
-import cv2
 import numpy as np
+from av.video.frame import VideoFrame
 
 from surgvista_jax.data.storage.decode import Frames
+from surgvista_jax.data.storage.video_pictures import Picture, Pixels
+from surgvista_jax.data.storage.video_stream import (
+    OpenVideo,
+    UnreadableVideo,
+    VideoOptions,
+    open_video,
+)
+from surgvista_jax.data.storage.video_times import beginning, first_told
+
+import cv2  # isort: skip  # after `decode`, which silences it
 
 MOST_FRAMES = 720
 MOST_BYTES = 4_000_000  # of JPEG; a third more in the page
@@ -100,31 +112,61 @@ def film_of(frames: Frames, frame: Sequence[int] | np.ndarray, fps: float) -> Fi
     return reel.film()
 
 
-def film_of_file(path: Path, seconds: float) -> Film | None:
+def film_of_file(path: Path, seconds: float, options: VideoOptions | None = None) -> Film | None:
     """The film of a video file: key frames, which can be had without decoding what is between.
 
-    Their times are those of the file, from its first picture on. None where none can be read, as in
-    files that do not say when a picture is shown.
+    They are upright, deinterlaced and of square pixels, and their times are those of frames that
+    are extracted from the file. None where none can be read, as in files that do not say when a
+    picture is shown.
 
     Args:
         seconds: how long the video is looked at.
+        options: how the file is read; None: in the usual way.
     """
-    reel = Reel(every=max(seconds / MOST_SOUGHT, 0.5))
-    with contextlib.suppress(av.FFmpegError, OSError, IndexError), av.open(str(path)) as file:
-        stream = file.streams.video[0]
-        stream.codec_context.skip_frame = "NONKEY"
-        start = float((stream.start_time or 0) * (stream.time_base or 0))
+    options, reel = options or VideoOptions(), Reel(every=max(seconds / MOST_SOUGHT, 0.5))
+    with (
+        contextlib.suppress(UnreadableVideo, av.FFmpegError, OSError),
+        open_video(path, options.stream) as video,
+    ):
+        pixels = Pixels(video.stream, options.deinterlace)
+        start = beginning(video) if options.clock == "container" else first_told(video)
         for number in range(MOST_SOUGHT):
             due = number * reel.every
             if due > seconds or not reel.wants(due):
                 continue
-            file.seek(int((start + due) * av.time_base))
-            picture = next(file.decode(stream), None)
-            if picture is None or picture.time is None:
+            picture = _key_picture(video, pixels, start + due)
+            if picture is None or picture.frame.time is None:
                 break
-            if reel.wants(second := max(picture.time - start, 0.0)):
-                reel.add(second, picture.to_ndarray(format="rgb24"))
+            if reel.wants(second := max(picture.frame.time - start, 0.0)):
+                reel.add(second, cv2.cvtColor(pixels.array(picture), cv2.COLOR_BGR2RGB))
     return reel.film()
+
+
+def _key_picture(video: OpenVideo, pixels: Pixels, second: float) -> Picture | None:
+    """The last key frame at or before a time; an interlaced one has a neighbour."""
+    frame, _ = _key_frame(video, second, "NONKEY")
+    if frame is None:
+        return None
+    picture = Picture(frame, None, None)
+    if not pixels.is_interlaced(picture):
+        return picture
+    frame, after = _key_frame(video, second, "DEFAULT")
+    # What comes before it is not decoded; what comes after tells as well where something moves. The
+    # last of a file stays combed, and is left out.
+    return None if frame is None or after is None else Picture(frame, after, after)
+
+
+def _key_frame(
+    video: OpenVideo, second: float, skipped: Literal["NONKEY", "DEFAULT"]
+) -> tuple[VideoFrame | None, VideoFrame | None]:
+    """A key frame and the next that is decoded, where FFmpeg skips others or not."""
+    video.stream.codec_context.skip_frame = skipped
+    video.container.seek(int(second * av.time_base))
+    # Where all are decoded, some that are shown before it lack what they are made from.
+    frames = itertools.dropwhile(
+        lambda frame: not frame.key_frame, video.container.decode(video.stream)
+    )
+    return next(frames, None), None if skipped == "NONKEY" else next(frames, None)
 
 
 def _small(image: np.ndarray) -> bytes:

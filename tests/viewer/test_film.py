@@ -1,11 +1,15 @@
 """The film strip keeps even distances and stays small, however long the video is."""
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 
 from surgvista_jax.data.storage.open import FrameFolder
 from surgvista_jax.viewer.film import Reel, film_of, film_of_file
 from tests.support import footage
+from tests.support import marked_videos as marked
+from tests.support.marked_videos import Pictures
 
 
 def test_a_reel_of_any_length_is_even_and_within_its_bounds():
@@ -47,3 +51,35 @@ def test_a_film_of_a_file_is_of_its_key_frames(tmp_path):
         assert footage.numbers([shown]) == [round(25 * second)]
     assert film_of_file(tmp_path / "moved.mp4", 4.0) is None
     assert film_of_file(footage.write_video(tmp_path / "a.avi", 30), 1.0) is not None
+
+
+def seen(path, seconds=3.0):
+    """The frames of a file's film, [H, W, 3], and their times."""
+    film = film_of_file(path, seconds)
+    assert film is not None
+    images = [cv2.imdecode(np.frombuffer(i, np.uint8), cv2.IMREAD_COLOR) for i in film.images]
+    return images, film.seconds
+
+
+def test_a_film_is_upright(tmp_path):
+    path = marked.write(tmp_path / "a.mp4", Pictures(key_every=25))
+    for turn in (90, 180):
+        images, _ = seen(marked.rotate(path, turn))
+        assert images[0].shape == ((96, 64, 3) if turn == 90 else (64, 96, 3))
+        upright = [np.rot90(image, turn // 90) for image in images]
+        assert [marked.number(image) for image in upright] == [0, 25, 50]
+
+
+def test_a_film_has_no_combs_and_square_pixels(tmp_path):
+    pictures = Pictures("mpeg2video", fields="top", key_every=25, pixel_aspect=Fraction(32, 27))
+    images, seconds = seen(marked.write(tmp_path / "a.mkv", pictures))
+    assert [marked.number(image) for image in images] == [round(25 * s) for s in seconds]
+    assert images[0].shape == (64, 114, 3)
+    assert not any(map(marked.is_combed, images))
+
+
+def test_times_of_a_film_are_those_of_extracted_frames(tmp_path):
+    late = Pictures(start=Fraction(2), key_every=25)
+    sound = Fraction(0), Fraction(5)
+    images, seconds = seen(marked.write(tmp_path / "a.mp4", late, sound=sound), 5)
+    assert seconds == (2, 3, 4) and [marked.number(image) for image in images] == [0, 25, 50]

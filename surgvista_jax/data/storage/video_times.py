@@ -182,11 +182,7 @@ def measure(
     if len(listed):
         first = None
     first_time = float(times[0]) if first is None else first * packets.tick
-    start = min(_clock(video), first_time)
-    if start < 0 <= first_time:  # sound that its decoder needs to settle
-        start = 0.0
-    if first_time - start > _LONGEST_GAP:
-        start = first_time
+    start = beginning(video, first_time)
     numbers = np.arange(len(times)) / fps
     drift = float(np.abs(times - times[0] - numbers).max())
     return Times(
@@ -266,11 +262,27 @@ def _header_rates(video: OpenVideo) -> list[float]:
     return [float(rate) for rate in told if rate and is_rate(float(rate))]
 
 
-def _clock(video: OpenVideo) -> float:
-    """The second at which the recording begins: with its pictures or its sound."""
+def beginning(video: OpenVideo, first: float | None = None) -> float:
+    """The second at which the recording begins, with its pictures or its sound.
+
+    Args:
+        first: second of the first picture; None: what the header says of it.
+    """
     starts = [
         float(stream.start_time * stream.time_base)
         for stream in (video.stream, *video.container.streams.audio)
         if stream.start_time is not None and stream.time_base is not None
     ]
-    return min(starts, default=0.0)
+    first = first_told(video) if first is None else first
+    start = min(min(starts, default=0.0), first)
+    if start < 0 <= first:  # sound that its decoder needs to settle
+        start = 0.0
+    return first if first - start > _LONGEST_GAP else start
+
+
+def first_told(video: OpenVideo) -> float:
+    """The second of the first picture by the header; 0 where that does not say."""
+    stream = video.stream
+    if stream.start_time is None or stream.time_base is None:
+        return 0.0
+    return float(stream.start_time * stream.time_base)
