@@ -6,7 +6,6 @@ import threading
 import webbrowser
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.ownership import add_overwrite, in_folder
@@ -109,16 +108,15 @@ def _serve(arguments: argparse.Namespace, operations: list[Operation], films: Fi
             continue
         address = f"/video/{number}{path.suffix}"
         files[address] = path.resolve()
-        media[video] = {"url": quote(address), "name": path.name}
+        media[video] = {"url": address, "name": path.name}
     pages = pages_on_demand(operations, films, media)
     with _server(pages, files, arguments.port) as server:
         try:
             print(f"{server.address}  (Ctrl-C ends it)", flush=True)
             if not arguments.no_browser:
                 # A browser in the terminal returns when it is left, and needs the pages before.
-                threading.Thread(
-                    target=webbrowser.open, args=(server.address,), daemon=True
-                ).start()
+                once = (server.address_once(),)
+                threading.Thread(target=webbrowser.open, args=once, daemon=True).start()
             server.serve_forever()
         except KeyboardInterrupt:
             print("\nended", flush=True)

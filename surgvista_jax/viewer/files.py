@@ -75,7 +75,8 @@ def pages_on_demand(
 
     Args:
         film: as for `write_pages`.
-        media: of videos by their ids, as for `page.page`.
+        media: of videos by their ids, as for `page.page`, but that `url` begins at the pages' root,
+            and is not quoted.
 
     Raises:
         UserError: the id of a video is no name of a file.
@@ -87,6 +88,8 @@ def pages_on_demand(
         made[index.as_posix()] = functools.partial(index_page, operations, addresses)
     for operation, path in zip(operations, pages, strict=True):
         shown, back = media.get(operation.video), _link(path, index)
+        if shown and "url" in shown:
+            shown = {**shown, "url": _link(path, Path(shown["url"]))}
         made[path.as_posix()] = functools.partial(_page_of, operation, film, shown, back)
     return made
 

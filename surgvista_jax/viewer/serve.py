@@ -1,18 +1,22 @@
 """A server of pages and videos for the browsers of this machine alone."""
 
+import hmac
 import mimetypes
 import os
 import re
+import secrets
 import sys
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
+from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote
 
-from surgvista_jax.errors import UserError
+from surgvista_jax.errors import UserError, ending
+from surgvista_jax.viewer.page import document
 
 ADDRESS = "127.0.0.1"
 _CHUNK = 1 << 20  # bytes that are read at a time
@@ -53,11 +57,13 @@ class PageServer(ThreadingHTTPServer):
     """Hands out texts and files by exact addresses, and nothing else of the disk.
 
     Requests that name another host are refused: a page of somebody else's, whose name leads to this
-    machine (DNS rebinding), cannot read from it.
+    machine (DNS rebinding), cannot read from it. Nor can other accounts of this machine: all
+    addresses begin with a secret of this server.
 
     Args:
-        pages: address below the root -> what makes that page; the root leads to the first.
-        files: address below the root -> a video.
+        pages: address below the secret -> what makes that page; the secret alone leads to the
+            first. Its links are relative.
+        files: address below the secret -> a video.
         port: 0 for any that is free.
 
     Raises:
@@ -72,6 +78,8 @@ class PageServer(ThreadingHTTPServer):
     ):
         self.pages, self.files = pages, files
         self.missing: set[Path] = set()
+        self.secret = f"/{secrets.token_urlsafe(16)}"
+        self._tickets: set[str] = set()
         try:
             super().__init__((ADDRESS, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -83,7 +91,28 @@ class PageServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        return f"http://{ADDRESS}:{self.server_port}/"
+        """Of the first page, for its user alone."""
+        return f"http://{ADDRESS}:{self.server_port}{self.secret}/"
+
+    def address_once(self) -> str:
+        """One that leads to `address` once: what a browser is started with, all accounts see."""
+        ticket = f"/{secrets.token_urlsafe(16)}"
+        self._tickets.add(ticket)
+        return f"http://{ADDRESS}:{self.server_port}{ticket}"
+
+    def taken(self, path: str) -> bool:
+        """Whether a path is a ticket, which then is no more."""
+        try:
+            self._tickets.remove(path)
+        except KeyError:
+            return False
+        return True
+
+    def below(self, path: str) -> str | None:
+        """The part of a path that is behind the secret; None of one without it."""
+        first, last = path[: len(self.secret)], path[len(self.secret) :]
+        known = hmac.compare_digest(first.encode(), self.secret.encode())
+        return last if known and last[:1] in ("", "/") else None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that hangs up, as it does at each seek in a video, is no error."""
@@ -115,14 +144,33 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.path.startswith("/"):
             return self._text(HTTPStatus.BAD_REQUEST, "The address must begin with a slash.")
         path = unquote(self.path.partition("?")[0])
-        if path == "/":  # its links are relative to where it is
-            first = quote(next(iter(self.server.pages)))
+        if self.command == "GET" and self.server.taken(path):
+            return self._head(HTTPStatus.FOUND, 0, "text/plain", Location=f"{self.server.secret}/")
+        inner = self.server.below(path)
+        if inner is None:
+            return self._text(HTTPStatus.FORBIDDEN, "Take the whole address that was printed.")
+        if inner in ("", "/"):
+            first = self.server.secret + quote(next(iter(self.server.pages)))
             return self._head(HTTPStatus.FOUND, 0, "text/plain", Location=first)
-        if path in self.server.pages:
-            return self._text(HTTPStatus.OK, self.server.pages[path](), "text/html")
-        if path in self.server.files:
-            return self._file(self.server.files[path])
+        if inner in self.server.pages:
+            return self._page(self.server.pages[inner])
+        if inner in self.server.files:
+            return self._file(self.server.files[inner])
         return self._text(HTTPStatus.NOT_FOUND, "There is no such page.")
+
+    def _page(self, make: Callable[[], str]) -> None:
+        try:
+            text, status = make(), HTTPStatus.OK
+        except Exception as error:
+            end = ending(error)
+            if end is None:  # a fault of ours, whose traceback is wanted
+                self.server.handle_error(self.request, self.client_address)
+            else:
+                print(end.words, file=sys.stderr)
+            words = escape(end.words if end else f"{type(error).__name__}: {error}")
+            body = f'<div id="page"><h1>This page cannot be shown</h1><p>{words}</p></div>'
+            text, status = document("Not shown", body), HTTPStatus.INTERNAL_SERVER_ERROR
+        self._text(status, text, "text/html")
 
     def _head(self, status: HTTPStatus, length: int, kind: str, **more: str) -> None:
         self.send_response(status)

@@ -193,7 +193,7 @@ def test_names_are_shown_as_they_are_and_run_nothing(browser, tmp_path):
 def test_a_served_page_shows_the_video_or_says_that_it_was_moved(browser, long_page, tmp_path):
     video = write_video(tmp_path / "case.mp4")
     (operation,) = read_operations(str(long_page.parent / "p.npz"))
-    media = {"url": "/video/0.mp4", "name": "<case>.mp4"}
+    media = {"url": "./video/0.mp4", "name": "<case>.mp4"}
     pages = {"/case.html": lambda: page(operation, None, media=media)}
     with PageServer(pages, {"/video/0.mp4": video}) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -52,7 +52,11 @@ def served(tmp_path_factory):
     video, gone = folder / "case.mp4", folder / "gone.mp4"
     video.write_bytes(DATA)
     (folder / "secret.txt").write_text("secret")
-    pages = {"/a b/<x>.html": lambda: "<!doctype html>the page"}
+
+    def broken():
+        raise UserError("records.bin: is <broken>")
+
+    pages = {"/a b/<x>.html": lambda: "<!doctype html>the page", "/broken.html": broken}
     files = {"/video/0.mp4": video, "/video/1.mp4": gone}
     with PageServer(pages, files) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -67,9 +71,9 @@ def ask(served):
     """Asks for an address; gives status, headers and body."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", served.server_port)) as link:
 
-        def asked(path, method="GET", **headers):
+        def asked(path, method="GET", secret=served.secret, **headers):
             named = {name.replace("_", "-"): value for name, value in headers.items()}
-            link.request(method, path, headers=named)
+            link.request(method, secret + path, headers=named)
             answer = link.getresponse()
             return answer.status, dict(answer.headers), answer.read()
 
@@ -99,11 +103,39 @@ def test_head_tells_the_same_without_the_body(ask):
         assert head[1]["Content-Length"] == got[1]["Content-Length"]
 
 
-def test_the_root_leads_to_the_first_page(ask):
-    status, headers, _ = ask("/")
-    assert (status, headers["Location"]) == (302, "/a%20b/%3Cx%3E.html")
-    status, headers, body = ask(headers["Location"])
+def test_the_secret_leads_to_the_first_page(ask, served):
+    for path in ("", "/"):
+        status, headers, _ = ask(path)
+        assert (status, headers["Location"]) == (302, f"{served.secret}/a%20b/%3Cx%3E.html")
+    status, headers, body = ask(headers["Location"], secret="")
     assert (status, body) == (200, b"<!doctype html>the page")
+
+
+def test_who_does_not_know_the_secret_gets_nothing(ask, served):
+    wrong = ("", "/", served.secret[:-1], f"{served.secret}x", f"/{'x' * 22}", "/%C3%A4")
+    for secret in wrong:
+        for path in ("", "/", "/video/0.mp4", "/a%20b/%3Cx%3E.html"):
+            status, headers, body = ask(path, secret=secret)
+            assert (status, "Location" in headers) == (403, False) and DATA[:9] not in body
+    with PageServer({"/x.html": str}, {}) as other:
+        assert other.secret != served.secret
+
+
+def test_a_browser_is_started_with_an_address_that_leads_there_once(ask, served):
+    path = served.address_once().removeprefix(served.address.split(served.secret)[0])
+    assert served.secret not in path
+    assert ask(path, "HEAD", secret="")[0] == 403  # asked before it is opened
+    status, headers, _ = ask(path, secret="")
+    assert (status, headers["Location"]) == (302, f"{served.secret}/")
+    assert ask(path, secret="")[0] == 403
+
+
+def test_a_page_that_cannot_be_made_is_a_line_and_a_page(ask, capfd):
+    status, headers, body = ask("/broken.html")
+    assert status == 500 and headers["Content-Type"].startswith("text/html")
+    assert b"records.bin: is &lt;broken&gt;" in body
+    assert capfd.readouterr().err == "records.bin: is <broken>\n"
+    assert ask("/a%20b/%3Cx%3E.html")[0] == 200
 
 
 def test_requests_that_name_another_host_are_refused(ask, served):
@@ -112,7 +144,7 @@ def test_requests_that_name_another_host_are_refused(ask, served):
         for path in ("/", "/video/0.mp4", "/nowhere"):
             assert ask(path, Host=host)[0] == 403
     assert ask("/video/0.mp4", Host=f"localhost:{port}")[0] == 200
-    assert ask(f"http://evil.example:{port}/video/0.mp4")[0] in (400, 403)
+    assert ask(f"http://evil.example:{port}/video/0.mp4", secret="")[0] in (400, 403)
 
 
 def test_nothing_else_of_the_disk_is_served(ask):
