@@ -20,6 +20,7 @@ from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOption
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures import caption
 from surgvista_jax.figures.lettering import undrawable
+from surgvista_jax.predictions.times import ends
 from surgvista_jax.writing import Guard, replacing
 
 import cv2  # isort: skip  # after PyAV's FFmpeg
@@ -59,11 +60,8 @@ class Said:
 
     @cached_property
     def ends(self) -> np.ndarray:
-        """[n] until when each moment counts: the next one, or after a gap one step on."""
-        steps = np.diff(self.seconds)
-        step = float(np.median(steps)) if len(steps) else 1 / self.fps
-        following = np.append(self.seconds[1:], np.inf)
-        return np.where(following - self.seconds <= 1.5 * step, following, self.seconds + step)
+        """[n] until when each moment counts."""
+        return ends(self.seconds, 1 / self.fps)
 
     def at(self, second: float) -> int | None:
         """The moment that counts then; None where there is none."""

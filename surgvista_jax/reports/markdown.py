@@ -1,11 +1,11 @@
 """A report as Markdown, for a repository or a paper's appendix."""
 
+from surgvista_jax.predictions.times import moment
 from surgvista_jax.reports.names import in_markdown
 from surgvista_jax.reports.words import (
     files_words,
     interval_words,
     is_scored,
-    moment,
     number,
     p_value,
     runs_words,

@@ -14,7 +14,7 @@ from surgvista_jax.data.storage.open import FrameFolder, open_frames
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.data.storage.video_file import VideoFile
 from surgvista_jax.errors import UserError
-from surgvista_jax.reports.words import moment
+from surgvista_jax.predictions.times import moment
 
 SIDE = 256  # pixels of the longer side
 MOST_BYTES = 24_000  # of a picture, as far as quality can do it

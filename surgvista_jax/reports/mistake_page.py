@@ -4,9 +4,10 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from surgvista_jax.predictions.times import moment
 from surgvista_jax.reports.mistakes import APART
 from surgvista_jax.reports.page_tables import breakable, html_table
-from surgvista_jax.reports.words import is_scored, moment, number, sureness, surest_title
+from surgvista_jax.reports.words import is_scored, number, sureness, surest_title
 
 SIDES = ("truth", "prediction")
 

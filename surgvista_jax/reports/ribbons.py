@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from surgvista_jax.metrics.segments import runs as segments_of
+from surgvista_jax.predictions.times import ends
 from surgvista_jax.reports.judged import Judged
 
 MOST_LANES = 12  # classes of a video, where several hold at once
@@ -35,7 +36,7 @@ def ribbons(
     for index, video in enumerate(first.videos):
         rows = first.rows(index)
         frame = first.frame[rows] // step
-        item: dict[str, Any] = {"video": video, "steps": int(_ends(frame)[-1])}
+        item: dict[str, Any] = {"video": video, "steps": int(ends(frame)[-1])}
         item["value"] = None if values is None else values[index]
         if first.several:
             item |= _lanes([run for _, run in systems], rows, frame)
@@ -54,15 +55,15 @@ def ribbons(
 
 def course(frame: np.ndarray, labels: np.ndarray) -> str:
     """Labels [n] at frames [n], ascending from 0 on, as text; what a gap leaves open is "-"."""
-    ends = _ends(frame)
+    until = ends(frame).astype(np.int64)
     steps, values = [], []
-    borders = np.flatnonzero((np.diff(labels) != 0) | (frame[1:] != ends[:-1])) + 1
+    borders = np.flatnonzero((np.diff(labels) != 0) | (frame[1:] != until[:-1])) + 1
     at = 0
     for start, end in zip([0, *borders], [*borders, len(frame)], strict=True):
         if frame[start] > at:
             steps.append(int(frame[start]) - at)
             values.append("-")
-        at = int(ends[end - 1])
+        at = int(until[end - 1])
         steps.append(at - int(frame[start]))
         values.append(str(int(labels[start])))
     return " ".join(f"{value}*{number}" for value, number in zip(values, steps, strict=True))
@@ -76,15 +77,6 @@ def segments(text: str) -> list[tuple[int, int, int]]:
             found.append((int(value), at, at + int(number)))
         at += int(number)
     return found
-
-
-def _ends(frame: np.ndarray) -> np.ndarray:
-    """Until when each moment counts: the next one, or after a gap the usual distance."""
-    if len(frame) < 2:
-        return frame + 1
-    distance = np.diff(frame)
-    usual = max(1, int(np.median(distance)))
-    return frame + np.append(np.where(distance > 1.5 * usual, usual, distance), usual)
 
 
 def _lanes(runs: Sequence[Judged], rows: slice, frame: np.ndarray) -> dict:

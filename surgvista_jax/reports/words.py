@@ -33,12 +33,6 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}" + (f":{left:02d}" if left else "")
 
 
-def moment(seconds: float) -> str:
-    """A moment of a video, always with its second: "1:05:09"."""
-    minutes, left = divmod(int(seconds + 0.5), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{left:02d}"
-
-
 def sureness(confidence: float | None) -> str:
     """ "99.93 %"; a dash for none. Only what is all is 100 %."""
     if confidence is None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from html import escape
 
 from surgvista_jax.figures.palette import look
-from surgvista_jax.viewer.operation import Operation, clock, segments
+from surgvista_jax.predictions.times import moment
+from surgvista_jax.viewer.operation import Operation, segments
 from surgvista_jax.viewer.page import document
 
 _HEIGHT = 26  # of a ribbon, as in the style sheet
@@ -20,7 +21,7 @@ def index_page(operations: Sequence[Operation], addresses: Sequence[str]) -> str
     first = operations[0]
     items = "".join(
         f'<li><a class="card" href="{escape(address)}"><b>{escape(operation.video)}</b> '
-        f'<span class="soft">{clock(operation.duration)}</span>'
+        f'<span class="soft">{moment(operation.duration)}</span>'
         f"{_ribbon(operation, longest)}</a></li>"
         for operation, address in zip(operations, addresses, strict=True)
     )

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from surgvista_jax.predictions.times import ends
 from surgvista_jax.viewer.lanes import Lane
 
 MOST_CERTAIN = 255  # the byte of probability 1
-_GAP = 1.5  # steps without a moment after which the one before no longer counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +69,7 @@ class Operation:
     @property
     def ends(self) -> np.ndarray:
         """Until when each moment counts, seconds, float64 [n]: the next, unless there is a gap."""
-        step = np.median(np.diff(self.frame)) if len(self.frame) > 1 else 1.0
-        following = np.append(self.frame[1:], self.frame[-1] + step)
-        near = following - self.frame <= _GAP * step
-        return np.where(near, following, self.frame + step) / self.fps
+        return ends(self.frame) / self.fps
 
     @property
     def duration(self) -> float:
@@ -126,12 +123,6 @@ def time_of_each(operation: Operation, said: Said) -> list[float]:
     known = said.label >= 0
     classes = len(operation.classes)
     return np.bincount(said.label[known], weights=lasts[known], minlength=classes).tolist()
-
-
-def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss."""
-    whole = int(seconds + 0.5)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 def names_differ(ours: Sequence[str], theirs: Sequence[str]) -> str:

@@ -43,12 +43,16 @@ def read_operations(
     """
     found = _read(path)
     several, classes = _several(found), _classes(found)
+    likely = _likely(found, several)
     true = _own_truth(found) if truth is None else read_truth(found, truth, truth_fps)
     other = None if against is None else _second(against, found, several)
-    further = [_of_same_videos(_read(lane), found) for lane in lanes]
+    read = [_of_same_videos(_read(lane), found) for lane in lanes]
+    further = [_Further(lane, _several(lane)) for lane in read]
+    beside = None if other is None else _Further(other, several)
     operations = []
     for number, video in enumerate(found.videos):
-        said, notes = _said(found, number, several)
+        said = _said(found, number, several, likely)
+        notes = [] if likely else [f"{found.source}: its scores are no probabilities"]
         rows = found.rows(number)
         known = None if true is None else true.of(video, found.frame[rows] / found.fps)
         operation = Operation(
@@ -62,10 +66,10 @@ def read_operations(
             if known is None
             else _of_labels(known, several, true.source if true else ""),
             notes=tuple(notes),
-            lanes=tuple(_lane(lane, video) for lane in further if video in lane.videos),
+            lanes=tuple(_lane(lane, video) for lane in further if video in lane.numbers),
         )
-        if other is not None:
-            operation = replace(operation, other=_beside(operation, other))
+        if beside is not None:
+            operation = replace(operation, other=_beside(operation, beside))
         assert found.score is not None  # of an .npz file
         bins = _reliability(operation, found.score[rows])
         operations.append(replace(operation, reliability=bins))
@@ -98,23 +102,41 @@ def _classes(found: Predictions) -> tuple[str, ...]:
     return found.classes or tuple(f"class {k}" for k in range(found.score.shape[1]))
 
 
-def _said(found: Predictions, number: int, several: bool) -> tuple[Said, list[str]]:
-    """What a file says of one of its videos, and what is to be known of it."""
-    rows, score = found.rows(number), found.score
+def _likely(found: Predictions, several: bool) -> bool:
+    """Whether the scores of a file are probabilities, in each of its videos."""
+    score = found.score
     assert score is not None
-    meta = found.meta or {}
-    name = str(meta.get("model") or Path(found.source).name)
-    likely = score.min() >= -1e-6 and score.max() <= 1 + 1e-6
-    likely = bool(likely and (several or are_probabilities(score)))
-    own = score[rows]
+    if score.min() < -1e-6 or score.max() > 1 + 1e-6:
+        return False
+    return several or are_probabilities(score)
+
+
+class _Further:
+    """A further file of predictions, with what is the same for all its videos found once."""
+
+    def __init__(self, found: Predictions, several: bool):
+        self.found, self.several, self.likely = found, several, _likely(found, several)
+        self.numbers = {video: number for number, video in enumerate(found.videos)}
+
+    def said(self, video: str) -> tuple[np.ndarray, Said]:
+        """The frames of a video that it holds, and what it says at them."""
+        number = self.numbers[video]
+        said = _said(self.found, number, self.several, self.likely)
+        return self.found.frame[self.found.rows(number)], said
+
+
+def _said(found: Predictions, number: int, several: bool, likely: bool) -> Said:
+    """What a file says of one of its videos."""
+    assert found.score is not None
+    own = found.score[found.rows(number)]
+    name = str((found.meta or {}).get("model") or Path(found.source).name)
     known = np.ones(len(own), bool)
     probability = quantised(own) if likely else None
-    notes = [] if likely else [f"{found.source}: its scores are no probabilities"]
     none = np.full(len(own), -1, np.int16)
     if several:
         # Of numbers without bounds, those above 0 are more likely than not.
-        return Said(name, none, own > (0.5 if likely else 0.0), known, probability), notes
-    return Said(name, own.argmax(1).astype(np.int16), None, known, probability), notes
+        return Said(name, none, own > (0.5 if likely else 0.0), known, probability)
+    return Said(name, own.argmax(1).astype(np.int16), None, known, probability)
 
 
 def _own_truth(found: Predictions) -> Truth | None:
@@ -171,11 +193,10 @@ def _of_same_videos(other: Predictions, found: Predictions) -> Predictions:
     return other
 
 
-def _lane(other: Predictions, video: str) -> Classes:
+def _lane(further: _Further, video: str) -> Classes:
     """When each class that occurs in a video holds, the longest first."""
-    number = other.videos.index(video)
-    said, _ = _said(other, number, _several(other))
-    frame = other.frame[other.rows(number)]
+    other = further.found
+    frame, said = further.said(video)
     operation = Operation(video, "", other.fps, frame, _classes(other), said)
     stretches = {}
     for k, name in enumerate(operation.classes):
@@ -190,14 +211,12 @@ def _lane(other: Predictions, video: str) -> Classes:
     return Classes(task, tuple(kept), tuple(stretches[name] for name in kept), note)
 
 
-def _beside(operation: Operation, other: Predictions) -> Said | None:
+def _beside(operation: Operation, other: _Further) -> Said | None:
     """What a second model says at the moments of an operation; None where it is not of it."""
-    if operation.video not in other.videos:
+    if operation.video not in other.numbers:
         return None
-    number = other.videos.index(operation.video)
-    said, _ = _said(other, number, operation.said.held is not None)
-    times = other.frame[other.rows(number)] / other.fps
-    at, known = matched(times, operation.seconds, 1 / other.fps)
+    frame, said = other.said(operation.video)
+    at, known = matched(frame / other.found.fps, operation.seconds, 1 / other.found.fps)
     label = np.where(known, said.label[at], -1).astype(np.int16)
     held = None if said.held is None else said.held[at] & known[:, None]
     probability = None if said.probability is None else said.probability[at]

@@ -155,8 +155,10 @@ function criteriaCsv(operation) {
 // have none. Of several labels, as its tools: a line a moment with 0 or 1 for each class.
 function toCholec80(operation) {
   const { seconds, ends, labels, classes } = operation;
-  if (operation.fps > CHOLEC80_FPS) {
-    throw new Error(`${operation.fps} moments a second do not fit the ${CHOLEC80_FPS} of this format.`);
+  // Of frames that are numbered at another rate, some may be skipped.
+  const rate = 1 / operation.step;
+  if (rate > CHOLEC80_FPS + 1e-6) {
+    throw new Error(`${Number(rate.toFixed(2))} moments a second do not fit the ${CHOLEC80_FPS} of this format.`);
   }
   const frameAt = (time) => Math.ceil(time * CHOLEC80_FPS - 1e-6);
   if (labels.held) {

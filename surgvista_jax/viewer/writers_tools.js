@@ -61,21 +61,24 @@ const ELAN_STEREOTYPES = [
   ["Included_In", "Time alignable annotations within the parent annotation's time interval, gaps are allowed"],
 ];
 
-// The tiers of a document: of one label a moment a single one, called as the task; of several a tier
-// for each class, for annotations of a tier may not overlap. A further tier says what the model had
-// where something was mended.
+// The tiers of a document: of one label a moment a single one, called as the task (where there is
+// none, `label`); of several a tier for each class, for annotations of a tier may not overlap. A
+// further tier says what the model had where something was mended.
 function elanTiers(operation) {
   const segments = labelledSegments(operation);
   const named = segments.map((s) => ({ ...s, text: className(operation, s.label) }));
   if (operation.labelKind !== "single") {
-    const tiers = operation.classes.map((_, id) => ({
-      name: className(operation, id),
-      type: "labels",
-      annotations: named.filter((s) => s.label === id),
-    }));
+    // Names of tiers differ and are not empty, whatever the classes are called.
+    const taken = new Set();
+    const tiers = operation.classes.map((_, id) => {
+      let name = className(operation, id) || "label";
+      while (taken.has(name)) name += "_";
+      taken.add(name);
+      return { name, type: "labels", annotations: named.filter((s) => s.label === id) };
+    });
     return tiers.filter((tier) => tier.annotations.length);
   }
-  const tiers = [{ name: operation.task, type: "labels", annotations: named }];
+  const tiers = [{ name: operation.task || "label", type: "labels", annotations: named }];
   const mended = mendedStretches(operation);
   if (mended.length) {
     const said = (m) => (m.label < 0 ? "no label" : className(operation, m.label));

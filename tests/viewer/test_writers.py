@@ -41,18 +41,20 @@ process.stdout.write(JSON.stringify(written));
 """
 
 
-def single(labels, model=None, fps=30.0, classes=HOSTILE, video=VIDEO):
-    """The page's `operation` of one label a moment."""
+def single(labels, model=None, fps=30.0, classes=HOSTILE, video=VIDEO, task="phase", every=1):
+    """The page's `operation` of one label a moment, which is every so many frames."""
+    rate, fps = fps, fps / every
     model = labels if model is None else model
     operation = {
         "video": video,
         "model": "run <1>",
-        "task": "phase",
+        "task": task,
         "labelKind": "single",
-        "fps": fps,
+        "fps": rate,
         "classes": classes,
         "seconds": [k / fps for k in range(len(labels))],
         "ends": [(k + 1) / fps for k in range(len(labels))],
+        "step": 1 / fps,
         "label": model,
         "segments": _segments(model, fps),
         "mended": model != labels,
@@ -101,7 +103,10 @@ def written():
         "mended": single(MENDED, LABELS),
         "plain": single([0, 0, -1, 2], fps=1.0, classes=("Calot", "b", "Pack aging")),
         "empty": single([-1, -1], fps=1.0),
+        "untold": single([0, 1], fps=1.0, task=""),
+        "sampled": single([0, 1, 1], fps=30.0, every=30),
         "tools": several(HELD, "tool", ["Hook", "Gras;per"]),
+        "alike": several(HELD, "tool", ["a;b", "a,b"]),
         "cvs": several(HELD, "cvs", ["two, structures", "plate"]),
     }
     script = "".join((VIEWER / name).read_text() for name in ("writers.js", "writers_tools.js"))
@@ -190,7 +195,7 @@ def test_frames_of_label_studio_count_from_one_and_meet(written):
 
 def test_elan_documents_have_the_structure_of_their_format(written):
     order = "HEADER TIME_ORDER TIER LINGUISTIC_TYPE LANGUAGE CONSTRAINT CONTROLLED_VOCABULARY"
-    for name in ("mended", "plain", "tools", "cvs"):
+    for name in ("mended", "plain", "tools", "cvs", "untold", "alike"):
         root = ET.fromstring(written[name][".eaf"])
         kinds = [kind for kind, _ in groupby(child.tag for child in root)]
         assert root.get("FORMAT") == "3.0" and kinds == order.split()
@@ -202,6 +207,8 @@ def test_elan_documents_have_the_structure_of_their_format(written):
         assert len({*ids}) == len(ids)
         types = {t.get("LINGUISTIC_TYPE_ID") for t in root.iter("LINGUISTIC_TYPE")}
         words = {value.text for value in root.iter("CVE_VALUE")}
+        tiers = [tier.get("TIER_ID") for tier in root.iter("TIER")]
+        assert all(tiers) and len({*tiers}) == len(tiers)
         for tier in root.iter("TIER"):
             spans = [
                 [slots[a.get(f"TIME_SLOT_REF{k}")] for k in (1, 2)]
@@ -225,6 +232,14 @@ def test_the_official_text_is_read_by_both_readers(written, tmp_path):
     found = read_folder(tmp_path, "official", 25.0, classes)
     assert found.decision.tolist() == [0] * 50 + [2] * 25
     assert written["mended"][".txt"].startswith("ERROR 30 moments a second do not fit")
+    numbers = [int(line.split()[0]) for line in written["sampled"][".txt"].splitlines()[1:]]
+    assert numbers == [*range(75)]  # moments a second, of frames that are numbered at 30
+
+
+def test_elan_documents_without_a_task_are_read_back(written, tmp_path):
+    path = tmp_path / "case.eaf"
+    path.write_text(written["untold"][".eaf"], encoding="utf-8")
+    assert read_back(path, 1.0, 2)[1] == [0, 1]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".eaf", ".srt", ".vtt"])

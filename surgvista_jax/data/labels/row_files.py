@@ -7,7 +7,7 @@ no CSV file, the files of annotation tools (`timeline_files`) are read likewise.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,12 +77,20 @@ class RowFiles:
         """
         if not self.path.is_dir():
             return []
-        tables = self._tables
+        tables, hidden = self._tables, self._named(_beside_tables(self.path))
+        unread = f"{len(hidden)} files are not read beside .csv: {named(hidden)}" if hidden else ""
         if not self._own and not tables:
             wanted = f"{self.path / self.videos.ids[0]}{_CSV}"
-            raise UserError(f"{self.path}: no file of any video in it; the first would be {wanted}")
-        spare = [file.relative_to(self.path).as_posix() for file in self._others - {*tables}]
-        return [f"{len(spare)} files are of no video: {named(sorted(spare))}"] if spare else []
+            raise UserError(
+                f"{self.path}: no file of any video in it; the first would be {wanted}"
+                + (f"; {unread}" if unread else "")
+            )
+        spare = self._named(self._others - {*tables})
+        notes = [f"{len(spare)} files are of no video: {named(spare)}"] if spare else []
+        return [*notes, unread] if unread else notes
+
+    def _named(self, files: Iterable[Path]) -> list[str]:
+        return sorted(file.relative_to(self.path).as_posix() for file in files)
 
     @cached_property
     def _own(self) -> dict[str, Path]:
@@ -140,6 +148,23 @@ def _label_files(folder: Path) -> list[Path]:
     files = sorted(folder.rglob("*"))
     tables = [file for file in files if file.suffix == _CSV]
     return tables or [f for f in files if f.suffix.lower() in TIMELINES and f.is_file()]
+
+
+def _beside_tables(folder: Path) -> list[Path]:
+    """The files of annotation tools in a folder that are not read because it holds CSV files."""
+    files = _label_files(folder)
+    if not files or files[0].suffix != _CSV:
+        return []
+    return [f for f in folder.rglob("*") if f.suffix.lower() in TIMELINES and _is_of_tool(f)]
+
+
+def _is_of_tool(path: Path) -> bool:
+    """Whether a file is one of labels; JSON is many things, and of Label Studio a list of tasks."""
+    try:
+        with open(path, "rb") as file:
+            return path.suffix.lower() != ".json" or file.read(64).lstrip()[:1] == b"["
+    except OSError:
+        return False
 
 
 def _read(path: Path, columns: LabelColumns) -> Iterator[Row]:

@@ -129,9 +129,15 @@ def test_saved_tables_in_a_folder_are_found_by_the_videos_that_they_name(tmp_pat
 
 def test_tables_are_preferred_to_other_files_of_a_folder(tmp_path):
     (tmp_path / "case.csv").write_text("start,end,label\n0,4,Clip\n")
-    (tmp_path / "case.json").write_text("{}")
+    (tmp_path / "videos.json").write_text("{}")
+    (tmp_path / "case.json").write_text("[{}]")
     (tmp_path / "case.srt").write_text(SRT)
     assert labels(tmp_path) == ["Clip"] * 4
+    said = "2 files are not read beside .csv: case.json, case.srt"
+    assert files_of(tmp_path).classes()[1][-1] == said
+    (tmp_path / "case.csv").rename(tmp_path / "other.csv")
+    with pytest.raises(UserError, match=f"no file of any video in it.*; {said}"):
+        files_of(tmp_path).classes()
 
 
 def test_an_apostrophe_before_a_formula_is_no_part_of_a_name(tmp_path):
