@@ -18,6 +18,7 @@ from jax import export
 from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.model import Model
+from surgvista_jax.models.attention import as_anywhere
 from surgvista_jax.models.layers import Block, Transformer
 from surgvista_jax.weights.loading import digest_of
 
@@ -42,7 +43,7 @@ def answers(model: Model) -> Callable[[Any], Answers]:
     params = jax.tree.map(np.asarray, model.params)
 
     def answer(video: jax.Array) -> Answers:
-        with jax.default_matmul_precision("highest"):
+        with jax.default_matmul_precision("highest"), as_anywhere():
             if model.classifier is None:
                 return (model.backbone.features(params, video, model.pool),)
             pixels = model.backbone.pixels(video)

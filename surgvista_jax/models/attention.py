@@ -10,18 +10,34 @@ import jax
 import jax.numpy as jnp
 
 _QUERIES = 256  # that the backward pass in a fixed order takes at a time, at most
+# A processor takes so many at a time, from so many tokens on. On two cores of an EPYC (Zen 3, jax
+# 0.10.2), 1,568 tokens, 6 heads of 64, float32: 70 ms of processor time a clip instead of 320, and
+# 10 MiB instead of 112; in blocks of 196 95 ms.
+_QUERIES_CPU = 400
+_LONG = 512
 # The backend that shapes are traced for; None: the one that computes.
 _planned: contextvars.ContextVar[str | None] = contextvars.ContextVar("planned", default=None)
 
 
+Kernel = Literal["cudnn", "blocks", "xla"]
+
+
 def attention_kernel(
-    backend: str, dtype: jnp.dtype, length: int, head_width: int, differentiable: bool
-) -> Literal["cudnn", "xla"]:
-    """Chooses "cudnn" (flash attention, linear memory) wherever cuDNN takes the shapes, else "xla".
+    backend: str,
+    dtype: jnp.dtype,
+    length: int,
+    head_width: int,
+    differentiable: bool,
+    devices: int = 1,
+) -> Kernel:
+    """Chooses "cudnn" (flash attention, linear memory) wherever cuDNN takes the shapes.
 
     cuDNN wants half precision, a head width that is a multiple of 8 and at most 128 (256 only from
-    Hopper on) and, where a gradient is asked for, an even length.
+    Hopper on) and, where a gradient is asked for, an even length. A single processor takes long
+    sequences of which no gradient is asked for in "blocks"; all else is "xla".
     """
+    if backend == "cpu" and length >= _LONG and not differentiable and devices <= 1:
+        return "blocks"
     fits = (
         backend == "gpu"
         and dtype in (jnp.bfloat16, jnp.float16)
@@ -55,13 +71,42 @@ def attend(
         return _kept_as_by_cudnn(query, key, value)
     if kernel == "cudnn" and differentiable and deterministic:
         return attend_in_order(query, key, value)
+    if kernel == "blocks":
+        return _attend_in_blocks(query, key, value)
     return jax.nn.dot_product_attention(query, key, value, implementation=kernel)
 
 
-def _kernel_for(query: jax.Array, differentiable: bool) -> Literal["cudnn", "xla"]:
+def _kernel_for(query: jax.Array, differentiable: bool) -> Kernel:
     _, length, _, head_width = query.shape
     backend = _planned.get() or jax.default_backend()
-    return attention_kernel(backend, query.dtype, length, head_width, differentiable)
+    devices = jax.sharding.get_abstract_mesh().size
+    return attention_kernel(backend, query.dtype, length, head_width, differentiable, devices)
+
+
+def _attend_in_blocks(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+    """A head and some queries at a time, whose probabilities stay in the processor's cache."""
+    batch, length, heads, width = query.shape
+    blocks = math.ceil(length / _QUERIES_CPU)
+    some = math.ceil(length / blocks)
+
+    def by_head(x: jax.Array) -> jax.Array:
+        return x.astype(jnp.float32).swapaxes(1, 2).reshape(batch * heads, length, width)
+
+    def of_head(head: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        asked, keys, values = head
+
+        def of_block(asked: jax.Array) -> jax.Array:
+            match = asked @ keys.T
+            share = jnp.exp(match - match.max(-1, keepdims=True))
+            return (share @ values) / share.sum(-1, keepdims=True)
+
+        return jax.lax.map(of_block, asked)
+
+    asked = jnp.pad(by_head(query) * width**-0.5, ((0, 0), (0, blocks * some - length), (0, 0)))
+    asked = asked.reshape(-1, blocks, some, width)
+    found = jax.lax.map(of_head, (asked, by_head(key), by_head(value)))
+    found = found.reshape(batch, heads, blocks * some, width)[:, :, :length]
+    return found.swapaxes(1, 2).astype(query.dtype)
 
 
 @contextlib.contextmanager
@@ -72,6 +117,13 @@ def planned_for(backend: str) -> Iterator[None]:
         yield
     finally:
         _planned.reset(token)
+
+
+@contextlib.contextmanager
+def as_anywhere() -> Iterator[None]:
+    """Inside, attention is traced as the operations that every backend and program knows."""
+    with planned_for("any"):
+        yield
 
 
 @jax.custom_vjp
@@ -103,7 +155,7 @@ def attend_in_order(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.A
     form that does not, which XLA can ask for in only one of several calls of one shape (the others
     then fail: https://github.com/openxla/xla/pull/46500).
     """
-    kernel = _kernel_for(query, differentiable=False)
+    kernel = "cudnn" if _kernel_for(query, differentiable=False) == "cudnn" else "xla"
     return jax.nn.dot_product_attention(query, key, value, implementation=kernel)
 
 

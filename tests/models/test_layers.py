@@ -10,7 +10,12 @@ import pytest
 from jax.test_util import check_grads
 
 from surgvista_jax.models import attention
-from surgvista_jax.models.attention import attend, attend_in_order, attention_kernel
+from surgvista_jax.models.attention import (
+    as_anywhere,
+    attend,
+    attend_in_order,
+    attention_kernel,
+)
 from surgvista_jax.models.gelu import gelu
 from surgvista_jax.models.layers import (
     Block,
@@ -119,6 +124,25 @@ def test_attention_agrees_with_its_definition():
     check_grads(lambda q: attend(q, k, v, differentiable=True).sum(), (q,), 1, ["rev"], rtol=1e-2)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_many_tokens_are_attended_to_in_blocks_where_no_gradient_is_asked_for(dtype):
+    """On a processor; with padding, the same as at once, and never all shares at a time."""
+    length = 801
+    q, k, v = jax.random.normal(jax.random.key(0), (3, 2, length, 2, 8), dtype)
+    blocked = jax.jit(functools.partial(attend, differentiable=False)).lower(q, k, v).compile()
+    plain = attend(q, k, v, differentiable=True)
+    tolerance = 1e-6 if dtype == "float32" else 4e-3
+    np.testing.assert_allclose(
+        blocked(q, k, v).astype(jnp.float32), plain.astype(jnp.float32), atol=tolerance
+    )
+    assert blocked.memory_analysis().temp_size_in_bytes < 2 * 2 * length**2 * 4 / 2
+    assert attention_kernel("cpu", q.dtype, length, 8, False, devices=8) == "xla"
+    with as_anywhere():
+        assert "scan" not in str(
+            jax.make_jaxpr(functools.partial(attend, differentiable=False))(q, k, v)
+        )
+
+
 @pytest.mark.parametrize("length", [5, 256, 515])  # one block, a whole one, three with padding
 def test_a_gradient_in_one_order_is_that_of_the_definition(length):
     q, k, v, weight = jax.random.normal(jax.random.key(0), (4, 2, length, 2, 8))
@@ -148,7 +172,7 @@ def test_a_deterministic_model_takes_the_gradient_in_one_order_where_cudnn_would
     deterministic = dataclasses.replace(FLOAT32, deterministic=True)
     assert "attend_in_order" not in jaxpr(deterministic)  # a processor's order is one anyhow
     # As on a GPU, but for the forward pass, which is computed here when it is traced.
-    monkeypatch.setattr(attention, "attention_kernel", lambda *_: "cudnn" if _[-1] else "xla")
+    monkeypatch.setattr(attention, "attention_kernel", lambda *_: "cudnn" if _[4] else "xla")
     assert "attend_in_order" in jaxpr(deterministic)
 
 
