@@ -17,7 +17,8 @@ from surgvista_jax.data.dataset import UNLABELLED
 from surgvista_jax.data.storage.video_stream import UnreadableVideo
 from surgvista_jax.data.workers import Crash
 
-# Frames a second that are this much alike (relatively) are the same rate.
+# Frames a second that are this much alike (relatively) are the same rate: a clip spans the time
+# that it should. The moments of a video stand at their own times all the same.
 SAME_RATE = 0.02
 
 

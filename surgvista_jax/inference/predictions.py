@@ -15,6 +15,7 @@ from surgvista_jax.inference.moments import Moments
 from surgvista_jax.inference.pages_due import NOTE, Place
 from surgvista_jax.inference.trained import Meaning, Trained
 from surgvista_jax.ownership import Ownership
+from surgvista_jax.predictions.frames import VIDEO_FPS
 from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.predictions.smoothing import Smoothing, told
@@ -46,7 +47,7 @@ def write_table(owned: Ownership, meaning: Meaning, moments: Moments) -> None:
         UserError: the id of the video is no name of a file; the file in the way is not ours.
     """
     path = file_of(owned.folder, moments.video.video, ".csv")
-    _write_table(path, moments.outputs.frame, moments.outputs.values, meaning, owned)
+    _write_table(path, moments, meaning, owned)
 
 
 def places_of(finished: Sequence[Moments]) -> list[Place]:
@@ -111,6 +112,9 @@ def write_predictions(
         "split": next(iter(dataset.splits)) if len(dataset.splits) == 1 else "",
         **done,
     }
+    rates = {moments.video.video: moments.video.fps for moments in finished}
+    if other := {video: fps for video, fps in rates.items() if fps != meaning.fps}:
+        meta[VIDEO_FPS] = other
     dataset = dataclasses.replace(dataset, videos=tuple(moments.video for moments in finished))
     lengths = [len(moments.outputs.frame) for moments in finished]
     outputs = joined([moments.outputs for moments in finished])
@@ -151,17 +155,15 @@ def write_outputs(
     )
 
 
-def _write_table(
-    path: Path, frames: np.ndarray, scores: np.ndarray, meaning: Meaning, guard: Guard
-) -> None:
+def _write_table(path: Path, moments: Moments, meaning: Meaning, guard: Guard) -> None:
     """One line a moment; `data convert videos --labels` reads the labels once they are mended."""
     with replacing(path, guard) as aside, open(aside, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("frame", "second", "label", *meaning.classes))
-        for frame, row in zip(frames, scores, strict=True):
+        for frame, row in zip(moments.outputs.frame, moments.outputs.values, strict=True):
             held = (
                 [int(row.argmax())] if meaning.label_kind == "single" else np.flatnonzero(row > 0.5)
             )
             label = ";".join(meaning.classes[k] for k in held)
-            second = f"{frame / meaning.fps:.3f}"
+            second = f"{frame / moments.video.fps:.3f}"
             writer.writerow((int(frame), second, label, *(f"{value:.4f}" for value in row)))

@@ -42,7 +42,7 @@ def clips_of_video(path: Path, clip: ClipConfig, fps: float) -> Iterator[np.ndar
     opened = next(each)
     if not isinstance(opened, Opened):
         raise UserError(f"{path}: {opened}")
-    if opened.fps < reading.slowest:
+    if reading.slowest is not None and opened.fps < reading.slowest:
         raise UserError(
             f"{path}: has {opened.fps:g} frames a second, where the model was trained on {fps:g}"
         )

@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from surgvista_jax.data.rates import is_rate
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.sampling import rows_at_rate
 from surgvista_jax.metrics.streaming import merge_repeats
+
+VIDEO_FPS = "video_fps"  # in the meta: id -> rate, of videos whose own is nearly `fps`
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,12 @@ class Predictions:
         """The rows of one video."""
         low, high = np.searchsorted(self.video_index, [video, video + 1])
         return slice(int(low), int(high))
+
+    def fps_of(self, video: str) -> float:
+        """Frames a second of one video: `fps`, unless it is known to be a little off."""
+        rates = (self.meta or {}).get(VIDEO_FPS)
+        rate = rates.get(video) if isinstance(rates, dict) else None
+        return float(rate) if isinstance(rate, int | float) and is_rate(rate) else self.fps
 
     def take(self, rows: np.ndarray, note: str = "") -> "Predictions":
         """Only these rows (ascending or a mask); videos that keep none disappear."""

@@ -54,11 +54,11 @@ def read_operations(
         said = _said(found, number, several, likely)
         notes = [] if likely else [f"{found.source}: its scores are no probabilities"]
         rows = found.rows(number)
-        known = None if true is None else true.of(video, found.frame[rows] / found.fps)
+        known = None if true is None else true.of(video, found.frame[rows] / found.fps_of(video))
         operation = Operation(
             video=video,
             task=str((found.meta or {}).get("task") or ""),
-            fps=found.fps,
+            fps=found.fps_of(video),
             frame=found.frame[rows],
             classes=classes,
             said=said,
@@ -142,10 +142,11 @@ def _said(found: Predictions, number: int, several: bool, likely: bool) -> Said:
 def _own_truth(found: Predictions) -> Truth | None:
     if found.label is None:
         return None
-    seconds = found.frame / found.fps
     rows = {video: found.rows(k) for k, video in enumerate(found.videos)}
     label = found.label if found.label.ndim == 1 else _decided(found.label)
-    videos = {video: (seconds[of], label[of]) for video, of in rows.items()}
+    videos = {
+        video: (found.frame[of] / found.fps_of(video), label[of]) for video, of in rows.items()
+    }
     return Truth(found.source, found.fps, videos)
 
 
@@ -197,7 +198,7 @@ def _lane(further: _Further, video: str) -> Classes:
     """When each class that occurs in a video holds, the longest first."""
     other = further.found
     frame, said = further.said(video)
-    operation = Operation(video, "", other.fps, frame, _classes(other), said)
+    operation = Operation(video, "", other.fps_of(video), frame, _classes(other), said)
     stretches = {}
     for k, name in enumerate(operation.classes):
         holds = said.label == k if said.held is None else said.held[:, k]
@@ -216,7 +217,8 @@ def _beside(operation: Operation, other: _Further) -> Said | None:
     if operation.video not in other.numbers:
         return None
     frame, said = other.said(operation.video)
-    at, known = matched(frame / other.found.fps, operation.seconds, 1 / other.found.fps)
+    fps = other.found.fps_of(operation.video)
+    at, known = matched(frame / fps, operation.seconds, 1 / fps)
     label = np.where(known, said.label[at], -1).astype(np.int16)
     held = None if said.held is None else said.held[at] & known[:, None]
     probability = None if said.probability is None else said.probability[at]

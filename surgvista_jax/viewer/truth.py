@@ -1,7 +1,7 @@
 """What is true of the moments of predicted videos, from files of any rate."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import same_class
 from surgvista_jax.facts.tasks import NONE, TASKS
 from surgvista_jax.predictions.concatenated import is_text_file
-from surgvista_jax.predictions.frames import Predictions, assemble
+from surgvista_jax.predictions.frames import VIDEO_FPS, Predictions, assemble
 from surgvista_jax.predictions.label_csv import is_label_csv, read_labels
 from surgvista_jax.predictions.text_folder import read_folder
 from surgvista_jax.predictions.truth import check_durations, partners
@@ -93,7 +93,7 @@ def read_truth(found: Predictions, place: Path, fps: float | None) -> Truth:
     videos = {}
     for video, number in zip(kept.videos, partner, strict=True):
         rows = truth.rows(number)
-        videos[video] = truth.frame[rows] / truth.fps, labels[rows]
+        videos[video] = truth.frame[rows] / truth.fps_of(video), labels[rows]
     return Truth(str(place), truth.fps, videos)
 
 
@@ -112,7 +112,7 @@ def _of_dataset(found: Predictions, folder: Path) -> Predictions:
     ids = [place[same_class(name)] for name in dataset.classes]
     several = dataset.label_kind == "multi"
     labels = np.concatenate([_labels(video, ids, several) for video in labelled])
-    return assemble(
+    true = assemble(
         str(folder),
         np.concatenate([np.full(len(video.labels or ()), video.video) for video in labelled]),
         np.concatenate([np.arange(len(video.labels or ())) for video in labelled]),
@@ -121,6 +121,7 @@ def _of_dataset(found: Predictions, folder: Path) -> Predictions:
         decision=None if several else labels,
         classes=found.classes,
     )
+    return replace(true, meta={VIDEO_FPS: {video.video: video.fps for video in labelled}})
 
 
 def _labels(video: Video, ids: Sequence[int], several: bool) -> np.ndarray:

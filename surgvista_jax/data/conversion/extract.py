@@ -110,12 +110,21 @@ class KeptFrames:
         source: the video.
         config: rate and size of the kept frames.
         threads: threads that decode this video.
+        slowest: a video of at least so many frames a second gives them at the wanted rate, though
+            its own is lower: its pictures repeat here and there. None: then it gives them at its
+            own, each once.
 
     Raises:
         UnreadableVideo: it cannot be opened, or nothing in it can be read.
     """
 
-    def __init__(self, source: SourceVideo, config: ExtractConfig, threads: int = 1):
+    def __init__(
+        self,
+        source: SourceVideo,
+        config: ExtractConfig,
+        threads: int = 1,
+        slowest: float | None = None,
+    ):
         self._reader: Reader
         if source.is_folder:
             self._reader = FolderReader(source, folder_fps(source, config))
@@ -123,6 +132,8 @@ class KeptFrames:
             self._reader = FileReader(source.path, config.video, threads)
         self._source, self._config = source, config
         self.fps = min(config.fps, self._reader.fps)
+        if slowest is not None and self._reader.fps >= slowest:
+            self.fps = config.fps
         self._content: list[int] | None = None
         self._kept = 0
 

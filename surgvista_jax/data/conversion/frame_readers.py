@@ -1,7 +1,6 @@
 """The frames of one video in their order, at the wanted rate: of a file or a folder of images."""
 
 import itertools
-import math
 from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Protocol
@@ -109,7 +108,7 @@ class FileReader:
 
     def samples(self, count: int) -> Iterator[np.ndarray]:
         last = self._times.num_pictures - 1
-        grid = self._times.grid(math.inf, "picture")
+        grid = self._times.grid(self.fps, "picture")
         with Seeker(self._path, self._options, self._index) as seeker:
             for k in sorted(set(np.linspace(0, last, count).astype(int).tolist())):
                 pick = seeker.pick(grid, k)

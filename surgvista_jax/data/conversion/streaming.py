@@ -38,13 +38,15 @@ class Reading:
         fit: makes a frame, [H, W, 3] uint8 RGB, what is wanted of it; importable by name.
         choose: the wanted frames, ascending, of so many; importable by name. None: all. With it a
             video is decoded twice: how many there are is known at its end.
-        slowest: a video of fewer frames a second is opened, and not decoded.
+        slowest: a video of fewer frames a second is opened, and not decoded; others give them at
+            the wanted rate, so that frame k is at second k / fps. None: a slower video gives all of
+            its own.
     """
 
     config: ExtractConfig
     fit: Callable[[np.ndarray], np.ndarray]
     choose: Callable[[int], np.ndarray] | None = None
-    slowest: float = 0.0
+    slowest: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,9 @@ def events(job: Job) -> Iterator[Event]:
     """Opens, decodes and fits one video in this process, as far as events are taken."""
     reading = job.reading
     try:
-        kept = KeptFrames(job.source, reading.config, job.threads)
+        kept = KeptFrames(job.source, reading.config, job.threads, reading.slowest)
         yield Opened(kept.fps)
-        if kept.fps < reading.slowest:
+        if reading.slowest is not None and kept.fps < reading.slowest:
             return
         wanted = None
         if reading.choose is not None:

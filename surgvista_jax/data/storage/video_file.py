@@ -57,7 +57,7 @@ class VideoFile(Frames):
                     f"it has no usable time stamps ({why}); extract them first, by "
                     "`surgvista data convert videos`"
                 )
-            grid = index.times.grid(self.fps, _OPTIONS.clock)
+            grid = index.times.grid(min(self.fps, index.times.fps), _OPTIONS.clock)
             shape: tuple[int, ...] = BLACK_SHAPE
             for frame_id in frame_ids:
                 pick = seeker.pick(grid, frame_id)

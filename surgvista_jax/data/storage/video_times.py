@@ -99,9 +99,8 @@ class Times:
         return self.first - self.start
 
     def grid(self, fps: float, clock: str) -> Grid:
-        """The instants of frames at a rate of at most this video's."""
+        """The instants of frames at a rate; at a higher one than this video's pictures repeat."""
         start = self.start if clock == "container" else self.first
-        fps = min(fps, self.fps)
         if fps >= self.fps * (1 - ROUNDING):
             # All pictures are wanted: the grid moves by less than half a frame to where they are,
             # so that none is taken twice because another is nearer by a rounded millisecond.

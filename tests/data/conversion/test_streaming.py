@@ -1,6 +1,7 @@
 """Are frames that are given on as they are decoded those that extraction keeps?"""
 
 import functools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -66,6 +67,23 @@ def test_of_a_whole_video_the_chosen_frames_are_given(tmp_path):
 def test_a_video_slower_than_is_asked_for_is_not_decoded(tmp_path):
     path = write_video(tmp_path / "v.mp4", num_frames=8, fps=2)
     assert given(path, ExtractConfig(fps=5.0), slowest=4.9) == [Opened(2.0)]
+
+
+@pytest.mark.parametrize("fps", [Fraction(49, 2), Fraction(25000, 1001), Fraction(126, 5)])
+@pytest.mark.parametrize("dropped", [(), (30, 31, 90, 150, 151, 152, 153)], ids=["even", "holes"])
+def test_frames_of_nearly_the_wanted_rate_stand_at_their_own_times(tmp_path, fps, dropped):
+    """Frame k is what was to be seen at second k / 25, up to the end, whatever the video's rate."""
+    times = tuple(k / fps for k in range(240) if k not in dropped)
+    pictures = marked.Pictures(count=len(times), fps=fps, times=times)
+    path = marked.write(tmp_path / "v.mkv", pictures)
+    found = given(path, ExtractConfig(fps=25.0), slowest=24.5)
+    shown = [marked.number(frame) for frame in frames_of(found)]
+    assert found[0] == Opened(25.0) and found[-1].num_frames == len(shown)
+    instants, seconds = np.arange(len(shown)) / 25, np.array(times, float)
+    steps = np.append(np.diff(seconds), 0)[shown]  # to the next picture: long at a hole
+    late = instants - seconds[shown]
+    assert np.all((late > -0.5 / 25 - 2e-3) & (late < np.maximum(steps, 1 / 24.5) + 2e-3))
+    assert abs(instants[-1] - seconds[-1]) < 1 / 24
 
 
 def test_what_comes_before_a_break_is_given(tmp_path):
