@@ -155,8 +155,9 @@ def attend_in_order(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.A
     form that does not, which XLA can ask for in only one of several calls of one shape (the others
     then fail: https://github.com/openxla/xla/pull/46500).
     """
-    kernel = "cudnn" if _kernel_for(query, differentiable=False) == "cudnn" else "xla"
-    return jax.nn.dot_product_attention(query, key, value, implementation=kernel)
+    if _kernel_for(query, differentiable=False) == "cudnn":
+        return jax.nn.dot_product_attention(query, key, value, implementation="cudnn")
+    return jax.nn.dot_product_attention(query, key, value, implementation="xla")
 
 
 def _forward(
