@@ -49,12 +49,12 @@ function safeName(text) {
 
 // What is remembered from one page to the next, where the browser lets us, else while it is open. Each
 // name has an entry of its own, so that pages that are open side by side keep what the other wrote.
-const memory = { key: "surgvista.viewer", values: {} };
+const memory = { key: (name) => `surgvista.viewer ${name}`, values: {} };
 
 function remembered(name) {
   if (name in memory.values) return memory.values[name];
   try {
-    const text = localStorage.getItem(`${memory.key} ${name}`);
+    const text = localStorage.getItem(memory.key(name));
     return text === null ? undefined : JSON.parse(text);
   } catch {
     return undefined;
@@ -64,7 +64,17 @@ function remembered(name) {
 function remember(name, value) {
   memory.values[name] = value;
   try {
-    if (value === undefined) localStorage.removeItem(`${memory.key} ${name}`);
-    else localStorage.setItem(`${memory.key} ${name}`, JSON.stringify(value));
+    if (value === undefined) localStorage.removeItem(memory.key(name));
+    else localStorage.setItem(memory.key(name), JSON.stringify(value));
   } catch { /* private windows and pages of a file may not */ }
+}
+
+// The text that is kept by a name now, perhaps by another page: null where there is none, undefined
+// where the browser does not let us.
+function keptText(name) {
+  try {
+    return localStorage.getItem(memory.key(name));
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,5 @@
-// Mending in the page: a segment's label and its borders, by keyboard and mouse, with undo. What was
-// mended is kept in the browser for the same predictions, and saved as a CSV file.
+// Mending in the page: the label of a segment or of any stretch, and borders, by keyboard and mouse,
+// with undo. What was mended is kept in the browser for the same predictions, and saved as a CSV file.
 
 const GRIP = { mouse: 5, touch: 14 }; // pixels beside a border that take hold of it
 
@@ -8,9 +8,11 @@ function startMending(page) {
   if (operation.labelKind !== "single") return; // lanes of several classes have no border in common
   const key = `mended ${fingerprintOf(operation)}`;
   const edits = makeEdits(operation.label, operation.classes.length);
-  let on = false, saved = true, drag = null;
+  const stretch = makeStretch(page);
+  let on = false, saved = true, drag = null, chooses = null;
 
-  const choice = element("select", { ariaLabel: "label of this segment", on: { change: () => {
+  const of = element("span", { text: "This segment" });
+  const choice = element("select", { ariaLabel: "its label", on: { change: () => {
     relabel(Number(choice.value));
     choice.blur();
   } } }, ...operation.classes.map((name, k) => element("option", { value: String(k), text: k < 9 ? `${k + 1}  ${name}` : name })),
@@ -20,11 +22,11 @@ function startMending(page) {
   const redoButton = button("Redo", "y", () => redo());
   const where = element("span", { className: "soft" });
   const panel = element("div", { className: "mending", hidden: true },
-    element("label", {}, "This segment is ", choice), where,
+    element("label", {}, of, " is ", choice), where,
     button("Begins here", "[", () => begin()), button("Ends here", "]", () => finish()),
-    button("Cut here", "x", () => cut()), undoButton, redoButton,
+    button("Cut here", "x", () => cut()), button("Mark here", "v", () => mark()), undoButton, redoButton,
     button("Save as CSV", "s", () => save()), button("Discard all", "the model's labels again", () => discard()),
-    element("p", { className: "soft", text: "Drag a border on the ribbon, or use the keys: 1 to 9 name this segment, [ and ] move its borders here, x cuts it, z undoes." }));
+    element("p", { className: "soft", text: "Drag a border on the ribbon, or use the keys: 1 to 9 name this segment, [ and ] move its borders here, x cuts it, z undoes. A stretch gets one label at once: drag over it with shift, or mark both its ends by v, and name it." }));
   const mode = element("button", { type: "button", text: "Mend", title: "m", ariaPressed: "false", on: { click: () => setMode(!on) } });
   page.toolbar.prepend(mode);
   page.panel.append(panel);
@@ -32,20 +34,48 @@ function startMending(page) {
   function changed(says = true) {
     if (!says) return;
     saved = false;
+    hear();
+    keep();
+  }
+  function keep() {
     page.setLabels(edits.isMended ? Int16Array.from(edits.label) : null);
     page.remember(key, edits.isMended ? edits.runs : undefined);
+    tabs.kept();
     show();
+  }
+  // Takes over what another tab of this video has mended meanwhile; whether it has.
+  function hear() {
+    const both = tabs.take();
+    if (both === null) return false;
+    drag = null; // what it dragged may be another border now
+    page.say(both ? `Another tab gave other labels to ${both} of the moments that you mended: yours stand, undo shows theirs`
+      : "What was mended in another tab is shown here too");
+    return true;
   }
   function show() {
     if (!on) return;
-    const [first, end] = runAt(edits.label, page.index);
-    choice.value = String(edits.label[page.index]);
+    stretch.show();
+    const [first, end] = stretch.moments ?? runAt(edits.label, page.index);
+    of.textContent = stretch.moments ? "This stretch" : "This segment";
+    const same = edits.label.subarray(first, end).every((value) => value === edits.label[first]);
+    choice.value = same ? String(edits.label[first]) : "";
     where.textContent = ` ${timeText(operation.seconds[first])} to ${timeText(operation.ends[end - 1])} `;
     undoButton.disabled = !edits.canUndo;
     redoButton.disabled = !edits.canRedo;
   }
   function relabel(value) {
-    changed(edits.set(...runAt(edits.label, page.index), value));
+    const moments = stretch.moments ?? runAt(edits.label, page.index);
+    stretch.clear();
+    changed(edits.set(...moments, value));
+    show();
+  }
+  function mark() {
+    stretch.mark();
+    show();
+  }
+  function unmark() {
+    stretch.clear();
+    show();
   }
   // What is before this moment in its segment goes to the segment before.
   function begin() {
@@ -81,7 +111,7 @@ function startMending(page) {
   }
   function discard() {
     if (!edits.isMended || !confirm("Take back everything that was mended in this video?")) return;
-    edits.reset();
+    edits.replace();
     changed();
   }
   function save() {
@@ -97,10 +127,12 @@ function startMending(page) {
     z: { run: undo, help: "mending: undo (or ctrl z)" },
     y: { run: redo, help: "mending: redo (or ctrl y)" },
     s: { run: save, help: "mending: save as CSV" },
-    Delete: { run: () => relabel(-1), help: "mending: the segment has no label" },
+    v: { run: mark, help: "mending: an end of a stretch is here; the next key names all of it" },
+    Escape: { run: unmark, help: "mending: no stretch" },
+    Delete: { run: () => relabel(-1), help: "mending: the segment or stretch has no label" },
   };
   operation.classes.slice(0, 9).forEach((name, k) => {
-    keys[String(k + 1)] = { run: () => relabel(k), help: `mending: the segment is ${name}` };
+    keys[String(k + 1)] = { run: () => relabel(k), help: `mending: the segment or stretch is ${name}` };
   });
   page.keys.m = { run: () => setMode(!on), help: "mend labels and borders" };
   function setMode(wanted) {
@@ -112,6 +144,7 @@ function startMending(page) {
       else delete page.keys[name];
     }
     page.ribbon.element.style.cursor = "";
+    stretch.clear();
     show();
   }
 
@@ -137,15 +170,27 @@ function startMending(page) {
   const before = { capture: true }; // the page's own listeners move the cursor
   ribbon.addEventListener("pointerdown", (event) => {
     if (!on || event.button !== 0) return;
-    const border = grasped(event);
-    if (border === null) return;
+    const border = event.shiftKey ? null : grasped(event);
+    if (border === null && !event.shiftKey) return;
     event.stopPropagation();
     event.preventDefault();
     ribbon.setPointerCapture(event.pointerId);
-    drag = { border, to: border, edited: false };
+    if (event.shiftKey) {
+      chooses = indexAt(operation, page.ribbon.secondsAt(event.clientX));
+      choose(event);
+    } else drag = { border, to: border, edited: false };
   }, before);
+  function choose(event) {
+    const here = indexAt(operation, page.ribbon.secondsAt(event.clientX));
+    stretch.between(chooses, here);
+    page.seek(operation.seconds[here]);
+  }
   ribbon.addEventListener("pointermove", (event) => {
     if (!on) return;
+    if (chooses !== null) {
+      event.stopImmediatePropagation();
+      return choose(event);
+    }
     if (drag === null) {
       ribbon.style.cursor = grasped(event) === null ? "" : "ew-resize";
       return;
@@ -159,7 +204,7 @@ function startMending(page) {
     changed();
     page.seek(operation.seconds[Math.min(to, edits.label.length - 1)]);
   }, before);
-  const drop = () => { drag = null; };
+  const drop = () => { drag = chooses = null; };
   ribbon.addEventListener("pointerup", drop, before);
   ribbon.addEventListener("pointercancel", drop, before);
 
@@ -168,6 +213,10 @@ function startMending(page) {
     if (!saved && edits.isMended) event.preventDefault();
   });
   const kept = page.remembered(key);
+  const tabs = watchTabs(key, edits);
+  const look = () => { if (hear()) keep(); };
+  window.addEventListener("storage", look);
+  document.addEventListener("visibilitychange", look); // what came while the page slept
   if (kept !== undefined && edits.restore(kept) && edits.isMended) {
     page.setLabels(Int16Array.from(edits.label));
     page.say("What you mended here is shown; it can be saved as CSV");

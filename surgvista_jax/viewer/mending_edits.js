@@ -51,9 +51,9 @@ function makeEdits(model, classes) {
     moveBorder(from, to) {
       return to < from ? edits.set(to, from, label[from]) : edits.set(from, to, label[from - 1]);
     },
-    // The model's labels again, as one edit.
-    reset() {
-      const edit = { first: 0, before: label.slice(), after: Int16Array.from(model) };
+    // Other labels for all moments, as one edit; the model's, where none are given.
+    replace(values = model) {
+      const edit = { first: 0, before: label.slice(), after: Int16Array.from(values) };
       put(edit, edit.after);
       done.push(edit);
       undone.length = 0;
@@ -88,13 +88,20 @@ function makeEdits(model, classes) {
       }
       return found;
     },
-    // Takes over what was kept; false where it does not fit, and nothing of it is taken.
-    restore(runs) {
+    // The model's labels with the differences that were kept; null where these do not fit.
+    patched(runs) {
       const fits = (run) => Array.isArray(run) && run.length === 3 && run.every(Number.isInteger)
         && run[0] >= 0 && run[0] < run[1] && run[1] <= label.length && run[2] >= -1 && run[2] < classes;
-      if (!Array.isArray(runs) || !runs.every(fits)) return false;
-      for (const [first, end, value] of runs) label.fill(value, first, end);
-      return true;
+      if (!Array.isArray(runs) || !runs.every(fits)) return null;
+      const values = Int16Array.from(model);
+      for (const [first, end, value] of runs) values.fill(value, first, end);
+      return values;
+    },
+    // Takes over what was kept; false where it does not fit, and nothing of it is taken.
+    restore(runs) {
+      const values = edits.patched(runs);
+      if (values) label.set(values);
+      return values !== null;
     },
   };
   return edits;

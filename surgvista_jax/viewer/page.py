@@ -21,6 +21,8 @@ SCRIPTS = (
     "writers_tools.js",
     "writers.js",
     "mending_edits.js",
+    "mending_tabs.js",
+    "mending_stretch.js",
     "mending.js",
     "page.js",
 )

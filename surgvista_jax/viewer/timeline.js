@@ -9,6 +9,7 @@ function makeTimeline(page, rowsNow) {
   const view = { ...whole, width: 1 };
   const canvas = element("canvas");
   const cursor = element("div", { className: "cursor" }, element("i"));
+  const chosen = element("div", { className: "chosen", hidden: true });
   const hover = element("div", { className: "hover", hidden: true });
   const tip = element("div", { className: "tip", hidden: true });
   const tipPicture = element("img", { alt: "" }), tipText = element("div");
@@ -16,7 +17,7 @@ function makeTimeline(page, rowsNow) {
   const area = element("div", {
     className: "timeline", tabIndex: 0, role: "slider", ariaLabel: "Time of the operation",
     ariaValueMin: "0", ariaValueMax: String(Math.round(operation.duration)),
-  }, canvas, hover, cursor, tip);
+  }, canvas, chosen, hover, cursor, tip);
   const overview = element("canvas");
   const frame = element("div", { className: "window" });
   const overall = element("div", { className: "overview", hidden: true }, overview, frame);
@@ -58,11 +59,23 @@ function makeTimeline(page, rowsNow) {
       frame.style.left = `${placeOf(all, view.from)}px`;
       frame.style.width = `${Math.max(placeOf(all, view.to) - placeOf(all, view.from), 4)}px`;
     }
+    select(stretch);
     move();
   }
 
   function move() {
     cursor.style.transform = `translateX(${placeOf(view, page.seconds)}px)`;
+  }
+
+  // Marks a stretch of seconds [from, to]; null marks none.
+  let stretch = null;
+  function select(seconds) {
+    stretch = seconds;
+    chosen.hidden = !seconds;
+    if (!seconds) return;
+    const [left, right] = seconds.map((second) => Math.min(Math.max(placeOf(view, second), 0), view.width));
+    chosen.style.left = `${left}px`;
+    chosen.style.width = `${Math.max(right - left, 2)}px`;
   }
 
   function show(from, to) {
@@ -142,5 +155,5 @@ function makeTimeline(page, rowsNow) {
   overall.addEventListener("pointerup", () => { panning = false; });
 
   return { element: element("div", { className: "times" }, overall, area), area, draw, follow, zoom,
-    all: () => show(whole.from, whole.to), secondsAt, view };
+    all: () => show(whole.from, whole.to), secondsAt, select, view };
 }

@@ -81,6 +81,53 @@ def test_what_is_mended_by_keyboard_and_mouse_comes_back_as_labels(view, tmp_pat
     assert text.splitlines()[4].endswith("80.000-100.000")
 
 
+def test_a_stretch_gets_one_label_at_once(view, tmp_path):
+    view.keyboard.press("m")
+    view.mouse.click(*at(view, 20.5))
+    view.keyboard.press("v")
+    view.mouse.click(*at(view, 80.5))
+    assert view.is_visible(".chosen") and "This stretch" in view.inner_text(".mending")
+    view.keyboard.press("v")
+    view.mouse.click(*at(view, 5.5))  # it stays
+    view.keyboard.press("2")
+    assert not view.is_visible(".chosen")
+    view.keyboard.down("Shift")
+    view.mouse.move(*at(view, 95.5))
+    view.mouse.down()
+    view.mouse.move(*at(view, 90.5))
+    view.mouse.up()
+    view.keyboard.up("Shift")
+    view.keyboard.press("Delete")
+    expected = [0] * 20 + [1] * 61 + [2] * 9 + [-1] * 6 + [2] * 4
+    assert saved(view, tmp_path)[0] == expected
+    view.keyboard.press("v")
+    view.keyboard.press("Escape")
+    view.keyboard.press("1")  # the segment where the cursor is
+    assert saved(view, tmp_path)[0] == [*expected[:90], *[0] * 6, *expected[96:]]
+    view.keyboard.press("?")
+    assert "an end of a stretch" in view.inner_text("dialog")
+
+
+def test_a_second_tab_of_the_video_takes_over_what_the_first_mends(view, html):
+    other = view.context.new_page()
+    other.goto(html.as_uri())
+    view.keyboard.press("m")
+    view.mouse.click(*at(view, 10.5))
+    view.keyboard.press("3")
+    other.keyboard.press("m")
+    other.mouse.click(*at(other, 50.5))
+    other.keyboard.press("1")
+    other.wait_for_selector("text=mended in another tab")
+    for page_ in (view, other):
+        page_.reload()
+        names = []
+        for second in (10.5, 50.5):
+            page_.mouse.click(*at(page_, second))
+            names.append(page_.inner_text("#name b"))
+        assert names == [CLASSES[2], CLASSES[0]]
+    other.close()
+
+
 def test_what_was_mended_is_there_again_until_it_is_discarded(view):
     view.keyboard.press("m")
     view.mouse.click(*at(view, 50))

@@ -9,7 +9,8 @@ import pytest
 
 import surgvista_jax
 
-SCRIPT = Path(surgvista_jax.__file__).parent / "viewer" / "mending_edits.js"
+VIEWER = Path(surgvista_jax.__file__).parent / "viewer"
+SCRIPTS = [VIEWER / "mending_edits.js", VIEWER / "mending_tabs.js"]
 _RUN = """
 const model = Int16Array.from([0, 0, 1, 1, 2, 2]);
 const edits = makeEdits(model, 3), told = [];
@@ -25,7 +26,7 @@ edits.set(0, 1, 0);                  // what it is already: no edit, redo stays
 told.push([edits.canRedo, edits.undo(), edits.undo(), edits.undo(), [...edits.label]]);
 edits.set(0, 2, 2); edits.takeBack();
 told.push([[...edits.label], edits.canUndo, edits.canRedo]);
-edits.set(0, 2, 2); edits.reset();
+edits.set(0, 2, 2); edits.replace();
 told.push([[...edits.label], edits.undo(), [...edits.label]]);
 const other = makeEdits(model, 3);
 const wrong = [[[0, 9, 1]], [[0, 1, 3]], [[1, 1, 0]], "x", [[0, 1, "<b>"]]];
@@ -33,6 +34,17 @@ told.push(wrong.map((runs) => other.restore(runs)));
 told.push([other.restore([[0, 2, 2], [5, 6, -1]]), [...other.label]]);
 const near = [-3, 0.4, 0.6, 5.4, 9].map((second) => borderAt(operation, second));
 told.push([near, bordersOf(model), runAt(model, 3)]);
+let text = null;
+globalThis.keptText = () => text;
+const mine = makeEdits(model, 3), tabs = watchTabs("key", mine);
+mine.set(0, 2, 2);
+text = JSON.stringify([[1, 3, 0], [5, 6, -1]]);  // of another tab; moment 1 is the model's there
+told.push([tabs.take(), [...mine.label], tabs.take()]);
+text = JSON.stringify(mine.runs); tabs.kept();
+mine.set(5, 6, 1);
+text = JSON.stringify([[0, 2, 2], [2, 3, 0], [5, 6, 0]]);
+told.push([tabs.take(), [...mine.label], mine.undo(), [...mine.label]]);
+text = "{"; told.push([tabs.take(), [...mine.label]]);
 process.stdout.write(JSON.stringify(told));
 """
 
@@ -42,7 +54,7 @@ def told():
     node = shutil.which("node")
     if node is None:
         pytest.skip("there is no node to run the page's script")
-    script = '"use strict";' + SCRIPT.read_text() + _RUN
+    script = '"use strict";' + "".join(path.read_text() for path in SCRIPTS) + _RUN
     run = subprocess.run([node, "-e", script], capture_output=True, text=True, check=True)
     return json.loads(run.stdout)
 
@@ -68,3 +80,9 @@ def test_what_was_kept_is_taken_whole_or_not_at_all(told):
 
 def test_a_border_lies_between_the_moments_next_to_the_pointer(told):
     assert told[11] == [[0, 0, 1, 5, 6], [2, 4], [2, 4]]
+
+
+def test_what_two_tabs_changed_is_kept_and_where_they_differ_undo_shows_the_other(told):
+    assert told[12] == [0, [2, 2, 0, 1, 2, -1], None]
+    assert told[13] == [1, [2, 2, 0, 1, 2, 1], True, [2, 2, 0, 1, 2, 0]]
+    assert told[14] == [None, [2, 2, 0, 1, 2, 0]]  # nothing that a page has kept
