@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="of other classes, such as instruments, actions or criteria: a lane for each below the"
-        " ribbon; may be given several times",
+        " ribbon; or maps of `figure tokens`, FILE.json; may be given several times",
     )
     parser.add_argument(
         "--port",

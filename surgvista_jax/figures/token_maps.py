@@ -6,6 +6,7 @@ Both are maps over the token grid, [t, h, w], drawn over the frames that each to
 import cv2
 import numpy as np
 
+_MANY = 8  # tokens for each of their dimensions
 _SPREAD = (2, 98)  # percentiles that become black and full colour
 
 
@@ -24,8 +25,7 @@ def components(tokens: np.ndarray, grid: tuple[int, int, int]) -> np.ndarray:
         float32 [t, h, w, 3] from 0 to 1; a component that does not vary is 0.5.
     """
     wide = tokens.astype(np.float64)
-    _, _, axes = np.linalg.svd(wide - wide.mean(0), full_matrices=False)
-    axes = axes[:3]
+    axes = _main_axes(wide - wide.mean(0))
     largest = np.abs(axes).argmax(1)
     axes = axes * np.where(axes[np.arange(len(axes)), largest] < 0, -1, 1)[:, None]
     found = (wide - wide.mean(0)) @ axes.T  # [N, up to 3]
@@ -35,6 +35,14 @@ def components(tokens: np.ndarray, grid: tuple[int, int, int]) -> np.ndarray:
     colours = np.full((len(wide), 3), 0.5)
     colours[:, : scaled.shape[1]] = np.clip(scaled, 0, 1)
     return colours.reshape(*grid, 3).astype(np.float32)
+
+
+def _main_axes(centred: np.ndarray) -> np.ndarray:
+    """The three directions [up to 3, D] in which [N, D] varies most."""
+    if len(centred) > _MANY * centred.shape[1]:  # of the covariance, which is small
+        _, axes = np.linalg.eigh(centred.T @ centred)
+        return axes[:, ::-1][:, :3].T
+    return np.linalg.svd(centred, full_matrices=False)[2][:3]
 
 
 def attention_map(shares: np.ndarray) -> np.ndarray:

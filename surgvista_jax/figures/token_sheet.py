@@ -67,6 +67,24 @@ def draw(
     return page
 
 
+def heated(frame: np.ndarray, relative: np.ndarray, side: int) -> np.ndarray:
+    """Attention over the frame that it is of.
+
+    Args:
+        frame: uint8 [H, W, 3], RGB.
+        relative: [h, w], multiples of an even share.
+        side: pixels of the picture.
+
+    Returns:
+        uint8 [side, side, 3]: half the colours of attention, half the frame in grey.
+    """
+    small = cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)[..., None]
+    clipped = np.clip(relative / BRIGHTEST, 0, 1).astype(np.float32)
+    share = cv2.resize(clipped, (side, side), interpolation=cv2.INTER_LINEAR)
+    return (127.5 * _COLOURS(share)[..., :3] + 0.5 * grey).astype(np.uint8)
+
+
 def _write(page: np.ndarray, text: str, top: int) -> None:
     ink = lettering(text, page.shape[1] - 2 * _MARGIN, _LINE)
     place = page[top : top + _LINE, _MARGIN : _MARGIN + ink.shape[1]]

@@ -3,17 +3,20 @@
 import base64
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from surgvista_jax.figures.palette import look
 from surgvista_jax.viewer.film import Film
-from surgvista_jax.viewer.lanes import Classes, Curve, Lane
+from surgvista_jax.viewer.lanes import Classes, Curve, Lane, Pictures
 from surgvista_jax.viewer.operation import Operation, Said, runs
 
 # Of all the probabilities of a page; those of more moments are kept of every second, third, ...
 MOST_BYTES = 1_200_000
+MOST_PICTURED = 380_000  # bytes of all pictures of lanes; of more every second, third, ... is kept
 
 
 def page_data(operation: Operation, film: Film | None, media: dict | None = None) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def page_data(operation: Operation, film: Film | None, media: dict | None = None
         "truth": operation.truth and _said(operation.truth, 1),
         "other": operation.other and _said(operation.other, every),
         "reliability": [list(row) for row in operation.reliability],
-        "lanes": [_lane(lane) for lane in operation.lanes],
+        "lanes": [_lane(lane) for lane in _thinned(operation.lanes)],
         "film": film and {"seconds": list(film.seconds), "images": [*map(_text, film.images)]},
         "media": media,
         "notes": list(operation.notes),
@@ -57,6 +60,24 @@ def _said(said: Said, every: int) -> dict[str, Any]:
         "every": every,
         "probability": None if probability is None else _text(probability[::every].tobytes()),
     }
+
+
+def _thinned(lanes: Sequence[Lane]) -> list[Lane]:
+    """Lanes whose pictures together are small enough."""
+    every, thinned = 1, list(lanes)
+    while _pictured(thinned) > MOST_PICTURED and every < MOST_PICTURED:
+        every += 1
+        thinned = [
+            replace(lane, seconds=lane.seconds[::every], images=lane.images[::every])
+            if isinstance(lane, Pictures)
+            else lane
+            for lane in lanes
+        ]
+    return thinned
+
+
+def _pictured(lanes: Sequence[Lane]) -> int:
+    return sum(len(image) for lane in lanes if isinstance(lane, Pictures) for image in lane.images)
 
 
 def _lane(lane: Lane) -> dict[str, Any]:

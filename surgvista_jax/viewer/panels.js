@@ -10,6 +10,9 @@ function makeNow(page) {
   const bar = element("i"), meter = element("div", { className: "meter" }, bar);
   const ranked = element("ul", { className: "ranked details" });
   const beside = element("ul", { className: "beside details" });
+  const maps = operation.lanes.filter((lane) => lane.images).map((lane) => ({ lane, at: -1, picture: element("img", { alt: "" }) }));
+  const pictured = element("div", { className: "maps details" }, ...maps.map(({ lane, picture }) =>
+    element("figure", {}, picture, element("figcaption", { className: "soft", text: lane.title }))));
   let shownLabel = null, shownRanks = "";
 
   function show() {
@@ -58,8 +61,15 @@ function makeNow(page) {
         element("span", { text: `${title}: ${word}` }), element("b", { text: other.known[i] ? (same ? "✓" : "≠") : "" })));
     }
     beside.replaceChildren(...lines);
+    for (const map of maps) {
+      const at = firstAfter(map.lane.seconds, page.seconds + 1e-6) - 1;
+      if (at === map.at) continue;
+      map.at = at;
+      map.picture.style.visibility = at < 0 ? "hidden" : "";
+      if (at >= 0) map.picture.src = pictureAddress(map.lane.images[at]);
+    }
   }
-  return { element: element("section", { className: "card now" }, time, name, meter, sure, ranked, beside), show };
+  return { element: element("section", { className: "card now" }, time, name, meter, sure, ranked, beside, pictured), show };
 }
 
 function named(operation, said, i) {

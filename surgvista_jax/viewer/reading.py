@@ -13,7 +13,8 @@ from surgvista_jax.predictions.class_names import column_order
 from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.predictions.npz import read_npz
 from surgvista_jax.predictions.places import file_in
-from surgvista_jax.viewer.lanes import Classes
+from surgvista_jax.viewer.lane_files import SUFFIX, read_lanes
+from surgvista_jax.viewer.lanes import Classes, Pictures
 from surgvista_jax.viewer.operation import Operation, Said, names_differ, quantised, segments
 from surgvista_jax.viewer.truth import Truth, matched, read_truth, same_names
 
@@ -35,7 +36,8 @@ def read_operations(
         truth: a dataset folder, label files or phase files, which count instead.
         truth_fps: rate of the frame numbers of phase files; None: that of the predictions.
         against: predictions of a second model for videos of the same names.
-        lanes: predictions of any other classes for videos of the same names.
+        lanes: predictions of any other classes for videos of the same names, and files of
+            pictures.
 
     Raises:
         UserError: a file that cannot be read; classes that are not the same, by name; no video in
@@ -46,7 +48,13 @@ def read_operations(
     likely = _likely(found, several)
     true = _own_truth(found) if truth is None else read_truth(found, truth, truth_fps)
     other = None if against is None else _second(against, found, several)
-    read = [_of_same_videos(_read(lane), found) for lane in lanes]
+    pictures: dict[str, tuple[Pictures, ...]] = {}
+    for lane in lanes:
+        if Path(lane).suffix.lower() == SUFFIX:
+            of, more = read_lanes(Path(lane), found.videos)
+            pictures[of] = pictures.get(of, ()) + more
+    files = [lane for lane in lanes if Path(lane).suffix.lower() != SUFFIX]
+    read = [_of_same_videos(_read(lane), found) for lane in files]
     further = [_Further(lane, _several(lane)) for lane in read]
     beside = None if other is None else _Further(other, several)
     operations = []
@@ -66,7 +74,10 @@ def read_operations(
             if known is None
             else _of_labels(known, several, true.source if true else ""),
             notes=tuple(notes),
-            lanes=tuple(_lane(lane, video) for lane in further if video in lane.numbers),
+            lanes=(
+                *(_lane(lane, video) for lane in further if video in lane.numbers),
+                *pictures.get(video, ()),
+            ),
         )
         if beside is not None:
             operation = replace(operation, other=_beside(operation, beside))

@@ -143,6 +143,7 @@ function picturesRow(lane, redraw) {
     title: lane.title, height, kind: "pictures",
     draw(context, view, top) {
       let free = 0;
+      context.imageSmoothingEnabled = false; // maps have few and large pixels
       for (let k = 0; k < lane.seconds.length; k++) {
         const x = placeOf(view, lane.seconds[k]);
         if (x < free - 0.5 || x > view.width) continue;

@@ -16,6 +16,13 @@ def test_components_are_those_that_vary_most_in_their_order():
     assert found.min() == 0 and found.max() == 1
 
 
+def test_components_of_many_tokens_are_the_same_ones():
+    found = components(TOKENS, GRID)
+    many = components(np.tile(TOKENS, (10, 1)), (20, 3, 3))
+    # Percentiles of more values lie a little elsewhere.
+    np.testing.assert_allclose(many, np.tile(found, (10, 1, 1, 1)), atol=0.08)
+
+
 def test_signs_are_those_of_the_tokens_and_not_of_the_decomposition():
     """Mirrored features have mirrored axes, whose largest weight is positive again."""
     order = np.random.default_rng(1).permutation(18)

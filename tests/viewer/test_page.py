@@ -67,6 +67,8 @@ def test_three_hours_with_everything_stay_below_eight_megabytes():
     said = Said("a model", label, chance > 127, known, chance)
     true = replace(said, probability=None)
     operation = Operation("case", "", 1.0, np.arange(n), names, said, truth=true, other=said)
+    maps = Pictures("maps", np.arange(900), (b"\x89PNG" + bytes(3000),) * 900)  # too many
+    operation = replace(operation, lanes=(maps, maps))
     film = Film(tuple(range(500)), (bytes(8000),) * 500)  # as large as a reel lets it be
     assert len(page(operation, film).encode()) < 8_000_000
 
@@ -86,6 +88,7 @@ def test_further_lanes_are_told(tmp_path):
     )
     (operation,) = operations(tmp_path)
     told = page_data(replace(operation, lanes=lanes), None)["lanes"]
+    assert len(told[1]["seconds"]) == len(told[1]["images"]) == 1
     assert told[0]["values"] == [0.1, 0.5, 1] and told[1]["images"] == ["iVBORw0K"]
     with pytest.raises(ValueError, match="neither JPEG nor PNG"):
         Pictures("maps", np.arange(1), (b"<svg>",))

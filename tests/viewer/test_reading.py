@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.viewer.lanes import Classes
+from surgvista_jax.viewer.lane_files import lanes_text
+from surgvista_jax.viewer.lanes import Classes, Pictures
 from surgvista_jax.viewer.operation import quantised, segments, time_of_each
 from surgvista_jax.viewer.reading import read_operations
 from tests.support.made_operation import PHASES, labels, scores, write_predictions
@@ -158,3 +159,29 @@ def test_other_tasks_are_lanes_of_the_classes_that_occur(tmp_path):
     other = write_predictions(tmp_path / "t.npz", tools, classes=names, video="x", fps=2.0)
     with pytest.raises(UserError, match="t.npz: none of its videos"):
         read_operations(str(path), lanes=[str(other)])
+
+
+def test_pictures_of_a_file_are_lanes_of_the_video_that_they_are_of(tmp_path):
+    path = write_predictions(tmp_path / "p.npz", scores(labels(8)), video=["a/one", "two"])
+    png = b"\x89PNG\r\n"
+    lane = Pictures("<maps>", np.array([0, 1.5]), (png, png), "a note")
+    (tmp_path / "maps.json").write_text(lanes_text("one.mp4", [lane]))
+    one, two = read_operations(str(path), lanes=[str(tmp_path / "maps.json")])
+    (found,) = one.lanes
+    assert two.lanes == () and isinstance(found, Pictures)
+    assert (found.title, found.images, found.note) == (lane.title, lane.images, lane.note)
+    assert found.seconds.tolist() == [0, 1.5]
+    good = json.loads(lanes_text("one.mp4", [lane]))
+    for change, said in (
+        ({"video": "three.mp4"}, "is of the video three.mp4, as none of the predicted"),
+        ({"lanes": None}, "is not what `surgvista figure tokens"),
+        ({"lanes": [5]}, "lane 1: `title` and `note`"),
+        ({"lanes": [{**good["lanes"][0], "seconds": [1, 0]}]}, "`seconds` should ascend"),
+        ({"lanes": [{**good["lanes"][0], "seconds": [0]}]}, "lane 1: images: 2 of 1 moments"),
+        ({"lanes": [{**good["lanes"][0], "images": ["<", "x"]}]}, "lane 1: "),
+        ({"lanes": [{**good["lanes"][0], "images": ["PHN2", "PHN2"]}]}, "neither JPEG nor PNG"),
+    ):
+        (tmp_path / "maps.json").write_text(json.dumps({**good, **change}))
+        with pytest.raises(UserError, match=said) as caught:
+            read_operations(str(path), lanes=[str(tmp_path / "maps.json")])
+        assert "\n" not in str(caught.value)
