@@ -35,6 +35,7 @@ function hoursMinutes(seconds) {
 // How long something lasts, in the words of a person.
 function lasting(seconds) {
   const whole = Math.round(seconds);
+  if (seconds > 0 && seconds < 0.95) return `${Math.max(seconds, 0.1).toFixed(1)} s`;
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min${whole < 600 && whole % 60 ? ` ${whole % 60} s` : ""}`;
   return `${Math.floor(whole / 3600)} h ${twoDigits(Math.floor(whole / 60) % 60)} min`;

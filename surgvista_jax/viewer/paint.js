@@ -11,8 +11,12 @@ function fillAs(context, look, x, y, width, height) {
 
 // A little square that looks like the class.
 function swatch(operation, k) {
-  const made = element("canvas", { className: "swatch", width: 28, height: 28, ariaHidden: "true" });
-  fillAs(made.getContext("2d"), operation.looks[k], 0, 0, 28, 28);
+  const { colour, ink, bands } = operation.looks[k], made = element("span", { className: "swatch", ariaHidden: "true" });
+  made.style.backgroundColor = colour;
+  made.style.backgroundImage = bands.map(([from, to]) => {
+    const [top, bottom] = [from, to].map((share) => `${(100 * share).toFixed(1)}%`);
+    return `linear-gradient(transparent ${top}, ${ink} ${top} ${bottom}, transparent ${bottom})`;
+  }).join(", ");
   return made;
 }
 

@@ -13,7 +13,18 @@ function makeNow(page) {
   const maps = operation.lanes.filter((lane) => lane.images).map((lane) => ({ lane, at: -1, picture: element("img", { alt: "" }) }));
   const pictured = element("div", { className: "maps details" }, ...maps.map(({ lane, picture }) =>
     element("figure", {}, picture, element("figcaption", { className: "soft", text: lane.title }))));
-  let shownLabel = null, shownRanks = "";
+  let shownLabel = null, shownRanks = "", shownBeside = "";
+  const ranks = []; // {k, line, share} by place; while one scrubs, mostly the share changes alone
+  function rank(place, k, text) {
+    if (ranks[place]?.k !== k) {
+      const share = element("b");
+      const line = element("li", {}, swatch(operation, k), element("span", {}, ...breakable(operation.classes[k])), share);
+      if (ranks[place]) ranks[place].line.replaceWith(line);
+      else ranked.append(line);
+      ranks[place] = { k, line, share };
+    }
+    ranks[place].share.textContent = text;
+  }
 
   function show() {
     const i = page.index, said = operation.said, labels = operation.labels;
@@ -36,7 +47,7 @@ function makeNow(page) {
     sure.textContent = mended ? `mended; the model said ${named(operation, said, i)}`
       : confidence === null ? "confidence not known"
       : several ? `least certain class: ${percent(confidence)} sure` : `${percent(confidence)} sure`;
-    bar.style.width = `${100 * (confidence ?? 0)}%`;
+    bar.style.transform = `scaleX(${confidence ?? 0})`; // which needs no layout
     if (page.details) detailsNow(i, P, C);
     page.timeline?.area.setAttribute("aria-valuenow", String(Math.round(page.seconds)));
     page.timeline?.area.setAttribute("aria-valuetext", `${timeText(page.seconds)}, ${named(operation, labels, i)}`);
@@ -48,19 +59,23 @@ function makeNow(page) {
       const key = order.map((k) => `${k}:${P[i * C + k]}`).join();
       if (key !== shownRanks) {
         shownRanks = key;
-        ranked.replaceChildren(...order.map((k) => element("li", {}, swatch(operation, k),
-          element("span", {}, ...breakable(operation.classes[k])), element("b", { text: percent(P[i * C + k] / 255) }))));
+        order.forEach((k, place) => rank(place, k, percent(P[i * C + k] / 255)));
       }
     }
     const lines = [];
+    let shown = "";
     for (const [title, other] of [["Truth", operation.truth], ["Second model", operation.other]]) {
       if (!other) continue;
       const same = !differAt(operation, operation.labels, other, i);
       const word = !other.known[i] ? "not labelled" : named(operation, other, i);
-      lines.push(element("li", { className: same ? "" : "differs" },
-        element("span", { text: `${title}: ${word}` }), element("b", { text: other.known[i] ? (same ? "✓" : "≠") : "" })));
+      lines.push([same ? "" : "differs", `${title}: ${word}`, other.known[i] ? (same ? "✓" : "≠") : ""]);
+      shown += lines[lines.length - 1].join("\n");
     }
-    beside.replaceChildren(...lines);
+    if (shown !== shownBeside) {
+      shownBeside = shown;
+      beside.replaceChildren(...lines.map(([className, text, sign]) =>
+        element("li", { className }, element("span", { text }), element("b", { text: sign }))));
+    }
     for (const map of maps) {
       const at = firstAfter(map.lane.seconds, page.seconds + 1e-6) - 1;
       if (at === map.at) continue;

@@ -13,13 +13,16 @@ function axisRow() {
       const step = STEPS.find((each) => each >= room) ?? 86400;
       context.font = "12px system-ui, sans-serif";
       context.fillStyle = ink.soft;
-      context.strokeStyle = ink.line;
+      let free = 0; // pixels from the left
       for (let second = Math.ceil(view.from / step) * step; second <= view.to; second += step) {
         const x = placeOf(view, second);
         context.fillRect(Math.round(x), top + 15, 1, 5);
         const text = step < 60 ? timeText(second) : hoursMinutes(second);
-        const half = context.measureText(text).width / 2;
-        context.fillText(text, Math.min(Math.max(x - half, 0), view.width - 2 * half), top + 12);
+        const wide = context.measureText(text).width;
+        const left = Math.min(Math.max(x - wide / 2, 0), view.width - wide);
+        if (left < free) continue;
+        context.fillText(text, left, top + 12);
+        free = left + wide + 8;
       }
     },
   };
