@@ -11,7 +11,7 @@ function fillAs(context, look, x, y, width, height) {
 
 // A little square that looks like the class.
 function swatch(operation, k) {
-  const { colour, ink, bands } = operation.looks[k], made = element("span", { className: "swatch", ariaHidden: "true" });
+  const { colour, ink, bands } = operation.looks[k], made = element("i", { className: "swatch", ariaHidden: "true" });
   made.style.backgroundColor = colour;
   made.style.backgroundImage = bands.map(([from, to]) => {
     const [top, bottom] = [from, to].map((share) => `${(100 * share).toFixed(1)}%`);
