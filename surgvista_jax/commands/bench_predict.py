@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from surgvista_jax.config import build, load_config
 from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.batch_memory import usual_batch
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.inference.speed import frame_latency, video_speed
 from surgvista_jax.models.flops import backbone_flops
@@ -54,7 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.py[:ARGUMENT]|FILE.json|FILE.toml",
         help="of finetuning: says the backbone, the head and the clips",
     )
-    parser.add_argument("--batch-size", type=int, default=64, help="clips at a time (64)")
+    parser.add_argument(
+        "--batch-size", type=int, help="clips at a time (64; on processors 4, as of `predict`)"
+    )
     parser.add_argument("--steps", type=int, default=20, help="batches that are timed (20)")
     parser.add_argument("--classes", type=int, default=7, help="that are told apart (7)")
     parser.add_argument(
@@ -72,8 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     for name in ("batch_size", "steps", "classes"):
-        if getattr(arguments, name) < 1:
-            option = f"--{name.replace('_', '-')}={getattr(arguments, name)}"
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            option = f"--{name.replace('_', '-')}={value}"
             raise UserError(f"{option}: at least 1 is needed")
     values = load_config(
         arguments.config, FinetuneConfig, arguments.overrides, kinds=("finetuning",)
@@ -89,9 +93,10 @@ def main(arguments: argparse.Namespace) -> None:
     if not 0 < arguments.fps <= 1000:
         raise UserError(f"--fps={arguments.fps:g}: should be above 0, at most 1000")
     task = rehearse(config, arguments.classes)
-    result = bench_predict(task, arguments.batch_size, arguments.steps)
+    size = arguments.batch_size or usual_batch(make_mesh(MeshConfig()), elsewhere=64)
+    result = bench_predict(task, size, arguments.steps)
     if arguments.video is not None:
-        result |= bench_video(task, arguments.batch_size, arguments.video, arguments.fps)
+        result |= bench_video(task, size, arguments.video, arguments.fps)
     print(json.dumps(result) if arguments.json else as_table(result))
 
 

@@ -1,52 +1,30 @@
 """The command `surgvista predict`: a finetuned model's prediction for each moment of videos."""
 
 import argparse
-import dataclasses
 import os
 import sys
-from collections.abc import Generator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jax.sharding import Mesh
-
 from surgvista_jax.config import filled_by_options
 from surgvista_jax.data.batches.loader import LoaderConfig
-from surgvista_jax.data.conversion.extract import ExtractConfig
-from surgvista_jax.data.conversion.own_videos import convert_given, given_dataset
-from surgvista_jax.data.conversion.sources import Search, find_given
-from surgvista_jax.data.conversion.video_options import add_video_options, video_options
-from surgvista_jax.data.dataset import Dataset, Video
-from surgvista_jax.data.storage.feature_folder import open_features
-from surgvista_jax.data.storage.manifest import read_dataset
-from surgvista_jax.data.storage.tfds import is_tfds
+from surgvista_jax.data.conversion.video_options import video_options
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.asked_moments import asked_moments
 from surgvista_jax.inference.batch_memory import add_check_memory, check_batch, usual_batch
-from surgvista_jax.inference.clip_batches import SAME_RATE
+from surgvista_jax.inference.given_videos import add_given
 from surgvista_jax.inference.live_option import add_live, run_live
-from surgvista_jax.inference.moments import (
-    Moments,
-    Remarks,
-    of_dataset,
-    of_features,
-    of_recordings,
-    other_rate,
-    smoothed,
-)
 from surgvista_jax.inference.pages_due import PagesDue, pages_due, words_of
 from surgvista_jax.inference.predictions import (
-    check_room,
     places_of,
     said_of,
     write_predictions,
-    write_table,
     write_video_pages,
+    written_tables,
 )
+from surgvista_jax.inference.remarks import Remarks
 from surgvista_jax.inference.smoothing_option import add_smoothing, smoothing_of
-from surgvista_jax.inference.temporal import TrainedTemporal
-from surgvista_jax.inference.trained import Meaning, Trained
 from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
 from surgvista_jax.inference.video_option import add_annotated, annotated_copies
 from surgvista_jax.inference.weights_option import add_weights, loaded
@@ -56,7 +34,6 @@ from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
-from surgvista_jax.training.unreadable import UnreadableLimit
 from surgvista_jax.writing import clear_asides
 
 _LIVE = (
@@ -66,13 +43,7 @@ _LIVE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "videos",
-        nargs="*",
-        type=Path,
-        metavar="VIDEO",
-        help="video files of any kind, folders of them or of frames; or one dataset folder",
-    )
+    add_given(parser, _LIVE)
     parser.add_argument(
         "--checkpoint",
         required=True,
@@ -81,10 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " MS-TCN",
     )
     parser.add_argument("--out", type=Path, help="folder to be written")
-    parser.add_argument("--split", help="of a dataset folder: only these videos (default: all)")
-    parser.add_argument(
-        "--margins", choices=("cut", "keep"), default="keep", help="black margins (%(default)s)"
-    )
     add_smoothing(parser)
     add_annotated(parser)
     parser.add_argument(
@@ -94,7 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " extracts none again",
     )
     add_overwrite(parser)
-    add_video_options(parser, _LIVE)
     add_live(parser)
     parser.add_argument(
         "--batch-size", type=int, help="clips at a time (32; on processors 4, for their memory)"
@@ -131,6 +97,12 @@ def main(arguments: argparse.Namespace) -> int:
         if arguments.overwrite or not os.path.lexists(path):
             return _write_pages(_predict(arguments, owned, words))
         if due := pages_due(owned, words, path):
+            start_devices()
+            if loaded(arguments).digest != due.weights:
+                raise UserError(
+                    f"{path}: is there already, by other weights than {arguments.checkpoint} holds"
+                    " now; take another --out, or --overwrite"
+                )
             some = ", in which videos failed" if due.status else ""
             said = f"{path}: is whole since an earlier start{some}; its pages are written"
             print(f"{said}; --overwrite predicts anew", file=sys.stderr)
@@ -168,17 +140,15 @@ def _predict(arguments: argparse.Namespace, owned: Ownership, words: dict[str, A
             print(f"WARNING: {said}", file=sys.stderr)
     print(f"{arguments.checkpoint}: {meaning}", file=sys.stderr)
     remarks = Remarks()
-    each, dataset, labelled = _moments(arguments, trained, owned, mesh, remarks, loader, limit)
+    each, dataset, labelled = asked_moments(
+        arguments, trained, owned, remarks, mesh=mesh, loader=loader, limit=limit
+    )
     if copies is not None:
         copies.check([video.video for video in dataset.videos])
     remarks.say()
     finished = []
-    with closing(each):
-        for moments in each:
-            if smoothing is not None:
-                moments = smoothed(moments, smoothing)
-            # Whatever else is made of one video is made here, as soon as its moments are known.
-            write_table(owned, meaning, moments)
+    with closing(written_tables(each, owned, meaning, smoothing)) as tables:
+        for moments in tables:
             if copies is not None:
                 remarks.add(copies.write(moments), printed=True)
             finished.append(moments)
@@ -186,7 +156,7 @@ def _predict(arguments: argparse.Namespace, owned: Ownership, words: dict[str, A
         raise UserError(remarks.last())
     remarks.say()
     done, status = said_of(smoothing, trained), 1 if remarks.problems else 0
-    due = PagesDue(owned, words, status, places_of(finished))
+    due = PagesDue(owned, words, trained.digest, status, places_of(finished))
     write_predictions(owned, trained, dataset, finished, labelled, done, due)
     count = sum(len(moments.outputs.frame) for moments in finished)
     clips = f"{count} {'labelled ' if labelled else ''}clips"
@@ -204,97 +174,3 @@ def _write_pages(due: PagesDue) -> int:
         return 1
     print(f"{shown}: open it in a browser; `surgvista view {out}` plays the video too")
     return due.status
-
-
-def _moments(
-    arguments: argparse.Namespace,
-    trained: Trained,
-    owned: Ownership,
-    mesh: Mesh,
-    remarks: Remarks,
-    loader: LoaderConfig,
-    limit: UnreadableLimit,
-) -> tuple[Generator[Moments, None, None], Dataset, bool]:
-    """What finishes video after video; what they are of; and whether their labels are known.
-
-    The videos of the dataset are those that are asked for, which need not all be finished.
-    """
-    meaning, size = trained.meaning, arguments.batch_size
-    if not _is_dataset(arguments):
-        if arguments.features is not None:
-            raise UserError("--features: is for a dataset folder, whose features they are")
-        folder, search = _found(arguments)
-        if not (arguments.keep_frames or any(source.is_folder for source in search.videos)):
-            videos = tuple(Video(s.video, s.path.name, meaning.fps, 0) for s in search.videos)
-            check_room(owned, [video.video for video in videos])
-            remarks.add(search.problems, search.notes)
-            dataset = given_dataset(folder, folder, meaning.fps)
-            config = _extract_config(arguments, meaning)
-            each = of_recordings(
-                trained, search.videos, config, remarks, mesh=mesh, batch_size=size
-            )
-            return each, dataclasses.replace(dataset, videos=videos), False
-    dataset = _with_frames(arguments, trained, owned, remarks)
-    check_room(owned, [video.video for video in dataset.videos])
-    labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
-    labelled &= all(video.labels is not None for video in dataset.videos)
-    if arguments.features is not None and isinstance(trained, TrainedTemporal):
-        features = open_features(arguments.features)
-        return of_features(trained, dataset, features, labelled=labelled), dataset, labelled
-    each = of_dataset(
-        trained,
-        dataset,
-        labelled=labelled,
-        mesh=mesh,
-        batch_size=size,
-        loader=loader,
-        limit=limit,
-    )
-    return each, dataset, labelled
-
-
-def _is_dataset(arguments: argparse.Namespace) -> bool:
-    first = arguments.videos[0]
-    return len(arguments.videos) == 1 and ((first / "dataset.json").is_file() or is_tfds(first))
-
-
-def _with_frames(
-    arguments: argparse.Namespace, trained: Trained, owned: Ownership, remarks: Remarks
-) -> Dataset:
-    """A dataset folder, or one made of the videos, without those of another rate."""
-    meaning = trained.meaning
-    if _is_dataset(arguments):
-        dataset = read_dataset(arguments.videos[0])
-        dataset = trained.split(dataset, arguments.split) if arguments.split else dataset
-    else:
-        conversion = convert_given(
-            *_found(arguments),
-            arguments.out / "frames",
-            _extract_config(arguments, meaning),
-            partial(check_room, owned),
-            overwrite=arguments.overwrite,
-        )
-        dataset = conversion.dataset
-        remarks.add(conversion.problems, conversion.notes)
-    # A clip of another rate spans another time than those of training.
-    slow = [video for video in dataset.videos if abs(video.fps / meaning.fps - 1) > SAME_RATE]
-    remarks.add([other_rate(video.video, video.fps, meaning.fps) for video in slow])
-    if len(slow) == len(dataset.videos):
-        raise UserError(remarks.last())
-    videos = tuple(video for video in dataset.videos if video not in slow)
-    return dataclasses.replace(dataset, videos=videos)
-
-
-def _found(arguments: argparse.Namespace) -> tuple[Path, Search]:
-    """The videos that are listed, and the folder of all of them."""
-    if arguments.split:
-        raise UserError("--split: is for a dataset folder")
-    source, search = find_given(arguments.videos, skip=arguments.out)
-    if not search.videos:
-        raise UserError(f"{arguments.videos[0]}: no video and no folder of images in it")
-    return source, search
-
-
-def _extract_config(arguments: argparse.Namespace, meaning: Meaning) -> ExtractConfig:
-    margins = arguments.margins == "cut"
-    return ExtractConfig(meaning.fps, cut_margins=margins, **video_options(arguments))

@@ -16,6 +16,7 @@ from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.labelled import evaluation_batches
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.host_memory import give_back
 from surgvista_jax.training.feed import Batches, Feed
 from surgvista_jax.training.partition import batch_sharding, process_rows, replicated
 from surgvista_jax.training.unreadable import USUAL_LIMIT, TooManyUnreadable, UnreadableLimit
@@ -148,7 +149,9 @@ class EveryClip:
                 except StopIteration:
                     break
                 computed = self.program(variables, batch.arrays)
-                if pending is not None:  # read while the devices work on the next
+                if pending is None:
+                    give_back()  # what compiling took, which no batch needs again
+                else:  # read while the devices work on the next
                     yield _without_padding(jax.device_get(pending))
                 pending = computed
                 bar.update()

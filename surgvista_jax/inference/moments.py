@@ -1,11 +1,6 @@
 """What a trained classifier says of each moment of videos, a video as soon as it is finished."""
 
-import dataclasses
-import operator
-import sys
-from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Generator, Sequence
 
 import flax.linen as nn
 import jax
@@ -13,33 +8,19 @@ import numpy as np
 from jax.sharding import Mesh
 
 from surgvista_jax.data.batches.loader import LoaderConfig
-from surgvista_jax.data.conversion.extract import ExtractConfig, Extracted
-from surgvista_jax.data.conversion.remarks import remarks_on, told_once
-from surgvista_jax.data.conversion.sources import Remark, SourceVideo
+from surgvista_jax.data.conversion.extract import ExtractConfig
+from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.dataset import UNLABELLED, Dataset, Video
 from surgvista_jax.data.storage.feature_folder import HEADER_FILE, FeatureFolder
-from surgvista_jax.inference.clip_batches import Read, open_batches
-from surgvista_jax.inference.every_clip import EveryClip, Outputs, joined
+from surgvista_jax.inference.every_clip import EveryClip, Outputs
+from surgvista_jax.inference.recordings import Moments, by_video, each_recording
+from surgvista_jax.inference.remarks import Remarks
 from surgvista_jax.inference.temporal import TrainedTemporal
 from surgvista_jax.inference.trained import Trained
 from surgvista_jax.predictions.smoothing import Smoothing
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.state import create_filled
 from surgvista_jax.training.unreadable import USUAL_LIMIT, UnreadableLimit
-
-
-class Moments(NamedTuple):
-    """One finished video.
-
-    Attributes:
-        video: its entry in a manifest: id, source, rate and number of frames.
-        folder: what its source is relative to.
-        outputs: a row for each moment; probabilities [N, C] in `values`.
-    """
-
-    video: Video
-    folder: Path
-    outputs: Outputs
 
 
 def of_dataset(
@@ -125,38 +106,6 @@ def smoothed(moments: Moments, smoothing: Smoothing) -> Moments:
     return moments._replace(outputs=outputs._replace(values=values))
 
 
-@dataclasses.dataclass
-class Remarks:
-    """What is to be said of videos: what could not be read, and what else should be known."""
-
-    problems: list[Remark] = dataclasses.field(default_factory=list)
-    notes: list[Remark] = dataclasses.field(default_factory=list)
-    _said: set[Remark] = dataclasses.field(default_factory=set)
-
-    def add(
-        self, problems: Sequence[Remark], notes: Sequence[Remark] = (), *, printed: bool = False
-    ) -> None:
-        """Takes some in; `printed`: they were printed already."""
-        self.problems += problems
-        self.notes += notes
-        self._said.update((*problems, *notes) if printed else ())
-
-    def say(self) -> None:
-        """Prints those that were not printed before."""
-        fresh = [note for note in self.notes if note not in self._said]
-        for remark in (*told_once(fresh), *(p for p in self.problems if p not in self._said)):
-            print(remark, file=sys.stderr)
-        self._said.update(self.notes, self.problems)
-
-    def last(self) -> str:
-        """Why nothing is left, where every video is a problem; prints the others."""
-        *before, last = self.problems
-        for remark in before:
-            if remark not in self._said:
-                print(remark, file=sys.stderr)
-        return str(last)
-
-
 def of_recordings(
     trained: Trained,
     sources: Sequence[SourceVideo],
@@ -182,48 +131,10 @@ def of_recordings(
     every_clip = EveryClip(trained.of_clip, clip, LoaderConfig(), mesh, batch_size)
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         params = create_filled(trained.init, trained.params, mesh)
-        batches, noted = open_batches(sources, config, clip, batch_size), 0
-        for number, outputs in by_video(every_clip.over(params, batches, title="prediction")):
-            source, read = sources[number], batches.read[number]
-            assert read.fps is not None
-            for earlier in range(noted, number + 1):
-                _note(sources[earlier], batches.read[earlier], config.fps, remarks)
-            noted = number + 1
+        recordings = each_recording(
+            every_clip, params, sources, config, remarks, title="prediction"
+        )
+        for video, folder, outputs in recordings:
             if isinstance(trained, TrainedTemporal):
                 outputs = outputs._replace(values=trained.of_video(outputs.values))
-            video = Video(source.video, source.path.name, read.fps, read.num_frames)
-            yield Moments(video, source.path.parent, outputs)
-        for number in range(noted, len(sources)):
-            _note(sources[number], batches.read[number], config.fps, remarks)
-
-
-def _note(source: SourceVideo, read: Read, fps: float, remarks: Remarks) -> None:
-    end = read.end
-    if isinstance(end, Extracted):
-        remarks.add(*remarks_on(source, end, fps))
-    elif end is not None:
-        kept = f"; what came before, {read.num_frames} frames, is kept" if read.num_frames else ""
-        remarks.add([Remark(str(source.path), f"{end}{kept}")])
-    elif read.fps is not None:
-        remarks.add([other_rate(source.video, read.fps, fps)])
-
-
-def other_rate(video: str, fps: float, trained: float) -> Remark:
-    """Why a video is left out whose clips would span another time than those of training."""
-    text = f"{fps:g} frames a second, where the model was trained on {trained:g}"
-    return Remark(video, f"left out: has {text}")
-
-
-def by_video(parts: Iterator[Outputs]) -> Iterator[tuple[int, Outputs]]:
-    """Cuts batches, whose rows come video after video, into the number and the rows of each."""
-    own: list[Outputs] = []
-    for part in parts:
-        borders = [0, *(np.flatnonzero(np.diff(part.video_index)) + 1).tolist(), len(part.frame)]
-        for rows in map(slice, borders, borders[1:]):
-            piece: Outputs = jax.tree.map(operator.itemgetter(rows), part)
-            if own and own[0].video_index[0] != piece.video_index[0]:
-                yield int(own[0].video_index[0]), joined(own)
-                own = []
-            own.append(piece)
-    if own:
-        yield int(own[0].video_index[0]), joined(own)
+            yield Moments(video, folder, outputs)

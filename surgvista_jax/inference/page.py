@@ -10,8 +10,8 @@ from surgvista_jax.inference.predictions import (
     places_of,
     said_of,
     write_predictions,
-    write_table,
     write_video_pages,
+    written_tables,
 )
 from surgvista_jax.inference.trained import load_classifier
 from surgvista_jax.models.layers import ComputeConfig
@@ -47,9 +47,6 @@ def predicted_page(
         batch_size=_CLIPS_OF_A_DEVICE * mesh.size,
         loader=LoaderConfig(),
     )
-    finished = []
-    for moments in videos:
-        write_table(owned, trained.meaning, moments)
-        finished.append(moments)
+    finished = list(written_tables(videos, owned, trained.meaning))
     write_predictions(owned, trained, dataset, finished, True, said_of(None, trained))
     return write_video_pages(owned, places_of(finished))

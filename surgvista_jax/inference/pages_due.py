@@ -8,11 +8,12 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from surgvista_jax.data.dataset import Video
+from surgvista_jax.data.storage.manifest import FILES
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import Ownership, sha256_of
@@ -24,6 +25,8 @@ NOTE = ".surgvista_pages_due.json"
 # program adds when it began.
 _HOW = {"overwrite", "workers", "out", "began"}
 
+_KEYS = {"words", "weights", "predictions", "status", "places"}
+
 Place = tuple[Path, Video]  # the folder of a dataset, and a video's entry in it
 
 
@@ -34,12 +37,22 @@ def words_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _said(value: Any) -> Any:
-    """An option's value as JSON holds it; of files and folders the whole path."""
+    """An option's value as JSON holds it; of files and folders the whole path, and their state."""
     if isinstance(value, list):
         return [_said(each) for each in value]
     text = str(value)
     name, colon, path = ("", "", text) if os.path.lexists(text) else text.rpartition(":")
-    return name + colon + os.path.abspath(path) if os.path.lexists(path) else text
+    if not os.path.lexists(path):
+        return text
+    return name + colon + os.path.abspath(path) + "".join(_stamps(Path(path)))
+
+
+def _stamps(path: Path) -> Iterator[str]:
+    """What tells whether a file, or a dataset that lies in a folder, is what it was."""
+    for file in (path, *(path / name for name in FILES)):
+        if file.is_file():
+            status = file.stat()
+            yield f" ({status.st_size} bytes of {status.st_mtime_ns})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +61,14 @@ class PagesDue:
 
     Attributes:
         words: of the command.
+        weights: the digest of those that predicted.
         status: what it returns once they are written.
         places: of the videos, whose frames the pages show.
     """
 
     owned: Ownership
     words: dict[str, Any]
+    weights: str
     status: int
     places: Sequence[Place]
 
@@ -68,6 +83,7 @@ class PagesDue:
         self.owned(path, aside)
         note = {
             "words": self.words,
+            "weights": self.weights,
             "predictions": sha256_of(aside),
             "status": self.status,
             "places": [_entry(folder, video) for folder, video in self.places],
@@ -107,10 +123,12 @@ def pages_due(owned: Ownership, words: dict[str, Any], predictions: Path) -> Pag
     if not path.is_file() or not (owned.wrote(path) and owned.wrote(predictions)):
         return None
     note = read_object(path)
-    if note["words"] != words or note["predictions"] != sha256_of(predictions):
+    if note.keys() != _KEYS or note["words"] != words:
+        return None  # of another command, or by an earlier version
+    if note["predictions"] != sha256_of(predictions):
         return None
     places = [(Path(place.pop("folder")), Video(**place)) for place in note["places"]]
-    return PagesDue(owned, words, note["status"], places)
+    return PagesDue(owned, words, note["weights"], note["status"], places)
 
 
 def _entry(folder: Path, video: Video) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import csv
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.video_files import file_of, files_of
 from surgvista_jax.inference.every_clip import Outputs, joined
-from surgvista_jax.inference.moments import Moments
+from surgvista_jax.inference.moments import smoothed
 from surgvista_jax.inference.pages_due import NOTE, Place
+from surgvista_jax.inference.recordings import Moments
 from surgvista_jax.inference.trained import Meaning, Trained
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.predictions.frames import VIDEO_FPS
@@ -34,6 +36,29 @@ def check_room(owned: Ownership, videos: Sequence[str]) -> None:
     owned.check([owned.folder / name for name in (PREDICTIONS, SOURCES, NOTE)])
     owned.check(files_of(owned.folder, videos, ".csv"))
     check_pages(owned, videos)
+
+
+def written_tables(
+    each: Generator[Moments, None, None],
+    owned: Ownership,
+    meaning: Meaning,
+    smoothing: Smoothing | None = None,
+) -> Generator[Moments, None, None]:
+    """Yields each video as soon as it is finished, smoothed, and its table is written.
+
+    Args:
+        each: is closed in the end.
+        owned: of the folder that is written.
+
+    Raises:
+        UserError: what `each` and `write_table` raise.
+    """
+    with closing(each):
+        for moments in each:
+            if smoothing is not None:
+                moments = smoothed(moments, smoothing)
+            write_table(owned, meaning, moments)
+            yield moments
 
 
 def write_table(owned: Ownership, meaning: Meaning, moments: Moments) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 from surgvista_jax.data.batches.past_frames import PastFrames
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.sources import find_given
-from surgvista_jax.data.process_tree import watched_memory
+from surgvista_jax.data.process_tree import held_mib, watched_memory
 from surgvista_jax.errors import UserError
+from surgvista_jax.host_memory import give_back
 from surgvista_jax.inference.clip_batches import open_batches
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.training.partition import to_global
@@ -35,7 +36,8 @@ def video_speed(every_clip: EveryClip, variables: Any, path: Path, fps: float) -
     Returns:
         `video_seconds` that it lasts, `video_times_real_time`, `video_cpu_seconds` of all processes
         a second of video, `decode_times_real_time` where nothing is computed, `decode_share` of the
-        processor time, and `host_peak_mib` of all processes together.
+        processor time, `host_peak_mib` of all processes together, and `host_before_mib` of it that
+        were held before the file was opened: the devices' libraries, the program, the parameters.
 
     Raises:
         UserError: no frame of it can be read.
@@ -51,6 +53,8 @@ def video_speed(every_clip: EveryClip, variables: Any, path: Path, fps: float) -
     (read,) = alone.read.values()
     if not read.num_frames or read.fps is None:
         raise UserError(f"{path}: {read.end or 'no frame in it can be read'}")
+    give_back()
+    before = held_mib()
     with watched_memory() as peak:
         begun = _clocks()
         for _ in every_clip.over(variables, open_batches(*reading)):
@@ -64,6 +68,7 @@ def video_speed(every_clip: EveryClip, variables: Any, path: Path, fps: float) -
         "decode_times_real_time": lasts / decode_wall,
         "decode_share": decode_cpu / cpu,
         "host_peak_mib": peak[0],
+        "host_before_mib": before,
     }
 
 

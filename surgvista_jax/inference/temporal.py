@@ -34,6 +34,7 @@ from surgvista_jax.models.mstcn import MsTcn, MsTcnConfig
 from surgvista_jax.training.checkpoint_files import restore_params
 from surgvista_jax.weights.adapt import AdaptConfig
 from surgvista_jax.weights.choosing import GivenHeads
+from surgvista_jax.weights.loading import digest_of
 from surgvista_jax.weights.place import locate
 from surgvista_jax.weights.runs import Run, find_run
 
@@ -62,6 +63,11 @@ class TrainedTemporal(Trained):
     @property
     def causal(self) -> bool:
         return self.model.causal
+
+    @property
+    def digest(self) -> str:
+        """Of its own weights, and of those of its features' backbone."""
+        return f"{digest_of(self.own_params)} {self.header.weights}"
 
     @property
     def backbone(self) -> Backbone:

@@ -20,7 +20,7 @@ from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.predictions.transitions import Transitions, from_json
 from surgvista_jax.training.checkpoint_files import restore_params
 from surgvista_jax.weights.choosing import GivenHeads
-from surgvista_jax.weights.loading import encoder_of, encoder_params, load
+from surgvista_jax.weights.loading import digest_of, encoder_of, encoder_params, load
 from surgvista_jax.weights.place import locate
 from surgvista_jax.weights.provenance import facts
 from surgvista_jax.weights.runs import Run, find_run
@@ -81,6 +81,11 @@ class Trained(abc.ABC):
     def causal(self) -> bool:
         """Whether what is said of a moment sees nothing after it."""
         return self.meaning.clip.sampling == "past"
+
+    @property
+    def digest(self) -> str:
+        """Of all weights that predict, SHA-256 in hex."""
+        return digest_of(self.params)
 
     @property
     @abc.abstractmethod

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.sources import Remark, find_given
-from surgvista_jax.data.conversion.video_options import video_options
 from surgvista_jax.data.storage.open import open_frames
-from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
 from surgvista_jax.data.video_files import file_of, files_of
 from surgvista_jax.inference.annotated_video import (
@@ -20,7 +17,8 @@ from surgvista_jax.inference.annotated_video import (
     encoder,
     undrawable_names,
 )
-from surgvista_jax.inference.moments import Moments
+from surgvista_jax.inference.given_videos import is_dataset, reading_at
+from surgvista_jax.inference.recordings import Moments
 from surgvista_jax.inference.trained import Meaning
 from surgvista_jax.ownership import Ownership
 
@@ -48,13 +46,11 @@ def annotated_copies(
     if not arguments.video:
         return None
     encoder()
-    videos = arguments.videos
-    is_dataset = (videos[0] / "dataset.json").is_file() or is_tfds(videos[0])
     originals = {}
-    if not (is_dataset and len(videos) == 1):
-        found = find_given(videos, skip=arguments.out)[1].videos
+    if not is_dataset(arguments.videos):
+        found = find_given(arguments.videos, skip=arguments.out)[1].videos
         originals = {source.video: source.path for source in found if not source.is_folder}
-    options = ExtractConfig(meaning.fps, **video_options(arguments)).video
+    options = reading_at(arguments, meaning.fps).video
     return AnnotatedCopies(owned, meaning, options, originals)
 
 

@@ -204,11 +204,12 @@ _NAMES = {
     "decode_times_real_time": "  decoding alone",
     "decode_share": "  of the processors' time",
     "host_peak_mib": "  memory of the processes",
+    "host_before_mib": "  of it before it began",
 }
 _UNITS = {
     "_ms": ".2f ms",
     **dict.fromkeys(("_p50", "_p95", "_p99", "_max"), ".2f ms"),
-    "host_peak_mib": ".0f MiB",
+    **dict.fromkeys(("host_peak_mib", "host_before_mib"), ".0f MiB"),
     "_real_time": ".1f x real time",
     "cpu_seconds": ".2f s",
     "_seconds": ".1f s",

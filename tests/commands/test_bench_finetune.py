@@ -39,7 +39,8 @@ def test_predictions_are_measured_for_batches_a_frame_and_a_video(config, tmp_pa
     assert 0 < result["live_ms_p50"] <= result["live_ms_p99"] <= result["live_ms_max"]
     assert result["video_seconds"] == 2.0 and result["video_times_real_time"] > 0
     assert result["decode_times_real_time"] > 0 and result["decode_share"] > 0
-    assert result["host_peak_mib"] > 0 and result["video_cpu_seconds"] > 0
+    assert result["host_peak_mib"] >= result["host_before_mib"] > 0
+    assert result["video_cpu_seconds"] > 0
     print(benchmarks.as_table(result))
     table = capsys.readouterr().out
     assert "one clip (median)" in table and "x real time" in table

@@ -1,11 +1,13 @@
 """What does a finetuned model say of videos, from the command line?"""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
 
 import av
+import jax
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.data.conversion.own_videos import VideoLabels, read_videos
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference import weights_option
 from surgvista_jax.inference.page import predicted_page
 from surgvista_jax.inference.pages_due import PagesDue
 from surgvista_jax.inference.predictions import write_table
@@ -70,8 +73,13 @@ def test_pages_that_cannot_be_written_are_written_by_the_same_command_again(
     def full(owned, *given):
         raise CannotWrite(owned.folder / "index.html", "No space left on device")
 
-    def computing(*given):
+    def computing(*given, **options):
         raise AssertionError("computed anew")
+
+    def trained_anew(arguments):
+        model = weights_option.loaded(arguments)
+        more = jax.tree.map(lambda leaf: leaf + 1, model.params["head"])
+        return dataclasses.replace(model, params={**model.params, "head": more})
 
     monkeypatch.chdir(tmp_path)
     words = (trained[1], "--split=test", f"--checkpoint={trained[0]}", "--out=said/so")
@@ -85,13 +93,17 @@ def test_pages_that_cannot_be_written_are_written_by_the_same_command_again(
     left = tmp_path / ".partial-abcd1234" / ".surgvista_partial"  # by a killed start
     left.parent.mkdir()
     left.touch()
-    monkeypatch.setattr("surgvista_jax.commands.predict.loaded", computing)
+    monkeypatch.setattr("surgvista_jax.commands.predict.asked_moments", computing)
     assert predict(*words, "--margins=cut") == 1
     assert "predictions.npz: is there already; take another --out" in capsys.readouterr().err
     shutil.copy(trained[0] / "predictions.npz", tmp_path)
     assert predict(*words) == 1
     assert "predictions.npz: is there already; take another --out" in capsys.readouterr().err
     (tmp_path / "predictions.npz").write_bytes(found)
+    with monkeypatch.context() as patched:
+        patched.setattr("surgvista_jax.commands.predict.loaded", trained_anew)
+        assert predict(*words) == 1
+        assert "is there already, by other weights than" in capsys.readouterr().err
     monkeypatch.chdir(trained[0].parent)  # wherever it is started, it is the same
     assert predict("data", "--split=test", "--checkpoint=run", f"--out={tmp_path}") == 0
     assert "its pages are written" in capsys.readouterr().err
@@ -115,7 +127,7 @@ def test_predictions_stay_where_no_room_is_left_for_the_note_that_pages_are_due(
         raise CannotWrite(path, "No space left on device")
 
     owned, words = in_folder(tmp_path, False), {"out": "x"}
-    due = PagesDue(owned, words, 0, [])
+    due = PagesDue(owned, words, "", 0, [])
     monkeypatch.setattr("surgvista_jax.inference.pages_due.write_text", full)
     write_json(tmp_path / PREDICTIONS, {}, due)
     assert (tmp_path / PREDICTIONS).exists()
@@ -124,7 +136,7 @@ def test_predictions_stay_where_no_room_is_left_for_the_note_that_pages_are_due(
 
 
 def test_who_replaced_predictions_is_told_not_to_replace_them_again(tmp_path):
-    due = PagesDue(in_folder(tmp_path, True), {"out": "x"}, 0, [])
+    due = PagesDue(in_folder(tmp_path, True), {"out": "x"}, "", 0, [])
     write_json(tmp_path / PREDICTIONS, {}, due)
     full = due.left(CannotWrite(tmp_path, "No space left on device"))
     assert "the same command again without --overwrite writes the pages" in full
@@ -530,7 +542,7 @@ def test_videos_are_finished_one_by_one_and_a_torn_one_as_far_as_it_goes(
         write_table(owned, meaning, moments)
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr("surgvista_jax.commands.predict.write_table", write)
+        patched.setattr("surgvista_jax.inference.predictions.write_table", write)
         predict(*words)
     first = (out / "a.csv").read_bytes()
     assert not (out / "b.csv").exists() and not (out / "predictions.npz").exists()
@@ -557,7 +569,7 @@ def test_an_id_that_no_table_can_have_is_named_before_anything_is_computed(
     for name in ("videos.jsonl", "dataset.json"):
         path = tmp_path / "data" / name
         path.write_text(path.read_text().replace('"video0"', f'"{"x" * 252}"'))
-    monkeypatch.setattr("surgvista_jax.commands.predict.of_dataset", None)
+    monkeypatch.setattr("surgvista_jax.inference.asked_moments.of_dataset", None)
     words = (tmp_path / "data", f"--checkpoint={trained[0]}", f"--out={tmp_path / 'out'}")
     assert predict(*words) == 1
     assert "is too long for a file name" in capsys.readouterr().err.splitlines()[-1]

@@ -9,8 +9,8 @@ from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.conversion.own_videos import given_dataset
 from surgvista_jax.data.dataset import Video
 from surgvista_jax.inference.every_clip import Outputs
-from surgvista_jax.inference.moments import Moments
 from surgvista_jax.inference.predictions import write_predictions, write_table
+from surgvista_jax.inference.recordings import Moments
 from surgvista_jax.inference.trained import Meaning
 from surgvista_jax.ownership import in_folder
 from surgvista_jax.viewer.reading import read_operations

@@ -13,7 +13,8 @@ from surgvista_jax.data.conversion.streaming import Job, events
 from surgvista_jax.data.storage.video_stream import VideoOptions
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference import clip_batches
-from surgvista_jax.inference.moments import Remarks, of_recordings
+from surgvista_jax.inference.moments import of_recordings
+from surgvista_jax.inference.remarks import Remarks
 from surgvista_jax.inference.streaming import StreamingPredictor
 from surgvista_jax.inference.trained import load_classifier
 from surgvista_jax.models.layers import ComputeConfig

@@ -24,7 +24,7 @@ from surgvista_jax.training.partition import make_mesh
 from tests.support.places import ROOT
 
 CONFIGS = ROOT / "configs"
-OTHERS = {"recipe", "frames", "mstcn", "synthetic", "own", "demo"}  # of configs/finetune
+OTHERS = {"recipe", "small", "frames", "mstcn", "synthetic", "own", "demo"}  # of configs/finetune
 
 # What was published of each: clip and, for image models, frames x stride (of Endoscapes' rated
 # frames 4, which are 20 of its frames), learning rate, epochs, warm-up, clips an update. Nothing is
@@ -70,6 +70,16 @@ def load(kind: str, spec: str, *words: str):
     name, _, argument = spec.partition(":")
     file = f"{CONFIGS / kind / name}.py" + (f":{argument}" if argument else "")
     return load_config(file, FinetuneConfig, [f"--config.{word}" for word in words])
+
+
+def test_the_small_model_is_the_recipe_on_a_small_student():
+    small, recipe = (
+        build(FinetuneConfig, load("finetune", name, "init=random"))
+        for name in ("small:", "recipe:")
+    )
+    transformer = small.model.encoder.transformer
+    assert (transformer.width, transformer.depth, transformer.heads) == (384, 12, 6)
+    assert (small.clip, small.optim, small.mix) == (recipe.clip, recipe.optim, recipe.mix)
 
 
 @pytest.mark.parametrize("key", ["clip", "image_clip"])

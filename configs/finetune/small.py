@@ -1,0 +1,19 @@
+"""A ViT-S, which two cores of a processor can keep up with, on phases by the published recipe.
+
+Give it a small student as `init`: one of `configs/pretrain/surgvista.py:small`, or random.
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from surgvista_jax.config import run_config
+from surgvista_jax.models.video_vit import SIZES
+
+
+def get_config() -> ConfigDict:
+    config = run_config(Path(__file__).with_name("recipe.py"))
+    with config.unlocked():
+        config.model = {"encoder": {"transformer": {**SIZES["small"], "attention_bias": "qv"}}}
+    config.compute.unroll = False  # a processor is no faster with it
+    return config
