@@ -1,32 +1,23 @@
-// Mending in the page: the label of a segment or of any stretch, and borders, by keyboard and mouse,
-// with undo. What was mended is kept in the browser for the same predictions, and saved as a CSV file.
-
-const GRIP = { mouse: 5, touch: 14 }; // pixels beside a border that take hold of it
+// Mending in the page, by keyboard and mouse, with undo. What was mended is kept in the browser for
+// the same predictions, and saved as a CSV file. Here is what all mending has in common; of one label
+// a moment `mending_segments.js` has the rest, of several `mending_classes.js`.
 
 function startMending(page) {
   const { operation } = page;
-  if (operation.labelKind !== "single") return; // lanes of several classes have no border in common
   const key = `mended ${fingerprintOf(operation)}`;
-  const edits = makeEdits(operation.label, operation.classes.length);
   const stretch = makeStretch(page);
-  let on = false, saved = true, drag = null, chooses = null;
+  let on = false, saved = true, chooses = null;
+  const session = { page, stretch, changed, show, get on() { return on; } };
+  const kind = operation.labelKind === "single" ? mendSegments(session) : mendClasses(session);
+  const { edits } = kind;
 
-  const of = element("span", { text: "This segment" });
-  const choice = element("select", { ariaLabel: "its label", on: { change: () => {
-    relabel(Number(choice.value));
-    choice.blur();
-  } } }, ...operation.classes.map((name, k) => element("option", { value: String(k), text: k < 9 ? `${k + 1}  ${name}` : name })),
-  element("option", { value: "-1", text: "no label" }));
   const button = (text, title, run) => element("button", { type: "button", text, title, on: { click: run } });
   const undoButton = button("Undo", "z", () => undo());
   const redoButton = button("Redo", "y", () => redo());
-  const where = element("span", { className: "soft" });
-  const panel = element("div", { className: "mending", hidden: true },
-    element("label", {}, of, " is ", choice), where,
-    button("Begins here", "[", () => begin()), button("Ends here", "]", () => finish()),
-    button("Cut here", "x", () => cut()), button("Mark here", "v", () => mark()), undoButton, redoButton,
+  const panel = element("div", { className: "mending", hidden: true }, ...kind.controls(button),
+    button("Mark here", "v", () => mark()), undoButton, redoButton,
     button("Save as CSV", "s", () => save()), button("Discard all", "the model's labels again", () => discard()),
-    element("p", { className: "soft", text: "Drag a border on the ribbon, or use the keys: 1 to 9 name this segment, [ and ] move its borders here, x cuts it, z undoes. A stretch gets one label at once: drag over it with shift, or mark both its ends by v, and name it." }));
+    element("p", { className: "soft", text: kind.hint }));
   const mode = element("button", { type: "button", text: "Mend", title: "m", ariaPressed: "false", on: { click: () => setMode(!on) } });
   page.toolbar.prepend(mode);
   page.panel.append(panel);
@@ -38,7 +29,7 @@ function startMending(page) {
     keep();
   }
   function keep() {
-    page.setLabels(edits.isMended ? Int16Array.from(edits.label) : null);
+    kind.apply();
     page.remember(key, edits.isMended ? edits.runs : undefined);
     tabs.kept();
     show();
@@ -47,7 +38,7 @@ function startMending(page) {
   function hear() {
     const both = tabs.take();
     if (both === null) return false;
-    drag = null; // what it dragged may be another border now
+    kind.drop(); // what is dragged may be another border now
     page.say(both ? `Another tab gave other labels to ${both} of the moments that you mended: yours stand, undo shows theirs`
       : "What was mended in another tab is shown here too");
     return true;
@@ -55,19 +46,9 @@ function startMending(page) {
   function show() {
     if (!on) return;
     stretch.show();
-    const [first, end] = stretch.moments ?? runAt(edits.label, page.index);
-    of.textContent = stretch.moments ? "This stretch" : "This segment";
-    const same = edits.label.subarray(first, end).every((value) => value === edits.label[first]);
-    choice.value = same ? String(edits.label[first]) : "";
-    where.textContent = ` ${timeText(operation.seconds[first])} to ${timeText(operation.ends[end - 1])} `;
+    kind.show();
     undoButton.disabled = !edits.canUndo;
     redoButton.disabled = !edits.canRedo;
-  }
-  function relabel(value) {
-    const moments = stretch.moments ?? runAt(edits.label, page.index);
-    stretch.clear();
-    changed(edits.set(...moments, value));
-    show();
   }
   function mark() {
     stretch.mark();
@@ -76,30 +57,6 @@ function startMending(page) {
   function unmark() {
     stretch.clear();
     show();
-  }
-  // What is before this moment in its segment goes to the segment before.
-  function begin() {
-    const i = page.index, [first] = runAt(edits.label, i);
-    changed(edits.set(first, i, first > 0 ? edits.label[first - 1] : -1));
-  }
-  function finish() {
-    const i = page.index, [, end] = runAt(edits.label, i);
-    changed(edits.set(i + 1, end, end < edits.label.length ? edits.label[end] : -1));
-  }
-  // From here to its end the segment loses its label, and can be given another.
-  function cut() {
-    const i = page.index, [, end] = runAt(edits.label, i);
-    changed(edits.set(i, end, -1));
-    page.say("From here on it has no label: name it");
-  }
-  // The border next to the cursor, a moment earlier or later.
-  function nudge(by) {
-    const near = bordersOf(edits.label).reduce((best, at) =>
-      (best === null || Math.abs(operation.seconds[at] - page.seconds) < Math.abs(operation.seconds[best] - page.seconds) ? at : best), null);
-    if (near === null) return page.say("There is no border");
-    const to = Math.min(Math.max(near + by, 0), edits.label.length);
-    changed(edits.moveBorder(near, to));
-    page.seek(operation.seconds[Math.min(to, edits.label.length - 1)]);
   }
   function undo() {
     if (edits.undo()) changed();
@@ -119,22 +76,14 @@ function startMending(page) {
   }
 
   const keys = {
-    "[": { run: begin, help: "mending: the segment begins here" },
-    "]": { run: finish, help: "mending: the segment ends here" },
-    ",": { run: () => nudge(-1), help: "mending: the nearest border a moment earlier" },
-    ".": { run: () => nudge(1), help: "mending: the nearest border a moment later" },
-    x: { run: cut, help: "mending: cut the segment here" },
+    ...kind.keys,
+    v: { run: mark, help: "mending: an end of a stretch is here; the next key names all of it" },
+    Escape: { run: unmark, help: "mending: no stretch" },
     z: { run: undo, help: "mending: undo (or ctrl z)" },
     y: { run: redo, help: "mending: redo (or ctrl y)" },
     s: { run: save, help: "mending: save as CSV" },
-    v: { run: mark, help: "mending: an end of a stretch is here; the next key names all of it" },
-    Escape: { run: unmark, help: "mending: no stretch" },
-    Delete: { run: () => relabel(-1), help: "mending: the segment or stretch has no label" },
   };
-  operation.classes.slice(0, 9).forEach((name, k) => {
-    keys[String(k + 1)] = { run: () => relabel(k), help: `mending: the segment or stretch is ${name}` };
-  });
-  page.keys.m = { run: () => setMode(!on), help: "mend labels and borders" };
+  page.keys.m = { run: () => setMode(!on), help: "mend labels" };
   function setMode(wanted) {
     on = wanted;
     mode.setAttribute("aria-pressed", String(on));
@@ -157,28 +106,16 @@ function startMending(page) {
     else undo();
   });
 
-  // The border under a pointer, as the moment that begins there; null where there is none.
-  function grasped(event) {
-    const reach = GRIP[event.pointerType === "touch" ? "touch" : "mouse"];
-    const at = page.ribbon.secondsAt(event.clientX);
-    const [from, to] = [page.ribbon.secondsAt(event.clientX - reach), page.ribbon.secondsAt(event.clientX + reach)];
-    const near = bordersOf(edits.label).filter((i) => operation.seconds[i] >= from && operation.seconds[i] <= to);
-    near.sort((a, b) => Math.abs(operation.seconds[a] - at) - Math.abs(operation.seconds[b] - at));
-    return near.length ? near[0] : null;
-  }
   const ribbon = page.ribbon.element;
   const before = { capture: true }; // the page's own listeners move the cursor
   ribbon.addEventListener("pointerdown", (event) => {
-    if (!on || event.button !== 0) return;
-    const border = event.shiftKey ? null : grasped(event);
-    if (border === null && !event.shiftKey) return;
+    if (!on || event.button !== 0 || !(event.shiftKey || kind.grasp(event))) return;
     event.stopPropagation();
     event.preventDefault();
     ribbon.setPointerCapture(event.pointerId);
-    if (event.shiftKey) {
-      chooses = indexAt(operation, page.ribbon.secondsAt(event.clientX));
-      choose(event);
-    } else drag = { border, to: border, edited: false };
+    if (!event.shiftKey) return;
+    chooses = indexAt(operation, page.ribbon.secondsAt(event.clientX));
+    choose(event);
   }, before);
   function choose(event) {
     const here = indexAt(operation, page.ribbon.secondsAt(event.clientX));
@@ -187,24 +124,14 @@ function startMending(page) {
   }
   ribbon.addEventListener("pointermove", (event) => {
     if (!on) return;
-    if (chooses !== null) {
-      event.stopImmediatePropagation();
-      return choose(event);
-    }
-    if (drag === null) {
-      ribbon.style.cursor = grasped(event) === null ? "" : "ew-resize";
-      return;
-    }
+    if (chooses !== null) choose(event);
+    else if (!kind.move(event)) return;
     event.stopImmediatePropagation();
-    const to = borderAt(operation, page.ribbon.secondsAt(event.clientX));
-    if (to === drag.to) return;
-    if (drag.edited) edits.takeBack();
-    drag.to = to;
-    drag.edited = to !== drag.border && edits.moveBorder(drag.border, to);
-    changed();
-    page.seek(operation.seconds[Math.min(to, edits.label.length - 1)]);
   }, before);
-  const drop = () => { drag = chooses = null; };
+  const drop = () => {
+    chooses = null;
+    kind.drop();
+  };
   ribbon.addEventListener("pointerup", drop, before);
   ribbon.addEventListener("pointercancel", drop, before);
 
@@ -218,8 +145,16 @@ function startMending(page) {
   window.addEventListener("storage", look);
   document.addEventListener("visibilitychange", look); // what came while the page slept
   if (kept !== undefined && edits.restore(kept) && edits.isMended) {
-    page.setLabels(Int16Array.from(edits.label));
+    kind.apply();
     page.say("What you mended here is shown; it can be saved as CSV");
     setMode(true);
   }
 }
+
+// The numbers of classes that have a key of their own, and what it does.
+function classKeys(operation, run, help) {
+  const named = operation.classes.slice(0, 9).map((name, k) => [String(k + 1), { run: () => run(k), help: help(name) }]);
+  return Object.fromEntries(named);
+}
+
+const keyed = (name, k) => (k < 9 ? `${k + 1}  ${name}` : name);

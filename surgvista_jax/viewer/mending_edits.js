@@ -1,4 +1,4 @@
-// Labels that are mended: one class a moment (-1: none), edits of stretches, undo and redo.
+// Values that are mended, such as one class a moment (-1: none): edits of stretches, undo and redo.
 
 // The stretch [first, end) of moments around one that have its label.
 function runAt(label, i) {
@@ -27,7 +27,7 @@ function bordersOf(label) {
   return found;
 }
 
-function makeEdits(model, classes) {
+function makeEdits(model, lowest, highest) {
   const label = Int16Array.from(model);
   const done = [], undone = [];
   const put = ({ first }, values) => label.set(values, first);
@@ -91,7 +91,7 @@ function makeEdits(model, classes) {
     // The model's labels with the differences that were kept; null where these do not fit.
     patched(runs) {
       const fits = (run) => Array.isArray(run) && run.length === 3 && run.every(Number.isInteger)
-        && run[0] >= 0 && run[0] < run[1] && run[1] <= label.length && run[2] >= -1 && run[2] < classes;
+        && run[0] >= 0 && run[0] < run[1] && run[1] <= label.length && run[2] >= lowest && run[2] <= highest;
       if (!Array.isArray(runs) || !runs.every(fits)) return null;
       const values = Int16Array.from(model);
       for (const [first, end, value] of runs) values.fill(value, first, end);
@@ -114,5 +114,6 @@ function fingerprintOf(operation) {
   for (const character of JSON.stringify([operation.video, operation.classes, operation.fps])) take(character.codePointAt(0));
   for (const frame of operation.frames) take(frame);
   for (const value of operation.label) take(value + 1);
+  for (const value of operation.held ?? []) take(value);
   return hash.toString(16).padStart(8, "0");
 }

@@ -23,6 +23,8 @@ SCRIPTS = (
     "mending_edits.js",
     "mending_tabs.js",
     "mending_stretch.js",
+    "mending_segments.js",
+    "mending_classes.js",
     "mending.js",
     "page.js",
 )

@@ -11,8 +11,8 @@ function makeNow(page) {
   const ranked = element("ul", { className: "ranked details" });
   const beside = element("ul", { className: "beside details" });
   const maps = operation.lanes.filter((lane) => lane.images).map((lane) => ({ lane, at: -1, picture: element("img", { alt: "" }) }));
-  const pictured = element("div", { className: "maps details" }, ...maps.map(({ lane, picture }) =>
-    element("figure", {}, picture, element("figcaption", { className: "soft", text: lane.title }))));
+  const pictured = maps.length ? element("div", { className: "maps details" }, ...maps.map(({ lane, picture }) =>
+    element("figure", {}, picture, element("figcaption", { className: "soft", text: lane.title })))) : null;
   let shownLabel = null, shownRanks = "", shownBeside = "";
   const ranks = []; // {k, line, share} by place; while one scrubs, mostly the share changes alone
   function rank(place, k, text) {
@@ -43,7 +43,7 @@ function makeNow(page) {
     if (P && !several && now.length) confidence = P[i * C + now[0]] / 255;
     else if (P && several) confidence = confidenceOf(operation, said, i);
     meter.hidden = confidence === null;
-    const mended = operation.mended && !several && labels.label[i] !== said.label[i];
+    const mended = operation.mended && (several ? differAt(operation, labels, said, i) : labels.label[i] !== said.label[i]);
     sure.textContent = mended ? `mended; the model said ${named(operation, said, i)}`
       : confidence === null ? "confidence not known"
       : several ? `least certain class: ${percent(confidence)} sure` : `${percent(confidence)} sure`;

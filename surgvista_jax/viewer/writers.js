@@ -80,10 +80,12 @@ function stretches(operation) {
   return found;
 }
 
-// What was mended by hand: [{start, end, label: the model's}], of one label a moment.
+// What was mended by hand: of one label a moment [{start, end, label: the model's}], of several
+// [{start, end, of: the class}].
 function mendedStretches(operation) {
   const found = [];
-  if (!operation.mended || operation.labelKind !== "single") return found;
+  if (!operation.mended) return found;
+  if (operation.labelKind !== "single") return mendedClasses(operation);
   const { label } = operation.labels;
   for (let i = 0; i < label.length; i++) {
     if (label[i] === operation.label[i]) continue;
@@ -91,6 +93,20 @@ function mendedStretches(operation) {
     const [start, end] = [operation.seconds[i], operation.ends[i]];
     if (last && last.end === start && last.label === operation.label[i]) last.end = end;
     else found.push({ start, end, label: operation.label[i] });
+  }
+  return found;
+}
+
+function mendedClasses(operation) {
+  const { held, seconds, ends, classes } = operation, found = [];
+  for (let k = 0; k < classes.length; k++) {
+    let last = null;
+    for (let i = 0; i < seconds.length; i++) {
+      const at = i * classes.length + k;
+      if (operation.labels.held[at] === held[at]) continue;
+      if (last && last.end === seconds[i]) last.end = ends[i];
+      else found.push(last = { start: seconds[i], end: ends[i], of: k });
+    }
   }
   return found;
 }
@@ -111,6 +127,7 @@ function emptied(operation) {
 // The mended parts of a segment as "start-end start-end"; "" where it is the model's.
 function mendedWithin(segment, mended) {
   return mended
+    .filter((m) => m.of === undefined || segment.label === undefined || m.of === segment.label)
     .map((m) => [Math.max(m.start, segment.start), Math.min(m.end, segment.end)])
     .filter(([start, end]) => end > start)
     .map(([start, end]) => `${inSeconds(start)}-${inSeconds(end)}`)

@@ -141,3 +141,48 @@ def test_what_was_mended_is_there_again_until_it_is_discarded(view):
     assert 'a "b" <i>' in view.inner_text("#name")
     view.reload()
     assert view.locator(".mending").is_hidden()
+
+
+def test_classes_are_put_on_and_off_over_a_stretch(browser, tmp_path):  # noqa: F811
+    held = np.zeros((20, 3), np.float32)
+    held[5:12, 0] = held[8:20, 1] = 0.9
+    names = ("hook", "gras;per", "clip <b>")
+    path = write_predictions(
+        tmp_path / "p.npz", held, classes=names, task="tool", label_kind="multi"
+    )
+    (operation,) = read_operations(str(path))
+    (tmp_path / "case.html").write_text(page(operation, None), encoding="utf-8")
+    view = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    view.goto((tmp_path / "case.html").as_uri())
+
+    def at_second(second):
+        box = view.locator(".timeline canvas").bounding_box()
+        return box["x"] + second / 20 * box["width"], box["y"] + 30
+
+    view.keyboard.press("m")
+    view.keyboard.press("3")  # nothing of it is here, and no stretch is marked
+    assert "Mark where it begins" in view.inner_text(".status")
+    view.mouse.click(*at_second(3.5))
+    view.keyboard.press("v")
+    view.mouse.click(*at_second(6.5))
+    view.keyboard.press("3")
+    view.mouse.click(*at_second(10.5))
+    view.keyboard.press("2")  # off from its beginning to its end
+    view.keyboard.press("z")
+    view.keyboard.press("1")
+    assert view.inner_text("#confidence").startswith("mended; the model said hook, gras;per")
+    view.on("dialog", lambda dialog: dialog.accept())
+    view.reload()  # it was kept
+    with view.expect_download() as download:
+        view.keyboard.press("s")
+    saved_as = tmp_path / "case.csv"
+    download.value.save_as(saved_as)
+    names_of = VideoNames(tmp_path, {"case.mp4": "case"})
+    files = LabelFiles(tmp_path / "case.csv", LabelColumns("tool"), None, names_of)
+    classes, _ = files.classes()
+    labels = files.track("case", classes).at(np.arange(20))
+    found = [tuple(classes[k] for k in label) for label in labels]
+    clip, hand = ("clip <b>",), ("gras,per",)
+    assert found == [()] * 3 + [clip] * 4 + [()] + [hand] * 12
+    assert saved_as.read_text().splitlines()[1].endswith("clip <b>,0.000,3.000-7.000")
+    view.context.close()

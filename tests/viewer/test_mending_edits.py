@@ -13,7 +13,7 @@ VIEWER = Path(surgvista_jax.__file__).parent / "viewer"
 SCRIPTS = [VIEWER / "mending_edits.js", VIEWER / "mending_tabs.js"]
 _RUN = """
 const model = Int16Array.from([0, 0, 1, 1, 2, 2]);
-const edits = makeEdits(model, 3), told = [];
+const edits = makeEdits(model, -1, 2), told = [];
 const tell = () => told.push([[...edits.label], edits.runs, edits.isMended]);
 const operation = { seconds: Float64Array.from([0, 1, 2, 3, 4, 5]), step: 1 };
 tell();
@@ -28,7 +28,7 @@ edits.set(0, 2, 2); edits.takeBack();
 told.push([[...edits.label], edits.canUndo, edits.canRedo]);
 edits.set(0, 2, 2); edits.replace();
 told.push([[...edits.label], edits.undo(), [...edits.label]]);
-const other = makeEdits(model, 3);
+const other = makeEdits(model, -1, 2);
 const wrong = [[[0, 9, 1]], [[0, 1, 3]], [[1, 1, 0]], "x", [[0, 1, "<b>"]]];
 told.push(wrong.map((runs) => other.restore(runs)));
 told.push([other.restore([[0, 2, 2], [5, 6, -1]]), [...other.label]]);
@@ -36,7 +36,7 @@ const near = [-3, 0.4, 0.6, 5.4, 9].map((second) => borderAt(operation, second))
 told.push([near, bordersOf(model), runAt(model, 3)]);
 let text = null;
 globalThis.keptText = () => text;
-const mine = makeEdits(model, 3), tabs = watchTabs("key", mine);
+const mine = makeEdits(model, -1, 2), tabs = watchTabs("key", mine);
 mine.set(0, 2, 2);
 text = JSON.stringify([[1, 3, 0], [5, 6, -1]]);  // of another tab; moment 1 is the model's there
 told.push([tabs.take(), [...mine.label], tabs.take()]);
