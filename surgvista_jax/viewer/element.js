@@ -62,12 +62,16 @@ function remembered(name) {
   }
 }
 
+// Whether it outlasts the page.
 function remember(name, value) {
   memory.values[name] = value;
   try {
     if (value === undefined) localStorage.removeItem(memory.key(name));
     else localStorage.setItem(memory.key(name), JSON.stringify(value));
-  } catch { /* private windows and pages of a file may not */ }
+    return true;
+  } catch {
+    return false; // private windows and pages of a file may not
+  }
 }
 
 // The text that is kept by a name now, perhaps by another page: null where there is none, undefined

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
+
 from surgvista_jax.figures.palette import look
 from surgvista_jax.predictions.times import moment
-from surgvista_jax.viewer.operation import Operation, segments
+from surgvista_jax.viewer.operation import Operation, runs
 from surgvista_jax.viewer.page import document
 
 _HEIGHT = 26  # of a ribbon, as in the style sheet
+_COLUMNS = 1600  # of the longest
 
 
 def index_page(operations: Sequence[Operation], addresses: Sequence[str]) -> str:
@@ -27,8 +30,7 @@ def index_page(operations: Sequence[Operation], addresses: Sequence[str]) -> str
     )
     one_label = first.said.held is None
     named = "".join(
-        f'<span><svg viewBox="0 0 16 16">{_rectangle(k, "0", "16", 16)}</svg>{escape(name)}</span>'
-        for k, name in enumerate(first.classes)
+        f"<span>{_legend(k)}{escape(name)}</span>" for k, name in enumerate(first.classes)
     )
     words = f"{len(operations)} videos"
     if first.said.name:
@@ -43,22 +45,42 @@ def index_page(operations: Sequence[Operation], addresses: Sequence[str]) -> str
 
 
 def _ribbon(operation: Operation, longest: float) -> str:
+    """The labels over time, in columns, of which a page of any flickering labels stays small."""
     if operation.said.held is not None:
         return ""
+    middle = (np.arange(_COLUMNS) + 0.5) * longest / _COLUMNS
+    at = np.searchsorted(operation.seconds, middle, side="right") - 1
+    there = (at >= 0) & (middle < operation.ends[at])
+    label = np.where(there, operation.said.label[at], -1)
+    stretches: dict[int, list[tuple[int, int]]] = {}
+    for value, first, count in runs(label):
+        stretches.setdefault(value, []).append((first, count))
     parts = []
-    for start, end, label in segments(operation, operation.said.label):
-        x, width = f"{100 * start / longest:.3f}%", f"{100 * (end - start) / longest:.3f}%"
-        title = f"<title>{escape(operation.classes[label])}</title>"
-        parts.append(f"<g>{title}{_rectangle(label, x, width, _HEIGHT)}</g>")
-    return f'<svg role="img" aria-label="its phases over time">{"".join(parts)}</svg>'
-
-
-def _rectangle(label: int, x: str, width: str, height: int) -> str:
-    shown = look(label)
-    parts = [f'<rect x="{x}" width="{width}" y="0" height="{height}" fill="{shown.colour}"/>']
-    for start, end in shown.bands:
-        parts.append(
-            f'<rect x="{x}" width="{width}" y="{start * height:.1f}" '
-            f'height="{(end - start) * height:.1f}" fill="{shown.ink}"/>'
+    for value in sorted(stretches.keys() - {-1}):
+        shown = look(value)
+        bands = [(0.0, 1.0, shown.colour), *((*band, shown.ink) for band in shown.bands)]
+        paths = "".join(
+            f'<path fill="{colour}" d="'
+            + "".join(
+                f"M{first} {_HEIGHT * start:.1f}h{count}v{_HEIGHT * (end - start):.1f}h-{count}z"
+                for first, count in stretches[value]
+            )
+            + '"/>'
+            for start, end, colour in bands
         )
-    return "".join(parts)
+        parts.append(f"<g><title>{escape(operation.classes[value])}</title>{paths}</g>")
+    return (
+        f'<svg role="img" aria-label="its phases over time" viewBox="0 0 {_COLUMNS} {_HEIGHT}" '
+        f'preserveAspectRatio="none">{"".join(parts)}</svg>'
+    )
+
+
+def _legend(label: int) -> str:
+    shown = look(label)
+    parts = [f'<rect width="16" height="16" fill="{shown.colour}"/>']
+    for start, end in shown.bands:
+        height = f"{16 * (end - start):.1f}"
+        parts.append(
+            f'<rect width="16" y="{16 * start:.1f}" height="{height}" fill="{shown.ink}"/>'
+        )
+    return f'<svg viewBox="0 0 16 16">{"".join(parts)}</svg>'

@@ -30,7 +30,8 @@ function startMending(page) {
   }
   function keep() {
     kind.apply();
-    page.remember(key, edits.isMended ? edits.runs : undefined);
+    if (!page.remember(key, edits.isMended ? edits.runs : undefined))
+      page.say("This browser does not keep what is mended: save it as CSV");
     tabs.kept();
     show();
   }

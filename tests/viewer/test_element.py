@@ -24,13 +24,13 @@ const one = open(storage), two = open(storage), alone = open(refusing);
 one.remember("mended a", [[0, 1, 2]]);
 two.remember("mended b", [[3, 4, 5]]);
 one.remember("details", false);
-alone.remember("details", true);
+const outlasts = [one.remember("details", false), alone.remember("details", true)];
 const names = ["mended a", "mended b", "details"];
 const all = (page) => names.map((name) => page.remembered(name) ?? null);
 const told = [all(open(storage)), all(alone)];
 two.remember("mended b", undefined);
 told.push(all(open(storage)));
-process.stdout.write(JSON.stringify(told));
+process.stdout.write(JSON.stringify([...told, outlasts]));
 """
 
 
@@ -41,7 +41,8 @@ def test_pages_side_by_side_keep_what_the_other_wrote():
     run = subprocess.run(
         [node, "-e", _RUN], input=SCRIPT.read_text(), capture_output=True, text=True, check=True
     )
-    both, alone, discarded = json.loads(run.stdout)
+    both, alone, discarded, outlasts = json.loads(run.stdout)
     assert both == [[[0, 1, 2]], [[3, 4, 5]], False]
     assert alone == [None, None, True]
     assert discarded == [[[0, 1, 2]], None, False]
+    assert outlasts == [True, False]
