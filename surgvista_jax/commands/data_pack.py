@@ -29,7 +29,7 @@ def verify(folder: Path) -> list[str]:
         path = folder / RECORDS / shard.name
         if not path.is_file():
             faults.append(f"{path}: missing; pack again")
-        elif checksum(path) != shard.sha256:
+        elif path.stat().st_size != shard.num_bytes or checksum(path) != shard.sha256:
             faults.append(f"{path}: not the bytes that were packed; delete it and pack again")
     return faults
 

@@ -20,10 +20,12 @@ So records cost no more than files where the page cache holds all, and half wher
 they turn 8,192 files into one, which is what shared file systems ask for.
 """
 
+import dataclasses
 import functools
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,12 +39,17 @@ from surgvista_jax.writing import Guard, write_text
 
 RECORDS = "records"
 INDEX = "index.json"
+_CHECKSUM = "crc32"  # of the index's shards, in the index; earlier versions wrote none
 # JPEG does not get smaller by compressing it again.
 _WRITER_OPTIONS = "group_size:1,uncompressed"
 # Random reads: reading ahead would fetch unused data.
 _READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
 # An open shard takes a file handle and 16 bytes a record; systems allow 1,024 handles or more.
 _OPEN_SHARDS = 256
+_ADVICE = (
+    "; delete it and run `surgvista data pack` again, which keeps the shards that are whole, or"
+    f" delete the folder {RECORDS}"
+)
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,8 @@ def write_index(folder: Path, shards: tuple[Shard, ...], guard: Guard | None = N
         for shard in shards
     ]
     path = Path(folder) / RECORDS / INDEX
-    write_text(path, '{"shards": [\n' + ",\n".join(lines) + "\n]}\n", guard)
+    text = ",\n".join(lines)
+    write_text(path, f'{{"{_CHECKSUM}": "{_of(shards)}", "shards": [\n{text}\n]}}\n', guard)
 
 
 def find_packed(folder: Path, video: str, num_frames: int) -> RecordFrames | None:
@@ -173,6 +181,11 @@ def shard_faults(folder: Path) -> list[str]:
     return faults
 
 
+def _of(shards: tuple[Shard, ...]) -> str:
+    values = [dataclasses.astuple(shard) for shard in shards]
+    return f"{zlib.crc32(json.dumps(values).encode()):08x}"
+
+
 @dataclass(frozen=True)
 class _Index:
     shards: tuple[Shard, ...]
@@ -192,16 +205,16 @@ def _index(folder: Path) -> _Index:
 @functools.lru_cache(maxsize=16)
 def _parse_index(path: Path, _changed: int, _size: int) -> _Index:
     try:
-        entries = parse(path.read_text(encoding="utf-8"))["shards"]
+        held = parse(path.read_text(encoding="utf-8"))
+        noted = held.get(_CHECKSUM)
         shards = tuple(
             Shard(**{**entry, "videos": tuple((str(v), int(n)) for v, n in entry["videos"])})
-            for entry in entries
+            for entry in held["shards"]
         )
-    except (ValueError, TypeError, KeyError, OSError):
-        raise UserError(
-            f"{path}: not an index of record shards; run `surgvista data pack` again, or delete "
-            f"the folder {RECORDS}"
-        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError):
+        raise UserError(f"{path}: not an index of record shards{_ADVICE}") from None
+    if noted is not None and noted != _of(shards):
+        raise UserError(f"{path}: damaged, or changed since it was written{_ADVICE}")
     places = {}
     for shard in shards:
         first = 0

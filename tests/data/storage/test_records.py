@@ -332,6 +332,30 @@ def test_a_spoilt_index_is_one_line(folder):
         read_dataset(folder)
 
 
+def test_a_flipped_bit_in_the_index_is_named_or_without_effect(folder):
+    packed(folder)
+    index, shards_before = folder / "records/index.json", read_index(folder)
+    whole = index.read_bytes()
+    named = 0
+    for bit in range(0, 8 * len(whole), 5):
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        index.write_bytes(data)
+        records._parse_index.cache_clear()
+        try:
+            assert read_index(folder) == shards_before
+        except UserError as error:
+            named += 1
+            assert str(error).startswith(f"{index}: ")
+    assert named > len(whole)
+    # What the message advises.
+    index.unlink()
+    assert packed(folder).num_packed == 0 and index.read_bytes() == whole
+    # Earlier versions wrote no checksum.
+    index.write_bytes(whole[: whole.index(b'"crc32"')] + whole[whole.index(b'"shards"') :])
+    assert read_index(folder) == shards_before
+
+
 def test_command(folder, capsys):
     assert main(["data", "pack", str(folder), "--workers=1", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
