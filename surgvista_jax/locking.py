@@ -19,6 +19,7 @@ from pathlib import Path
 
 from surgvista_jax.books import NotOurs, begins_as, open_place
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import parse
 from surgvista_jax.writing import writing_to
 
 NAME = ".surgvista.lock"
@@ -161,7 +162,7 @@ def _holder(path: Path) -> str:
     deadline = time.monotonic() + _INTRODUCTION
     while True:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            about = json.loads(path.read_text(encoding="utf-8"))
+            about = parse(path.read_text(encoding="utf-8"))
             return f"host {about['host']}, pid {about['pid']}, since {about['since']}"
         if time.monotonic() > deadline:
             return "it does not say which"

@@ -29,6 +29,7 @@ from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.workers import Crash, run_each
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
+from surgvista_jax.facts.whole_numbers import whole
 from surgvista_jax.json_lines import read_lines
 from surgvista_jax.json_object import read_object
 from surgvista_jax.locking import alone_in
@@ -141,10 +142,10 @@ def main(arguments: argparse.Namespace) -> int:
 
 def parse_way(word: str) -> Way:
     """ "8x4" -> 8 clips a stretch, 4 masks a clip. Raises UserError for anything else."""
-    parts = word.split("x")
-    if len(parts) > 2 or not all(part.isdecimal() and int(part) for part in parts):
+    parts = [whole(part) or 0 for part in word.split("x")]
+    if len(parts) > 2 or min(parts) < 1:
         raise UserError(f"--ways {word}: should be SLIDE or SLIDExMASKS, such as 8 or 8x4")
-    return Way(int(parts[0]), int(parts[1]) if len(parts) == 2 else 1)
+    return Way(*parts)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from surgvista_jax.facts.splits import Part
 from surgvista_jax.facts.tasks import TASKS
 from surgvista_jax.facts.triplets import TABLES
+from surgvista_jax.facts.whole_numbers import whole
 
 
 @dataclass(frozen=True)
@@ -192,4 +193,4 @@ def _first(names: Sequence[str]) -> str:
 def video_number(video: str) -> int | None:
     """The last whole number in a video's name: 41 of "video41", 6 of "VID06", None of "a"."""
     found = re.findall(r"\d+", video)
-    return int(found[-1]) if found else None
+    return whole(found[-1]) if found else None

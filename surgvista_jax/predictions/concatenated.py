@@ -13,6 +13,7 @@ import numpy as np
 
 from surgvista_jax.data.labels.tables import read_lines
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.whole_numbers import whole
 from surgvista_jax.metrics.protocols import Split, video_number
 from surgvista_jax.metrics.sampling import sampling_rate
 from surgvista_jax.predictions.frames import Predictions, at_rate, natural_order
@@ -81,11 +82,12 @@ def read_lengths(path: Path) -> list[tuple[str, int]]:
     where = f"--boundaries {path}"
     lengths: list[tuple[str, int]] = []
     for number, (line, row) in enumerate(read_lines(path)):
-        if len(row) != 2 or not row[0].strip() or not row[1].strip().isdecimal():
-            if number == 0 and len(row) == 2:
+        frames = whole(row[1]) if len(row) == 2 and row[0].strip() else None
+        if frames is None or frames < 0:
+            if number == 0 and len(row) == 2 and not row[1].strip().isdecimal():
                 continue
-            raise UserError(f"{where}, line {line}: {','.join(row)!r} is not video,frames")
-        lengths.append((row[0].strip(), int(row[1])))
+            raise UserError(f"{where}, line {line}: {','.join(row)[:60]!r} is not video,frames")
+        lengths.append((row[0].strip(), frames))
     names = [name for name, _ in lengths]
     if not lengths or len(set(names)) < len(names) or min(n for _, n in lengths) < 1:
         raise UserError(f"{where}: lines video,frames are needed, each video once with its frames")

@@ -117,7 +117,7 @@ def _tasks_here(told: Mapping[str, str]) -> int | None:
     """How many processes of the step run on this machine; None where Slurm does not say."""
     each: list[int] = []
     for part in told.get("SLURM_STEP_TASKS_PER_NODE", "").split(","):
-        if found := re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part.strip()):  # "2(x3),1"
+        if found := re.fullmatch(r"([0-9]{1,9})(?:\(x([0-9]{1,6})\))?", part.strip()):  # "2(x3),1"
             each += [int(found[1])] * int(found[2] or 1)
     node = _number(told, "SLURM_NODEID")
     return each[node] if node is not None and node < len(each) else None

@@ -121,7 +121,7 @@ def _value(name: str, text: str) -> bool | int | float | str:
         return text.lower() == "true"
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text
     return value if isinstance(value, int | float) else text
 

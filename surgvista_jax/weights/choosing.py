@@ -1,11 +1,11 @@
 """The table that fits a file, and what only the user can say about it."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import parse
 from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.read import SourceFile
@@ -108,7 +108,7 @@ def known_heads(config: Any) -> dict[str, int]:
 def written_heads(source: SourceFile) -> dict[str, int]:
     """The heads by part that a file written here records; {} for any other file."""
     try:
-        heads = json.loads(source.metadata.get("heads", "{}"))
+        heads = parse(source.metadata.get("heads", "{}"))
     except ValueError:
         return {}
     if not isinstance(heads, dict):

@@ -3,6 +3,7 @@
 import argparse
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.whole_numbers import whole
 
 
 def add_heads(parser: argparse._ActionsContainer) -> None:
@@ -18,14 +19,15 @@ def add_heads(parser: argparse._ActionsContainer) -> None:
 def parse_heads(text: str | None) -> dict[str, int]:
     """The value of `--heads` by part: "12" or "encoder=12,pixel_decoder=6"."""
     heads = {}
-    for word in (text or "").split(",") if text else ():
+    for word in text.split(",") if text else ():
         part, equals, number = word.rpartition("=")
         part = part if equals else "encoder"
         known = ("encoder", "pixel_decoder", "feature_decoder")
-        if part not in known or not number.isdecimal() or int(number) < 1:
+        count = whole(number)
+        if part not in known or count is None or count < 1:
             raise UserError(
-                f"--heads={text}: a number, or PART=N separated by commas, PART being one of"
-                f" {', '.join(known)}"
+                f"--heads={text:.60}: a number, or PART=N separated by commas, PART being one"
+                f" of {', '.join(known)}"
             )
-        heads[part] = int(number)
+        heads[part] = count
     return heads

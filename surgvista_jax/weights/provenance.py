@@ -1,12 +1,12 @@
 """Where parameters come from: which data and which other files, under which licences."""
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from surgvista_jax.data.dataset import Dataset, fingerprint
+from surgvista_jax.json_object import parse
 from surgvista_jax.weights.files.read import TORCH
 from surgvista_jax.weights.loading import Loaded
 from surgvista_jax.weights.names.table import Table
@@ -91,7 +91,7 @@ def _of_file(
     if SOURCES not in metadata:
         return (Source(what, table.licence, digest),)
     try:
-        inner = from_json(json.loads(metadata[SOURCES]))
+        inner = from_json(parse(metadata[SOURCES]))
     except ValueError:
         inner = ()
     return (Source(what, INHERITED, digest), *within(role, inner))
@@ -100,7 +100,7 @@ def _of_file(
 def facts(metadata: Mapping[str, str]) -> dict:
     """What a file that we wrote says of its model besides: the clips it sees, its classes."""
     try:
-        about = json.loads(metadata.get(ABOUT, "{}"))
+        about = parse(metadata.get(ABOUT, "{}"))
     except ValueError:
         return {}
     return {key: about[key] for key in FACTS if key in about} if isinstance(about, dict) else {}

@@ -162,6 +162,7 @@ def test_the_loss_is_of_the_same_clips_and_masks_for_all(tmp_path, monkeypatch):
     ("more", "said"),
     [
         (["--ways", "8y4"], "--ways 8y4: should be SLIDE or SLIDExMASKS"),
+        (["--ways", "9" * 5000], "9: should be SLIDE or SLIDExMASKS"),
         (["--ways", "0"], "--ways 0: should be SLIDE or SLIDExMASKS"),
         (["--seeds", "0"], "--seeds=0: at least 1"),
         (["--ways", "1", "8"], "config.clip.slide=8: no video is long enough"),

@@ -52,6 +52,7 @@ def test_splits_are_recognised_by_number() -> None:
     assert "none of the test splits" in protocol.recognise_split(["a"] * 40, 9)
     assert "no test split is on record" in find("phase-strict").recognise_split(forty, 9)
     assert video_number("VID06") == 6 and video_number("case") is None
+    assert video_number("VID" + "9" * 5000) is None
     assert "(whose videos have 98,234 frames)" in protocol.recognise_split(forty, 98_000)
     assert Split("x", frozenset({1})).frames is None
     fourteen = [f"video{k}" for k in range(28, 42)]  # whose frames no publication counts

@@ -145,7 +145,11 @@ def test_arrays_without_names_of_videos(files: Files) -> None:
         read(path, truth=files.truth, boundaries="truth")
 
 
-@pytest.mark.parametrize("text", ["", "a,b\nc,d\n", "video,frames\na,1\na,2\n", "a,0\n", "a\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a,b\nc,d\n", "video,frames\na,1\na,2\n", "a,0\n", "a\n"]
+    + [f"a,{'9' * 5000}\n", f"a,1\nb,{'9' * 5000}\n"],
+)
 def test_a_faulty_file_of_lengths_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "l.csv").write_text(text)
     with pytest.raises(UserError, match=r"--boundaries .*video,frames"):

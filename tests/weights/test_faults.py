@@ -48,6 +48,15 @@ def test_a_renamed_key_is_named_as_missing_and_as_unexpected(key, spec, tmp_path
     assert "1 missing, 1 unexpected" in table
 
 
+@pytest.mark.parametrize("number", ["99999999", "9" * 5000], ids=len)
+def test_a_layer_that_cannot_be_there_is_told_at_once(number, tmp_path):
+    arrays = _arrays()
+    arrays[f"blocks.{number}.norm1.bias"] = arrays.pop("blocks.1.norm1.bias")
+    _error(tmp_path / "x.safetensors", arrays)
+    line, _ = _error(tmp_path / "x.safetensors", arrays, "surgvista:{}")
+    assert f"blocks.{number[:8]}" in line and len(line) < 20_000
+
+
 def test_two_names_for_one_parameter_are_not_chosen_between(tmp_path):
     arrays = _arrays()
     arrays |= {f"module.{name}": array + 1 for name, array in arrays.items()}

@@ -136,7 +136,9 @@ def test_no_file_of_weights_is_taken_for_text(suffix, tmp_path):
             assert len(source.arrays) == count
 
 
-@pytest.mark.parametrize("metadata", ["{", "[]", '{"heads": 3}', "3", '"x"'])
+@pytest.mark.parametrize(
+    "metadata", ["{", "[]", '{"heads": 3}', "3", '"x"', "[" * 100_000], ids=len
+)
 def test_damaged_metadata_in_an_archive_is_told(metadata, tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, a=np.ones(2), **{METADATA: np.array(metadata)})

@@ -11,7 +11,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 from surgvista_jax.models.video_vit import SIZES, EncoderConfig
-from surgvista_jax.weights import tables
+from surgvista_jax.weights import provenance, tables
 from surgvista_jax.weights.choosing import choose, heads_rule, written_heads
 from surgvista_jax.weights.files.read import SourceFile
 from surgvista_jax.weights.files.stored import Stored
@@ -62,9 +62,14 @@ def test_another_number_of_heads_than_expected_is_refused():
         match.require()
 
 
-@pytest.mark.parametrize("text", ["[]", "12", "{", '{"encoder": "8"}', '{"encoder": true}', "{}"])
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "12", "{", '{"encoder": "8"}', '{"encoder": true}', "{}", "[" * 100_000, "9" * 5000],
+    ids=lambda text: text[:20],
+)
 def test_what_another_program_wrote_there_is_no_number_of_heads(text):
     assert written_heads(source({"heads": text})) == {}
+    assert provenance.facts({provenance.ABOUT: text}) == {}
     assert found({"heads": text}) == 12
 
 

@@ -23,6 +23,7 @@ from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts import splits
 from surgvista_jax.facts.phases import AUTOLAPARO as PHASES
+from surgvista_jax.facts.whole_numbers import whole
 
 SPLITS = split_ids(splits.AUTOLAPARO, "{:02d}")
 VIDEOS = tuple(video for members in SPLITS.values() for video in members)
@@ -86,10 +87,10 @@ def _first_phase(paths: list[Path]) -> tuple[int, Remark | None]:
 
 
 def _number(text: str, where: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise UserError(f"{where}: {text!r} is not the number of a phase") from None
+    number = whole(text)
+    if number is None:
+        raise UserError(f"{where}: {text[:40]!r} is not the number of a phase")
+    return number
 
 
 DATASET = Official(

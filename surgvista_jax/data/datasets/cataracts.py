@@ -14,6 +14,7 @@ from surgvista_jax.data.labels.tables import read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.phases import CATARACTS as STEPS
+from surgvista_jax.facts.whole_numbers import whole
 
 LABEL_FPS = 30
 VAL = tuple(f"test{number:02d}" for number in (1, 7, 14, 16, 19))
@@ -62,9 +63,12 @@ def read_steps(path: Path) -> FrameLabels:
     """Reads a label file, whose frames count from 1."""
 
     def parse(text: str, where: str) -> int:
-        if not (text.isdecimal() and int(text) < len(STEPS)):
-            raise UserError(f"{where}: step {text!r} is not a number from 0 to {len(STEPS) - 1}")
-        return int(text)
+        number = whole(text)
+        if number is None or not 0 <= number < len(STEPS):
+            raise UserError(
+                f"{where}: step {text[:40]!r} is not a number from 0 to {len(STEPS) - 1}"
+            )
+        return number
 
     return read_frame_table(path, LABEL_FPS, parse, first=1)
 

@@ -16,6 +16,7 @@ from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.splits import CHOLECT45
 from surgvista_jax.facts.triplets import CHOLECT50 as TABLE
+from surgvista_jax.facts.whole_numbers import whole
 
 VIDEOS = tuple(
     sorted(ID.format(k) for part in ("train", "val", "test") for k in CHOLECT45[part].numbers)
@@ -56,10 +57,12 @@ def read_triplets(path: Path) -> FrameLabels:
 def parse(text: str, where: str) -> Label:
     """Triplet ids from `0,1,0,…` (one cell for each triplet) or from `17,94`; -1 is unlabelled."""
     num_triplets = len(TABLE.rows)
-    try:
-        numbers = [int(cell) for cell in text.replace(",", " ").split()]
-    except ValueError:
-        raise UserError(f"{where}: {text[:40]!r} are not numbers") from None
+    numbers = []
+    for cell in text.replace(",", " ").split():
+        number = whole(cell)
+        if number is None:
+            raise UserError(f"{where}: {text[:40]!r} are not numbers")
+        numbers.append(number)
     if len(numbers) == num_triplets:
         if not set(numbers) <= {0, 1}:
             raise UserError(f"{where}: {num_triplets} cells must be 0 or 1")

@@ -12,6 +12,7 @@ from surgvista_jax.data.labels.splits import cut, seeded_order
 from surgvista_jax.data.labels.tables import read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.whole_numbers import whole
 
 PHASES = tuple(f"phase {number}" for number in range(8))  # their names are not published
 VIDEOS = tuple(str(number) for number in range(1, 58))
@@ -46,9 +47,12 @@ def read_phases(path: Path) -> FrameLabels:
     """Reads a phase file."""
 
     def parse(text: str, where: str) -> int:
-        if not (text.isdecimal() and int(text) < len(PHASES)):
-            raise UserError(f"{where}: phase {text!r} is not a number from 0 to {len(PHASES) - 1}")
-        return int(text)
+        number = whole(text)
+        if number is None or not 0 <= number < len(PHASES):
+            raise UserError(
+                f"{where}: phase {text[:40]!r} is not a number from 0 to {len(PHASES) - 1}"
+            )
+        return number
 
     return read_frame_table(path, 1, parse, first=0)
 

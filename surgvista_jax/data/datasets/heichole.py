@@ -30,6 +30,7 @@ from surgvista_jax.data.labels.tables import read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts import instruments, phases, splits
+from surgvista_jax.facts.whole_numbers import whole
 
 PHASE, INSTRUMENT = "Phase", "Instrument"  # what the names of label files end with
 COLUMNS = 21  # of instruments: the categories, reserved ones, and at last
@@ -89,10 +90,11 @@ def read_phases(path: Path, fps: float) -> FrameLabels:
     """Reads the phases of the frames of a video."""
 
     def parse(text: str, where: str) -> int:
-        if not (text.isdecimal() and int(text) < len(phases.HEICHOLE)):
+        number = whole(text)
+        if number is None or not 0 <= number < len(phases.HEICHOLE):
             known = len(phases.HEICHOLE) - 1
-            raise UserError(f"{where}: phase {text!r} is not a number from 0 to {known}")
-        return int(text)
+            raise UserError(f"{where}: phase {text[:40]!r} is not a number from 0 to {known}")
+        return number
 
     return read_frame_table(path, fps, parse, first=0)
 

@@ -13,7 +13,6 @@ frame are dropped.
 """
 
 import functools
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -36,6 +35,7 @@ from surgvista_jax.data.labels.tables import read_text, version
 from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts import phases, splits
+from surgvista_jax.facts.whole_numbers import whole
 
 # Of every second; the lists in `psi-ava` are of frames 35 seconds apart.
 LISTS = r"psi-ava_extended/fold\d/annotations/(?:train|val)\.csv"
@@ -119,11 +119,13 @@ def _seconds(path: Path, version: object) -> dict[str, dict[int, tuple[int, tupl
             raise UserError(f"{where}: {len(cells)} cells, {COLUMNS} are due")
         numbers = []
         for position in (1, STEP, PHASE):
-            if not re.fullmatch(r"-1|\d+", cells[position]):
+            cell = cells[position]
+            value = whole(cell)
+            if value is None or value < -1:
                 raise UserError(
-                    f"{where}: cell {position + 1}: {cells[position]!r} is not a whole number"
+                    f"{where}: cell {position + 1}: {cell[:40]!r} is not a whole number"
                 )
-            numbers.append(int(cells[position]))
+            numbers.append(value)
         second, step, phase = numbers
         if second < 0:
             raise UserError(f"{where}: second {second} is below 0")

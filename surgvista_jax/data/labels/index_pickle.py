@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from surgvista_jax.checks import shortened
 from surgvista_jax.data.labels.json_file import whole_numbers
 from surgvista_jax.data.labels.tables import version
 from surgvista_jax.data.labels.track import FrameLabels
@@ -38,11 +39,16 @@ def read_index(path: Path) -> dict[str, list[dict[str, Any]]]:
     except Exception as error:  # a broken pickle can raise nearly anything
         raise UserError(f"{path}: not a pickle of plain values: {error}") from None
     if not isinstance(index, dict):
-        raise UserError(f"{path}: must map each video to a list of frames, is {index!r:.40}")
-    for video, rows in index.items():
+        raise UserError(
+            f"{path}: must map each video to a list of frames, is {shortened(index):.40}"
+        )
+    videos = {}
+    for key, rows in index.items():
+        video = key if isinstance(key, str) else shortened(key)
         if not isinstance(rows, list):
-            raise UserError(f"{path}, video {video}: must be a list of frames, is {rows!r:.40}")
-    videos = {str(video): rows for video, rows in index.items()}
+            what = f"{shortened(rows):.40}"
+            raise UserError(f"{path}, video {video}: must be a list of frames, is {what}")
+        videos[video] = rows
     if len(videos) < len(index):
         raise UserError(f"{path}: holds a video twice, once as a number and once as text")
     return videos

@@ -1,10 +1,11 @@
 """Label files in JSON, with every fault named by file and place."""
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from surgvista_jax.checks import shortened
 from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import each_once, parse
@@ -35,7 +36,7 @@ def read_annotations(path: Path) -> dict[int, list[Any]]:
     frames: dict[int, list[Any]] = {}
     for key, entries in by_frame.items():
         if not (key.isascii() and key.isdigit() and len(key) < 13):
-            raise UserError(f"{path}: annotations: {key!r} is not the number of a frame")
+            raise UserError(f"{path}: annotations: {key[:60]!r} is not the number of a frame")
         if not isinstance(entries, list):
             raise UserError(f"{path}, frame {key}: must be a list of entries, is {entries!r:.40}")
         if int(key) in frames:
@@ -46,7 +47,7 @@ def read_annotations(path: Path) -> dict[int, list[Any]]:
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number, which true and false are not."""
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def whole_numbers(values: Sequence[Any], where: str) -> list[int]:
@@ -57,5 +58,5 @@ def whole_numbers(values: Sequence[Any], where: str) -> list[int]:
     """
     for value in values:
         if not is_number(value) or value != int(value):
-            raise UserError(f"{where}: {value!r:.40} stands where a whole number is due")
+            raise UserError(f"{where}: {shortened(value):.40} stands where a whole number is due")
     return [int(value) for value in values]

@@ -15,7 +15,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near
 
 Number = TypeVar("Number", int, float)
-_HIGHEST = 1e12  # no frame and no second has a higher number
+HIGHEST = 1e12  # no frame and no second has a higher number
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+(e[-+]?[0-9]+)?", re.IGNORECASE)
 _SHOWN = 60  # characters of a wrong cell
@@ -111,7 +111,7 @@ class Row:
         value = float(point) if _NUMBER.fullmatch(point) else math.nan
         if math.isfinite(value) and kind is float:
             return value
-        if abs(value) < _HIGHEST and value == int(value):
+        if abs(value) < HIGHEST and value == int(value):
             return kind(value)
         raise UserError(f"{said} is not {'a whole number' if kind is int else 'a number'}")
 

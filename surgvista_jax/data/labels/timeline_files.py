@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from surgvista_jax.data.labels.elan import read_tiers
 from surgvista_jax.data.labels.json_file import is_number, read_json
 from surgvista_jax.data.labels.row_labels import LabelColumns
-from surgvista_jax.data.labels.tables import Row, read_text
+from surgvista_jax.data.labels.tables import HIGHEST, Row, read_text
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import same_class
 from surgvista_jax.facts.tasks import NONE, TASKS
@@ -157,7 +157,7 @@ def _regions(data: Mapping[str, Any], result: Mapping[str, Any], where: str) -> 
     for span in ranges:
         span = span if isinstance(span, Mapping) else {}
         start, end = span.get("start"), span.get("end")
-        if type(start) is not int or type(end) is not int or not 1 <= start <= end:
+        if type(start) is not int or type(end) is not int or not 1 <= start <= end < HIGHEST:
             raise UserError(
                 f"{where}: a range must have whole numbers 1 <= start <= end, is {dict(span)!r:.60}"
             )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from surgvista_jax.data.labels.tables import Row
+from surgvista_jax.data.labels.tables import HIGHEST, Row
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near
 
@@ -38,16 +38,18 @@ def seconds_of(row: Row, column: str) -> float:
     """Seconds from `12.5`, `3:07`, `1:03:07`, or as subtitles write them `00:03:07,500`."""
     text = row.cells[column].strip()
     if ":" in text and _CLOCK.fullmatch(text):
-        total = 0.0
+        seconds = 0.0
         for part in text.replace(",", ".").split(":"):
-            total = 60 * total + float(part)
-        return total
-    try:
-        seconds = row.number(column)
-    except UserError as error:
-        if "; write" in str(error):  # a decimal comma
-            raise
-        seconds = -1.0
+            seconds = 60 * seconds + float(part)
+    else:
+        try:
+            seconds = row.number(column)
+        except UserError as error:
+            if "; write" in str(error):  # a decimal comma
+                raise
+            seconds = -1.0
+    if seconds >= HIGHEST:
+        raise UserError(f"{row.where}: column {column!r}: no video has a second {text[:60]!r}")
     if seconds < 0:
         raise UserError(
             f"{row.where}: column {column!r}: {text[:60]!r} is neither seconds from 0 on nor "

@@ -1,11 +1,11 @@
 """Which files of a folder of records did packing write, and may replace or remove?"""
 
 import functools
-import json
 import re
 from pathlib import Path
 
 from surgvista_jax.data.storage.records import INDEX, RECORDS, checksum, read_index
+from surgvista_jax.json_object import parse
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.record import Record
 from surgvista_jax.writing import clear_asides
@@ -65,7 +65,7 @@ def _packed_before(folder: Path, path: Path) -> bool:
 def _state(path: Path) -> tuple[int, str] | None:
     """Size and SHA-256 of a shard, as its state says; None where that is no state."""
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = parse(path.read_text(encoding="utf-8"))
         return state["num_bytes"], state["sha256"]
     except (OSError, ValueError, LookupError, TypeError):
         return None

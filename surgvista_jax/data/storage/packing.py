@@ -10,7 +10,6 @@ that packing again gives the same bytes. Finished shards are not written again.
 
 import dataclasses
 import hashlib
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -37,6 +36,7 @@ from surgvista_jax.data.storage.records import (
 )
 from surgvista_jax.data.storage.tfds import source_folder
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import parse
 from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.writing import CannotWrite, replacing, write_json, writing_to
@@ -155,7 +155,7 @@ def pack(
                 if isinstance(result, str):
                     raise UserError(f"{result}{_KEPT}")
             for job in jobs:
-                state = json.loads(job.state_path.read_text(encoding="utf-8"))
+                state = parse(job.state_path.read_text(encoding="utf-8"))
                 shard = Shard(job.name, state["num_bytes"], state["sha256"], job.counts)
                 packing.shards += (shard,)
                 packing.unreadable += [Unreadable(*entry) for entry in state["unreadable"]]
@@ -240,7 +240,7 @@ def _encoded(folder: Path, video: Video) -> Iterator[bytes | None]:
 def _finished(job: _Job) -> dict | None:
     """The state of a shard that need not be written again, else None."""
     try:
-        state = json.loads(job.state_path.read_text(encoding="utf-8"))
+        state = parse(job.state_path.read_text(encoding="utf-8"))
         whole = job.path.stat().st_size == state["num_bytes"]
         same = [tuple(entry) for entry in state["counts"]] == list(job.counts)
         if not (whole and same):

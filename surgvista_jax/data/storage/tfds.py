@@ -30,7 +30,10 @@ _VIDEO_KEYS = ("video", "video_id")
 _FRAME_KEYS = ("frame", "frame_id")
 # How a manifest names a video: `FOLDER#SPLIT[3]` a sequence, `FOLDER#SPLIT[0:90]` and
 # `FOLDER#SPLIT[5,2,9]` examples that are frames.
-_SOURCE = re.compile(r"(?P<folder>.*)#(?P<split>[\w.-]+)\[(?P<examples>[\d:,]+)\]")
+_SOURCE = re.compile(
+    r"(?P<folder>.*)#(?P<split>[\w.-]+)"
+    r"\[(?P<examples>\d{1,12}:\d{1,12}|\d{1,12}(?:,\d{1,12})*)\]"
+)
 
 
 @dataclass(frozen=True)

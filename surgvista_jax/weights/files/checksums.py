@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from surgvista_jax.json_object import parse
+
 KEY = "checksums"  # in the header of a safetensors file
 # What whoever rewrote the file on purpose has to do.
 ADVICE = f"if another program changed it on purpose, drop the key '{KEY}' from its metadata"
@@ -40,7 +42,7 @@ def without_checksums(
     rest = {key: value for key, value in metadata.items() if key != KEY}
     if KEY not in metadata:
         return rest, {}
-    sums = json.loads(metadata[KEY])
+    sums = parse(metadata[KEY])
     if not isinstance(sums, dict) or sums.pop(_HEADER, None) != _of_header(rest):
         raise ValueError(f"its header is not what was written; {ADVICE}")
     if different := sums.keys() ^ names:

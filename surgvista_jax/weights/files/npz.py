@@ -1,7 +1,6 @@
 """Archives of NumPy's, opened: names and shapes at once, numbers when asked for."""
 
 import contextlib
-import json
 import lzma
 import struct
 import tokenize
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.archives import member_header
+from surgvista_jax.json_object import parse
 from surgvista_jax.weights.files.stored import Stored, damaged, single
 
 METADATA = "__metadata__"  # the member that holds what a safetensors header would
@@ -52,7 +52,7 @@ def open_npz(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, Stored]
         if METADATA in arrays:
             if archive.getinfo(f"{METADATA}.npy").file_size > _LONGEST_METADATA:
                 raise ValueError(f"{METADATA} is longer than {_LONGEST_METADATA:,} bytes")
-            metadata = json.loads(str(arrays.pop(METADATA).read()))
+            metadata = parse(str(arrays.pop(METADATA).read()))
             if not isinstance(metadata, dict) or not all(
                 isinstance(value, str) for value in metadata.values()
             ):

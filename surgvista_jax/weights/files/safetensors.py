@@ -1,12 +1,12 @@
 """Files of safetensors, opened: the header is checked, numbers stay on the disk."""
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import parse
 from surgvista_jax.weights.files.checksums import ADVICE, checksum, without_checksums
 from surgvista_jax.weights.files.stored import Stored, damaged, single
 
@@ -42,7 +42,7 @@ def open_safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
             metadata = checked.metadata() or {}
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
+            header = parse(file.read(length).decode())
         metadata, sums = without_checksums(metadata, header.keys() - {"__metadata__"})
     except (SafetensorError, ValueError) as error:
         raise damaged(path, error) from error

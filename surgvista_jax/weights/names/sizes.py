@@ -12,10 +12,12 @@ from surgvista_jax.weights.names.vit_entries import BlockNames
 def depth_of(shapes: Shapes, template: str) -> int:
     """How many layers there are: "blocks.{}." -> 12. Raises UserError where there are none."""
     before, after = (re.escape(part) for part in template.split("{}"))
-    pattern = re.compile(f"{before}([0-9]+){after}")
+    pattern = re.compile(f"{before}([0-9]{{1,18}}){after}")
     found = [int(hit[1]) for hit in map(pattern.match, shapes) if hit]
     if not found:
         raise UserError(f"it has no {template.format(0)}…")
+    if max(found) >= len(shapes):  # the others of so many could not all be there
+        raise UserError(f"it has {template.format(max(found))}…, and {len(shapes)} arrays in all")
     return max(found) + 1
 
 

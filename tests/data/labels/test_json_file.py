@@ -5,13 +5,15 @@ import pickle
 
 import pytest
 
+from surgvista_jax.checks import shortened
 from surgvista_jax.data.datasets import cholect50, multibypass140, prostatd
 from surgvista_jax.data.labels.index_pickle import frame_labels
 from surgvista_jax.data.labels.json_file import read_annotations, read_json
 from surgvista_jax.errors import UserError
 from tests.support.convert_run import write
 
-ODD = [None, 5, 0.5, True, "x", [], {}, [None], [[]], [[None] * 15], float("nan"), float("inf")]
+ODD = [None, 5, 0.5, True, "x", [], {}, [None], [[]], [[None] * 15], float("nan")]
+ODD += [float("inf"), 10**400]
 VECTOR = [0, 0, 1, -1, -1, -1, -1, 0, 0, -1, -1, -1, -1, -1, 0]
 
 
@@ -26,7 +28,7 @@ def put_in(value, odd):
             yield changed
 
 
-@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize("odd", ODD, ids=shortened)
 @pytest.mark.parametrize(
     ("value", "read"),
     [
@@ -58,7 +60,7 @@ def test_null_and_numbers_where_cholect50_has_lists(tmp_path, bad):
         cholect50.read_triplets(path)
 
 
-@pytest.mark.parametrize("odd", [*ODD, 10**30, -1], ids=repr)
+@pytest.mark.parametrize("odd", [*ODD, 10**30, -1, 10**5000], ids=shortened)
 def test_odd_values_in_an_index_are_one_line(tmp_path, odd):
     path = tmp_path / "i.pickle"
     index = {"1": [{"frame": 0, "phase": 1}]}
@@ -68,6 +70,13 @@ def test_odd_values_in_an_index_are_one_line(tmp_path, odd):
             frame_labels(path, "1", "frame", "phase", 5)
         except UserError as error:
             assert str(path) in str(error) and "\n" not in str(error)
+
+
+def test_a_video_that_is_a_number_of_thousands_of_digits_is_one_line(tmp_path):
+    path = tmp_path / "i.pickle"
+    path.write_bytes(pickle.dumps({10**5000: 5}))
+    with pytest.raises(UserError, match="video a number of thousands of digits: must be a list"):
+        frame_labels(path, "1", "frame", "phase", 5)
 
 
 def test_a_frame_twice_is_named(tmp_path):

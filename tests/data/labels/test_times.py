@@ -29,6 +29,12 @@ def test_what_is_no_time_is_told_what_would_be_one(text):
         seconds_of(Row("l", {"start": text}), "start")
 
 
+@pytest.mark.parametrize("text", ["9" * 20, "1e300", "999999999:00:00", "9" * 300])
+def test_no_video_is_so_long(text):
+    with pytest.raises(UserError, match="column 'second': no video has a second '[0-9e:]{1,60}'"):
+        seconds_of(Row("l", {"second": text}), "second")
+
+
 def test_decimal_commas_are_read_where_they_can_be_told(tmp_path):
     (row,) = read_rows(write(tmp_path / "l.csv", "start;end;label\n0,5;2,5;a\n"))
     assert (seconds_of(row, "start"), seconds_of(row, "end")) == (0.5, 2.5)
