@@ -1,20 +1,34 @@
-"""The command `surgvista features`: what a backbone says of every frame of a dataset, by video."""
+"""The command `surgvista features`: what a backbone says of every frame of videos, by video."""
 
 import argparse
 import dataclasses
 from pathlib import Path
 
 import jax
+from jax.sharding import Mesh
 
 from surgvista_jax.config import filled_by_options
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
+from surgvista_jax.data.conversion.own_videos import given_dataset
 from surgvista_jax.data.dataset import fingerprint
+from surgvista_jax.data.storage.feature_folder import FeatureFolder
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.batch_memory import add_check_memory, check_batch
+from surgvista_jax.inference.batch_memory import add_check_memory, check_batch, usual_batch
 from surgvista_jax.inference.classifier import Backbone, usual_clip
-from surgvista_jax.inference.features import TrainedBackbone, compute_features
+from surgvista_jax.inference.features import (
+    TrainedBackbone,
+    compute_features,
+    features_of_files,
+)
+from surgvista_jax.inference.given_videos import (
+    add_given,
+    found_videos,
+    is_dataset,
+    reading_at,
+)
+from surgvista_jax.inference.remarks import Remarks
 from surgvista_jax.inference.seen import seen_by
 from surgvista_jax.inference.starting_point import (
     RANDOM,
@@ -36,15 +50,20 @@ from surgvista_jax.weights.place import locate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_given(parser)
     parser.add_argument("--init", required=True, metavar="[NAME:]WEIGHTS", help="a file or a run")
-    parser.add_argument("--dataset", required=True, type=Path, help="dataset folder")
+    parser.add_argument("--dataset", type=Path, help="dataset folder, in place of VIDEO")
     parser.add_argument("--out", required=True, type=Path, help="features folder to be written")
-    parser.add_argument("--split", help="only the videos of this split (default: all)")
+    parser.add_argument(
+        "--fps", type=float, help="of video files, frames a second (as the weights saw; 1)"
+    )
     parser.add_argument("--num-frames", type=int, help="of a clip (the run's; 16, or 1 of images)")
     parser.add_argument("--stride", type=int, help="between them (the run's; 4)")
     parser.add_argument("--size", type=int, help="pixels a side (the run's; 224)")
     parser.add_argument("--pool", choices=POOLS, default="mean", help="of the tokens (%(default)s)")
-    parser.add_argument("--batch-size", type=int, default=64, help="(%(default)s)")
+    parser.add_argument(
+        "--batch-size", type=int, help="clips at a time (64; on processors 4, for their memory)"
+    )
     parser.add_argument(
         "--fsdp", type=int, default=1, help="devices that share out the model's width (%(default)s)"
     )
@@ -55,9 +74,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_overwrite(parser)
     processes.add_arguments(parser)
 
+    parser.epilog = (
+        "Written is a folder: features.json says whose features they are, VIDEO.npy has a row for"
+        " each frame, float32 [frames, width]. Video files are decoded meanwhile, and no frame is"
+        " kept; what is there already, and younger than its video, is not computed again."
+    )
+
 
 # What must be the same in all processes; data and weights may lie elsewhere.
-_OF_ALL = ("split", "num_frames", "stride", "size", "pool", "batch_size", "fsdp", "dtype")
+_OF_ALL = (
+    "split",
+    "fps",
+    "margins",
+    "num_frames",
+    "stride",
+    "size",
+    "pool",
+    "batch_size",
+    "fsdp",
+    "dtype",
+)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -74,16 +110,81 @@ def _features(arguments: argparse.Namespace) -> int:
             raise UserError(f"--{option.replace('_', '-')} {value}: at least 1 is needed")
     if arguments.init in ("", RANDOM):
         raise UserError(f"--init={arguments.init}: a weights file or a run folder is needed")
-    dataset = read_dataset(arguments.dataset)
-    if arguments.split:
-        dataset = dataset.split(arguments.split)
+    folder = _dataset_folder(arguments)
+    if folder is not None:
+        dataset = read_dataset(folder)
+        dataset = dataset.split(arguments.split) if arguments.split else dataset
+        trained, mesh = _trained(arguments, dataset.fps, {"data": fingerprint(dataset)})
+        loader, limit = LoaderConfig(), unreadable_limit(arguments)
+        if arguments.workers is not None:
+            with filled_by_options():
+                loader = LoaderConfig(workers=arguments.workers)
+        written = compute_features(
+            trained,
+            dataset,
+            arguments.out,
+            mesh=mesh,
+            batch_size=arguments.batch_size,
+            loader=loader,
+            limit=limit,
+            overwrite=arguments.overwrite,
+        )
+        return _ended(written, len(dataset.videos), Remarks())
+    if jax.process_count() > 1:
+        raise UserError("VIDEO: one process decodes video files; several take a --dataset")
+    common, search = found_videos(arguments)
+    seen = seen_by(arguments.init)
+    fps = arguments.fps or (seen and seen.fps) or 1.0
+    config, remarks = reading_at(arguments, fps), Remarks(search.problems, search.notes)
+    trained, mesh = _trained(arguments, fps, {})
+    remarks.say()
+    written = features_of_files(
+        trained,
+        given_dataset(common, common, fps),
+        search.videos,
+        config,
+        arguments.out,
+        mesh=mesh,
+        batch_size=arguments.batch_size,
+        remarks=remarks,
+        overwrite=arguments.overwrite,
+    )
+    return _ended(
+        written, sum(written.num_rows(s.video) is not None for s in search.videos), remarks
+    )
+
+
+def _dataset_folder(arguments: argparse.Namespace) -> Path | None:
+    """The dataset that is asked for; None where videos are."""
+    if arguments.dataset is not None and arguments.videos:
+        raise UserError("VIDEO and --dataset: say one of them")
+    if arguments.dataset is None and not arguments.videos:
+        raise UserError("say whose features: VIDEO …, or --dataset=FOLDER")
+    if arguments.fps is not None and not 0 < arguments.fps <= 1000:
+        raise UserError(f"--fps={arguments.fps:g}: should be above 0, at most 1000")
+    if arguments.dataset is None and not is_dataset(arguments.videos):
+        return None
+    for option in ("fps", "clock", "stream", "deinterlace"):
+        if getattr(arguments, option) is not None:
+            raise UserError(f"--{option}: is of video files; a dataset's frames are there already")
+    return arguments.dataset or arguments.videos[0]
+
+
+def _trained(
+    arguments: argparse.Namespace, fps: float, facts: dict[str, str]
+) -> tuple[TrainedBackbone, Mesh]:
+    """The backbone, fitted to its clips at a rate, and the devices.
+
+    Args:
+        facts: of the data, which all processes must share, as they must the weights.
+    """
     model, variables, origin, _ = read_backbone(arguments.init, None)
-    processes.agree({"data": fingerprint(dataset), "init": origin})
+    processes.agree({**facts, "init": origin})
     seen = seen_by(arguments.init)
     if seen is None:
         clip = usual_clip(model)
     else:
-        clip = dataclasses.replace(seen.clip, stride=seen.stride_at(dataset.fps))
+        clip = dataclasses.replace(seen.clip, stride=seen.stride_at(fps))
         say((f"{arguments.init} was trained on {seen}",))
     asked = {name: getattr(arguments, name) for name in ("num_frames", "stride", "size")}
     changes = {name: value for name, value in asked.items() if value is not None}
@@ -91,6 +192,8 @@ def _features(arguments: argparse.Namespace) -> int:
         clip = dataclasses.replace(clip, sampling="past", **changes)
     _check(model, clip, arguments)
     mesh = make_mesh(MeshConfig(fsdp=arguments.fsdp))
+    if arguments.batch_size is None:
+        arguments.batch_size = usual_batch(mesh, elsewhere=64)
     check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")
     start = fit_to_clips(
         StartingPoint(model, clip, variables, origin),
@@ -100,10 +203,6 @@ def _features(arguments: argparse.Namespace) -> int:
     )
     say(start.notes)
     assert start.variables is not None  # they were read: random ones were refused
-    loader, limit = LoaderConfig(), unreadable_limit(arguments)
-    if arguments.workers is not None:
-        with filled_by_options():
-            loader = LoaderConfig(workers=arguments.workers)
     backbone = Backbone(start.model, start.clip, ComputeConfig(dtype=arguments.dtype))
     trained = TrainedBackbone(
         backbone, arguments.pool, start.variables, start.origin, locate(arguments.init).lasting
@@ -119,21 +218,17 @@ def _features(arguments: argparse.Namespace) -> int:
         )
         if said:
             say((f"WARNING: {said}",))
-    folder = compute_features(
-        trained,
-        dataset,
-        arguments.out,
-        mesh=mesh,
-        batch_size=arguments.batch_size,
-        loader=loader,
-        limit=limit,
-        overwrite=arguments.overwrite,
-    )
+    return trained, mesh
+
+
+def _ended(written: FeatureFolder, count: int, remarks: Remarks) -> int:
+    """Says what was written, and what could not be; 1 where a video was not read to its end."""
+    if not count:
+        raise UserError(remarks.last())
+    remarks.say()
     if jax.process_index() == 0:
-        print(
-            f"{folder.folder}: features of {len(dataset.videos)} videos, {folder.header.width} wide"
-        )
-    return 0
+        print(f"{written.folder}: features of {count} videos, {written.header.width} wide")
+    return 1 if remarks.problems else 0
 
 
 def _check(model: BackboneConfig, clip: ClipConfig, arguments: argparse.Namespace) -> None:

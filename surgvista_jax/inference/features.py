@@ -1,12 +1,14 @@
-"""Features of every frame of a dataset by a trained backbone, written by video.
+"""Features of every frame of a dataset, or of video files, by a trained backbone, by video.
 
 Each frame ends a clip, and the clip's pooled features are the frame's row. A video whose rows are
 there already is not computed again, so that an interrupted run goes on.
 """
 
 import dataclasses
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,15 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from surgvista_jax.data.batches.loader import LoaderConfig
+from surgvista_jax.data.conversion.extract import ExtractConfig
+from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.feature_folder import FeatureFolder, FeaturesHeader, create_features
 from surgvista_jax.inference.classifier import Backbone
 from surgvista_jax.inference.computed import change_names, of_compute, of_data, of_encoder
 from surgvista_jax.inference.every_clip import EveryClip
+from surgvista_jax.inference.recordings import each_recording
+from surgvista_jax.inference.remarks import Remarks
 from surgvista_jax.training.partition import RULES
 from surgvista_jax.training.processes import on_all_processes
 from surgvista_jax.training.state import create_filled
@@ -62,13 +68,13 @@ class TrainedBackbone:
         name = f"{model.architecture}, {self.pool} of its tokens, {compute.dtype}"
         return ", ".join((name, *change_names(changes)))
 
-    def header(self, dataset: Dataset) -> FeaturesHeader:
-        """What a folder of its features says of them."""
+    def header(self, dataset: Dataset, *how: str) -> FeaturesHeader:
+        """What a folder of its features says of them; `how` frames were read, in words."""
         clip = self.backbone.clip
         return FeaturesHeader(
             dataset=dataset.name,
             fps=dataset.fps,
-            model=", ".join((self.in_words, *change_names(of_data(dataset)))),
+            model=", ".join((self.in_words, *change_names(of_data(dataset)), *how)),
             weights=self.digest,
             width=self.backbone.model.width,
             clip_frames=clip.num_frames,
@@ -139,6 +145,74 @@ def compute_features(
             folder.withdraw()
         raise
     return folder
+
+
+def features_of_files(
+    trained: TrainedBackbone,
+    head: Dataset,
+    sources: Sequence[SourceVideo],
+    config: ExtractConfig,
+    out: Path,
+    *,
+    mesh: Mesh,
+    batch_size: int,
+    remarks: Remarks,
+    overwrite: bool = False,
+) -> FeatureFolder:
+    """Writes the rows of video files and folders of frames, which are decoded meanwhile.
+
+    Rows that are there and younger than their video are kept, those of one that breaks off count
+    as older. No frame is kept.
+
+    Args:
+        trained: whose features.
+        head: a dataset without videos, for its name and rate.
+        sources: the videos; one that breaks off has the rows of what came before.
+        config: rate and size of their frames.
+        out, mesh, batch_size, overwrite: as for `compute_features`.
+        remarks: where it is noted what is to be said of a video.
+
+    Raises:
+        UserError: as `compute_features`.
+    """
+    header = trained.header(head, *_read_as(config))
+    made = FeatureFolder(out, header)
+    rows = {source.video: made.num_rows(source.video) for source in sources}
+    videos = [Video(s.video, s.path.name, head.fps, rows[s.video] or 0) for s in sources]
+    folder = create_features(out, header, videos, overwrite)
+    lacking = [
+        source
+        for source, video in zip(sources, videos, strict=True)
+        if rows[source.video] is None
+        or folder.path(video).stat().st_mtime_ns < source.path.stat().st_mtime_ns
+    ]
+    clip = trained.backbone.clip
+    every_clip = EveryClip(trained.features, clip, LoaderConfig(), mesh, batch_size)
+    try:
+        with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+            params = create_filled(
+                lambda: trained.backbone.init(jax.random.key(0)), trained.params, mesh
+            )
+            recordings = each_recording(
+                every_clip, params, lacking, config, remarks, title="features"
+            )
+            with closing(recordings):
+                for video, place, outputs in recordings:
+                    folder.write(video, outputs.values)
+                    if str(place / video.source) in {remark.path for remark in remarks.problems}:
+                        os.utime(folder.path(video), ns=(0, 0))  # to be read and told again
+    finally:
+        folder.withdraw()  # where nothing came of it
+    return folder
+
+
+def _read_as(config: ExtractConfig) -> Iterator[str]:
+    """How frames are read that nobody kept, in words: what makes their features other ones."""
+    yield "frames as they are decoded"
+    usual = ExtractConfig(config.fps)
+    for key, value in dataclasses.asdict(config).items():
+        if value != getattr(usual, key):
+            yield f"{key} {value}"
 
 
 def _groups(videos: Sequence[Video]) -> Iterator[tuple[Video, ...]]:

@@ -1,12 +1,14 @@
 """Features of every frame: what a row is, that none is computed twice, a head trained on them."""
 
 import json
+import os
 import socket
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import surgvista_jax
 from surgvista_jax.__main__ import main
 from surgvista_jax.data.batches.crop import resize_clip
 from surgvista_jax.data.storage.manifest import read_dataset
@@ -17,6 +19,7 @@ from surgvista_jax.models.patches import normalise
 from surgvista_jax.weights.loading import load_backbone
 from tests.support import finetune_run
 from tests.support.finetune_run import make_dataset
+from tests.support.footage import cut, index_first, write_video
 from tests.support.tiny_run import finish, make_config, start
 
 SETTINGS = ("--num-frames=4", "--stride=2", "--size=32", "--dtype=float32", "--batch-size=8")
@@ -86,9 +89,54 @@ def test_a_temporal_head_trains_on_them(colours, features, tmp_path):
         assert len(file["frame"]) == labelled
 
 
+def test_video_files_have_rows_without_any_frame_being_kept(run, tmp_path, capsys, monkeypatch):
+    """As `Model.features` says of their clips; one that breaks off up to there; none twice."""
+    whole = write_video(tmp_path / "videos" / "whole.mp4", num_frames=80)
+    torn = cut(index_first(write_video(tmp_path / "videos" / "torn.mp4", num_frames=100)), 0.6)
+    (tmp_path / "videos" / "empty.mp4").touch()
+    out = tmp_path / "out"
+    words = ["features", str(whole.parent), f"--init={run}", f"--out={out}", "--dtype=float32"]
+    words += ["--fps=5", "--stride=2", "--batch-size=8"]
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert f"{torn}: its header promises 100 frames, " in said.err and "empty.mp4" in said.err
+    assert "features of 2 videos" in said.out
+    assert sorted(path.name for path in out.iterdir() if path.suffix) == [
+        "features.json",
+        "torn.npy",
+        "whole.npy",
+    ]
+    model = surgvista_jax.load(str(run), dtype="float32", fps=5.0, stride=2)
+    wanted = model.features(model.clips(whole), batch_size=8)
+    rows = np.load(out / "whole.npy")
+    assert rows.shape == wanted.shape == (16, 32) and 5 < len(np.load(out / "torn.npy")) < 20
+    np.testing.assert_allclose(rows, wanted, rtol=1e-4, atol=1e-5)
+
+    young, before = (out / "whole.npy").stat().st_mtime_ns, (out / "torn.npy").read_bytes()
+    assert main([*words[:1], str(whole), str(torn), *words[2:]]) == 1
+    assert f"{torn}: its header promises" in capsys.readouterr().err  # it is told again
+    assert (out / "whole.npy").stat().st_mtime_ns == young
+    assert (out / "torn.npy").read_bytes() == before
+    os.utime(whole, ns=(young + 1, young + 1))  # another video, as it may be
+    assert main([*words[:1], str(whole), *words[2:]]) == 0
+    assert (out / "whole.npy").stat().st_mtime_ns > young
+    for options, told in (
+        (["--margins=cut"], "other features are here: model was"),
+        ([f"--dataset={tmp_path}"], "VIDEO and --dataset: say one of them"),
+        (["--fps=inf"], "--fps=inf: should be above 0"),
+        (["--fps=50"], "whole: left out: has 25 frames a second, where"),
+        (["--split=train"], "--split: is for a dataset folder"),
+    ):
+        place = tmp_path / "other" if "fps" in options[0] else out
+        assert main([*words[:1], str(whole), *words[2:], f"--out={place}", *options]) == 1
+        assert told in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--fps=5"], "--fps: is of video files"),
         (["--init="], "--init: is empty"),
         (["--init=random"], "--init=random: a weights file"),
         (["--num-frames=3"], "--num-frames or --size: 3x32x32 video does not divide"),

@@ -6,6 +6,7 @@ sees the whole video. Behind them stands their CRC-32, which other readers of .n
 video whose id has slashes lies in folders of that name. The header has a CRC-32 of its own.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from surgvista_jax import locking
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.video_files import file_of, files_of
 from surgvista_jax.errors import UserError
@@ -25,6 +27,9 @@ from surgvista_jax.ownership import Foreign
 from surgvista_jax.writing import clear_asides, replacing, write_json, writing_to
 
 HEADER_FILE = "features.json"
+# What NumPy raises of files that hold no array.
+_BROKEN = OSError, ValueError, EOFError, OverflowError, MemoryError, TypeError, SyntaxError
+_NO_ARRAY = (*_BROKEN, tokenize.TokenError)
 _CHECKSUM = "crc32"  # of the header's other keys, in the header; earlier versions wrote none
 
 
@@ -79,11 +84,12 @@ class FeatureFolder:
     def withdraw(self) -> None:
         """Removes the header, and the folder with it, while no rows are in it: nothing came of it.
 
-        A folder that holds anything else stays as it is.
+        A folder that holds anything else stays as it is, but for the lock of whoever writes.
         """
-        if self.folder.is_dir() and os.listdir(self.folder) == [HEADER_FILE]:
+        if self.folder.is_dir() and {*os.listdir(self.folder)} - {locking.NAME} == {HEADER_FILE}:
             (self.folder / HEADER_FILE).unlink()
-            self.folder.rmdir()
+            with contextlib.suppress(OSError):  # who has it locked removes it
+                self.folder.rmdir()
 
     def holds(self, video: Video) -> bool:
         """Whether a video's rows are there and whole, so that they need not be computed again."""
@@ -92,6 +98,19 @@ class FeatureFolder:
         except UserError:
             return False
         return self._as_written(video, features)
+
+    def num_rows(self, video: str) -> int | None:
+        """How many rows of a video are there, by its id; None where none or not all are whole.
+
+        Raises:
+            UserError: an id that cannot be a file name.
+        """
+        path = file_of(self.folder, video, ".npy")
+        try:
+            rows = len(np.load(path, mmap_mode="r", allow_pickle=False))
+        except _NO_ARRAY:
+            return None
+        return rows if self.holds(Video(video, "", self.header.fps, rows)) else None
 
     def write(self, video: Video, features: np.ndarray) -> None:
         """Writes the rows of one video, float [num_frames, F]; all at once or not at all.
@@ -171,16 +190,7 @@ class FeatureFolder:
             raise UserError(
                 f"{path}: missing; run `surgvista features` again, it adds it"
             ) from None
-        except (
-            OSError,
-            ValueError,
-            EOFError,
-            OverflowError,
-            MemoryError,
-            TypeError,
-            SyntaxError,
-            tokenize.TokenError,
-        ) as error:
+        except _NO_ARRAY as error:
             raise UserError(
                 f"{path}: not a readable .npy file ({error}); delete it and run "
                 "`surgvista features` again"
