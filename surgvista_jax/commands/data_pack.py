@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.packing import FRAMES_PER_SHARD, pack
-from surgvista_jax.data.storage.records import INDEX, RECORDS, checksum, read_index
+from surgvista_jax.data.storage.records import INDEX, RECORDS, read_index
 from surgvista_jax.errors import UserError
-from surgvista_jax.ownership import add_overwrite
+from surgvista_jax.ownership import add_overwrite, sha256_of
 
 
 def verify(folder: Path) -> list[str]:
@@ -29,7 +29,7 @@ def verify(folder: Path) -> list[str]:
         path = folder / RECORDS / shard.name
         if not path.is_file():
             faults.append(f"{path}: missing; pack again")
-        elif path.stat().st_size != shard.num_bytes or checksum(path) != shard.sha256:
+        elif path.stat().st_size != shard.num_bytes or sha256_of(path) != shard.sha256:
             faults.append(f"{path}: not the bytes that were packed; delete it and pack again")
     return faults
 

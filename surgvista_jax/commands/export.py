@@ -14,9 +14,8 @@ from surgvista_jax.inference.exporting import (
     difference,
 )
 from surgvista_jax.inference.load import Told, load
-from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.ownership import add_overwrite, in_folder, sha256_of
 from surgvista_jax.training.devices import start_devices
-from surgvista_jax.weights.files.read import digest
 from surgvista_jax.weights.heads_option import add_heads, parse_heads
 from surgvista_jax.weights.place import SPEC
 from surgvista_jax.writing import replacing_all
@@ -77,7 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
     about = description(model, form)
     with replacing_all([out, beside], owned) as (file, described):
         file.write_bytes(content)
-        about["sha256"] = digest(file)
+        about["sha256"] = sha256_of(file)
         described.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", "utf-8")
     print(
         f"{out}: {len(content) / 2**20:.1f} MiB, answers within {worst:.1e} of the model's"

@@ -11,11 +11,10 @@ from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.layers import TransformerConfig
 from surgvista_jax.models.video_vit import LEARNED
-from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.ownership import add_overwrite, in_folder, sha256_of
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.card import Card, card, read_metrics
 from surgvista_jax.weights.choosing import GivenHeads, known_heads
-from surgvista_jax.weights.files.read import digest
 from surgvista_jax.weights.files.write import TENSORS_ALONE, WRITTEN, flat, save_here, to_theirs
 from surgvista_jax.weights.folder import Content
 from surgvista_jax.weights.heads_option import add_heads, parse_heads
@@ -114,7 +113,7 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"left out: {', '.join(left_out)}")
     for remark in remarks:
         print(f"WARNING: {remark}")
-    print(f"{out}: {table.title} ({table.name}), sha256 {digest(out)}")
+    print(f"{out}: {table.title} ({table.name}), sha256 {sha256_of(out)}")
     if out.suffix in TENSORS_ALONE:
         print(f"{out.suffix} cannot hold classes, clip, heads and sources; .safetensors can")
     print(f"{card_path(out)}: its model card")
@@ -279,5 +278,5 @@ def write(
     """
     with replacing_all([out, card_path(out)], guard) as (file, described):
         save_here(content.params, table, content.config, file, metadata, content.batch_stats)
-        text = card(dataclasses.replace(written, digest=digest(file)))
+        text = card(dataclasses.replace(written, digest=sha256_of(file)))
         described.write_text(text, encoding="utf-8")

@@ -12,6 +12,7 @@ from pathlib import Path
 from surgvista_jax.data.labels.tables import read_rows
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.protocols import Protocol, TripletChoices
+from surgvista_jax.ownership import sha256_of
 from surgvista_jax.predictions.concatenated import BY_TRUTH, ONE, is_text_file, separate
 from surgvista_jax.predictions.csv_table import DEFAULTS, read_csv
 from surgvista_jax.predictions.fitting import (
@@ -161,12 +162,11 @@ def _read_truth(
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, or over the names and contents of a folder's files."""
-    hasher = hashlib.sha256()
     if path.is_file():
-        hasher.update(path.read_bytes())
-        return hasher.hexdigest()
+        return sha256_of(path)
+    hasher = hashlib.sha256()
     for file in sorted(path.rglob("*")):
         if file.is_file():
-            content = hashlib.sha256(file.read_bytes()).digest()
+            content = bytes.fromhex(sha256_of(file))
             hasher.update(file.relative_to(path).as_posix().encode() + b"\0" + content)
     return hasher.hexdigest()

@@ -4,7 +4,6 @@ import argparse
 import atexit
 import contextlib
 import functools
-import hashlib
 import os
 import re
 import threading
@@ -21,7 +20,7 @@ from jax.experimental import multihost_utils
 from surgvista_jax import stuck
 from surgvista_jax.config.printing import add_print_config
 from surgvista_jax.errors import UserError, ending
-from surgvista_jax.ownership import add_overwrite
+from surgvista_jax.ownership import add_overwrite, sha256_of
 from surgvista_jax.training.agreement import (
     differences,
     facts_of_code,
@@ -174,7 +173,7 @@ def agree_on_file(path: Path) -> None:
 def _digest(path: Path) -> str:
     """SHA-256 of a file (hex); "" where there is none."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError:
         return ""
 

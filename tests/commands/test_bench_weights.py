@@ -8,8 +8,8 @@ import pytest
 from surgvista_jax.__main__ import main
 from surgvista_jax.commands.bench_weights import measure, random_files, text
 from surgvista_jax.models.layers import TransformerConfig
+from surgvista_jax.ownership import sha256_of
 from surgvista_jax.weights import tables
-from surgvista_jax.weights.files.read import digest
 from surgvista_jax.weights.loading import digest_of, load
 from tests.support.weight_files import random_arrays, tiny_config, write
 
@@ -22,7 +22,7 @@ def test_random_files_hold_the_same_model_in_every_format(tmp_path):
     if importlib.util.find_spec("torch"):
         formats += ["pth", "pth"]
     assert [spec.rpartition(".")[2] for spec in specs] == formats
-    assert len({digest(spec.partition(":")[2]) for spec in specs}) == len(specs)
+    assert len({sha256_of(spec.partition(":")[2]) for spec in specs}) == len(specs)
     assert len({digest_of(load(spec, heads=HEADS).params) for spec in specs}) == 1
 
 

@@ -11,9 +11,9 @@ import pytest
 from surgvista_jax.__main__ import main
 from surgvista_jax.data.dataset import fingerprint
 from surgvista_jax.data.storage.manifest import read_dataset, write_dataset
+from surgvista_jax.ownership import sha256_of
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.weights import tables
-from surgvista_jax.weights.files.read import digest
 from surgvista_jax.weights.files.write import flat
 from tests.support import finetune_run
 from tests.support.pretrain_start import teacher_file
@@ -58,7 +58,7 @@ def test_a_students_card_says_data_steps_configuration_sources_and_input(cards):
     text = (cards / "out/student.safetensors.md").read_text()
     file = cards / "out/student.safetensors"
     assert text.startswith("# student.safetensors\n")
-    assert digest(file) in text and "**Not a medical device.**" in text
+    assert sha256_of(file) in text and "**Not a medical device.**" in text
     words = " ".join(text.split())
     assert (
         "for 2 updates of 16 clips (32 clips, which slide by 2 over the same frames), 50% of the"
@@ -73,7 +73,7 @@ def test_a_students_card_says_data_steps_configuration_sources_and_input(cards):
     assert rows[0][2] == fingerprint(data)[:16]
     licence = tables.find("endossl").licence
     assert rows[1][0].startswith("teacher: EndoSSL") and rows[1][0].endswith("teacher.npz")
-    assert rows[1][1:] == (licence, digest(cards / "teacher.npz")[:16])
+    assert rows[1][1:] == (licence, sha256_of(cards / "teacher.npz")[:16])
     assert len(rows) == 2
     assert re.search("sha256 of its configuration: `[0-9a-f]{64}`", text)
     numbers = sum(leaf.size for leaf in flat(restore_params(cards / "student")).values())

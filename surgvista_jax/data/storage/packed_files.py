@@ -4,9 +4,9 @@ import functools
 import re
 from pathlib import Path
 
-from surgvista_jax.data.storage.records import INDEX, RECORDS, checksum, read_index
+from surgvista_jax.data.storage.records import INDEX, RECORDS, read_index
 from surgvista_jax.json_object import parse
-from surgvista_jax.ownership import Ownership
+from surgvista_jax.ownership import Ownership, sha256_of
 from surgvista_jax.record import Record
 from surgvista_jax.writing import clear_asides
 
@@ -59,7 +59,7 @@ def _packed_before(folder: Path, path: Path) -> bool:
         known.add(state)
     sizes = {num_bytes for num_bytes, _ in known}
     size = path.stat().st_size
-    return size in sizes and (size, checksum(path)) in known
+    return size in sizes and (size, sha256_of(path)) in known
 
 
 def _state(path: Path) -> tuple[int, str] | None:

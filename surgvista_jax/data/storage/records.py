@@ -22,7 +22,6 @@ they turn 8,192 files into one, which is what shared file systems ask for.
 
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 import zlib
@@ -35,6 +34,7 @@ from array_record.python.array_record_module import ArrayRecordReader, ArrayReco
 from surgvista_jax.data.storage.decode import EncodedFrames
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
+from surgvista_jax.ownership import sha256_of
 from surgvista_jax.writing import Guard, write_text
 
 RECORDS = "records"
@@ -106,13 +106,7 @@ def write_shard(path: Path, frames: Iterator[bytes | None]) -> tuple[int, str]:
             writer.close()
     except RuntimeError as error:
         raise OSError(0, str(error).split(";")[0]) from error
-    return path.stat().st_size, checksum(path)
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 (hex) of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return path.stat().st_size, sha256_of(path)
 
 
 def read_index(folder: Path) -> tuple[Shard, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.ownership import sha256_of
 from surgvista_jax.weights.files.npz import open_npz
 from surgvista_jax.weights.files.safetensors import open_safetensors
 from surgvista_jax.weights.files.shards import files_of, is_index, shards_of, whole_of
@@ -86,12 +87,6 @@ def open_file(path: str | Path, key: str = "") -> Iterator[SourceFile]:
         yield SourceFile(path, arrays, sha256, nested, metadata, other, passed, others)
 
 
-def digest(path: str | Path) -> str:
-    """sha256 of a file's bytes, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _open(path: Path, stack: contextlib.ExitStack) -> tuple[dict, dict, str]:
     """The tree of a file or of all shards, what it says besides, and its digest."""
     if not path.is_file():
@@ -100,7 +95,7 @@ def _open(path: Path, stack: contextlib.ExitStack) -> tuple[dict, dict, str]:
     if not is_index(path):
         if whole := whole_of(path):
             raise UserError(f"{path}: is one of several shards of a model; name {whole}")
-        return (*_open_one(path, stack), digest(path))
+        return (*_open_one(path, stack), sha256_of(path))
     if (text := _text(path)) and text != _TEXT:
         raise UserError(f"{path}: is {text}")
     arrays: dict[str, Stored] = {}
@@ -116,7 +111,7 @@ def _open(path: Path, stack: contextlib.ExitStack) -> tuple[dict, dict, str]:
             raise UserError(f"{shard}: {name} {where} ({path.name})")
         arrays |= {name: level[name] for name in sorted(held)}
         metadata |= told
-        digests.append(f"{shard.name} {digest(shard)}\n")
+        digests.append(f"{shard.name} {sha256_of(shard)}\n")
     return arrays, metadata, hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
