@@ -49,3 +49,15 @@ def ending(error: BaseException) -> Ending | None:
             " compute.remat=full, or more devices",
         )
     return None
+
+
+def end_in_words(code: int) -> str:
+    """How a process ended: -11 -> "crashed (SIGSEGV)", 1 -> "failed (status 1)"."""
+    if code >= 0:
+        return f"failed (status {code})"
+    if code == -signal.SIGKILL:
+        return "was killed (SIGKILL; is there too little memory?)"
+    try:
+        return f"crashed ({signal.Signals(-code).name})"
+    except ValueError:  # of the real-time ones only two have a name
+        return f"crashed (signal {-code})"

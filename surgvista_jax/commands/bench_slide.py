@@ -26,8 +26,8 @@ from surgvista_jax.config.printing import KIND, add_print_config, printed
 from surgvista_jax.data.batches.division import SplitConfig, divide
 from surgvista_jax.data.batches.stretches import stretches_of
 from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.own_process import in_own_process
 from surgvista_jax.data.storage.manifest import read_dataset
-from surgvista_jax.data.workers import Crash, run_each
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.facts.whole_numbers import whole
 from surgvista_jax.json_lines import read_lines
@@ -39,7 +39,7 @@ from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.outcome import RESULT
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.held_out import Job, in_a_process
-from surgvista_jax.training.child import Stopped, end_in_words, run_program
+from surgvista_jax.training.child import Stopped, run_program
 
 HELD_OUT = 64  # clips that the loss is measured on
 CLIPS, TIME = "clips", "time"
@@ -220,13 +220,8 @@ class Study:
     def held_out_loss(self, config: ml_collections.ConfigDict, run: Path) -> tuple[float, str]:
         """Pixel loss of a run's student on clips of test videos, and the device that computed."""
         job = Job(config, run, self.test_videos(), HELD_OUT)
-        ((_, result),) = run_each(in_a_process, [job], 1)
-        if isinstance(result, Crash):
-            raise UserError(
-                f"{run}: measuring its held-out loss {end_in_words(result.exit_code)}; the same"
-                " command goes on with it"
-            )
-        return result
+        what, advice = f"{run}: measuring its held-out loss", "the same command goes on with it"
+        return in_own_process(what, in_a_process, job, advice=advice)
 
     def test_videos(self) -> Dataset:
         """Those that the probe is tested on."""

@@ -4,20 +4,17 @@ Each file is loaded in a process of its own, so that no peak is that of another 
 """
 
 import argparse
-import concurrent.futures
 import importlib.util
 import json
-import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
 
-from surgvista_jax.data.tracker import start_tracker
+from surgvista_jax.data.own_process import in_own_process
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.backbones import BackboneConfig, make_backbone
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
@@ -32,8 +29,6 @@ from surgvista_jax.weights.heads_option import add_heads, parse_heads
 from surgvista_jax.weights.loading import load_backbone
 from surgvista_jax.weights.names.entries import square
 from surgvista_jax.weights.place import locate
-
-T = TypeVar("T")
 
 _TABLE = "mvd"  # an encoder alone, whose names no other table takes
 
@@ -69,12 +64,16 @@ def main(arguments: argparse.Namespace) -> None:
         if not locate(spec).path.is_file():
             raise UserError(f"{spec}: there is no such file")
     if arguments.devices is None:
-        in_own_process(start_devices)  # here they would hold memory that is to be measured
+        # Here they would hold memory that is to be measured.
+        in_own_process("starting the devices", start_devices)
     with tempfile.TemporaryDirectory(prefix="surgvista_weights_") as folder:
         specs = arguments.files or random_files(
             Path(folder), TransformerConfig(**SIZES[arguments.size], attention_bias="qv")
         )
-        rows = [in_own_process(measure, spec, heads, arguments.devices) for spec in specs]
+        rows = [
+            in_own_process(f"{spec}: loading it", measure, spec, heads, arguments.devices)
+            for spec in specs
+        ]
     print(json.dumps(rows, indent=1) if arguments.json else text(rows))
 
 
@@ -102,14 +101,6 @@ def random_files(folder: Path, sizes: TransformerConfig) -> list[str]:
         state = torch.load(folder / "vit.pth", weights_only=True)
         torch.save(state, paths[-1], _use_new_zipfile_serialization=False)
     return [f"{_TABLE}:{path}" for path in paths]
-
-
-def in_own_process(function: Callable[..., T], *arguments: object) -> T:
-    """What a function returns in a fresh process. Raises UserError as it does."""
-    context = multiprocessing.get_context("spawn")
-    start_tracker()
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 def measure(spec: str, heads: dict[str, int], devices: int | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ go on.
 """
 
 import contextlib
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -19,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from surgvista_jax.data.tracker import start_tracker
-from surgvista_jax.errors import UserError
+from surgvista_jax.errors import UserError, end_in_words
 
 REPORT_SECONDS = 1.0
 
@@ -31,10 +32,8 @@ class Crash:
     exit_code: int
 
     def __str__(self) -> str:
-        if self.exit_code == -signal.SIGKILL:
-            return "the process that read it was killed; is there too little memory?"
-        cause = f"signal {-self.exit_code}" if self.exit_code < 0 else f"exit {self.exit_code}"
-        return f"the process that read it crashed ({cause}); re-encode it or leave it out"
+        said = f"the process that read it {end_in_words(self.exit_code)}"
+        return said + "; re-encode it or leave it out" * (self.exit_code != -signal.SIGKILL)
 
 
 @dataclass
@@ -70,10 +69,11 @@ def run_each(
     jobs: Sequence[Any],
     num_workers: int,
     on_report: Callable[[int, Any], None] = lambda job, value: None,
+    aloud: bool = False,
 ) -> Generator[tuple[int, Any], None, None]:
     """Calls `function(job, report)` for each job, `num_workers` at a time; yields as they finish.
 
-    The workers die with this process, however it dies, and print nothing.
+    The workers die with this process, however it dies.
 
     Args:
         function: importable by name; what it gives to `report` reaches `on_report`, at most once a
@@ -81,15 +81,17 @@ def run_each(
         jobs: picklable.
         num_workers: processes.
         on_report: called with the job's index and the reported value.
+        aloud: what workers say is seen on standard error, such as the stack of a crash.
 
     Yields:
         (index of the job, its result or `Crash`).  An exception of `function` is raised here.
     """
+    work = _work_aloud if aloud else _work
     waiting = deque(range(len(jobs)))
     workers: list[_Worker] = []
     try:
         for _ in range(min(num_workers, len(jobs))):
-            workers.append(_start(function, _work))
+            workers.append(_start(function, work))
             _give(workers[-1], waiting, jobs)
         while busy := {worker.pipe: worker for worker in workers if worker.job >= 0}:
             for ready in wait(list(busy)):
@@ -104,7 +106,7 @@ def run_each(
                     kind, value = "result", Crash(worker.process.exitcode or 0)
                     workers.remove(worker)
                     if waiting:
-                        worker = _start(function, _work)
+                        worker = _start(function, work)
                         workers.append(worker)
                 if kind == "report":
                     on_report(job, value)
@@ -240,6 +242,11 @@ def _give(worker: _Worker, waiting: deque[int], jobs: Sequence[Any]) -> None:
 
 
 def _work(function: Callable, pipe: Connection) -> None:
+    _silence()
+    _work_aloud(function, pipe)
+
+
+def _work_aloud(function: Callable, pipe: Connection) -> None:
     _settle()
     report = at_most_once_a_second(lambda value: pipe.send(("report", value)))
     while True:
@@ -255,6 +262,7 @@ def _work(function: Callable, pipe: Connection) -> None:
 
 
 def _work_on_streams(function: Callable, pipe: Connection) -> None:
+    _silence()
     _settle()
     with contextlib.suppress(EOFError):
         while True:
@@ -269,11 +277,15 @@ def _work_on_streams(function: Callable, pipe: Connection) -> None:
 
 
 def _settle() -> None:
-    """Makes this process one that follows its parent, and says nothing."""
+    """Makes this process one that follows its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # By which the parent ends it, whatever the thread that started it had blocked.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_exit_with_parent, daemon=True).start()
+    faulthandler.enable()
+
+
+def _silence() -> None:
     # Decoders write their complaints straight to the terminal, through the progress bar.
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from surgvista_jax.errors import TOLD_TO_STOP, UserError
+from surgvista_jax.errors import TOLD_TO_STOP, UserError, end_in_words
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Asks the kernel (prctl(2), PR_SET_PDEATHSIG; it outlives exec) to be told to stop when the parent
@@ -74,18 +74,6 @@ def run_program(words: Sequence[str], folder: Path, module: str = "surgvista_jax
             f"{folder}: {words[0]} {end_in_words(code)}; its log is above;"
             " the same command goes on with this run"
         )
-
-
-def end_in_words(code: int) -> str:
-    """How a process ended: -11 -> "crashed (SIGSEGV)", 1 -> "failed (status 1)"."""
-    if code >= 0:
-        return f"failed (status {code})"
-    if code == -signal.SIGKILL:
-        return "was killed (SIGKILL; is there too little memory?)"
-    try:
-        return f"crashed ({signal.Signals(-code).name})"
-    except ValueError:  # of the real-time ones only two have a name
-        return f"crashed (signal {-code})"
 
 
 @contextlib.contextmanager

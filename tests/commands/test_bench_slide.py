@@ -1,5 +1,6 @@
 """Does the comparison give each way the same clips, then the same time, and tell all of it?"""
 
+import faulthandler
 import json
 import pickle
 from pathlib import Path
@@ -14,7 +15,6 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.commands import bench_slide
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.storage.manifest import read_dataset
-from surgvista_jax.data.workers import Crash
 from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.pretraining import held_out
@@ -133,7 +133,8 @@ def test_what_measures_a_loss_and_crashes_is_one_line(tmp_path, monkeypatch):
     dataset = make_dataset(tmp_path / "dataset")
     study = bench_slide.Study(ml_collections.ConfigDict(), "", dataset, tmp_path)
     monkeypatch.setattr(bench_slide.Study, "test_videos", lambda self: None)
-    monkeypatch.setattr(bench_slide, "run_each", lambda *_: iter([(0, Crash(-11))]))
+    monkeypatch.setattr(bench_slide, "Job", lambda *_: None)
+    monkeypatch.setattr(bench_slide, "in_a_process", faulthandler._sigsegv)
     with pytest.raises(UserError, match=r"run: measuring its held-out loss crashed \(SIGSEGV\)"):
         study.held_out_loss(study.values, Path("run"))
 

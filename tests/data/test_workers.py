@@ -47,8 +47,8 @@ def test_a_crash_is_told_and_the_other_jobs_are_done(capfd):
     jobs = ["a", "crash", "b", "exit", "c", "print"]
     results = dict(run_each(job, jobs, 1))
     assert sorted(results) == list(range(6))
-    assert results[1] == Crash(-signal.SIGSEGV) and "signal 11" in str(results[1])
-    assert results[3] == Crash(3) and "exit 3" in str(results[3])
+    assert results[1] == Crash(-signal.SIGSEGV) and "SIGSEGV" in str(results[1])
+    assert results[3] == Crash(3) and "status 3" in str(results[3])
     assert [results[index][0] for index in (0, 2, 4, 5)] == ["a", "b", "c", "print"]
     assert "noise" not in capfd.readouterr().err
 

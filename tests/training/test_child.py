@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from surgvista_jax.errors import UserError
-from surgvista_jax.training.child import Stopped, end_in_words, run_program
+from surgvista_jax.errors import UserError, end_in_words
+from surgvista_jax.training.child import Stopped, run_program
 
 # Notes how often it was told to stop, and ends as our runs do.
 PATIENT = """

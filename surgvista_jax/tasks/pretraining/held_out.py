@@ -47,8 +47,8 @@ def held_out_loss(job: Job) -> float:
     return float(jax.jit(loss)(restore_params(job.run), arrays))
 
 
-def in_a_process(job: Job, report: object = None) -> tuple[float, str]:
-    """The loss, and the kind of device it was computed on, for `data.workers.run_each`.
+def in_a_process(job: Job) -> tuple[float, str]:
+    """The loss, and the kind of device it was computed on, in a process that has started none.
 
     Raises:
         UserError: the devices do not start, or the run's parameters cannot be read.
