@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,10 @@ class Stopped(Exception):
 def run_program(words: Sequence[str], folder: Path, module: str = "surgvista_jax") -> None:
     """Runs `python -m surgvista_jax WORDS` to its end; what it prints goes to our stderr.
 
-    SIGTERM, SIGHUP and Ctrl-C are passed on to it, once each: it has a process group of its own, so
-    the terminal does not tell it too. It must have no device in common with this process, unless
-    this one has left it alone: JAX takes most of a GPU's memory.
+    SIGTERM, SIGHUP and Ctrl-C are passed on to it, once each, and it stands still while Ctrl-Z has
+    stopped this process: it has a group of its own, so the terminal does not tell it too. It must
+    have no device in common with this process, unless this one has left it alone: JAX takes most of
+    a GPU's memory.
 
     Args:
         words: the command and its options.
@@ -52,19 +53,19 @@ def run_program(words: Sequence[str], folder: Path, module: str = "surgvista_jax
     command = [sys.executable, "-c", _BEGIN, str(os.getpid()), module, *words]
     # The stack of a crash is said too. Its standard output is our standard error.
     environment = os.environ | {"PYTHONFAULTHANDLER": "1"}
-    with _passed_on() as (started, came):
+    with _heard() as signals:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=2, env=environment, process_group=0
         )
         try:
-            started(process)
+            signals.begin(process)
             code = process.wait()
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
     # A run that was about to end anyway has not heard it, and what follows it must not begin.
-    unheard = came if not code else []
+    unheard = signals.came if not code else []
     if code in (128 + signal.SIGINT, -signal.SIGINT) or signal.SIGINT in unheard:
         raise KeyboardInterrupt
     if code in (TOLD_TO_STOP, -signal.SIGTERM, -signal.SIGHUP) or unheard:
@@ -76,34 +77,52 @@ def run_program(words: Sequence[str], folder: Path, module: str = "surgvista_jax
         )
 
 
+class _Signals:
+    """The signals that came while a program runs, which are sent to it too."""
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+        self._process: subprocess.Popen | None = None
+
+    def pass_on(self, number: int, frame: Any) -> None:
+        self.came.append(number)
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def pause(self, number: int, frame: Any) -> None:
+        """Stands still with the program and the processes that it started, until told to go on."""
+        self._tell_all(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._tell_all(signal.SIGCONT)
+
+    def begin(self, process: subprocess.Popen) -> None:
+        """Sends what has come; from here on, what comes is sent at once."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
+        try:
+            self._process = process
+            for number in self.came:
+                process.send_signal(number)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _tell_all(self, number: int) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, number)
+
+
 @contextlib.contextmanager
-def _passed_on() -> Iterator[tuple[Callable[[subprocess.Popen], None], Sequence[int]]]:
-    """Notes signals; the function that it gives sends them to a process, and those that come.
-
-    The second that it gives are the signals that came.
-    """
-    came: list[int] = []
-    waiting: list[int] = []
-    processes: list[subprocess.Popen] = []
-
-    def send() -> None:
-        while processes and waiting:
-            processes[0].send_signal(waiting.pop(0))
-
-    def note(number: int, frame: Any) -> None:
-        came.append(number)
-        waiting.append(number)
-        send()
-
-    def started(process: subprocess.Popen) -> None:
-        processes.append(process)
-        send()
-
+def _heard() -> Iterator[_Signals]:
+    """Has signals that would end or stop this process noted instead."""
+    heard = _Signals()
+    handlers = {**dict.fromkeys(_PASSED_ON, heard.pass_on), signal.SIGTSTP: heard.pause}
     # nohup has SIGHUP ignored, and means it; children inherit that.
-    ours = [number for number in _PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, note) for number in ours}
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in handlers.items()
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
-        yield started, came
+        yield heard
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

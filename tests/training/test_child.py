@@ -6,11 +6,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from surgvista_jax.errors import UserError, end_in_words
 from surgvista_jax.training.child import Stopped, run_program
+from tests.support.places import ROOT
 
 # Notes how often it was told to stop, and ends as our runs do.
 PATIENT = """
@@ -82,20 +84,42 @@ def test_a_signal_reaches_it_once_and_is_a_stop(here, number):
     assert signal.getsignal(number) == before
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells of a parent's death")
-def test_it_is_told_to_stop_when_its_parent_is_killed(here):
+@pytest.fixture
+def parent(here):
+    """A process whose child waits to be told to stop."""
     program = (
         "from surgvista_jax.training.child import run_program\n"
         "run_program(['pretrain'], 'x', module='patient')"
     )
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    parent = subprocess.Popen(
-        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": root}
-    )
-    wait_for(here / "ready")
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(ROOT)}
+    ) as process:
+        wait_for(here / "ready")
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells of a parent's death")
+def test_it_is_told_to_stop_when_its_parent_is_killed(here, parent):
     parent.kill()
     parent.wait()
     wait_for(here / "told")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what a process does")
+def test_it_stands_still_with_its_parent_and_goes_on_with_it(parent):
+    (child,) = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    for number, stopped in ((signal.SIGTSTP, True), (signal.SIGCONT, False)) * 2:
+        parent.send_signal(number)
+        deadline = time.monotonic() + 50
+        while {state(parent.pid) == "T", state(child) == "T"} != {stopped}:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def state(process):
+    """As /proc tells it: "T" is one that was stopped."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 @pytest.mark.parametrize(
