@@ -1,9 +1,12 @@
 """Are measured rates said to be measured, and all others scaled and said to be estimates?"""
 
+import re
+
 import pytest
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.planning import DEVICES, MEASURED, rate_of
+from tests.support.places import ROOT
 
 
 @pytest.mark.parametrize("row", MEASURED, ids=lambda row: row.program)
@@ -12,6 +15,13 @@ def test_what_was_measured_is_taken_as_it_is_where_all_is_the_same(row):
     assert rate.measured and rate.clips_per_second == row.clips_per_second
     rate = rate_of(row.program, row.device, 1e9 * row.gflop, as_measured=False)
     assert not rate.measured and rate.source.startswith("estimated")
+
+
+def test_the_readme_tells_the_same_rates():
+    text = (ROOT / "README.md").read_text()
+    for program, command in zip(MEASURED, ("pretrain", "finetune", "predict"), strict=True):
+        told = re.search(rf"^ *\| `{command} --config=[^|]*\| ([\d,]+) \|", text, re.MULTILINE)
+        assert float(told[1].replace(",", "")) == program.clips_per_second
 
 
 def test_any_other_rate_is_scaled_by_operations_and_peaks():

@@ -212,10 +212,9 @@ class _Collector(threading.Thread):
     def _wait_until_free(self) -> None:
         with contextlib.suppress(RuntimeError):  # Ctrl-C came before it had begun
             self.join(_CLOSE_SECONDS)
-        deadline = time.monotonic() + _CLOSE_SECONDS
-        while self._is_stuck() and time.monotonic() < deadline:
-            self._kill_workers()
-            with contextlib.suppress(RuntimeError):
+            deadline = time.monotonic() + _CLOSE_SECONDS
+            while self._is_stuck() and time.monotonic() < deadline:
+                self._kill_workers()
                 self.join(0.05)
 
     def _kill_workers(self) -> None:
