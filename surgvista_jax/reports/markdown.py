@@ -3,6 +3,7 @@
 from surgvista_jax.predictions.times import moment
 from surgvista_jax.reports.names import in_markdown
 from surgvista_jax.reports.words import (
+    class_rows,
     files_words,
     interval_words,
     is_scored,
@@ -46,18 +47,7 @@ def markdown(report: dict) -> str:
     for shown in report["tables"]:
         parts.append(f"## {in_markdown(shown['title'])}")
         parts.append(in_markdown(f"{shown['note']} In percent.".strip()))
-        names = list(shown["columns"])
-        rows = [
-            [label]
-            + [
-                f"{shown['columns'][name][k]:.0f}"
-                if name in shown["counts"]
-                else number(shown["columns"][name][k])
-                for name in names
-            ]
-            for k, label in enumerate(shown["classes"])
-        ]
-        parts.append(table(["", *names], rows))
+        parts.append(table(["", *shown["columns"]], class_rows(shown)))
     if report.get("groups"):
         parts += _groups(report)
     if report["comparisons"]:

@@ -2,6 +2,7 @@
 
 from surgvista_jax.reports.names import visible
 from surgvista_jax.reports.words import (
+    class_rows,
     interval_words,
     number,
     p_value,
@@ -60,18 +61,7 @@ def screen(report: dict) -> str:
 
 
 def class_table(shown: dict) -> str:
-    names = list(shown["columns"])
-    rows = [
-        [label]
-        + [
-            f"{shown['columns'][name][k]:.0f}"
-            if name in shown["counts"]
-            else number(shown["columns"][name][k])
-            for name in names
-        ]
-        for k, label in enumerate(shown["classes"])
-    ]
-    return table([f"{shown['title']} (%)", *names], rows)
+    return table([f"{shown['title']} (%)", *shown["columns"]], class_rows(shown))
 
 
 def group_table(report: dict) -> str:

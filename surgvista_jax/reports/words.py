@@ -80,6 +80,20 @@ def title_of(entry: dict) -> str:
     return f"{entry['title']}{unit}{arrow}"
 
 
+def class_rows(shown: dict) -> list[list[str]]:
+    """The cells of a table by class, its classes' names first."""
+    return [
+        [
+            label,
+            *(
+                f"{values[k]:.0f}" if name in shown["counts"] else number(values[k])
+                for name, values in shown["columns"].items()
+            ),
+        ]
+        for k, label in enumerate(shown["classes"])
+    ]
+
+
 def runs_words(report: dict) -> str:
     """Of how many runs scores are means, as the end of a line."""
     number_of_runs = len(report["system"]["runs"])

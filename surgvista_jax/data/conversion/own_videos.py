@@ -65,19 +65,11 @@ def convert_videos(
         source: the folder, or a video file, which is then the only one.
     """
     folder = source.parent if source.is_file() else source
-    head = Dataset(
-        folder=out,
+    head = replace(
+        given_dataset(source, out, config.fps),
         name=source.resolve().stem if source.is_file() else source.resolve().name,
         task="none" if labels is None else labels.task,
-        classes=(),
         label_kind="multi" if labels is not None and labels.columns.multi else "single",
-        fps=config.fps,
-        splits={},
-        procedure="",
-        licence="",
-        citation="",
-        source_format=VIDEOS,
-        videos=(),
     )
 
     def read(named: Mapping[str, str]) -> Reading:
@@ -117,7 +109,7 @@ def convert_given(
 
 
 def given_dataset(source: Path, folder: Path, fps: float) -> Dataset:
-    """What there is to say of videos that a user lists, as a dataset without videos yet."""
+    """What there is to say of videos that only a user knows, as a dataset without videos yet."""
     return Dataset(
         folder=folder,
         name=source.name,
