@@ -133,7 +133,7 @@ def test_what_measures_a_loss_and_crashes_is_one_line(tmp_path, monkeypatch):
     dataset = make_dataset(tmp_path / "dataset")
     study = bench_slide.Study(ml_collections.ConfigDict(), "", dataset, tmp_path)
     monkeypatch.setattr(bench_slide.Study, "test_videos", lambda self: None)
-    monkeypatch.setattr(bench_slide, "Job", lambda *_: None)
+    monkeypatch.setattr(bench_slide, "Job", lambda *_: True)
     monkeypatch.setattr(bench_slide, "in_a_process", faulthandler._sigsegv)
     with pytest.raises(UserError, match=r"run: measuring its held-out loss crashed \(SIGSEGV\)"):
         study.held_out_loss(study.values, Path("run"))
