@@ -10,6 +10,7 @@ from typing import Any
 from surgvista_jax.config import filled_by_options
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.video_options import video_options
+from surgvista_jax.data.storage.video_stream import VideoOptions
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.asked_moments import asked_moments
 from surgvista_jax.inference.batch_memory import add_check_memory, check_batch, usual_batch
@@ -95,7 +96,7 @@ def main(arguments: argparse.Namespace) -> int:
         clear_asides(arguments.out)
         path = arguments.out / PREDICTIONS
         if arguments.overwrite or not os.path.lexists(path):
-            return _write_pages(_predict(arguments, owned, words))
+            return _write_pages(_predict(arguments, owned, words), arguments)
         if due := pages_due(owned, words, path):
             start_devices()
             if loaded(arguments).digest != due.weights:
@@ -106,7 +107,7 @@ def main(arguments: argparse.Namespace) -> int:
             some = ", in which videos failed" if due.status else ""
             said = f"{path}: is whole since an earlier start{some}; its pages are written"
             print(f"{said}; --overwrite predicts anew", file=sys.stderr)
-            return _write_pages(due)
+            return _write_pages(due, arguments)
         # Not replaced unasked, though it be ours: another model may have made it, in hours.
         raise UserError(f"{path}: is there already; take another --out, or --overwrite")
 
@@ -164,10 +165,10 @@ def _predict(arguments: argparse.Namespace, owned: Ownership, words: dict[str, A
     return due
 
 
-def _write_pages(due: PagesDue) -> int:
-    out = due.owned.folder
+def _write_pages(due: PagesDue, arguments: argparse.Namespace) -> int:
+    out, options = due.owned.folder, VideoOptions(**video_options(arguments))
     try:
-        shown = write_video_pages(due.owned, due.places)
+        shown = write_video_pages(due.owned, due.places, options)
         due.done()
     except UserError as error:
         print(f"{error}; {due.left(error)}", file=sys.stderr)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.storage.video_stream import VideoOptions
 from surgvista_jax.data.video_files import file_of, files_of
 from surgvista_jax.inference.every_clip import Outputs, joined
 from surgvista_jax.inference.moments import smoothed
@@ -80,12 +81,15 @@ def places_of(finished: Sequence[Moments]) -> list[Place]:
     return [(moments.folder, moments.video) for moments in finished]
 
 
-def write_video_pages(owned: Ownership, places: Sequence[Place]) -> Path:
+def write_video_pages(
+    owned: Ownership, places: Sequence[Place], options: VideoOptions | None = None
+) -> Path:
     """Writes the page of each video that is in predictions.npz; returns the one to open first.
 
     Args:
         owned: of the folder that is written, with predictions.npz in it.
         places: of the videos, from `places_of`.
+        options: how video files were read; None: in the usual way.
 
     Raises:
         CannotWrite: one cannot be written.
@@ -95,7 +99,7 @@ def write_video_pages(owned: Ownership, places: Sequence[Place]) -> Path:
     return write_pages(
         owned,
         read_operations(str(owned.folder / PREDICTIONS)),
-        lambda operation: film_of_video(*place_of[operation.video], operation),
+        lambda operation: film_of_video(*place_of[operation.video], operation, options),
     )
 
 

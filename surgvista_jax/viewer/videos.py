@@ -9,6 +9,7 @@ from surgvista_jax.data.dataset import Video
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.open import open_frames
 from surgvista_jax.data.storage.video_file import VideoFile
+from surgvista_jax.data.storage.video_stream import VideoOptions
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near
 from surgvista_jax.json_object import read_object
@@ -82,11 +83,17 @@ def sources_text(videos: Iterable[tuple[Path, Video]]) -> str:
     return json.dumps(noted, indent=1) + "\n"
 
 
-def film_of_video(folder: Path, video: Video, operation: Operation) -> Film | None:
-    """The film of an entry of a dataset's manifest; None where no frame can be read."""
+def film_of_video(
+    folder: Path, video: Video, operation: Operation, options: VideoOptions | None = None
+) -> Film | None:
+    """The film of an entry of a dataset's manifest; None where no frame can be read.
+
+    Args:
+        options: how a video file is read; None: in the usual way.
+    """
     frames = open_frames(folder, video)
     if isinstance(frames, VideoFile):
-        return film_of_file(frames.path, operation.duration)
+        return film_of_file(frames.path, operation.duration, options)
     return film_of(frames, operation.frame, operation.fps)
 
 
