@@ -1,4 +1,7 @@
-"""A model's outputs for every clip of a dataset, each once, on any number of devices."""
+"""A model's outputs for every clip of a dataset, each once, on any number of devices.
+
+On processors they do not depend on the batch size, to the last bit.
+"""
 
 import contextlib
 import dataclasses
@@ -17,6 +20,7 @@ from surgvista_jax.data.batches.labelled import evaluation_batches
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.host_memory import give_back
+from surgvista_jax.inference.one_by_one import LEFT, Pieces, clips_at_once, rejoined
 from surgvista_jax.training.feed import Batches, Feed
 from surgvista_jax.training.partition import batch_sharding, process_rows, replicated
 from surgvista_jax.training.unreadable import USUAL_LIMIT, TooManyUnreadable, UnreadableLimit
@@ -53,8 +57,9 @@ class EveryClip:
         clip: what a clip is.
         loader: how frames are read.
         mesh: the devices.
-        batch_size: clips at a time over all devices, which must be able to share them out; rows
-            past the last clip are padding, and left out of the result.
+        batch_size: clips that are read at a time over all devices, which must be able to share them
+            out, and computed at a time unless these are processors (`one_by_one`); rows past the
+            last clip are padding, and left out of the result.
         limit: how many frames of a dataset may be unreadable.
         xla: options of the compiler (`compute.xla`) beside those of predictions.
     """
@@ -66,6 +71,11 @@ class EveryClip:
     batch_size: int
     limit: UnreadableLimit = USUAL_LIMIT
     xla: str = ""
+
+    @property
+    def at_once(self) -> int:
+        """Clips that `program` is given."""
+        return clips_at_once(self.mesh, self.batch_size)
 
     @functools.cached_property
     def program(self) -> Any:
@@ -130,8 +140,10 @@ class EveryClip:
             total: how many there are, where that is known.
             title: of the progress bar.
         """
+        whole = self.at_once == self.batch_size
         with contextlib.ExitStack() as stack:
-            feed = stack.enter_context(Feed(batches, self.mesh, host_keys=("index",)))
+            source = batches if whole else Pieces(batches, self.mesh)
+            feed = stack.enter_context(Feed(source, self.mesh, host_keys=("index", LEFT)))
             bar = stack.enter_context(
                 tqdm(
                     total=total,
@@ -142,21 +154,30 @@ class EveryClip:
                     disable=jax.process_index() != 0 or not sys.stderr.isatty(),
                 )
             )
-            pending = None
-            while True:
-                try:
-                    batch = feed.take(busy=pending if pending is not None else ())
-                except StopIteration:
-                    break
-                computed = self.program(variables, batch.arrays)
-                if pending is None:
-                    give_back()  # what compiling took, which no batch needs again
-                else:  # read while the devices work on the next
-                    yield _without_padding(jax.device_get(pending))
-                pending = computed
-                bar.update()
-            if pending is not None:
-                yield _without_padding(jax.device_get(pending))
+            pieces = []
+            for rows, left in self._computed(variables, feed):
+                pieces.append(rows)
+                if not left:
+                    bar.update()
+                    yield _without_padding(rejoined(pieces))
+                    pieces = []
+
+    def _computed(self, variables: Any, feed: Feed) -> Iterator[tuple[dict[str, np.ndarray], int]]:
+        """Yields what the program gives, and how many pieces of the batch follow."""
+        pending: tuple[Any, int] | None = None
+        while True:
+            try:
+                batch = feed.take(busy=pending[0] if pending is not None else ())
+            except StopIteration:
+                break
+            computed = self.program(variables, batch.arrays)
+            if pending is None:
+                give_back()  # what compiling took, which no batch needs again
+            else:  # read while the devices work on the next
+                yield jax.device_get(pending[0]), pending[1]
+            pending = computed, int(batch.host.get(LEFT, 0))
+        if pending is not None:
+            yield jax.device_get(pending[0]), pending[1]
 
 
 def joined(parts: Sequence[Outputs]) -> Outputs:

@@ -24,8 +24,9 @@ class Model:
 
     Its methods take one clip, several, or an iterable of any length, in the forms that
     `inference.clip_arrays.as_clips` describes; `batch_size` of them are computed at a time on the
-    default device, and what comes back is NumPy float32, with a first axis B for several clips and
-    without it for one.
+    default device (one, if it is a processor: what is said of a clip is then the same to the bit
+    whatever is beside it), and what comes back is NumPy float32, with a first axis B for several
+    clips and without it for one.
 
     Attributes:
         name: what it was loaded from.
@@ -73,7 +74,8 @@ class Model:
         """The clips of a video file, one for each frame at the model's `fps`, which it ends.
 
         The k-th ends at second k / fps; near the start the first frame is repeated, as in training.
-        The file is decoded once, as they are asked for, and never held whole.
+        A file of up to 2 % fewer frames a second is taken at its own rate. The file is decoded
+        once, as they are asked for, and never held whole.
 
         Raises:
             UserError: it cannot be read, is slower than `fps`, or breaks off (after what was read).
@@ -182,6 +184,8 @@ class Model:
             )
         program = self._programs[name]
         given, single = as_clips(clips, self.clip)
+        if jax.tree.leaves(self.params)[0].device.platform == "cpu":
+            batch_size = 1  # as of `one_by_one`
         parts: list[np.ndarray] = []
         for batch in _batches(given, batch_size):
             count = len(batch)

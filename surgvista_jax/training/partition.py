@@ -114,7 +114,7 @@ def check_divisible(
         raise UserError(
             f"{key}={batch_size}: should be a multiple of config.budget.accumulate={accumulate}"
         )
-    shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    shares = num_shares(mesh)
     micro_batch = batch_size // accumulate
     step = shares * accumulate * together
     if together > 1 and batch_size % step:
@@ -138,6 +138,11 @@ def check_divisible(
                 raise UserError(
                     f"config.mesh.{axis}={mesh.shape[axis]}: should divide {name}, which is {size}"
                 )
+
+
+def num_shares(mesh: AnyMesh) -> int:
+    """Parts into which the mesh divides a batch."""
+    return math.prod(mesh.shape[axis] for axis in BATCH_AXES)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
@@ -217,7 +222,7 @@ def to_global(mesh: Mesh, local_batch: Mapping[str, np.ndarray]) -> dict[str, ja
         in that order.
     """
     sharding = batch_sharding(mesh)
-    shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    shares = num_shares(mesh)
     own_shares = len(process_rows(sharding, shares))
     arrays: dict[str, jax.Array] = {}
     for name, local in local_batch.items():

@@ -67,9 +67,8 @@ def test_batches_change_nothing(student, name):
     found = getattr(student, name)(CLIPS)
     assert len(found) == 3
     for given in (list(CLIPS), iter(CLIPS)):
-        parts = getattr(student, name)(given, batch_size=2)
-        np.testing.assert_allclose(parts, found, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(getattr(student, name)(CLIPS[1]), found[1], rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(getattr(student, name)(given, batch_size=2), found)
+    np.testing.assert_array_equal(getattr(student, name)(CLIPS[1]), found[1])
 
 
 def test_a_backbone_gives_tokens_and_their_mean_but_no_probabilities(student):
@@ -138,7 +137,9 @@ def test_the_clips_of_a_video_end_at_each_of_its_frames(student, tmp_path):
         ("student", {"num_frames": 3}, "num_frames or size: 3x8x8 video does not divide"),
         ("student", {"size": 0}, "size"),
         ("student", {"dtype": "float16"}, "should be 'bfloat16' or 'float32'"),
-        ("student", {"fps": 0}, "fps=0: should be above 0"),
+        ("student", {"fps": 0}, "fps=0: should be a number above 0"),
+        ("student", {"fps": "5"}, "fps='5': should be a number above 0"),
+        ("head", {"classes": "abcde"}, "classes='abcde': should be a list of names"),
         ("student", {"frames": 3}, r"frames=…\): may be num_frames, stride"),
         ("head", {"pool": "mean"}, "has a head, which pools by itself"),
         ("head", {"classes": ("a", "b")}, "has 5 classes, named are 2"),
@@ -149,6 +150,14 @@ def test_what_does_not_fit_is_refused_in_words(folder, name, changes, said):
     with pytest.raises(UserError, match=said):
         spec = HEAD.format(folder) if name == "head" else folder / f"{name}.npz"
         surgvista_jax.load(spec, **{**TOLD, **changes})
+
+
+def test_none_says_nothing(folder):
+    nothing = dict.fromkeys(("num_frames", "stride", "fps", "classes", "label_kind"))
+    told = {**TOLD, "num_frames": 4}
+    for spec in (folder / "student.npz", HEAD.format(folder)):
+        model = surgvista_jax.load(spec, **{**nothing, **told})
+        assert model.clip.num_frames == 4 and model.fps in (None, 1.0)
 
 
 def test_no_clip_and_no_batch_are_refused(student):

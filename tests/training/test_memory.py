@@ -12,6 +12,7 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.config import load_config
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference import batch_memory
 from surgvista_jax.inference.batch_memory import check_batch
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
@@ -190,7 +191,8 @@ def test_a_pass_without_gradients_is_counted_by_its_largest_operation(monkeypatc
     values = 2 * 16 * 16 * 3
     init = functools.partial(jnp.zeros, (values, 10))
 
-    def check(batch_size, available):
+    def check(batch_size, available, at_once=None):
+        monkeypatch.setattr(batch_memory, "clips_at_once", lambda mesh, size: at_once or size)
         monkeypatch.setattr(fits_devices, "device_memory", lambda mesh: available)
         return check_batch(function, init, clip, batch_size, mesh(), "--batch-size")
 
@@ -200,6 +202,10 @@ def test_a_pass_without_gradients_is_counted_by_its_largest_operation(monkeypatc
     assert "--batch-size=100: needs about" in check(100, 2.4 * least)
     with pytest.raises(UserError, match="take --batch-size="):
         check(100, least)
+    # Where clips are computed one by one, the others wait as bytes.
+    assert check(100, least, at_once=1) is None
+    with pytest.raises(UserError, match="take --batch-size="):
+        check(10_000, 10_000 * video, at_once=1)
 
 
 def test_what_blocks_keep_follows_from_how_they_are_computed():
