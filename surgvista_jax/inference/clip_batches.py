@@ -16,10 +16,19 @@ from surgvista_jax.data.conversion.streaming import Again, Event, Opened, Readin
 from surgvista_jax.data.dataset import UNLABELLED
 from surgvista_jax.data.storage.video_stream import UnreadableVideo
 from surgvista_jax.data.workers import Crash
+from surgvista_jax.errors import UserError
 
 # Frames a second that are this much alike (relatively) are the same rate: a clip spans the time
 # that it should. The moments of a video stand at their own times all the same.
 SAME_RATE = 0.02
+
+
+def check_rate(name: str, fps: float, wanted: float) -> None:
+    """Raises UserError for frames that come slower than a model needs them."""
+    if fps < wanted * (1 - SAME_RATE):
+        raise UserError(
+            f"{name}: has {fps:g} frames a second, where the model was trained on {wanted:g}"
+        )
 
 
 def resize_frame(size: int, frame: np.ndarray) -> np.ndarray:
@@ -30,7 +39,11 @@ def resize_frame(size: int, frame: np.ndarray) -> np.ndarray:
 
 
 def open_batches(
-    sources: Sequence[SourceVideo], config: ExtractConfig, clip: ClipConfig, batch_size: int
+    sources: Sequence[SourceVideo],
+    config: ExtractConfig,
+    clip: ClipConfig,
+    batch_size: int,
+    threads: int | None = None,
 ) -> "ClipBatches":
     """The batches of videos that processes of their own decode, to be closed.
 
@@ -39,8 +52,9 @@ def open_batches(
         config: rate and size of their frames, as `data convert` would keep them.
         clip: what a clip is.
         batch_size: clips at a time.
+        threads: that decode; None: as many as there are cores.
     """
-    return ClipBatches(stream(sources, clip_reading(config, clip)), clip, batch_size)
+    return ClipBatches(stream(sources, clip_reading(config, clip), threads), clip, batch_size)
 
 
 def clip_reading(config: ExtractConfig, clip: ClipConfig) -> Reading:
@@ -106,14 +120,14 @@ class ClipBatches(Iterator[dict[str, np.ndarray]]):
         self.events.close()
 
     def _made(self) -> Iterator[dict[str, np.ndarray]]:
-        batch, row = self._empty(), 0
+        batch, row = blank_batch(self.clip, self.batch_size), 0
         for number, frame, clip in self._clips():
             clip.write(batch["video"][row])
             batch["video_index"][row], batch["frame"][row], batch["weight"][row] = number, frame, 1
             row += 1
             if row == self.batch_size:
                 yield batch
-                batch, row = self._empty(), 0
+                batch, row = blank_batch(self.clip, self.batch_size), 0
         if row:
             batch["video"][row:] = 0
             yield batch
@@ -138,13 +152,14 @@ class ClipBatches(Iterator[dict[str, np.ndarray]]):
                     read.num_frames = event.num_frames
                     yield number, read.num_frames - 1, past
 
-    def _empty(self) -> dict[str, np.ndarray]:
-        rows, clip = self.batch_size, self.clip
-        return {
-            "video": np.empty((rows, clip.num_frames, clip.size, clip.size, 3), np.uint8),
-            "label": np.full(rows, UNLABELLED, np.int32),
-            "video_index": np.full(rows, -1, np.int32),
-            "frame": np.full(rows, -1, np.int32),
-            "weight": np.zeros(rows, np.float32),
-            "unreadable": np.zeros((rows, clip.num_frames), bool),
-        }
+
+def blank_batch(clip: ClipConfig, rows: int) -> dict[str, np.ndarray]:
+    """A batch without clips, whose pixels are still to be written."""
+    return {
+        "video": np.empty((rows, clip.num_frames, clip.size, clip.size, 3), np.uint8),
+        "label": np.full(rows, UNLABELLED, np.int32),
+        "video_index": np.full(rows, -1, np.int32),
+        "frame": np.full(rows, -1, np.int32),
+        "weight": np.zeros(rows, np.float32),
+        "unreadable": np.zeros((rows, clip.num_frames), bool),
+    }

@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -12,12 +12,15 @@ import numpy as np
 from surgvista_jax.data.conversion.frame_readers import FileReader
 from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.clip_batches import SAME_RATE
+from surgvista_jax.inference.clip_batches import check_rate
 
 import cv2  # isort: skip  # after `frame_readers`, which silences it
 
 # Packets that a header promises and that are not there: many headers only estimate.
 _FEW, _SHARE = 2, 0.005
+
+
+Frame = tuple[float, np.ndarray]  # its second, and [H, W, 3] uint8 RGB
 
 
 class Source(Protocol):
@@ -29,8 +32,8 @@ class Source(Protocol):
 
     broke: str
 
-    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
-        """Yields (second, [H, W, 3] uint8 RGB), each when it is there."""
+    def frames(self) -> Iterator[Frame]:
+        """Yields them, each when it is there."""
 
 
 class Raw(NamedTuple):
@@ -44,6 +47,27 @@ class Raw(NamedTuple):
     width: int
     height: int
     fps: float
+
+
+def in_real_time(
+    frames: Iterable[Frame],
+    wait: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.perf_counter,
+) -> Iterator[Frame]:
+    """Yields frames, none before its second has come; the first one is there at once.
+
+    Args:
+        frames: in their order.
+        wait: waits for so many seconds.
+        now: tells the second that it is.
+    """
+    began: float | None = None
+    for second, frame in frames:
+        if began is None:
+            began = now() - second  # what opening a decoder takes puts no frame late
+        elif (ahead := began + second - now()) > 0:
+            wait(ahead)
+        yield second, frame
 
 
 class FileInRealTime:
@@ -66,8 +90,7 @@ class FileInRealTime:
             fps: frames a second.
             options: how it is read.
             wait: waits for so many seconds.
-            now: tells the second that it is; the first frame is there at once, and the others
-                are timed from it.
+            now: tells the second that it is.
 
         Raises:
             UserError: it is no video, or a slower one.
@@ -77,21 +100,15 @@ class FileInRealTime:
         except UnreadableVideo as error:
             raise UserError(f"{path}: {error}") from None
         check_rate(str(path), self._reader.fps, fps)
-        self._fps = min(fps, self._reader.fps)
+        self._fps = fps
         self._wait, self._now = wait, now
 
-    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
-        reader, began, count = self._reader, 0.0, 0
+    def frames(self) -> Iterator[Frame]:
+        reader = self._reader
+        images = enumerate(reader.frames(self._fps))
+        decoded = ((k / self._fps, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)) for k, image in images)
         try:
-            for image in reader.frames(self._fps):
-                if count == 0:
-                    began = self._now()  # what opening the decoder takes puts no frame late
-                second = count / self._fps
-                ahead = began + second - self._now()
-                if ahead > 0:
-                    self._wait(ahead)
-                yield second, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-                count += 1
+            yield from in_real_time(decoded, self._wait, self._now)
         except (UnreadableVideo, OSError) as error:
             self.broke = str(error)
             return
@@ -121,7 +138,7 @@ class Camera:
                 " read, and does no other program have it?"
             )
 
-    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+    def frames(self) -> Iterator[Frame]:
         began = time.perf_counter()
         try:
             while True:
@@ -130,6 +147,8 @@ class Camera:
                     self.broke = "gives no more pictures"
                     return
                 yield time.perf_counter() - began, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        except cv2.error as error:
+            self.broke = f"OpenCV fails on it: {error.err}"
         finally:
             self._capture.release()
 
@@ -142,11 +161,15 @@ class RawFrames:
     def __init__(self, descriptor: int, form: Raw):
         self._descriptor, self._form = descriptor, form
 
-    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
+    def frames(self) -> Iterator[Frame]:
         form, count = self._form, 0
         while True:
             frame = np.empty((form.height, form.width, 3), np.uint8)
-            there = self._fill(frame.data.cast("B"))
+            try:
+                there = self._fill(frame.data.cast("B"))
+            except OSError as error:
+                self.broke = f"cannot be read: {error.strerror}"
+                return
             if there < frame.nbytes:
                 if there:
                     self.broke = (
@@ -163,14 +186,6 @@ class RawFrames:
         while there < len(room) and (count := os.readv(self._descriptor, [room[there:]])):
             there += count
         return there
-
-
-def check_rate(name: str, fps: float, wanted: float) -> None:
-    """Raises UserError for frames that come slower than a model needs them."""
-    if fps < wanted * (1 - SAME_RATE):
-        raise UserError(
-            f"{name}: has {fps:g} frames a second, where the model was trained on {wanted:g}"
-        )
 
 
 def open_source(where: str, fps: float, options: VideoOptions, raw: Raw | None) -> Source:
@@ -193,7 +208,7 @@ def open_source(where: str, fps: float, options: VideoOptions, raw: Raw | None) 
     if raw is not None:
         check_rate("--frame-rate", raw.fps, fps)
         return RawFrames(0, raw)
-    if _is_number(where) or "://" in where or _is_device(where):
+    if is_camera(where):
         return Camera(where)
     path = Path(where)
     if not path.exists():
@@ -203,6 +218,11 @@ def open_source(where: str, fps: float, options: VideoOptions, raw: Raw | None) 
             f"--stream={where}: is no file; a video is needed, or --stream=- for frames of a pipe"
         )
     return FileInRealTime(path, fps, options)
+
+
+def is_camera(where: str) -> bool:
+    """Whether `--stream` names a camera or an address, by its form."""
+    return _is_number(where) or "://" in where or _is_device(where)
 
 
 def _is_number(where: str) -> bool:

@@ -74,8 +74,7 @@ class Model:
         """The clips of a video file, one for each frame at the model's `fps`, which it ends.
 
         The k-th ends at second k / fps; near the start the first frame is repeated, as in training.
-        A file of up to 2 % fewer frames a second is taken at its own rate. The file is decoded
-        once, as they are asked for, and never held whole.
+        The file is decoded once, as they are asked for, and never held whole.
 
         Raises:
             UserError: it cannot be read, is slower than `fps`, or breaks off (after what was read).

@@ -111,9 +111,9 @@ def of_recordings(
     sources: Sequence[SourceVideo],
     config: ExtractConfig,
     remarks: Remarks,
-    *,
     mesh: Mesh,
     batch_size: int,
+    threads: int | None = None,
 ) -> Generator[Moments, None, None]:
     """Yields videos in their order, decoded meanwhile; of each every frame, as the end of a clip.
 
@@ -126,13 +126,14 @@ def of_recordings(
         config: rate and size of their frames; a video that has fewer a second is left out.
         remarks: where it is noted what is to be said of a video, before it is yielded.
         mesh, batch_size: as for `of_dataset`.
+        threads: that decode; None: as many as there are cores.
     """
     clip = trained.backbone.clip
     every_clip = EveryClip(trained.of_clip, clip, LoaderConfig(), mesh, batch_size)
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
         params = create_filled(trained.init, trained.params, mesh)
         recordings = each_recording(
-            every_clip, params, sources, config, remarks, title="prediction"
+            every_clip, params, sources, config, remarks, threads=threads, title="prediction"
         )
         for video, folder, outputs in recordings:
             if isinstance(trained, TrainedTemporal):

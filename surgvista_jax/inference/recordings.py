@@ -38,6 +38,7 @@ def each_recording(
     config: ExtractConfig,
     remarks: Remarks,
     *,
+    threads: int | None = None,
     title: str = "",
 ) -> Generator[Moments, None, None]:
     """Yields videos in their order, as soon as each is finished; of each every frame ends a clip.
@@ -51,9 +52,11 @@ def each_recording(
         sources: video files and folders of frames.
         config: rate and size of their frames; a video that has fewer a second is left out.
         remarks: where it is noted what is to be said of a video, before it is yielded.
+        threads: that decode; None: as many as there are cores.
         title: of the progress bar.
     """
-    batches, noted = open_batches(sources, config, every_clip.clip, every_clip.batch_size), 0
+    clip, size = every_clip.clip, every_clip.batch_size
+    batches, noted = open_batches(sources, config, clip, size, threads), 0
     for number, outputs in by_video(every_clip.over(variables, batches, title=title)):
         source, read = sources[number], batches.read[number]
         assert read.fps is not None

@@ -1,14 +1,14 @@
 """How fast is a video predicted from file to label, and how long does a frame wait for its own?"""
 
+import dataclasses
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from surgvista_jax.data.batches.past_frames import PastFrames
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.sources import find_given
 from surgvista_jax.data.process_tree import held_mib, watched_memory
@@ -16,9 +16,13 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.host_memory import give_back
 from surgvista_jax.inference.clip_batches import open_batches
 from surgvista_jax.inference.every_clip import EveryClip
-from surgvista_jax.training.partition import to_global
+from surgvista_jax.inference.live import predict_live
+from surgvista_jax.inference.live_sources import Frame, in_real_time
+from surgvista_jax.inference.streaming import StreamingPredictor
+from surgvista_jax.inference.trained import Trained
 
-_WARM_UP = 3  # frames that are not timed
+_OF_CAMERA = (480, 854, 3)
+_FEW = 8  # frames that are drawn, and shown one after the other
 
 
 def video_speed(every_clip: EveryClip, variables: Any, path: Path, fps: float) -> dict[str, Any]:
@@ -72,35 +76,40 @@ def video_speed(every_clip: EveryClip, variables: Any, path: Path, fps: float) -
     }
 
 
-def frame_latency(every_clip: EveryClip, variables: Any, times: int) -> dict[str, float]:
-    """Gives one frame after the other, and waits for each one's label, on the mesh that is set.
+@dataclasses.dataclass
+class MadeUpCamera:
+    """Noise of a camera's size, in real time.
+
+    Attributes:
+        count: frames.
+        fps: of them a second.
+    """
+
+    count: int
+    fps: float
+    broke = ""
+
+    def frames(self) -> Iterator[Frame]:
+        rng = np.random.default_rng(0)
+        few = [rng.integers(0, 256, _OF_CAMERA, np.uint8) for _ in range(_FEW)]
+        return in_real_time((k / self.fps, few[k % len(few)]) for k in range(self.count))
+
+
+def frame_latency(trained: Trained, times: int) -> dict[str, float]:
+    """Predicts a made-up camera live, at the rate of the model, as `predict --stream` does.
 
     Args:
-        every_clip: of one clip at a time.
-        variables: global arrays.
-        times: frames that are timed.
+        trained: what predicts.
+        times: frames of the camera.
 
     Returns:
-        Milliseconds from a frame in memory to what is said of it: `live_ms_p50`, `_p95`, `_p99` and
-        `_max`.
+        Milliseconds from a frame that has come to its label: `live_ms_p50`, `_p95`, `_p99` and
+        `_max`; and `live_dropped`, frames that were dropped because others were predicted.
     """
-    clip = every_clip.clip
-    rng, past = np.random.default_rng(0), PastFrames(clip)
-    rows = {key: np.zeros(1, np.int32) for key in ("video_index", "frame", "label")}
-    rows |= {"weight": np.ones(1, np.float32), "unreadable": np.zeros((1, clip.num_frames), bool)}
-    waits = []
-    for _ in range(_WARM_UP + times):
-        frame = rng.integers(0, 256, (clip.size, clip.size, 3), np.uint8)
-        begun = time.perf_counter()
-        past.push(frame)
-        video = np.empty((1, clip.num_frames, clip.size, clip.size, 3), np.uint8)
-        past.write(video[0])
-        batch = to_global(every_clip.mesh, {"video": video, **rows})
-        jax.device_get(every_clip.program(variables, batch)["values"])
-        waits.append(1000 * (time.perf_counter() - begun))
-    found = np.percentile(waits[_WARM_UP:], (50, 95, 99, 100))
-    names = ("live_ms_p50", "live_ms_p95", "live_ms_p99", "live_ms_max")
-    return dict(zip(names, found.tolist(), strict=True))
+    camera = MadeUpCamera(times, trained.meaning.fps)
+    outcome = predict_live(StreamingPredictor(trained), camera, lambda line: None)
+    waits = {f"live_ms_{name}": value for name, value in outcome.shares.items()}
+    return {**waits, "live_dropped": outcome.dropped}
 
 
 def _clocks() -> np.ndarray:

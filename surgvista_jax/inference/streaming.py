@@ -1,34 +1,36 @@
 """A model that runs along with a video: frames in, one prediction for each moment out.
 
 Online says what `surgvista predict` says of the whole video. The clips are the same, to the pixel.
-On a processor a classifier's numbers are the same to the bit where `predict` has `--batch-size=1`:
-with more clips at a time matrix products add up in another order, and last digits differ. Those of
-an MS-TCN are the same to about 1e-6.
+On a processor the numbers are the same to the last bit, for clips are computed one by one there,
+and so are the frames of a causal MS-TCN. On an accelerator `predict` has many clips at a time,
+whose matrix products add up in another order: last digits differ.
 """
 
 import dataclasses
-import math
 import os
-from typing import Any
+from numbers import Real
 
 import flax.linen as nn
 import jax
 import numpy as np
 
+from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.batches.past_frames import PastFrames
 from surgvista_jax.data.conversion.extract import ExtractConfig, reduced
 from surgvista_jax.data.rates import ROUNDING, Grid, Picker
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.clip_batches import resize_frame
+from surgvista_jax.inference.clip_batches import blank_batch, resize_frame
+from surgvista_jax.inference.every_clip import EveryClip
+from surgvista_jax.inference.frame_probabilities import FrameByFrame
 from surgvista_jax.inference.temporal import TrainedTemporal, load_trained
 from surgvista_jax.inference.trained import Trained
 from surgvista_jax.models import mstcn_state
 from surgvista_jax.predictions.smoothing import Smoothing
-from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh
+from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh, to_global
 from surgvista_jax.training.state import create_filled
-from surgvista_jax.training.xla_options import options_for
 
 _SHORT_SIDE = ExtractConfig().short_side
+_LATEST = 1e11  # seconds; beyond it times are of another unit, and too coarse for frames
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,7 +84,10 @@ class StreamingPredictor:
 
         Raises:
             UserError: it cannot be read, or sees more than the past.
+            ValueError: `start` is no second.
         """
+        if start is not None:
+            _check_seconds("start", start)
         trained = model if isinstance(model, Trained) else load_trained(os.fspath(model))
         if not trained.causal:
             what = "an MS-TCN that sees what comes later (model.causal=false)"
@@ -93,27 +98,20 @@ class StreamingPredictor:
         self._smoothing = smoothing and dataclasses.replace(smoothing, causal=True)
         self._start = start
         self._temporal = trained if isinstance(trained, TrainedTemporal) else None
-        self._mesh = make_mesh(MeshConfig(data=1), jax.devices()[:1])
-        with jax.set_mesh(self._mesh), nn.logical_axis_rules(RULES):
-            self._params = create_filled(trained.init, trained.params, self._mesh)
-            clip = self.meaning.clip
-            shape = (1, clip.num_frames, clip.size, clip.size, 3)
-            video = jax.ShapeDtypeStruct(shape, np.uint8)
-            options = options_for("prediction", "") or None
-            program = jax.jit(
-                lambda params, video: trained.of_clip(params, video).astype(np.float32),
-                compiler_options=options,
-            )
-            self._of_clip = program.lower(self._params, video).compile()
+        mesh, clip = make_mesh(MeshConfig(data=1), jax.devices()[:1]), self.meaning.clip
+        every_clip = EveryClip(trained.of_clip, clip, LoaderConfig(), mesh, batch_size=1)
+        with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+            self._params = create_filled(trained.init, trained.params, mesh)
+            batch = to_global(mesh, blank_batch(clip, 1))
+            # The program of `predict`, so that what it says is the same.
+            self._of_clip = every_clip.program.lower(self._params, batch).compile()
+        self._clip = np.zeros(batch.pop("video").shape, np.uint8)
+        self._rest = batch  # what the program is given beside the clip
         if self._temporal is not None:
-            config = self._temporal.model
             self._own = jax.device_put(dict(self._temporal.own_params), jax.devices()[0])
-            state = mstcn_state.begin(config)
-            features = jax.ShapeDtypeStruct((self._temporal.header.width,), np.float32)
-            step = jax.jit(lambda own, state, row: mstcn_state.step(config, own, state, row))
-            self._step = step.lower(self._own, state, features).compile()
-        self._clip = np.zeros(shape, np.uint8)
-        self._values(self._clip)  # the first call allocates
+            self._along = FrameByFrame(self._temporal.model)
+            self._along.compile(self._own)
+        self._values()  # the first call allocates
         self.restart()
 
     def restart(self) -> None:
@@ -125,7 +123,7 @@ class StreamingPredictor:
         self._follow = self._smoothing.follower() if self._smoothing is not None else None
         self._features: np.ndarray | None = None
         if self._temporal is not None:
-            self._state: Any = mstcn_state.begin(self._temporal.model)
+            self._state = self._along.begin()
 
     def push(self, frame: np.ndarray, time: float) -> Prediction | None:
         """Takes the next frame; predicts if by it a moment of the model's rate is known.
@@ -137,7 +135,7 @@ class StreamingPredictor:
         Raises:
             ValueError: another type, shape or size; a time before that of the last frame.
         """
-        self._check(frame, time)
+        time = self._checked(frame, time)
         picker = self._picker
         if picker is None:
             self._grid = self._grid_from(time if self._start is None else self._start)
@@ -154,7 +152,8 @@ class StreamingPredictor:
         picture.keep()
         return None if newest is None else self._predict(newest.k, held)
 
-    def _check(self, frame: np.ndarray, time: float) -> None:
+    def _checked(self, frame: np.ndarray, time: float) -> float:
+        """The time as a plain number; see `push` for what is refused."""
         if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8:
             kind = frame.dtype if isinstance(frame, np.ndarray) else type(frame).__name__
             raise ValueError(f"frame: should be an array of uint8 RGB, not of {kind}")
@@ -165,12 +164,13 @@ class StreamingPredictor:
             raise ValueError(
                 f"frame: is {other}, those before {first}; restart() for another video"
             )
-        if not math.isfinite(time):
-            raise ValueError(f"time={time}: should be seconds")
+        _check_seconds("time", time)
+        time = float(time)
         if self._last is not None and time < self._last:
             raise ValueError(f"time={time}: comes before {self._last}, that of the last frame")
         if self._start is not None and time < self._start - 0.5 / self.meaning.fps:
             raise ValueError(f"time={time}: comes before the start, {self._start}")
+        return time
 
     def _grid_from(self, start: float) -> Grid:
         fps = self.meaning.fps
@@ -188,13 +188,14 @@ class StreamingPredictor:
 
     def _predict(self, frame: int, held: int) -> Prediction:
         self._past.write(self._clip[0])
-        values = self._values(self._clip)
+        values = self._values()
         if self._temporal is not None:
-            if self._features is not None:
-                for _ in range(min(held, mstcn_state.reach(self._temporal.model))):
-                    _, self._state = self._step(self._own, self._state, self._features)
-            found, self._state = self._step(self._own, self._state, values)
-            self._features, values = values, np.asarray(found)
+            if self._features is not None and held:
+                frames = min(held, mstcn_state.reach(self._temporal.model))
+                repeated = np.broadcast_to(self._features, (frames, len(self._features)))
+                _, self._state = self._along(self._own, self._state, repeated)
+            found, self._state = self._along(self._own, self._state, values[None])
+            self._features, values = values, found[0]
         scores = values if self._follow is None else self._follow(frame, values)
         meaning = self.meaning
         if meaning.label_kind == "single":
@@ -209,9 +210,15 @@ class StreamingPredictor:
             tuple(float(scores[k]) for k in held_classes),
         )
 
-    def _values(self, clip: np.ndarray) -> np.ndarray:
+    def _values(self) -> np.ndarray:
         """What is computed of the clip alone, float32 [X]."""
-        return np.asarray(self._of_clip(self._params, clip))[0]
+        computed = self._of_clip(self._params, {**self._rest, "video": self._clip})
+        return np.asarray(computed["values"])[0]
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if not isinstance(value, Real) or not abs(value) < _LATEST:
+        raise ValueError(f"{name}={value}: should be seconds")
 
 
 class _Picture:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,12 @@ import numpy as np
 
 from surgvista_jax.config import build
 from surgvista_jax.data.batches.clips import ClipConfig
-from surgvista_jax.data.batches.sequences import VideoSequence, pad_sequence
-from surgvista_jax.data.dataset import UNLABELLED
 from surgvista_jax.data.storage.feature_folder import FeaturesHeader
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.classifier import Backbone
 from surgvista_jax.inference.computed import VIDEO_FILES
 from surgvista_jax.inference.features import TrainedBackbone
+from surgvista_jax.inference.frame_probabilities import FrameProbabilities
 from surgvista_jax.inference.starting_point import StartingPoint, fit_to_clips, read_backbone
 from surgvista_jax.inference.trained import (
     MADE_SPLITS,
@@ -26,11 +25,12 @@ from surgvista_jax.inference.trained import (
     Trained,
     check_told,
     load_classifier,
+    refuse_heads,
     transitions_in,
 )
 from surgvista_jax.models.heads import POOLS
 from surgvista_jax.models.layers import ComputeConfig
-from surgvista_jax.models.mstcn import MsTcn, MsTcnConfig
+from surgvista_jax.models.mstcn import MsTcnConfig
 from surgvista_jax.training.checkpoint_files import restore_params
 from surgvista_jax.weights.adapt import AdaptConfig
 from surgvista_jax.weights.choosing import GivenHeads
@@ -87,21 +87,11 @@ class TrainedTemporal(Trained):
 
     def of_video(self, features: np.ndarray) -> np.ndarray:
         """Probabilities float32 [L, C] of the features [L, F] of all frames of a video."""
-        length = len(features)
-        unlabelled = np.full(length, UNLABELLED, np.int32)
-        batch = pad_sequence(VideoSequence("", features, unlabelled), self.pad_to)
-        found = self._probabilities(self.own_params, batch["features"], batch["mask"])
-        return np.asarray(found)[0, :length]
+        return self._probabilities(self.own_params, features)
 
     @functools.cached_property
-    def _probabilities(self) -> Callable[[Any, np.ndarray, np.ndarray], jax.Array]:
-        module = MsTcn(self.model, len(self.meaning.classes))
-
-        def probabilities(params: Any, features: jax.Array, mask: jax.Array) -> jax.Array:
-            logits: Any = module.apply({"params": params}, features, mask, False)
-            return jax.nn.softmax(logits[-1])
-
-        return jax.jit(probabilities)
+    def _probabilities(self) -> FrameProbabilities:
+        return FrameProbabilities(self.model, len(self.meaning.classes), self.pad_to)
 
     def check_features(self, header: FeaturesHeader, where: Path) -> None:
         """Raises UserError for features of another backbone, clip or rate than it was trained on.
@@ -235,6 +225,7 @@ def load_trained(
     told = told or {}
     temporal = load_temporal(spec, told, backbone=backbone, computes=computes)
     if temporal is not None:
+        refuse_heads(spec, heads)
         return temporal
     if backbone is not None or not computes:
         option = "features" if backbone is None else "backbone"

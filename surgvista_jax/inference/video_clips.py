@@ -13,7 +13,7 @@ from surgvista_jax.data.conversion.remarks import remarks_on
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.conversion.streaming import Job, Opened, events
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.clip_batches import ClipBatches, clip_reading
+from surgvista_jax.inference.clip_batches import ClipBatches, check_rate, clip_reading
 
 
 def clips_of_video(path: Path, clip: ClipConfig, fps: float) -> Iterator[np.ndarray]:
@@ -42,10 +42,7 @@ def clips_of_video(path: Path, clip: ClipConfig, fps: float) -> Iterator[np.ndar
     opened = next(each)
     if not isinstance(opened, Opened):
         raise UserError(f"{path}: {opened}")
-    if reading.slowest is not None and opened.fps < reading.slowest:
-        raise UserError(
-            f"{path}: has {opened.fps:g} frames a second, where the model was trained on {fps:g}"
-        )
+    check_rate(str(path), opened.fps, fps)
     numbered = ((0, event) for event in itertools.chain([opened], each))
     return _clips(source, ClipBatches(numbered, clip, batch_size=1), fps)
 

@@ -59,6 +59,29 @@ def step(
     return x, after
 
 
+def run(
+    config: MsTcnConfig, params: Mapping[str, Any], state: State, rows: jax.Array, count: jax.Array
+) -> tuple[jax.Array, State]:
+    """Several frames by `step`, in a loop that is one program whatever their number.
+
+    Args:
+        config, params, state: as for `step`.
+        rows: float32 [K, F], features of frames, of which the first `count` are looked at.
+        count: int32 [], from 0 to K.
+
+    Returns:
+        Probabilities float32 [K, C], 0 from row `count` on, and the state after the last frame.
+    """
+    classes = params[f"stage{config.stages - 1}"]["head"]["bias"].shape[0]
+
+    def one(k: jax.Array, carry: tuple[jax.Array, State]) -> tuple[jax.Array, State]:
+        said, before = carry
+        found, after = step(config, params, before, rows[k])
+        return said.at[k].set(found), after
+
+    return jax.lax.fori_loop(0, count, one, (jnp.zeros((len(rows), classes)), state))
+
+
 def reach(config: MsTcnConfig) -> int:
     """Frames before its own that a frame can see."""
     return config.stages * (config.kernel_size - 1) * (2**config.layers - 1)

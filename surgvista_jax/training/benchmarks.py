@@ -198,6 +198,7 @@ _NAMES = {
     "live_ms_p95": "  95 of 100 within",
     "live_ms_p99": "  99 of 100 within",
     "live_ms_max": "  all within",
+    "live_dropped": "  frames dropped",
     "video_seconds": "video, end to end",
     "video_times_real_time": "  times real time",
     "video_cpu_seconds": "  processors, a second of it",
@@ -215,6 +216,7 @@ _UNITS = {
     "_seconds": ".1f s",
     "_mib": ".0f MiB a device",
     "gflop_per_clip": ".1f GFLOP",
+    "live_dropped": ".0f ",
 }
 
 

@@ -37,6 +37,7 @@ def test_predictions_are_measured_for_batches_a_frame_and_a_video(config, tmp_pa
     assert result["clips_per_second"] == pytest.approx(16000 / result["step_ms"])
     assert result["one_clip_ms"] > 0 and result["program_mib"] > 0
     assert 0 < result["live_ms_p50"] <= result["live_ms_p99"] <= result["live_ms_max"]
+    assert result["live_dropped"] >= 0
     assert result["video_seconds"] == 2.0 and result["video_times_real_time"] > 0
     assert result["decode_times_real_time"] > 0 and result["decode_share"] > 0
     assert result["host_peak_mib"] >= result["host_before_mib"] > 0

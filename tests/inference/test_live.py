@@ -166,6 +166,7 @@ def test_raw_frames_end_where_the_pipe_ends(left):
     assert [time for time, _ in found] == [0.0, 0.1, 0.2]
     np.testing.assert_array_equal([frame for _, frame in found], frames)
     assert source.broke == ("ends within frame 3, at 5 of its 72 bytes" if left else "")
+    assert not list(source.frames()) and source.broke == "cannot be read: Bad file descriptor"
 
 
 def test_a_file_gives_the_frames_of_predict_each_at_its_time(tmp_path):
@@ -236,6 +237,14 @@ def test_a_camera_gives_pictures_until_it_goes_away(monkeypatch):
     with pytest.raises(UserError, match="--stream=9: cannot be opened"):
         open_source("9", 5.0, OPTIONS, None)
     assert Capture.released == [3, 9]
+
+
+def test_a_camera_whose_picture_is_none_ends_with_what_was_seen(monkeypatch):
+    given = iter([(True, np.zeros((2, 2, 3), np.uint8)), (True, np.zeros((2, 2, 2), np.uint8))])
+    torn = SimpleNamespace(isOpened=lambda: True, release=lambda: None, read=lambda: next(given))
+    monkeypatch.setattr(live_sources.cv2, "VideoCapture", lambda where: torn)
+    source = Camera("4")
+    assert len(list(source.frames())) == 1 and source.broke.startswith("OpenCV fails on it: ")
 
 
 def test_sources_that_cannot_be_are_refused(tmp_path):

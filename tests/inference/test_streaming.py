@@ -106,8 +106,8 @@ class Stored:
         return self._frames[frame_ids], np.zeros(len(frame_ids), bool)
 
 
-def offline(trained, frames, monkeypatch, tmp_path) -> np.ndarray:
-    """What `predict` says of a dataset of these frames, with one clip at a time on one device."""
+def offline(trained, frames, monkeypatch, tmp_path, batch_size=4) -> np.ndarray:
+    """What `predict` says of a dataset of these frames on one device."""
     monkeypatch.setattr(
         "surgvista_jax.data.batches.labelled.open_frames", lambda *_: Stored(frames)
     )
@@ -116,7 +116,8 @@ def offline(trained, frames, monkeypatch, tmp_path) -> np.ndarray:
     dataset = Dataset(tmp_path, *about, (video,))
     mesh = make_mesh(MeshConfig(data=1), jax.devices()[:1])
     loader = LoaderConfig(workers=0)
-    (found,) = of_dataset(trained, dataset, labelled=False, mesh=mesh, batch_size=1, loader=loader)
+    how = {"mesh": mesh, "batch_size": batch_size, "loader": loader}
+    (found,) = of_dataset(trained, dataset, labelled=False, **how)
     return found.outputs.values
 
 
@@ -126,10 +127,11 @@ def online(predictor, frames, fps=5.0) -> np.ndarray:
     return np.array([each.scores for each in found if each is not None])
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_a_classifier_says_online_what_it_says_offline_to_the_bit(
-    classifier, predictor, smoothed, frames, monkeypatch, tmp_path
+    batch_size, classifier, predictor, smoothed, frames, monkeypatch, tmp_path
 ):
-    expected = offline(classifier, frames, monkeypatch, tmp_path)
+    expected = offline(classifier, frames, monkeypatch, tmp_path, batch_size)
     found = online(predictor, frames)
     np.testing.assert_array_equal(found, expected)
     assert len(np.unique(found.argmax(1))) > 1  # it tells frames apart
@@ -138,11 +140,17 @@ def test_a_classifier_says_online_what_it_says_offline_to_the_bit(
     np.testing.assert_array_equal(online(smoothed, frames), of_all)
 
 
-def test_an_mstcn_says_online_what_it_says_offline(temporal, tcn, frames, monkeypatch, tmp_path):
+def test_an_mstcn_says_online_what_it_says_offline_to_the_bit(
+    temporal, tcn, frames, monkeypatch, tmp_path
+):
+    """And what all frames side by side give, as accelerators compute them."""
     found = online(tcn, frames)
-    expected = offline(temporal, frames, monkeypatch, tmp_path)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found, offline(temporal, frames, monkeypatch, tmp_path))
     assert np.abs(np.diff(found, axis=0)).max() > 1e-3
+    rows = np.random.default_rng(0).normal(size=(40, 32)).astype(np.float32)  # more than one go
+    along = temporal.of_video(rows)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    np.testing.assert_allclose(temporal.of_video(rows), along, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["smoothed", "tcn"])
@@ -170,6 +178,14 @@ def test_pictures_between_the_moments_change_nothing(predictor, frames):
     assert told.frame == 2 and told.time == 100.4
     assert told.label == CLASSES[told.scores.argmax()] == told.labels[0]
     assert told.probabilities == (told.scores.max(),)
+
+
+def test_a_view_of_a_frame_is_a_frame(predictor, frames):
+    """As of pictures that OpenCV gave, in its order of colours."""
+    expected = online(predictor, frames)
+    turned = np.ascontiguousarray(frames[..., ::-1])[..., ::-1]
+    turned.flags.writeable = False
+    np.testing.assert_array_equal(online(predictor, turned), expected)
 
 
 def test_of_a_hole_the_picture_before_it_is_seen(predictor, frames):
@@ -234,6 +250,9 @@ def test_several_classes_hold_from_a_half_on(classifier, frames):
         (np.zeros((4, 4, 3), np.uint8), 2.0, "is 4x4, those before 48x40"),
         (np.zeros((40, 48, 3), np.uint8), 0.9, "time=0.9: comes before 1.0"),
         (np.zeros((40, 48, 3), np.uint8), float("nan"), "time=nan: should be seconds"),
+        (np.zeros((40, 48, 3), np.uint8), None, "time=None: should be seconds"),
+        (np.zeros((40, 48, 3), np.uint8), 1.7e12, "should be seconds"),  # of milliseconds
+        (np.zeros((0, 48, 3), np.uint8), 2.0, r"\[H, W, 3\], not \[0, 48, 3\]"),
     ],
 )
 def test_what_is_no_next_frame_is_refused(predictor, frames, frame, time, said):
@@ -242,6 +261,11 @@ def test_what_is_no_next_frame_is_refused(predictor, frames, frame, time, said):
     with pytest.raises(ValueError, match=said):
         predictor.push(frame, time)
     assert predictor.push(frames[1], 1.2).frame == 1  # as if nothing had been pushed
+
+
+def test_a_start_that_is_no_second_is_refused(classifier):
+    with pytest.raises(ValueError, match="start=nan: should be seconds"):
+        StreamingPredictor(classifier, start=float("nan"))
 
 
 def test_models_that_see_what_comes_are_refused(classifier, temporal):

@@ -58,16 +58,21 @@ class Job:
     threads: int
 
 
-def stream(sources: Sequence[SourceVideo], reading: Reading) -> Streams:
+def stream(sources: Sequence[SourceVideo], reading: Reading, threads: int | None = None) -> Streams:
     """Opens, decodes and fits videos, the next one while one is taken.
 
     At most one frame a process waits to be taken, beside the pictures that its decoder holds
     (`video_parts`): memory does not grow with the length of a video.
 
+    Args:
+        sources: in their order.
+        reading: how they are read.
+        threads: that decode, one at least; None: as many as there are cores.
+
     Returns:
         (number of the video, `Event`), video after video; to be closed.
     """
-    threads = available_cores()
+    threads = available_cores() if threads is None else max(1, threads)
     return Streams(_of_process, [Job(source, reading, threads) for source in sources])
 
 

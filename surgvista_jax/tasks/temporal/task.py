@@ -1,15 +1,15 @@
 """The temporal task: an MS-TCN over the features of a whole video, its loss, what it predicts."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from surgvista_jax.data.batches.sequences import VideoSequence, pad_sequence
+from surgvista_jax.data.batches.sequences import VideoSequence
 from surgvista_jax.inference.every_clip import Outputs
+from surgvista_jax.inference.frame_probabilities import FrameProbabilities
 from surgvista_jax.models.mstcn import MsTcn
 from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.tasks.temporal.losses import (
@@ -33,6 +33,7 @@ class TemporalTask:
     ):
         self._config, self._width = config, width
         self._model = MsTcn(config.model, num_classes)
+        self._probabilities = FrameProbabilities(config.model, num_classes, config.pad_to)
         self._init_key, self._dropout_key = jax.random.split(jax.random.key(config.seed))
         self._class_weights = None
         if config.class_weights == "median_frequency":
@@ -80,8 +81,7 @@ class TemporalTask:
         """Probabilities of the last stage at every labelled frame of the sequences."""
         columns: dict[str, list] = {"video_index": [], "frame": [], "label": [], "values": []}
         for number, sequence in enumerate(sequences):
-            batch = pad_sequence(sequence, self._config.pad_to)
-            values = np.asarray(self._probabilities(params, batch))[0]
+            values = self._probabilities(params, sequence.features)
             frame = np.flatnonzero(sequence.labels != UNLABELLED).astype(np.int32)
             columns["video_index"].append(np.full(len(frame), number, np.int32))
             columns["frame"].append(frame)
@@ -89,14 +89,3 @@ class TemporalTask:
             columns["values"].append(values[frame])
         joined = {name: np.concatenate(parts) for name, parts in columns.items()}
         return Outputs(**joined, unreadable=None)
-
-    @functools.cached_property
-    def _probabilities(self) -> Callable[[Any, dict], jax.Array]:
-        """Compiled, for a length that is asked for again."""
-
-        def probabilities(params: Any, batch: dict) -> jax.Array:
-            variables, features, mask = {"params": params}, batch["features"], batch["mask"]
-            logits: Any = self._model.apply(variables, features, mask, False)
-            return jax.nn.softmax(logits[-1])
-
-        return jax.jit(probabilities)
