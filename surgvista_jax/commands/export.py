@@ -13,10 +13,11 @@ from surgvista_jax.inference.exporting import (
     description,
     difference,
 )
-from surgvista_jax.inference.load import Told, load
+from surgvista_jax.inference.load import load
+from surgvista_jax.inference.weights_option import add_elsewhere, told_of
 from surgvista_jax.ownership import add_overwrite, in_folder, sha256_of
 from surgvista_jax.training.devices import start_devices
-from surgvista_jax.weights.heads_option import add_heads, parse_heads
+from surgvista_jax.weights.heads_option import parse_heads
 from surgvista_jax.weights.place import SPEC
 from surgvista_jax.writing import replacing_all
 
@@ -29,14 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", required=True, choices=tuple(EXPORTERS))
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.stablehlo|FILE.onnx")
     add_overwrite(parser)
-    elsewhere = parser.add_argument_group("weights from elsewhere, which do not say it themselves")
-    elsewhere.add_argument("--classes", help="names, separated by commas (0,1,…)")
-    elsewhere.add_argument("--fps", type=float, help="rate of the frames that it was trained on")
-    elsewhere.add_argument("--num-frames", type=int, help="of a clip")
-    elsewhere.add_argument("--stride", type=int, help="frames from one to the next")
-    elsewhere.add_argument("--size", type=int, help="pixels a side")
-    elsewhere.add_argument("--label-kind", choices=("single", "multi"))
-    add_heads(elsewhere)
+    add_elsewhere(parser)
     parser.epilog = (
         "In go uint8 frames [batch, frames, size, size, 3] of any batch; out come features and, of"
         " a model with a head, probabilities, all in float32. FILE.json beside it says classes,"
@@ -55,20 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
     owned = in_folder(out.parent, arguments.overwrite)
     owned.check([out, beside])
     start_devices()
-    told: Told = {}
-    if arguments.classes is not None:
-        told["classes"] = arguments.classes.split(",")
-    if arguments.fps is not None:
-        told["fps"] = arguments.fps
-    if arguments.label_kind is not None:
-        told["label_kind"] = arguments.label_kind
-    if arguments.num_frames is not None:
-        told["num_frames"] = arguments.num_frames
-    if arguments.stride is not None:
-        told["stride"] = arguments.stride
-    if arguments.size is not None:
-        told["size"] = arguments.size
-    heads = parse_heads(arguments.heads)
+    heads, told = parse_heads(arguments.heads), told_of(arguments)
     model = load(arguments.checkpoint, dtype="float32", heads=heads, **told)
     check_exportable(model, form)
     content = EXPORTERS[form](model)

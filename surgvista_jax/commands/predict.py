@@ -13,9 +13,15 @@ from surgvista_jax.data.conversion.video_options import video_options
 from surgvista_jax.data.storage.video_stream import VideoOptions
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.asked_moments import asked_moments
-from surgvista_jax.inference.batch_memory import add_check_memory, check_batch, usual_batch
-from surgvista_jax.inference.given_videos import add_given
-from surgvista_jax.inference.live_option import add_live, run_live
+from surgvista_jax.inference.batch_memory import (
+    add_batch_size,
+    add_check_memory,
+    check_batch,
+    usual_batch,
+)
+from surgvista_jax.inference.given_videos import add_given, is_dataset
+from surgvista_jax.inference.idle_options import refuse_idle, way_of
+from surgvista_jax.inference.live_option import LIVE_HELP, add_live, run_live
 from surgvista_jax.inference.pages_due import PagesDue, pages_due, words_of
 from surgvista_jax.inference.predictions import (
     places_of,
@@ -37,14 +43,9 @@ from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
 from surgvista_jax.writing import clear_asides
 
-_LIVE = (
-    "; without VIDEO, what to look at live: a file in real time, a camera (0, /dev/video0, an"
-    " address), or - for frames on standard input"
-)
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_given(parser, _LIVE)
+    add_given(parser, LIVE_HELP)
     parser.add_argument(
         "--checkpoint",
         required=True,
@@ -63,13 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_overwrite(parser)
     add_live(parser)
-    parser.add_argument(
-        "--batch-size", type=int, help="clips at a time (32; on processors 4, for their memory)"
-    )
-    parser.add_argument("--workers", type=int, help="loader workers")
+    add_batch_size(parser)
+    parser.add_argument("--workers", type=int, help="loader workers; of video files, threads")
     add_unreadable(parser)
     add_check_memory(parser)
-    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     add_weights(parser)
     parser.epilog = (
         "Written are predictions.npz, which `surgvista evaluate` reads, and for each video"
@@ -89,6 +87,8 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise UserError("--out=FOLDER: is needed; the folder to be written")
     video_options(arguments)  # a source of --stream is refused, whatever VIDEO is
+    if is_dataset(arguments.videos):
+        refuse_idle(arguments, way_of(arguments))
     if arguments.batch_size is not None and arguments.batch_size < 1:
         raise UserError(f"--batch-size {arguments.batch_size}: must be 1 or more")
     owned, words = in_folder(arguments.out, arguments.overwrite), words_of(arguments)

@@ -16,6 +16,7 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.clip_batches import SAME_RATE
 from surgvista_jax.inference.given_videos import found_videos, is_dataset, reading_at
+from surgvista_jax.inference.idle_options import Way, refuse_idle, way_of
 from surgvista_jax.inference.moments import of_dataset, of_features, of_recordings
 from surgvista_jax.inference.predictions import check_room
 from surgvista_jax.inference.recordings import Moments, other_rate
@@ -63,22 +64,22 @@ def asked_moments(
         limit: how many of them may be unreadable.
 
     Raises:
-        UserError: there are no such videos, or none that can be looked at; a file in the way.
+        UserError: there are no such videos, or none that can be looked at; an option that means
+            nothing for them; a file in the way.
     """
     meaning, size = trained.meaning, arguments.batch_size
     if not is_dataset(arguments.videos):
         if arguments.features is not None:
             raise UserError("--features: is for a dataset folder, whose features they are")
         folder, search = found_videos(arguments)
-        if not (arguments.keep_frames or any(source.is_folder for source in search.videos)):
+        refuse_idle(arguments, way := way_of(arguments, search.videos))
+        if way is Way.FILES:
             videos = tuple(Video(s.video, s.path.name, meaning.fps, 0) for s in search.videos)
             check_room(owned, [video.video for video in videos])
             remarks.add(search.problems, search.notes)
             dataset = given_dataset(folder, folder, meaning.fps)
-            config = reading_at(arguments, meaning.fps)
-            each = of_recordings(
-                trained, search.videos, config, remarks, mesh=mesh, batch_size=size
-            )
+            config, how = reading_at(arguments, meaning.fps), (mesh, size, arguments.workers)
+            each = of_recordings(trained, search.videos, config, remarks, *how)
             return Asked(each, dataclasses.replace(dataset, videos=videos), False)
     dataset = _with_frames(arguments, trained, owned, remarks)
     check_room(owned, [video.video for video in dataset.videos])

@@ -41,11 +41,11 @@ def as_clips(given: Any, clip: ClipConfig) -> tuple[Iterable[np.ndarray], bool]:
     if isinstance(given, str | bytes | os.PathLike):
         raise UserError(f"{given!r:.100}: is no clip; of a video file take model.clips(FILE)")
     of_images = clip.num_frames == 1
-    if isinstance(given, list | tuple) and given and np.ndim(given[0]) <= 3 and not of_images:
+    if isinstance(given, list | tuple) and given and _ndim(given[0]) <= 3 and not of_images:
         return [_of_frames(given, clip)], True
     if not hasattr(given, "__array__") and isinstance(given, Iterable):
         return (_of_one(one, clip) for one in given), False
-    array = np.asarray(given)
+    array = _array(given)
     if array.ndim == (4 if of_images else 5):
         return (_of_one(one, clip) for one in array), False
     if of_images and array.ndim == 5:
@@ -54,14 +54,31 @@ def as_clips(given: Any, clip: ClipConfig) -> tuple[Iterable[np.ndarray], bool]:
 
 
 def _of_one(one: Any, clip: ClipConfig) -> np.ndarray:
-    if clip.num_frames == 1 and np.ndim(one) <= 3:
+    if clip.num_frames == 1 and _ndim(one) <= 3:
         return _of_frames([one], clip)
     return _of_frames(one, clip) if isinstance(one, list | tuple) else _of_array(one, clip)
 
 
+def _ndim(given: Any) -> int:
+    """Axes of an array, or of lists, whose parts may be of several sizes: by their first ones."""
+    if isinstance(given, list | tuple):
+        return 1 + (_ndim(given[0]) if given else 0)
+    return _array(given).ndim
+
+
+def _array(given: Any) -> np.ndarray:
+    try:
+        return np.asarray(given)
+    except ValueError:  # numbers in rows of several lengths
+        raise UserError(
+            "a list of unequal lists: is no array; a clip is one array, or a list of arrays, its"
+            " frames [height, width, 3]"
+        ) from None
+
+
 def _of_array(one: Any, clip: ClipConfig) -> np.ndarray:
     """One clip, its frames in one array."""
-    array = np.asarray(one)
+    array = _array(one)
     if array.ndim == 3 and array.shape[2] not in (1, 3):  # grey
         array = array[..., None]
     axis = _channels(array.shape, clip) if array.ndim == 4 else None
@@ -101,7 +118,7 @@ def _of_frames(frames: Any, clip: ClipConfig) -> np.ndarray:
         raise UserError(f"a clip of {len(frames)} frames: the model sees {what}{apart}")
     out = np.empty((clip.num_frames, clip.size, clip.size, 3), np.uint8)
     for number, frame in enumerate(frames):
-        image = _as_rgb(np.asarray(frame))
+        image = _as_rgb(_array(frame))
         if image.shape == out.shape[1:]:
             out[number] = image
         else:

@@ -7,14 +7,17 @@ import sys
 from surgvista_jax.checks import MOST_PIXELS
 from surgvista_jax.data.storage.video_stream import VideoOptions
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.idle_options import Way, refuse_idle
 from surgvista_jax.inference.live import predict_live
-from surgvista_jax.inference.live_sources import Raw, open_source
+from surgvista_jax.inference.live_sources import Raw, is_camera, open_source
 from surgvista_jax.inference.smoothing_option import smoothing_of
 from surgvista_jax.inference.streaming import StreamingPredictor
 from surgvista_jax.inference.weights_option import loaded
 
-# Of files and folders alone; in the order in which they are refused.
-_NOT_LIVE = {"out": None, "split": None, "features": None, "margins": "keep", "video": False}
+LIVE_HELP = (  # of `--stream`
+    "; without VIDEO, what to look at live: a file in real time, a camera (0, /dev/video0, an"
+    " address), or - for frames on standard input"
+)
 
 
 def add_live(parser: argparse.ArgumentParser) -> None:
@@ -40,25 +43,28 @@ def run_live(arguments: argparse.Namespace) -> int:
     where = arguments.stream
     if where is None:
         raise UserError("say what to look at: VIDEO …, or --stream=SOURCE to predict live")
-    for key, usual in _NOT_LIVE.items():
-        if getattr(arguments, key) != usual:
-            raise UserError(
-                f"--{key}: is of VIDEO files; live predictions go to standard output"
-                if key == "out"
-                else f"--{key}: is of VIDEO files; leave it out with --stream"
-            )
+    if arguments.out is not None:
+        raise UserError("--out: is of VIDEO files; live predictions go to standard output")
+    refuse_idle(arguments, _way_of(where))
     raw = _raw(arguments)
     trained = loaded(arguments)
     smoothing = smoothing_of(arguments, trained.meaning, trained.transitions)
     keys = {key: getattr(arguments, key) for key in ("clock", "deinterlace")}
     options = VideoOptions(**{key: value for key, value in keys.items() if value is not None})
     source = open_source(where, trained.meaning.fps, options, raw)
-    predictor = StreamingPredictor(trained, smoothing)
+    predictor = StreamingPredictor(trained, smoothing, fps=source.fps)
     print(f"{arguments.checkpoint}: {trained.meaning}", file=sys.stderr)
     outcome = predict_live(predictor, source, lambda line: print(line, flush=True))
     name = "standard input" if where == "-" else where
     print(f"surgvista: {name}: {outcome}", file=sys.stderr)
     return outcome.status
+
+
+def _way_of(where: str) -> Way:
+    """What kind of source `--stream` names."""
+    if where == "-":
+        return Way.PIPE
+    return Way.CAMERA if is_camera(where) else Way.LIVE_FILE
 
 
 def _raw(arguments: argparse.Namespace) -> Raw | None:

@@ -2,8 +2,9 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
-from typing import TypedDict, Unpack
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any, TypedDict, Unpack
 
 from surgvista_jax.config import build
 from surgvista_jax.data.batches.clips import ClipConfig
@@ -25,7 +26,7 @@ from surgvista_jax.weights.runs import find_run
 
 
 class Told(TypedDict, total=False):
-    """What the user says of weights that do not say it themselves.
+    """What the user says of weights that do not say it themselves; None says nothing.
 
     Attributes:
         num_frames, stride, size: of a clip; a backbone is fitted to another clip than its own, and
@@ -35,12 +36,12 @@ class Told(TypedDict, total=False):
         label_kind: "single", or "multi" where several classes hold at once.
     """
 
-    num_frames: int
-    stride: int
-    size: int
-    fps: float
-    classes: Sequence[str]
-    label_kind: str
+    num_frames: int | None
+    stride: int | None
+    size: int | None
+    fps: float | None
+    classes: Sequence[str] | None
+    label_kind: str | None
 
 
 _OF_HEAD = ("classes", "label_kind")
@@ -76,16 +77,17 @@ def load(
         raise UserError(f"dtype={dtype!r}: should be 'bfloat16' or 'float32'")
     if pool not in ("", *POOLS):
         raise UserError(f"pool={pool!r}: should be one of {', '.join(POOLS)}")
-    if not 0 < told.get("fps", 1.0) <= 1e6:
-        raise UserError(f"fps={told['fps']}: should be above 0, and at most 1,000,000")
+    said = {key: value for key, value in told.items() if value is not None}
+    fps = said.get("fps", 1.0)
+    if not (isinstance(fps, Real) and 0 < fps <= 1e6):
+        raise UserError(f"fps={fps!r}: should be a number above 0, and at most 1,000,000")
     place, compute = locate(spec), ComputeConfig(dtype=dtype)
     if not _has_head(place, heads):
-        return _backbone(spec, place, pool, compute, heads, told)
+        return _backbone(spec, place, pool, compute, heads, said)
     if pool:
         raise UserError(f"pool={pool!r}: {spec} has a head, which pools by itself")
-    said = dict(told)
-    if "classes" in told:
-        said["classes"] = listed_classes("classes", told["classes"])
+    if "classes" in said:
+        said["classes"] = _class_names(said["classes"])
     trained = load_classifier(spec, said, heads, compute)
     meaning, classifier = trained.meaning, trained.classifier
     return Model(
@@ -99,6 +101,12 @@ def load(
     )
 
 
+def _class_names(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+        raise UserError(f"classes={given!r}: should be a list of names")
+    return listed_classes("classes", given)
+
+
 def _has_head(place: Place, heads: GivenHeads) -> bool:
     """Whether a place holds a classifier, by names and shapes alone."""
     if place.path.is_dir():
@@ -110,7 +118,12 @@ def _has_head(place: Place, heads: GivenHeads) -> bool:
 
 
 def _backbone(
-    spec: str, place: Place, pool: str, compute: ComputeConfig, heads: GivenHeads, told: Told
+    spec: str,
+    place: Place,
+    pool: str,
+    compute: ComputeConfig,
+    heads: GivenHeads,
+    told: Mapping[str, Any],
 ) -> Model:
     """A backbone fitted to its clips, as `surgvista features` fits it."""
     for key in _OF_HEAD:

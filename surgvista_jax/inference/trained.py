@@ -162,6 +162,7 @@ def load_classifier(
     place = locate(spec)
     path = place.path
     if path.is_dir() and (run := find_run(path)).kind == "finetuned":
+        refuse_heads(spec, heads)
         return _of_run(run, path, told, compute)
     loaded = load(place, kinds=("classifier",), heads=heads)
     if not loaded.config.classes:
@@ -172,6 +173,12 @@ def load_classifier(
     params = {**loaded.params, "backbone": encoder_params(loaded)}
     backbone, head = Backbone(model, meaning.clip, compute), HeadConfig(dropout=0.0)
     return _composed(path.name, backbone, head, params, meaning)
+
+
+def refuse_heads(spec: str, heads: GivenHeads) -> None:
+    """Raises UserError where heads are told of a run, which knows its own."""
+    if heads:
+        raise UserError(f"--heads: is of weights from elsewhere; {spec} is a run, which says them")
 
 
 def check_told(path: Path, known: Mapping[str, Any], told: Mapping[str, Any]) -> None:

@@ -13,6 +13,11 @@ from surgvista_jax.weights.heads_option import add_heads, parse_heads
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
     """Adds the options beside `--checkpoint`."""
+    parser.add_argument(
+        "--dtype",
+        choices=("bfloat16", "float32"),
+        help="what is computed in (bfloat16; below an MS-TCN what its features were computed in)",
+    )
     temporal = parser.add_argument_group("the features of an MS-TCN")
     temporal.add_argument(
         "--backbone",
@@ -25,6 +30,11 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="of `surgvista features`: those of the videos of a dataset folder, not computed again",
     )
+    add_elsewhere(parser)
+
+
+def add_elsewhere(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of weights that do not say what they are; `told_of` reads them."""
     elsewhere = parser.add_argument_group("weights from elsewhere, which do not say it themselves")
     elsewhere.add_argument("--classes", help="names, separated by commas (0,1,…)")
     elsewhere.add_argument(
@@ -44,18 +54,30 @@ def loaded(arguments: argparse.Namespace) -> Trained:
     computes = arguments.features is None
     if not computes and arguments.backbone is not None:
         raise UserError("--features: are there already, and ask for no --backbone; leave one out")
-    return load_trained(
+    dtype = arguments.dtype
+    trained = load_trained(
         arguments.checkpoint,
-        _told(arguments),
+        told_of(arguments),
         parse_heads(arguments.heads),
-        ComputeConfig(dtype=arguments.dtype),
+        None if dtype is None else ComputeConfig(dtype=dtype),
         backbone=arguments.backbone,
         computes=computes,
     )
+    own = trained.backbone.compute.dtype if computes else dtype
+    if dtype not in (None, own):
+        raise UserError(
+            f"--dtype={dtype}: {arguments.checkpoint} was trained on features that are computed in"
+            f" {own}"
+        )
+    return trained
 
 
-def _told(arguments: argparse.Namespace) -> dict:
-    """What the user says of the weights."""
+def told_of(arguments: argparse.Namespace) -> dict:
+    """What the user says of the weights: values of `Meaning` and of its clip.
+
+    Raises:
+        UserError: one of them is none.
+    """
     if arguments.fps is not None and not 0 < arguments.fps <= 1e6:
         raise UserError(f"--fps {arguments.fps:g}: must be a number above 0, at most 1,000,000")
     classes = arguments.classes

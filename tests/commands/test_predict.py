@@ -29,11 +29,15 @@ from tests.support.finetune_run import COLOURS, make_config, make_dataset, meta,
 from tests.support.footage import cut, index_first, write_video
 from tests.support.made_operation import data_of
 
-EXACT = ["--dtype=float32", "--batch-size=16", "--workers=0"]
+READ = ["--batch-size=16", "--workers=0"]
 
 
 def predict(*words) -> int:
-    return main(["predict", *map(str, words), *EXACT])
+    """In float32; with options of reading where there is something to be read in batches."""
+    words = [str(word) for word in words]
+    given = {option for word in words for option in ("--stream", "--features") if option in word}
+    computed = [] if "--features" in given else ["--dtype=float32"]
+    return main(["predict", *words, *computed, *([] if given else READ)])
 
 
 def lines(path) -> list[dict]:
@@ -250,6 +254,7 @@ def test_live_predictions_are_lines_of_standard_output(temporal, trained, tmp_pa
         (("--stream=-", "--frame-size=64x48"), "are needed both"),
         (("--stream=-", "--frame-size=64", "--frame-rate=1"), "should be WIDTHxHEIGHT"),
         (("--stream=0", f"--out={tmp_path}"), "--out: is of VIDEO files"),
+        (("--stream=0", "--batch-size=1"), "--batch-size: means nothing for a camera; leave it"),
         ((trained[1], "--stream=-", f"--out={tmp_path / 'no'}"), "leave VIDEO out"),
         ((trained[1],), "--out=FOLDER: is needed"),
     ):

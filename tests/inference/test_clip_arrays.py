@@ -87,11 +87,13 @@ def test_other_sizes_are_resized_as_predictions_see_them():
     np.testing.assert_array_equal(clips(large)[0][0], wanted)
     mixed = [*large[:2], *VIDEO[2:]]
     np.testing.assert_array_equal(clips(mixed)[0][0], [*wanted[:2], *VIDEO[2:]])
+    np.testing.assert_array_equal(clips([mixed, list(VIDEO)])[0][1], VIDEO)
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        ([[[[1, 2, 3], [1, 2]]]] * 4, "a list of unequal lists: is no array"),
         (VIDEO[:3], "a clip of 3 frames: the model sees 4 frames, 1 apart"),
         (list(SEVERAL[0]) * 2, "a clip of 8 frames"),
         (VIDEO[0], r"an array of shape \[8, 8, 3\]: is no clip; one of this model is \[frames"),
