@@ -52,7 +52,7 @@ def run_live(arguments: argparse.Namespace) -> int:
     keys = {key: getattr(arguments, key) for key in ("clock", "deinterlace")}
     options = VideoOptions(**{key: value for key, value in keys.items() if value is not None})
     source = open_source(where, trained.meaning.fps, options, raw)
-    predictor = StreamingPredictor(trained, smoothing, fps=source.fps)
+    predictor = StreamingPredictor(trained, smoothing)
     print(f"{arguments.checkpoint}: {trained.meaning}", file=sys.stderr)
     outcome = predict_live(predictor, source, lambda line: print(line, flush=True))
     name = "standard input" if where == "-" else where

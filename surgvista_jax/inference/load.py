@@ -79,7 +79,7 @@ def load(
         raise UserError(f"pool={pool!r}: should be one of {', '.join(POOLS)}")
     said = {key: value for key, value in told.items() if value is not None}
     fps = said.get("fps", 1.0)
-    if not (isinstance(fps, Real) and 0 < fps <= 1e6):
+    if not (isinstance(fps, Real) and 0 < float(fps) <= 1e6):
         raise UserError(f"fps={fps!r}: should be a number above 0, and at most 1,000,000")
     place, compute = locate(spec), ComputeConfig(dtype=dtype)
     if not _has_head(place, heads):

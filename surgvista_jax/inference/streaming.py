@@ -217,7 +217,7 @@ class StreamingPredictor:
 
 
 def _check_seconds(name: str, value: object) -> None:
-    if not isinstance(value, Real) or not abs(value) < _LATEST:
+    if not isinstance(value, Real) or not abs(float(value)) < _LATEST:
         raise ValueError(f"{name}={value}: should be seconds")
 
 
