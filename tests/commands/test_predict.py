@@ -98,7 +98,7 @@ def test_pages_that_cannot_be_written_are_written_by_the_same_command_again(
     left.parent.mkdir()
     left.touch()
     monkeypatch.setattr("surgvista_jax.commands.predict.asked_moments", computing)
-    assert predict(*words, "--margins=cut") == 1
+    assert predict(*words, "--smooth=median") == 1
     assert "predictions.npz: is there already; take another --out" in capsys.readouterr().err
     shutil.copy(trained[0] / "predictions.npz", tmp_path)
     assert predict(*words) == 1
