@@ -134,7 +134,10 @@ def film_of_file(path: Path, seconds: float, options: VideoOptions | None = None
             due = number * reel.every
             if due > seconds or not reel.wants(due):
                 continue
-            picture = _key_picture(video, pixels, start + due)
+            try:
+                picture = _key_picture(video, pixels, start + due)
+            except av.FFmpegError:
+                continue  # damaged there
             if picture is None or picture.frame.time is None:
                 break
             if reel.wants(second := max(picture.frame.time - start, 0.0)):

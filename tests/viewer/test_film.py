@@ -83,3 +83,9 @@ def test_times_of_a_film_are_those_of_extracted_frames(tmp_path):
     sound = Fraction(0), Fraction(5)
     images, seconds = seen(marked.write(tmp_path / "a.mp4", late, sound=sound), 5)
     assert seconds == (2, 3, 4) and [marked.number(image) for image in images] == [0, 25, 50]
+
+
+def test_a_film_goes_on_behind_damage(tmp_path):
+    path = marked.write(tmp_path / "a.mp4", Pictures(count=250, key_every=25))
+    _, seconds = seen(marked.damage(path, 0.4, 0.6), 10)
+    assert seconds[0] == 0 and seconds[-1] == 9 and len(seconds) >= 6
