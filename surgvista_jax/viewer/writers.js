@@ -126,12 +126,18 @@ function emptied(operation) {
 
 // The mended parts of a segment as "start-end start-end"; "" where it is the model's.
 function mendedWithin(segment, mended) {
-  return mended
+  const parts = mended
     .filter((m) => m.of === undefined || segment.label === undefined || m.of === segment.label)
     .map((m) => [Math.max(m.start, segment.start), Math.min(m.end, segment.end)])
     .filter(([start, end]) => end > start)
-    .map(([start, end]) => `${inSeconds(start)}-${inSeconds(end)}`)
-    .join(" ");
+    .sort(([a], [b]) => a - b);
+  const joined = [];
+  for (const [start, end] of parts) {
+    const last = joined[joined.length - 1];
+    if (last && start <= last[1]) last[1] = Math.max(last[1], end);
+    else joined.push([start, end]);
+  }
+  return joined.map(([start, end]) => `${inSeconds(start)}-${inSeconds(end)}`).join(" ");
 }
 
 // The name of a class; a semicolon joins several labels where one is read.
