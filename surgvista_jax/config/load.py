@@ -10,6 +10,7 @@ from surgvista_jax.config.code import find_config, run_config
 from surgvista_jax.config.data import complete, is_data, keys_of, read_data
 from surgvista_jax.config.overrides import apply_override
 from surgvista_jax.config.parts import check_keys, fill_defaults
+from surgvista_jax.config.printing import ENDED, KIND
 from surgvista_jax.errors import UserError
 
 
@@ -67,7 +68,7 @@ def _config_of_data(
     if argument:
         raise UserError(f"--config={file}:{argument}: only a Python file takes an argument")
     values = read_data(file)
-    kind = values.pop("kind", None)
+    kind, _ = values.pop(KIND, None), values.pop(ENDED, None)
     if kind is not None and kinds and kind not in kinds:
         raise UserError(
             f"--config={file}: is of a run of another kind ({kind!r}, not {' or '.join(kinds)})"

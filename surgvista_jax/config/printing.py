@@ -12,7 +12,9 @@ from surgvista_jax.config.parts import build
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-KIND = "kind"  # in a run's `config.json`, beside the keys of its configuration
+# In a run's `config.json`, beside the keys of its configuration: what it trains; after how many
+# updates it had come to an end before it was made longer.
+KIND, ENDED = "kind", "made_longer_after"
 
 
 class _PrintConfig(argparse.Action):

@@ -8,12 +8,13 @@ import jax
 import ml_collections
 
 from surgvista_jax.config import with_defaults
+from surgvista_jax.config.printing import ENDED
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.training.agreement import belongs, flat
 from surgvista_jax.training.digests import digest_of_json
-from surgvista_jax.training.longer import Length, Longer, longer
+from surgvista_jax.training.longer import Length, NewLength, new_length
 from surgvista_jax.training.processes import agree_on_file
 from surgvista_jax.training.run_files import CONFIG, KIND, check_run, ownership
 from surgvista_jax.training.writers import FIGURES
@@ -33,7 +34,7 @@ def claim(
     owned: Ownership | None = None,
     files: Sequence[str] = (),
     length: Length | None = None,
-) -> Longer | None:
+) -> NewLength | None:
     """Makes a run folder of this configuration, or checks that it is one.
 
     A folder whose run has left neither a checkpoint nor a line of metrics is taken over. What
@@ -47,11 +48,10 @@ def claim(
         free_keys: keys, or groups of them, in which a continued run may differ.
         owned: from `run_files.ownership`; None: what no run has written is not replaced.
         files: names of files that the run will write as a whole in its folder.
-        length: says how long runs are, for one that came to its end and is to become longer; None:
-            none can.
+        length: says how long runs are, for one whose length is to change; None: it cannot.
 
     Returns:
-        How much longer it becomes; None where it does not.
+        Its new length; None where that does not change.
 
     Raises:
         UserError: the folder holds the run of another configuration, or what no run has written in
@@ -61,7 +61,7 @@ def claim(
     if (workdir / "dataset.json").exists():
         raise UserError(f"{workdir}: is a dataset folder; take another --workdir")
     goes_on = path.exists() and _has_begun(workdir)
-    lengthened = None
+    changed, ended = None, None
     if goes_on:
         begun = read_config(workdir)
         if begun.kind != kind:
@@ -77,7 +77,8 @@ def claim(
         ]
         differing = [f"{key} was {old.get(key)!r}, is {new.get(key)!r}" for key in keys]
         if differing and length is not None and set(keys) <= set(length.keys):
-            lengthened = longer(workdir, begun.values, config.to_dict(), length)
+            changed = new_length(workdir, begun.values, config.to_dict(), length, begun.ended)
+            ended = changed and changed.ended
         elif differing:
             more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
             raise UserError(
@@ -94,10 +95,11 @@ def claim(
                 grown.unlink()
         for folder in (workdir, workdir / FIGURES):
             clear_asides(folder)
-        if not goes_on or lengthened is not None:
-            write_json(path, {KIND: kind, **config.to_dict()}, owned)
+        if not goes_on or changed is not None:
+            notes = {KIND: kind} if ended is None else {KIND: kind, ENDED: ended}
+            write_json(path, {**notes, **config.to_dict()}, owned)
     agree_on_file(path)
-    return lengthened
+    return changed
 
 
 def _has_begun(workdir: Path) -> bool:
@@ -114,10 +116,13 @@ class Begun(NamedTuple):
     Attributes:
         kind: "pretraining", "finetuning" or "temporal".
         values: its configuration, as nested dicts.
+        ended: after how many updates it had come to an end before it was made longer; None where
+            it was not.
     """
 
     kind: str
     values: dict[str, Any]
+    ended: int | None = None
 
 
 def begun_config(workdir: Path) -> dict[str, Any] | None:
@@ -133,7 +138,10 @@ def read_config(workdir: Path) -> Begun:
     if not path.exists():
         raise UserError(f"{path}: there is no run in this folder")
     values = read_object(path)
-    return Begun(values.pop(KIND, None) or _kind_by_keys(values), values)
+    kind, ended = values.pop(KIND, None), values.pop(ENDED, None)
+    if ended is not None and (isinstance(ended, bool) or not isinstance(ended, int)):
+        raise UserError(f"{path}: {ENDED} {ended!r}: should be a whole number")
+    return Begun(kind or _kind_by_keys(values), values, ended)
 
 
 def described_digest(values: Mapping[str, Any]) -> str:

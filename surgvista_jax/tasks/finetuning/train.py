@@ -44,7 +44,7 @@ from surgvista_jax.training.beforehand import check_memory, check_mesh
 from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.fits_devices import clips_fit
 from surgvista_jax.training.goodput import timed
-from surgvista_jax.training.longer import length_of_budget
+from surgvista_jax.training.longer import Length, length_of_budget
 from surgvista_jax.training.optim import long_warmup
 from surgvista_jax.training.partition import RULES, check_divisible, make_mesh
 from surgvista_jax.training.processes import agree
@@ -63,6 +63,8 @@ FREE_KEYS = (
     "compute.xla",
     *("data.folder", "evaluation.batch_size", "evaluation.protocol"),
 )
+# Each start trains all of a probe, from its features, which are kept.
+_OF_PROBE = Length(("probe.epochs",), lambda values: int(values["probe"]["epochs"]), anew=True)
 
 
 @timed
@@ -126,11 +128,13 @@ def finetune(
     owned = ownership(workdir, overwrite)
     files = outcome_files(division, config.evaluation.protocol)
     values = as_compiled(config_dict, KIND)
-    length = None if config.mode == "linear" else length_of_budget(len(samples))
-    longer = claim(workdir, values, FinetuneConfig, KIND, FREE_KEYS, owned, files, length)
-    if longer is not None:
+    length = _OF_PROBE if config.mode == "linear" else length_of_budget(len(samples))
+    changed = claim(workdir, values, FinetuneConfig, KIND, FREE_KEYS, owned, files, length)
+    if changed is not None:
         an_epoch = config.budget.steps_per_epoch(len(samples))
-        say(f"{workdir}: {longer.in_words(settings_of(config).optimizer, an_epoch)}")
+        anew = f"trained anew, {changed.after:,} epochs instead of {changed.before:,}"
+        goes_on = changed.in_words(settings_of(config).optimizer, an_epoch)
+        say(f"{workdir}: {anew if length.anew else goes_on}")
     tell_division(owned, division)
     warn_of_data(train, start.clip, start.clip_key)
 

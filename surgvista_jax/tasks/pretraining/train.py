@@ -104,10 +104,10 @@ def pretrain(
     owned = ownership(workdir, overwrite)
     length = length_of_budget(stretches.places)
     values = as_compiled(config_dict, _program_of(config))
-    longer = claim(workdir, values, PretrainConfig, KIND, FREE_KEYS, owned, length=length)
-    if longer is not None:
+    changed = claim(workdir, values, PretrainConfig, KIND, FREE_KEYS, owned, length=length)
+    if changed is not None:
         an_epoch = config.budget.steps_per_epoch(stretches.places)
-        say(f"{workdir}: {longer.in_words(settings.optimizer, an_epoch)}")
+        say(f"{workdir}: {changed.in_words(settings.optimizer, an_epoch)}")
     _warn_of_faults(dataset)
     warn_of_data(dataset, config.clip)
     data = _data(task, dataset, stretches)

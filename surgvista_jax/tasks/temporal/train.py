@@ -102,9 +102,9 @@ def train_temporal(
     owned = ownership(workdir, overwrite)
     files = outcome_files(division, config.evaluation.protocol)
     length = Length(("epochs",), lambda values: values["epochs"] * len(videos))
-    longer = claim(workdir, config_dict, TemporalConfig, KIND, FREE_KEYS, owned, files, length)
-    if longer is not None:
-        say(f"{workdir}: {longer.in_words(settings.optimizer, len(videos))}")
+    changed = claim(workdir, config_dict, TemporalConfig, KIND, FREE_KEYS, owned, files, length)
+    if changed is not None:
+        say(f"{workdir}: {changed.in_words(settings.optimizer, len(videos))}")
     tell_division(owned, division)
     warn_of_data(division.train, clip=None)
     about = _about(config, division, features.header)

@@ -19,6 +19,7 @@ from surgvista_jax.tasks.finetuning.train import finetune
 from surgvista_jax.tasks.programs import run
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.partition import MeshConfig, make_mesh
+from surgvista_jax.training.rundir import read_config
 from tests.support.bit_flips import say_packed
 from tests.support.finetune_run import make_config, make_dataset, predictions
 
@@ -208,7 +209,10 @@ def test_features_are_computed_once(task, tmp_path, computed):
     first = json.loads(lines[0])
     first["labels"][0] = -1
     (folder / "videos.jsonl").write_text("\n".join([json.dumps(first), *lines[1:]]) + "\n")
+    with config.unlocked():
+        config.probe.epochs -= 1  # of another length it is trained anew
     assert finetune(config, tmp_path / "run")
+    assert read_config(tmp_path / "run").values["probe"]["epochs"] == config.probe.epochs
     assert computed[4:] == ["features, train"]
     with np.load(file) as kept:
         assert len(kept["values"]) == 5 * 9 - 1
