@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import jax
 
@@ -62,12 +62,22 @@ class DeviceFacts:
     cores: int = 1
 
 
+def scheme_of(splits: Collection[str], split: str) -> str:
+    """The first scheme of splits, such as "rdv" of "rdv/train", where `split` is none; else ""."""
+    if not splits or split in splits:
+        return ""
+    schemes = (name.removesuffix("/train") for name in splits if name.endswith("/train"))
+    return next(schemes, "")
+
+
 def facts_of_data(dataset: Dataset, split: str = TRAIN) -> DataFacts:
     """The facts of a dataset, with all its splits.
 
     Args:
-        split: that is trained on, if the dataset has it.
+        split: that is trained on, if the dataset has it; else that of its first scheme.
     """
+    if scheme := scheme_of(dataset.splits, split):
+        split = f"{scheme}/train"
     chosen = dataset.split(split) if split in dataset.splits else dataset
     videos = chosen.videos
     runs = [run for video in labelled(videos) for run in _runs(video)]

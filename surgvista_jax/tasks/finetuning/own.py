@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 import ml_collections
 
 from surgvista_jax.config import build
+from surgvista_jax.data.batches.division import divide
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import TASKS
@@ -20,6 +21,7 @@ from surgvista_jax.tasks.choosing.facts import (
     DeviceFacts,
     facts_of_data,
     facts_of_devices,
+    scheme_of,
 )
 from surgvista_jax.tasks.choosing.fitting import (
     Fit,
@@ -36,7 +38,7 @@ from surgvista_jax.tasks.choosing.rules import (
     step_choices,
     watch_choices,
 )
-from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig, LabelledDataConfig
 from surgvista_jax.tasks.finetuning.descent import settings_of
 from surgvista_jax.tasks.finetuning.rehearsal import rehearse
 from surgvista_jax.tasks.finetuning.seen import seen_by_init
@@ -65,12 +67,19 @@ def chosen(config: ml_collections.ConfigDict, told: Collection[str]) -> ml_colle
     dataset = read_dataset(config.data.folder)
     devices = facts_of_devices()
     seen = None if config.init in ("", RANDOM) else seen_by_init(config.init)
-    facts = facts_of_data(dataset, config.data.train)
     choosing = Choosing(config, told)
+    choose_parts(choosing, facts_of_data(dataset, config.data.train))
+    parts = build(LabelledDataConfig, choosing.config.data, "config.data")
+    trained = divide(dataset, parts, choosing.config.select_on).train
     fit = _fit_of(devices, len(dataset.classes))
-    choose(choosing, facts, devices, fit, dataset.classes, seen)
+    choose(choosing, facts_of_data(trained), devices, fit, dataset.classes, seen)
     tell(choosing)
     return choosing.config.lock()
+
+
+def choose_parts(choosing: Choosing, data: DataFacts) -> None:
+    """Chooses what is trained, selected and tested on, of the facts of a whole dataset."""
+    choosing.take(_parts(data))
 
 
 def choose(
@@ -84,12 +93,12 @@ def choose(
     """Completes a configuration; a function of the facts and of what is told alone.
 
     Args:
+        data: of the videos that are trained on.
         classes: of the dataset.
         seen: what the weights were trained on, as far as they tell it.
     """
     config, processor = choosing.config, devices.platform == "cpu"
     choosing.take(_scoring(data, classes))
-    choosing.take(_parts(data))
     if config.init in ("", RANDOM):
         choosing.take(_from_scratch(processor))
     frames, size = _SMALL_CLIP if processor and config.init == RANDOM else _CLIP
@@ -107,12 +116,15 @@ def choose(
     choosing.take(_mode(config, data, devices, fitting))
     choosing.take(_weighting(data, classes))
     choosing.take(_mixing(data, config))
-    clips = len(data.lengths) if config.clip.sampling == "uniform" else sum(data.runs)
-    even = config.mode != "linear" and bool(config.mix.mixup or config.mix.cutmix)
-    most = _BATCH_OF_PROCESSOR if processor else _BATCH
-    choosing.take(batch_choices(batch_for(clips, most, devices, fitting.clips, even)))
     evaluated = devices.count * (8 if processor else min(64, max(fitting.clips or 64, 1)))
     choosing.take([Choice("evaluation.batch_size", evaluated, "without gradients as many fit")])
+    if config.mode == "linear":
+        choosing.take(_probe(config))
+        return
+    clips = len(data.lengths) if config.clip.sampling == "uniform" else sum(data.runs)
+    even = bool(config.mix.mixup or config.mix.cutmix)
+    most = _BATCH_OF_PROCESSOR if processor else _BATCH
+    choosing.take(batch_choices(batch_for(clips, most, devices, fitting.clips, even)))
     _take_steps(choosing, clips, devices, fitting, 20.0 if data.label_kind == "multi" else 50.0)
 
 
@@ -159,14 +171,12 @@ def _scoring(data: DataFacts, classes: tuple[str, ...]) -> Iterator[Choice]:
 def _parts(data: DataFacts) -> Iterator[Choice]:
     """What is trained, selected and tested on, where the usual way would be refused."""
     splits, train = data.splits, "train"
-    if splits and train not in splits:
-        schemes = [name for name in splits if name.endswith("/train")]
-        if schemes:
-            train, scheme = schemes[0], schemes[0].removesuffix("/train")
-            yield Choice("data.train", train, "the first scheme of splits that there is")
-            for part in ("val", "test"):
-                if f"{scheme}/{part}" in splits:
-                    yield Choice(f"data.{part}", f"{scheme}/{part}", "of the same scheme")
+    if scheme := scheme_of(splits, train):
+        train = f"{scheme}/train"
+        yield Choice("data.train", train, "the first scheme of splits that there is")
+        for part in ("val", "test"):
+            if f"{scheme}/{part}" in splits:
+                yield Choice(f"data.{part}", f"{scheme}/{part}", "of the same scheme")
     if set(splits) <= {"train"}:
         patients = data.patients if not splits else splits["train"]
         alone = f"{patients} patient(s) or video(s) with labels"
@@ -216,7 +226,7 @@ def _mode(
     if config.init == RANDOM:
         yield Choice("mode", "full", "random parameters must be trained")
         return
-    patients = data.splits.get("train", data.patients)
+    patients = data.patients
     seconds = on_processor(fitting.gflop, 1000 * _BATCH_OF_PROCESSOR, devices)
     if devices.platform == "cpu" and seconds > _HOURS_OF_PROCESSOR * 3600:
         yield Choice("mode", "linear", "a processor would train the backbone for days")
@@ -226,6 +236,14 @@ def _mode(
         yield Choice("mode", "lora", f"a device holds {fitting.clips} clips at a time otherwise")
     else:
         yield Choice("mode", "full", "as published")
+
+
+def _probe(config: ml_collections.ConfigDict) -> Iterator[Choice]:
+    """What a linear probe tries."""
+    if config.select_on == "last":
+        why = "one value, as no videos are left to choose among several by"
+        yield Choice("probe.learning_rates", "3e-3", why)
+        yield Choice("probe.weight_decays", "1e-3", why)
 
 
 def _weighting(data: DataFacts, classes: tuple[str, ...]) -> Iterator[Choice]:

@@ -15,6 +15,7 @@ from surgvista_jax.tasks.choosing.facts import (
     DeviceFacts,
     facts_of_data,
     facts_of_devices,
+    scheme_of,
 )
 from surgvista_jax.tasks.choosing.fitting import (
     Fit,
@@ -121,10 +122,9 @@ def _take_steps(
 
 
 def _split(data: DataFacts, split: str) -> Iterator[Choice]:
-    if data.splits and split not in data.splits:
-        schemes = [name for name in data.splits if name.endswith("/train")]
-        if schemes:
-            yield Choice("data.split", schemes[0], f"there is no split {split!r}; the first scheme")
+    if scheme := scheme_of(data.splits, split):
+        why = f"there is no split {split!r}; the first scheme"
+        yield Choice("data.split", f"{scheme}/train", why)
 
 
 def _processor(config: ml_collections.ConfigDict) -> list[Choice]:

@@ -9,6 +9,7 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.inference.seen import Seen
 from surgvista_jax.tasks import programs
 from surgvista_jax.tasks.choosing.choice import Choosing
@@ -16,6 +17,7 @@ from surgvista_jax.tasks.choosing.facts import DataFacts, DeviceFacts, facts_of_
 from surgvista_jax.tasks.choosing.fitting import Fitting
 from surgvista_jax.tasks.finetuning import own as finetuning
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.finetuning.probe import sweep_settings
 from surgvista_jax.tasks.pretraining import own as pretraining
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 
@@ -70,6 +72,7 @@ def chosen(task, data, devices, told=(), seen=None):
     if task == "pretrain":
         program.choose(choosing, data, devices, fit)
     else:
+        program.choose_parts(choosing, data)
         classes = tuple(f"class {number}" for number in range(len(data.counts)))
         program.choose(choosing, data, devices, fit, classes, seen)
     return build(cls, choosing.config), choosing
@@ -180,7 +183,9 @@ def test_weights_bring_their_clip_and_a_processor_probes_large_ones():
     big, _ = chosen("finetune", HOURS, LAPTOP, ["init=WEIGHTS"])
     assert big.mode == "linear"
     assert chosen("finetune", HOURS, GPU_80, ["init=WEIGHTS"])[0].mode == "full"
-    assert chosen("finetune", ONE_VIDEO, GPU_80, ["init=WEIGHTS"])[0].mode == "linear"
+    few, _ = chosen("finetune", ONE_VIDEO, GPU_80, ["init=WEIGHTS"])
+    assert few.mode == "linear" and few.select_on == "last"
+    assert len(sweep_settings(few.probe)) == 1  # no videos are left to choose among several by
     tight = dataclasses.replace(GPU_24, memory=4e9)
     assert chosen("finetune", HOURS, tight, ["init=WEIGHTS"])[0].mode == "lora"
 
@@ -198,6 +203,18 @@ def test_facts_are_those_of_the_training_videos(tmp_path):
     facts = facts_of_data(dataset)
     assert facts.lengths == (4, 3) and facts.runs == (2, 1, 3) and facts.counts == (2, 4)
     assert not facts.whole and facts.patients == 2 and facts.splits == {"train": 1, "test": 1}
+
+
+def test_steps_are_counted_on_the_videos_that_are_trained_on(tmp_path, capsys):
+    """Without splits, two fifths of the videos select and test."""
+    (tmp_path / "none").mkdir()
+    videos = tuple(Video(f"v{k}", "none", 1.0, 100, (0, 1) * 50) for k in range(10))
+    write_dataset(
+        Dataset(tmp_path, "d", "phase", ("x", "y"), "single", 1.0, {}, "", "", "", "", videos)
+    )
+    words = ["--config=configs/finetune/own.py", f"--config.data.folder={tmp_path}"]
+    assert main(["finetune", *words, "--print-config"]) == 0
+    assert "updates an epoch of 600 clips" in capsys.readouterr().err
 
 
 def test_memory_is_estimated_of_the_model_by_its_shapes():
