@@ -10,6 +10,7 @@ from surgvista_jax.config import load_config, told_keys
 from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.own_videos import VideoLabels, convert_videos
+from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.inference.page import predicted_page
 from surgvista_jax.locking import alone_in
@@ -18,6 +19,7 @@ from surgvista_jax.synthetic import PHASES, write_videos
 from surgvista_jax.tasks import programs
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.student_page import student_lanes, write_student_pages
 from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.determinism import asked_in, make_deterministic
@@ -77,7 +79,7 @@ def _demo(arguments: argparse.Namespace, config: ml_collections.ConfigDict) -> i
     make_deterministic(asked_in(config))
     start_devices()
     keep_compiled()
-    steps = 5 if made_up else 3
+    steps = 5 if made_up else 4
     source = out / "videos" if made_up else arguments.source
     print(f"1/{steps}  {'made-up operations ->' if made_up else 'your videos:'} {source}")
     if made_up and not source.exists():
@@ -88,7 +90,7 @@ def _demo(arguments: argparse.Namespace, config: ml_collections.ConfigDict) -> i
     conversion = convert_videos(
         source,
         dataset,
-        ExtractConfig(arguments.fps, config.clip.size),
+        ExtractConfig(arguments.fps, max(config.clip.size, SIZE)),  # pages show these frames
         labels=_labels(source) if made_up else None,
         overwrite=arguments.overwrite,
     )
@@ -104,7 +106,6 @@ def _demo(arguments: argparse.Namespace, config: ml_collections.ConfigDict) -> i
     if finished.preempted:
         print(f"stopped at step {finished.step}; the same command goes on from there")
         return TOLD_TO_STOP
-    page = None
     if made_up:
         model, predictions = out / "classifier", out / "predictions"
         print(f"4/{steps}  finetuning a classifier of phases -> {model}")
@@ -112,8 +113,19 @@ def _demo(arguments: argparse.Namespace, config: ml_collections.ConfigDict) -> i
             print("stopped; the same command goes on from there")
             return TOLD_TO_STOP
         print(f"5/{steps}  predicting {UNSEEN}, which was never seen -> {predictions}")
-        page = predicted_page(model, dataset, "test", predictions, arguments.overwrite)
-    _tell(out, run, page)
+        lanes = student_lanes(run, finished.step, read_dataset(dataset))
+        page = predicted_page(
+            model, dataset, "test", predictions, lanes, overwrite=arguments.overwrite
+        )
+        shows = "what the classifier says of an operation that it has not seen, beside the truth"
+    else:
+        pages = out / "pages"
+        print(f"4/{steps}  what the student makes of your videos -> {pages}")
+        page = write_student_pages(
+            run, finished.step, read_dataset(dataset), pages, arguments.overwrite
+        )
+        shows = "your videos, what the student rebuilds of them, its features as colours"
+    _tell(out, run, page, shows)
     return 0
 
 
@@ -138,18 +150,19 @@ def _finetuned(run: Path, dataset: Path, model: Path, overwrite: bool) -> bool:
     return programs.run(config, model, told_keys([*words, *CLIP_IS_MEANT]), overwrite)
 
 
-def _tell(out: Path, run: Path, page: Path | None) -> None:
-    """Says where to look, and what to do next."""
-    first = ""
-    if page is not None:
-        first = f"""
-  {page}
-      what the classifier says of an operation that it has not seen, beside the truth: open it
-      in a browser
-"""
+def _tell(out: Path, run: Path, page: Path, shows: str) -> None:
+    """Says where to look, and what to do next.
+
+    Args:
+        shows: what the page does.
+    """
     print(
         f"""
-Done. Look at{first}
+Done. Open in a browser
+  {page}
+      {shows}
+
+Look at
   {run / "figures"}
       what the student rebuilds of clips of which it sees a quarter
   {run / "metrics.jsonl"}

@@ -26,8 +26,8 @@ from surgvista_jax.models.patches import patchify, token_grid
 MOST_FRAMES = 8  # columns
 ERROR_SCALE = 0.3  # the error, of a pixel range of 1, that gets the last colour; always the same
 DPI = 150
+HIDDEN = np.float32(0.55)  # grey of what the student does not see
 
-_HIDDEN = 0.55  # grey of what the student does not see
 _COLOURS = colormaps["inferno"].with_extremes(bad="0.82")
 _STATISTICS = {
     "visible": "interpolated from visible neighbours, which uses nothing of a hidden patch",
@@ -91,7 +91,7 @@ def draw(
         return assemble(hidden, patches, hidden_ids, grid, tubelet, patch)
 
     hidden = filled(np.float32(1)) != filled(np.float32(0))  # [B, T, H, W, 3]
-    rows = [("original", "", video), ("input", "hidden: grey", filled(np.float32(_HIDDEN)))]
+    rows = [("original", "", video), ("input", "hidden: grey", filled(HIDDEN))]
     for name in statistics:
         pixels = denormalise(predicted, patches, batch["visible_ids"], hidden_ids, grid, name)
         rebuilt = filled(pixels)

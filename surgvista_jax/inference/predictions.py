@@ -2,7 +2,7 @@
 
 import csv
 import dataclasses
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.predictions.smoothing import Smoothing, told
 from surgvista_jax.viewer.files import check_pages, write_pages
+from surgvista_jax.viewer.lanes import Lane
 from surgvista_jax.viewer.reading import read_operations
 from surgvista_jax.viewer.videos import SOURCES, film_of_video, sources_text
 from surgvista_jax.writing import Guard, replacing, write_text
@@ -82,7 +83,10 @@ def places_of(finished: Sequence[Moments]) -> list[Place]:
 
 
 def write_video_pages(
-    owned: Ownership, places: Sequence[Place], options: VideoOptions | None = None
+    owned: Ownership,
+    places: Sequence[Place],
+    options: VideoOptions | None = None,
+    lanes: Callable[[str], tuple[Lane, ...]] = lambda video: (),
 ) -> Path:
     """Writes the page of each video that is in predictions.npz; returns the one to open first.
 
@@ -90,15 +94,17 @@ def write_video_pages(
         owned: of the folder that is written, with predictions.npz in it.
         places: of the videos, from `places_of`.
         options: how video files were read; None: in the usual way.
+        lanes: what more is shown of a video, by its id.
 
     Raises:
         CannotWrite: one cannot be written.
     """
     place_of = {video.video: (folder, video) for folder, video in places}
     write_text(owned.folder / SOURCES, sources_text(places), owned)
+    operations = read_operations(str(owned.folder / PREDICTIONS))
     return write_pages(
         owned,
-        read_operations(str(owned.folder / PREDICTIONS)),
+        [dataclasses.replace(each, lanes=each.lanes + lanes(each.video)) for each in operations],
         lambda operation: film_of_video(*place_of[operation.video], operation, options),
     )
 

@@ -4,6 +4,7 @@ const CLEARER = 1.6; // of one step of zoom
 
 function makePage(data) {
   const operation = readOperation(data);
+  const bare = !operation.classes.length; // nobody says what is to be seen: pictures alone
   const listeners = [], status = element("div", { className: "status", role: "status" });
   let cursor = operation.seconds[0], fading = 0, worst = null, worstAt = -1;
   const page = {
@@ -93,11 +94,13 @@ function makePage(data) {
     "?": { run: () => help(), help: "this help" },
   });
 
+  if (bare) for (const key of "npeud") delete page.keys[key];
+
   const detailsButton = element("button", { type: "button", text: "Details", title: "d", on: { click: () => setDetails(!page.details) } });
   function setDetails(on) {
     page.details = on;
     remember("details", on);
-    document.body.classList.toggle("with-details", on);
+    document.body.classList.toggle("with-details", on && !bare);
     detailsButton.setAttribute("aria-pressed", String(on));
     rows = null;
     page.redraw();
@@ -130,13 +133,16 @@ function makePage(data) {
   const zoomButtons = element("div", { className: "zoom" }, element("span", { className: "soft", text: "Click or drag to move" }),
     ...[["+", "+", "closer"], ["−", "-", "wider"], ["All", "0", "the whole operation"]].map(([text, key, title]) =>
       element("button", { type: "button", text, title, ariaLabel: title, on: { click: (event) => page.keys[key].run(event) } })));
-  page.toolbar.append(detailsButton, ...exportMenu(page), element("button", { type: "button", text: "?", title: "keys", ariaLabel: "help", on: { click: help } }));
+  page.toolbar.append(...(bare ? [] : [detailsButton, ...exportMenu(page)]), element("button", { type: "button", text: "?", title: "keys", ariaLabel: "help", on: { click: help } }));
+  const maps = makeMaps(page);
   const about = [lasting(operation.duration), operation.task, operation.model && `by ${operation.model}`].filter(Boolean).join(" · ");
   document.getElementById("page").append(
     element("header", {}, element("div", {}, element("h1", { text: operation.video }), element("p", { className: "soft", text: about })), page.toolbar),
-    element("div", { className: "parts" }, page.picture.element, page.now.element, page.durations.element,
+    element("div", { className: bare ? "parts bare" : "parts" }, page.picture.element, page.now.element,
+      ...(bare ? [maps].filter(Boolean) : [page.durations.element]),
       element("div", { className: "card ribbon" }, zoomButtons, page.timeline.element, page.panel),
-      element("div", { className: "rest details" }, ...[makeReliability(operation), notesOf(operation)].filter(Boolean))),
+      element("div", { className: bare ? "rest" : "rest details" },
+        ...[!bare && maps, makeReliability(operation), notesOf(operation)].filter(Boolean))),
     status, sheet);
   new ResizeObserver(() => page.timeline.draw()).observe(page.timeline.area);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => page.redraw());
@@ -147,6 +153,7 @@ function makePage(data) {
 function makeRows(page) {
   const { operation } = page, { said, truth, other, labels } = operation;
   const several = operation.labelKind === "multi", rows = [axisRow()];
+  if (!operation.classes.length) return [...rows, ...laneRows(page)];
   const classRows = (source, title, among) => among.map((k) =>
     segmentsRow(operation, `${title}${operation.classes[k]}`, 12, () => source.segments.filter(({ label }) => label === k), { named: false }));
   if (several) {
@@ -167,11 +174,13 @@ function makeRows(page) {
   }
   if (said.probabilities)
     rows.push(curveRow(several ? "Confidence of the least certain class (0 to 100 %)" : "Confidence (0 to 100 %)", operation.seconds, (i) => confidenceOf(operation, said, i)));
-  for (const lane of operation.lanes)
-    if (lane.names) rows.push(...classLane(lane));
-    else rows.push(lane.images ? picturesRow(lane, () => page.timeline.draw()) : curveRow(lane.title, lane.seconds, (i) => lane.values[i]));
-  return rows;
+  return [...rows, ...laneRows(page)];
 }
+
+const laneRows = (page) => page.operation.lanes.flatMap((lane) =>
+  lane.names ? classLane(lane)
+    : lane.images ? [picturesRow(lane, () => page.timeline.draw())]
+    : [curveRow(lane.title, lane.seconds, (i) => lane.values[i])]);
 
 // Of several labels: each class that anybody names, and below it what the others say of it.
 function together(page, classRows) {
@@ -217,4 +226,4 @@ function exportMenu(page) {
 }
 
 const thePage = makePage(JSON.parse(document.getElementById("data").textContent));
-startMending(thePage);
+if (thePage.operation.classes.length) startMending(thePage);

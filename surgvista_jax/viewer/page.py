@@ -18,6 +18,7 @@ SCRIPTS = (
     "timeline.js",
     "picture.js",
     "panels.js",
+    "maps.js",
     "writers_tools.js",
     "writers.js",
     "mending_edits.js",

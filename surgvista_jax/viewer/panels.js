@@ -29,6 +29,12 @@ function makeNow(page) {
   function show() {
     const i = page.index, said = operation.said, labels = operation.labels;
     time.textContent = timeText(page.seconds);
+    if (!operation.classes.length) {
+      sure.textContent = "no labels";
+      meter.hidden = true;
+      page.timeline?.area.setAttribute("aria-valuetext", timeText(page.seconds));
+      return;
+    }
     const now = holding(operation, labels, i), P = said.probabilities, C = operation.classes.length;
     // Of several classes each has its own confidence beside it.
     const sureOf = (k) => (several && P ? percent(P[i * C + k] / 255) : "");

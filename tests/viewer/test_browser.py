@@ -4,10 +4,13 @@ import shutil
 import threading
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from surgvista_jax.viewer.film import Reel
+from surgvista_jax.viewer.lanes import Pictures
+from surgvista_jax.viewer.operation import Operation, Said
 from surgvista_jax.viewer.page import page
 from surgvista_jax.viewer.reading import read_operations
 from surgvista_jax.viewer.serve import PageServer
@@ -143,6 +146,29 @@ def test_details_come_on_demand_and_are_remembered(opened, long_page):
     assert "Truth: " + PHASES[labels(HOURS)[WRONG]] in opened.inner_text(".beside")
     opened.goto(long_page.as_uri())
     assert opened.is_visible(".bins")
+
+
+def test_unlabelled_videos_are_shown_with_their_pictures_alone(browser, tmp_path):
+    frames = [cv2.imencode(".png", np.full((8, 8, 3), k, np.uint8))[1].tobytes() for k in range(60)]
+    lane = Pictures("What it rebuilds", np.arange(60.0), tuple(frames), note="a note")
+    said = Said("a student", np.full(60, -1, np.int16), None, np.zeros(60, bool))
+    operation = Operation("case", "", 1.0, np.arange(60), (), said, lanes=(lane,))
+    (tmp_path / "p.html").write_text(page(operation, None), encoding="utf-8")
+    view = browser.new_page(viewport={"width": 390, "height": 844})
+    wrong: list[str] = []
+    view.on("pageerror", lambda error: wrong.append(str(error)))
+    view.goto((tmp_path / "p.html").as_uri())
+    assert view.locator("button").all_inner_texts() == ["?", "▶", "Open the video…", *"+−", "All"]
+    before = view.get_attribute(".maps img", "src")
+    for key in ("Shift+ArrowRight", "n", "e", "u", "d", "m"):
+        view.keyboard.press(key)
+    assert view.inner_text("#time") == "0:00:10"
+    assert view.get_attribute(".maps img", "src") != before
+    assert view.is_visible("text=What it rebuilds: a note")
+    assert view.evaluate("document.documentElement.scrollWidth") <= 390
+    assert view.locator(".timeline").bounding_box()["height"] > 60
+    assert wrong == []
+    view.close()
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(opened):
