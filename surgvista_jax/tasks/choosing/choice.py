@@ -1,5 +1,6 @@
 """A choice, and how choices enter a configuration: what is told stays."""
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.beginning import say
 from surgvista_jax.training.rundir import begun_config
 
+_LONGEST_LINE = 150
 CHOOSE = "choose"  # the key by which a configuration asks for choices
 
 
@@ -26,7 +28,6 @@ class Choosing:
 
     Attributes:
         config: so far.
-        lines: what was chosen and why, a line each.
 
     Args:
         config: with `choose` set.
@@ -37,7 +38,7 @@ class Choosing:
     def __init__(self, config: ml_collections.ConfigDict, told: Collection[str]):
         self.config = ml_collections.ConfigDict(config).unlock()
         self.config[CHOOSE] = False
-        self.lines: list[str] = []
+        self._said: list[tuple[str, str]] = []
         self._told = frozenset(told)
 
     def is_told(self, key: str) -> bool:
@@ -57,11 +58,26 @@ class Choosing:
                 continue
             if self.is_told(key):
                 shown = "as you say" if key in self._told else "with what you say of it"
-                self.lines.append(f"{key}: {shown}")
+                self._said.append((key, shown))
                 continue
             with node.ignore_type():
                 node[name] = value
-            self.lines.append(f"{key} = {_shown(value)}: {reason}")
+            self._said.append((f"{key} = {_shown(value)}", reason))
+
+    @property
+    def lines(self) -> list[str]:
+        """What was chosen and why; neighbours of one reason share a line."""
+        lines = []
+        for reason, same in itertools.groupby(self._said, key=lambda said: said[1]):
+            told = ""
+            for what, _ in same:
+                longer = f"{told}, {what}" if told else what
+                if told and len(longer) + len(reason) > _LONGEST_LINE:
+                    lines.append(f"{told}: {reason}")
+                    longer = what
+                told = longer
+            lines.append(f"{told}: {reason}")
+        return lines
 
 
 def begun_choices(

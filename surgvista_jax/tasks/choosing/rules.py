@@ -14,6 +14,7 @@ from surgvista_jax.training.durations import in_words
 _LONGEST_SPAN = 64.0  # s
 _SHARE_OF_VIDEO = 0.25
 _UPDATES_AN_EPOCH = 8  # at least, so that a batch is no large part of the data
+_FEWEST_CLIPS = 8  # of a batch, where there are so many
 
 
 def clip_choices(data: DataFacts, frames: int, size: int, why_size: str) -> list[Choice]:
@@ -25,27 +26,28 @@ def clip_choices(data: DataFacts, frames: int, size: int, why_size: str) -> list
     """
     median = float(np.median(data.lengths)) if data.lengths else 1.0
     choices = [Choice("clip.size", size, why_size)]
-    videos = f"videos last {in_words(median / data.fps)} in the median"
+    videos = f"videos last {in_words(median / data.fps)} ({median:g} frames) in the median"
     if data.whole and (data.task == "action" or len(data.runs) == len(data.lengths)):
         fitting = _even(min(frames, median))
         return [
             *choices,
             Choice("clip.sampling", "uniform", "each video has one label: a clip spans all of it"),
-            Choice("clip.num_frames", fitting, f"{videos} ({median:g} frames)"),
+            Choice("clip.num_frames", fitting, why_size if fitting == frames else videos),
         ]
     span = min(_LONGEST_SPAN, _SHARE_OF_VIDEO * median / data.fps)
-    why = f"a quarter of a video or {_LONGEST_SPAN:g} s at most; {videos}"
-    if data.runs:
-        run = float(np.median(data.runs)) / data.fps
-        span = min(span, run)
-        why = f"no longer than labels last ({in_words(run)} in the median); {why}"
+    why = f"{_LONGEST_SPAN:g} s, as published"
+    if span < _LONGEST_SPAN:
+        why = f"a quarter of a video ({in_words(span)})"
+    if data.runs and (run := float(np.median(data.runs)) / data.fps) < span:
+        span, why = run, f"how long labels last ({in_words(run)} in the median)"
     fitting = _even(min(frames, max(median / 2, 2)))
     stride = max(1, int(span * data.fps / fitting))
-    spanned = in_words(fitting * stride / data.fps)
+    spanned = f"{fitting} frames span {in_words(fitting * stride / data.fps)}"
+    within = "within" if fitting * stride <= span * data.fps else "as near as frames allow to"
     return [
         *choices,
-        Choice("clip.num_frames", fitting, f"{videos} ({median:g} frames)"),
-        Choice("clip.stride", stride, f"{fitting} frames span {spanned}: {why}"),
+        Choice("clip.num_frames", fitting, why_size if fitting == frames else f"half: {videos}"),
+        Choice("clip.stride", stride, f"{spanned}, {within} {why}"),
     ]
 
 
@@ -68,25 +70,36 @@ class Batch(NamedTuple):
 
 
 def batch_for(
-    clips: int, most: int, devices: DeviceFacts, at_a_time: int | None, even: bool = False
+    clips: int,
+    most: int,
+    devices: DeviceFacts,
+    at_a_time: int | None,
+    even: bool = False,
+    told: int | None = None,
 ) -> Batch:
     """The batch of so many clips an epoch.
 
     Args:
         most: clips, as published.
+        told: the clips that the user says; None where that is left open.
         at_a_time: that a device holds; None: all of a batch.
         even: whether each part on a device needs an even number.
     """
-    wanted = min(most, max(clips // _UPDATES_AN_EPOCH, 1))
+    few = min(max(clips, 1), _FEWEST_CLIPS)
+    wanted = min(most, max(clips // _UPDATES_AN_EPOCH, few))
     least = devices.count * (2 if even else 1)
-    size = max(least, 2 ** int(math.log2(wanted)) // least * least)
-    each = size // devices.count
+    size = told or max(least, 2 ** int(math.log2(wanted)) // least * least)
+    each = max(size // devices.count, 1)
     parts = 1
     if at_a_time is not None:
         counts = (n for n in range(1, each + 1) if each % n == 0)
         fitting = (n for n in counts if each // n <= at_a_time and not (even and each // n % 2))
         parts = next(fitting, each // (2 if even else 1))
-    reason = f"at most {most}, and {_UPDATES_AN_EPOCH} updates an epoch of {clips:,} clips"
+    reason = f"so that an epoch of {clips:,} clips has {_UPDATES_AN_EPOCH} updates or more"
+    if wanted == most:
+        reason = "the most that models of this size take"
+    elif wanted == few:
+        reason = f"of {clips:,} clips; of fewer at a time little is learnt"
     if devices.count > 1:
         reason += f", over {devices.count} devices"
     held = "the whole batch fits" if parts == 1 else f"a device holds about {at_a_time} clips"

@@ -71,8 +71,14 @@ def chosen(config: ml_collections.ConfigDict, told: Collection[str]) -> ml_colle
     choose_parts(choosing, facts_of_data(dataset, config.data.train))
     parts = build(LabelledDataConfig, choosing.config.data, "config.data")
     trained = divide(dataset, parts, choosing.config.select_on).train
+    facts = facts_of_data(trained)
+    if not any(facts.counts):
+        raise UserError(
+            f"{dataset.folder}: none of its {len(trained.videos)} videos to train on has labels, of"
+            " which finetuning learns (`data convert videos --labels`); pretraining needs none"
+        )
     fit = _fit_of(devices, len(dataset.classes))
-    choose(choosing, facts_of_data(trained), devices, fit, dataset.classes, seen)
+    choose(choosing, facts, devices, fit, dataset.classes, seen)
     tell(choosing)
     return choosing.config.lock()
 
@@ -117,14 +123,17 @@ def choose(
     choosing.take(_weighting(data, classes))
     choosing.take(_mixing(data, config))
     evaluated = devices.count * (8 if processor else min(64, max(fitting.clips or 64, 1)))
-    choosing.take([Choice("evaluation.batch_size", evaluated, "without gradients as many fit")])
+    choosing.take(
+        [Choice("evaluation.batch_size", evaluated, "this many at a time fit without gradients")]
+    )
     if config.mode == "linear":
         choosing.take(_probe(config))
         return
     clips = len(data.lengths) if config.clip.sampling == "uniform" else sum(data.runs)
     even = bool(config.mix.mixup or config.mix.cutmix)
     most = _BATCH_OF_PROCESSOR if processor else _BATCH
-    choosing.take(batch_choices(batch_for(clips, most, devices, fitting.clips, even)))
+    told = config.budget.batch_size if choosing.is_told("budget.batch_size") else None
+    choosing.take(batch_choices(batch_for(clips, most, devices, fitting.clips, even, told=told)))
     _take_steps(choosing, clips, devices, fitting, 20.0 if data.label_kind == "multi" else 50.0)
 
 
@@ -179,11 +188,11 @@ def _parts(data: DataFacts) -> Iterator[Choice]:
                 yield Choice(f"data.{part}", f"{scheme}/{part}", "of the same scheme")
     if set(splits) <= {"train"}:
         patients = data.patients if not splits else splits["train"]
-        alone = f"{patients} patient(s) or video(s) with labels"
+        alone = f"{patients} with labels (patients, or videos of no known one)"
         if patients < 3:
-            yield Choice("data.test", "", f"{alone} cannot be divided into three")
+            yield Choice("data.test", "", f"{alone} are too few to test on as well: no test score")
         if patients < 2:
-            yield Choice("select_on", "last", f"{alone}: none are left to select on")
+            yield Choice("select_on", "last", "and to select on: no score at all")
         return
     if "test" not in splits and not any(name.endswith("/test") for name in splits):
         yield Choice("data.test", "", "there is no split 'test'")
@@ -211,6 +220,8 @@ def _from_scratch(processor: bool) -> Iterator[Choice]:
 
 def _image_clip(config: ml_collections.ConfigDict) -> Choice:
     """What image models see, whose tokens are single frames'."""
+    if config.init == RANDOM:
+        return Choice("image_clip", None, "the model sees clips")
     clip = config.clip.to_dict()
     half = {"num_frames": max(1, clip["num_frames"] // 2), "stride": 2 * clip["stride"]}
     return Choice("image_clip", {**clip, **half}, "half the frames are as many tokens as a clip's")
@@ -249,7 +260,7 @@ def _probe(config: ml_collections.ConfigDict) -> Iterator[Choice]:
 def _weighting(data: DataFacts, classes: tuple[str, ...]) -> Iterator[Choice]:
     """Whether classes are weighted."""
     counts = {name: count for name, count in zip(classes, data.counts, strict=True) if count}
-    if not counts:
+    if len(counts) < 2:
         return
     most, fewest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     times = counts[most] / counts[fewest]
@@ -257,7 +268,8 @@ def _weighting(data: DataFacts, classes: tuple[str, ...]) -> Iterator[Choice]:
     if data.label_kind == "single" and times >= _IMBALANCE:
         yield Choice("class_weights", "balanced", said)
     else:
-        kind = "" if data.label_kind == "single" else "; each label is learnt by itself"
+        balanced = f" (balanced from {_IMBALANCE:g} times on)"
+        kind = balanced if data.label_kind == "single" else "; each label is learnt by itself"
         yield Choice("class_weights", "none", f"{said}{kind}")
 
 

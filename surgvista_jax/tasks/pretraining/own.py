@@ -96,7 +96,8 @@ def choose(choosing: Choosing, data: DataFacts, devices: DeviceFacts, fit: Fit) 
             choosing.take([Choice("compute.remat", "full", less.replace("otherwise", "still"))])
             fitting = fit(config)
     most = _BATCH_OF_PROCESSOR if small else _BATCH
-    choosing.take(batch_choices(batch_for(data.frames, most, devices, fitting.clips)))
+    told = config.budget.batch_size if choosing.is_told("budget.batch_size") else None
+    choosing.take(batch_choices(batch_for(data.frames, most, devices, fitting.clips, told=told)))
     _take_steps(choosing, data, devices, fitting)
 
 
