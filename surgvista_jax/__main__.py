@@ -33,7 +33,7 @@ COMMANDS = {
     "predict": "videos -> a finetuned model's prediction for each moment",
     "view": "predictions -> pages of the videos, shown in a browser with the video",
     "evaluate": "predictions -> scores by a named protocol, with intervals and a report",
-    "export": "a model -> StableHLO or ONNX, a file that runs without this program",
+    "export": "a model -> StableHLO, ONNX or a SavedModel, which run without this program",
     "features": "a backbone's features of every frame of a dataset, for temporal heads",
     "data": {
         "list": "the datasets that can be converted, and their facts",

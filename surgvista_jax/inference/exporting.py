@@ -1,12 +1,14 @@
-"""A model as one file for programs that know nothing of this one: uint8 frames in, answers out.
+"""A model for programs that know nothing of this one: uint8 frames in, answers out.
 
 Parameters and the normalisation of pixels are inside, everything is float32, and attention is
 ordinary operations, which alone `jax.export` guarantees to run later and elsewhere:
 https://docs.jax.dev/en/latest/export/export.html#compatibility-guarantees
 """
 
+import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,18 +20,21 @@ from jax import export
 from surgvista_jax import __version__
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.model import Model
+from surgvista_jax.inference.saved_model import run_saved_model, write_saved_model
 from surgvista_jax.models.attention import as_anywhere
 from surgvista_jax.models.layers import Block, Transformer
 from surgvista_jax.weights.loading import digest_of
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 # Format -> the largest difference from the model itself, relative and absolute, that is accepted.
-TOLERANCES = {"stablehlo": 1e-5, "onnx": 1e-4}
-LARGEST = 2**31 - 2**20  # bytes of parameters: neither format's file holds 2 GiB
+TOLERANCES = {"stablehlo": 1e-5, "onnx": 1e-4, "savedmodel": 1e-5}
+LARGEST = 2**31 - 2**20  # bytes of parameters: no file of these formats holds 2 GiB
+IN_FOLDERS = ("savedmodel",)  # whose parameters lie in files of their own
 # What each needs beyond JAX, and how it comes.
 _NEEDS = {
     "stablehlo": ("flatbuffers", "pip install flatbuffers"),
     "onnx": ("jax2onnx", 'pip install ".[onnx]", then pip install --no-deps "jax2onnx>=0.17"'),
+    "savedmodel": ("tensorflow", 'pip install ".[savedmodel]"'),
 }
 
 Answers = tuple[jax.Array, ...]
@@ -40,18 +45,22 @@ def answers(model: Model) -> Callable[[Any], Answers]:
 
     The products are those of float32 on every device: a GPU would take TF32 unasked.
     """
-    params = jax.tree.map(np.asarray, model.params)
+    params = _host_params(model)
+    return lambda video: _answer(model, params, video)
 
-    def answer(video: jax.Array) -> Answers:
-        with jax.default_matmul_precision("highest"), as_anywhere():
-            if model.classifier is None:
-                return (model.backbone.features(params, video, model.pool),)
-            pixels = model.backbone.pixels(video)
-            tokens = model.backbone.tokens(params, pixels)
-            features, logits, _ = model.classifier.classify(params, tokens)
-            return features, model.classifier.probabilities(logits)
 
-    return answer
+def _host_params(model: Model) -> Any:
+    return jax.tree.map(np.asarray, model.params)
+
+
+def _answer(model: Model, params: Any, video: Any) -> Answers:
+    with jax.default_matmul_precision("highest"), as_anywhere():
+        if model.classifier is None:
+            return (model.backbone.features(params, video, model.pool),)
+        pixels = model.backbone.pixels(video)
+        tokens = model.backbone.tokens(params, pixels)
+        features, logits, _ = model.classifier.classify(params, tokens)
+        return features, model.classifier.probabilities(logits)
 
 
 def output_names(model: Model) -> tuple[str, ...]:
@@ -59,13 +68,21 @@ def output_names(model: Model) -> tuple[str, ...]:
     return ("features",) if model.classifier is None else ("features", "probabilities")
 
 
-def to_stablehlo(model: Model) -> bytes:
+def to_stablehlo(model: Model, path: Path) -> None:
     """What `jax.export.deserialize(bytearray(…)).call(video)` runs: any batch, on `PLATFORMS`."""
     exported = export.export(jax.jit(answers(model)), platforms=PLATFORMS)(_any_batch(model))
-    return bytes(exported.serialize())
+    path.write_bytes(exported.serialize())
 
 
-def to_onnx(model: Model) -> bytes:
+def to_saved_model(model: Model, path: Path) -> None:
+    """What TensorFlow runs: the signature `serving_default`, of `video`, any batch."""
+    clip = model.clip
+    shape = (None, clip.num_frames, clip.size, clip.size, 3)
+    names, ask = output_names(model), functools.partial(_answer, model)
+    write_saved_model(ask, _host_params(model), shape, names, PLATFORMS, path)
+
+
+def to_onnx(model: Model, path: Path) -> None:
     """An ONNX graph with a free batch, whose input is `video` and outputs `output_names`.
 
     Its blocks stand one after the other, without a loop.
@@ -79,15 +96,14 @@ def to_onnx(model: Model) -> bytes:
         with nn.intercept_methods(_block_by_block):
             return answers(model)(video)
 
-    return bytes(
-        jax2onnx.to_onnx(
-            unrolled,
-            [_any_batch(model)],
-            model_name="surgvista",
-            input_names=["video"],
-            output_names=list(output_names(model)),
-        ).SerializeToString()
+    graph = jax2onnx.to_onnx(
+        unrolled,
+        [_any_batch(model)],
+        model_name="surgvista",
+        input_names=["video"],
+        output_names=list(output_names(model)),
     )
+    path.write_bytes(graph.SerializeToString())
 
 
 def _block_by_block(
@@ -112,13 +128,13 @@ def _any_batch(model: Model) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, jnp.uint8)
 
 
-EXPORTERS = {"stablehlo": to_stablehlo, "onnx": to_onnx}
+EXPORTERS = {"stablehlo": to_stablehlo, "onnx": to_onnx, "savedmodel": to_saved_model}
 
 
 def check_exportable(model: Model, form: str) -> None:
     """Raises UserError where no file of this format can be made of the model, before it is."""
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(model.params))
-    if size > LARGEST:
+    if size > LARGEST and form not in IN_FOLDERS:
         raise UserError(
             f"{model.name}: has {size / 2**30:.1f} GiB of parameters, and a file of {form} holds"
             " less than 2; `surgvista weights export` writes them for other programs"
@@ -126,17 +142,22 @@ def check_exportable(model: Model, form: str) -> None:
     _needed(form)
 
 
-def run_exported(form: str, content: bytes, video: np.ndarray) -> list[np.ndarray]:
-    """What the file says of uint8 video, computed here as another program would."""
+def run_exported(
+    form: str, path: Path, video: np.ndarray, names: Sequence[str]
+) -> list[np.ndarray]:
+    """What is written at a path says of uint8 video, computed here as another program would."""
+    if form == "savedmodel":
+        return run_saved_model(path, video, names)
     if form == "stablehlo":
-        return [np.asarray(x) for x in export.deserialize(bytearray(content)).call(video)]
+        content = bytearray(path.read_bytes())
+        return [np.asarray(x) for x in export.deserialize(content).call(video)]
     runtime = importlib.import_module("onnxruntime")  # jax2onnx stands on it
-    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return [np.asarray(x) for x in session.run(None, {"video": video})]
 
 
-def difference(model: Model, form: str, content: bytes) -> float:
-    """The largest by which a file's answers for random clips differ from the model's own.
+def difference(model: Model, form: str, path: Path) -> float:
+    """The largest by which the answers at a path for random clips differ from the model's own.
 
     Each is divided by 1 or its size, whichever is larger.
 
@@ -147,7 +168,7 @@ def difference(model: Model, form: str, content: bytes) -> float:
     shape = (2, clip.num_frames, clip.size, clip.size, 3)
     video = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     wanted = [np.asarray(x) for x in jax.jit(answers(model))(video)]
-    found = run_exported(form, content, video)
+    found = run_exported(form, path, video, output_names(model))
     worst = max(
         float((abs(a - b) / np.maximum(1, abs(b))).max())
         for a, b in zip(found, wanted, strict=True)
@@ -167,7 +188,7 @@ def description(model: Model, form: str) -> dict:
         "format": form,
         "made_by": f"surgvista_jax {__version__}",
         "weights": model.name,
-        "parameters_sha256": digest_of(jax.tree.map(np.asarray, model.params)),
+        "parameters_sha256": digest_of(_host_params(model)),
         "input": {
             "name": "video",
             "dtype": "uint8",
