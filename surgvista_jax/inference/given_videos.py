@@ -48,8 +48,9 @@ def found_videos(arguments: argparse.Namespace) -> tuple[Path, Search]:
         raise UserError("--split: is for a dataset folder")
     folder, search = find_given(arguments.videos, skip=arguments.out)
     if not search.videos:
-        reasons = "".join(f"; {problem}" for problem in search.problems[:3])
-        raise UserError(f"{arguments.videos[0]}: no video and no folder of images in it{reasons}")
+        reasons = "; ".join(map(str, search.problems[:3]))
+        none = f"{arguments.videos[0]}: no video and no folder of images in it"
+        raise UserError(reasons or none)
     return folder, search
 
 

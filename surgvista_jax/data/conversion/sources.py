@@ -131,7 +131,10 @@ def find_given(paths: Sequence[Path], skip: Path) -> tuple[Path, Search]:
             listed = [(path, False, path.stat().st_size)]
         for each in listed:
             video = _unnamed(common, *each)
-            found[video.key] = video
+            if why := _unusable(video.key):
+                search.problems.append(Remark(ascii(str(each[0]))[1:-1], why))
+            else:
+                found[video.key] = video
     search.videos = name_videos(found.values(), named={})
     return common, search
 
@@ -206,20 +209,23 @@ def _walk(
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        path = ascii(entry.path)[1:-1]
-        try:
-            entry.name.encode()
-        except UnicodeEncodeError:
-            problems.append(Remark(path, "its name is not UTF-8; rename it"))
-            continue
-        if entry.name.isprintable():
-            visible.append(entry)
+        if why := _unusable(entry.name):
+            problems.append(Remark(ascii(entry.path)[1:-1], why))
         else:
-            problems.append(Remark(path, "its name cannot be printed; rename it"))
+            visible.append(entry)
     yield folder, visible
     for entry in visible:
         if entry.is_dir():
             yield from _walk(Path(entry.path), skip, problems, (*ancestors, real))
+
+
+def _unusable(name: str) -> str:
+    """Why no video can be called so, in words; "" where one can."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8; rename it"
+    return "" if name.isprintable() else "its name cannot be printed; rename it"
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

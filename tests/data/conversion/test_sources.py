@@ -140,6 +140,19 @@ def test_listed_videos_are_named_below_the_folder_that_holds_them_all(tmp_path):
             find_given([first, tmp_path / wrong], skip=tmp_path)
 
 
+def test_a_listed_file_of_an_unprintable_name_is_named_and_the_others_are_found(tmp_path):
+    """As in a folder that is searched."""
+    make(tmp_path, "a.mp4", "new\nline.mp4")
+    found = find_given([tmp_path / "new\nline.mp4", tmp_path / "a.mp4"], tmp_path / "out")[1]
+    assert [video.video for video in found.videos] == ["a"]
+    problem = f"{tmp_path}/new\\nline.mp4: its name cannot be printed; rename it"
+    assert (
+        list(map(str, found.problems))
+        == list(map(str, find_videos(tmp_path, tmp_path / "out").problems))
+        == [problem]
+    )
+
+
 def test_any_file_that_shows_moving_pictures_is_a_video_and_the_others_are_named(tmp_path):
     video = marked.write(tmp_path / "v.mp4", Pictures(count=5)).read_bytes()
     marked.write(tmp_path / "song.mka", sound=(Fraction(0), Fraction(1)))
