@@ -1,20 +1,32 @@
 // The picture of the moment: the video where there is one, else the nearest frame of the film.
 
+const MOST_DECODED = 96; // frames that are held decoded, of some 190 kB each
+
 function makeFilm(film) {
   const addresses = film ? film.images.map(() => null) : [];
+  const decoded = new Map(); // number -> bitmap, the last used last
+  const numberAt = (second) => (film ? Math.max(firstAfter(film.seconds, second + 1e-6) - 1, 0) : null);
   return {
     count: addresses.length,
-    addressAt(second) {
-      if (!film) return null;
-      const k = Math.max(firstAfter(film.seconds, second + 1e-6) - 1, 0);
-      return (addresses[k] ??= pictureAddress(film.images[k]));
+    numberAt,
+    addressAt: (second) => {
+      const k = numberAt(second);
+      return k === null ? null : (addresses[k] ??= pictureAddress(film.images[k]));
+    },
+    // A frame as a bitmap; a picture that is decoded aside does not hold up whoever drags.
+    async bitmap(k) {
+      const bitmap = decoded.get(k) ?? await createImageBitmap(new Blob([unpacked(film.images[k])]));
+      decoded.delete(k);
+      decoded.set(k, bitmap);
+      if (decoded.size > MOST_DECODED) decoded.delete(decoded.keys().next().value);
+      return bitmap;
     },
   };
 }
 
 function makePicture(page) {
   const { operation } = page;
-  const still = element("img", { className: "still", alt: "", draggable: false });
+  const still = element("canvas", { className: "still", ariaHidden: "true" });
   const video = element("video", { muted: true, playsInline: true, preload: "auto", hidden: true });
   const words = element("p", { className: "said-of-video", hidden: true });
   const chooser = element("input", { type: "file", accept: "video/*", hidden: true });
@@ -22,7 +34,7 @@ function makePicture(page) {
   const play = element("button", { type: "button", text: "▶", title: "play (space)", ariaLabel: "play or pause", hidden: true });
   const box = element("div", { className: "picture" }, still, video,
     element("div", { className: "controls" }, play, open, chooser));
-  let has = false, wanted = null, address = null;
+  let has = false, wanted = null, asked = null, drawn = null, drawing = false;
 
   const say = (text) => { words.textContent = text; words.hidden = !text; };
 
@@ -51,17 +63,33 @@ function makePicture(page) {
 
   function show() {
     if (has && !video.hidden) {
+      still.hidden = true;
       if (!video.paused) return;
       wanted = page.seconds;
       if (!video.seeking) seekVideo();
       return;
     }
-    const next = page.film.addressAt(page.seconds);
-    if (next !== address) {
-      address = next;
-      still.hidden = !next;
-      if (next) still.src = next;
-    }
+    asked = page.film.numberAt(page.seconds);
+    if (asked === null || drawing || (asked === drawn && !still.hidden)) return;
+    drawStill();
+  }
+
+  // One frame at a time, then the one that is asked for by then.
+  async function drawStill() {
+    drawing = true;
+    do {
+      drawn = asked;
+      try {
+        const bitmap = await page.film.bitmap(drawn);
+        if (still.width !== bitmap.width || still.height !== bitmap.height)
+          [still.width, still.height] = [bitmap.width, bitmap.height];
+        still.getContext("2d").drawImage(bitmap, 0, 0);
+        still.hidden = has;
+      } catch {
+        still.hidden = true; // no picture after all
+      }
+    } while (drawn !== asked);
+    drawing = false;
   }
 
   // One seek at a time: whoever drags asks for more than a decoder can do.
@@ -93,7 +121,7 @@ function makePicture(page) {
     if (file) use(URL.createObjectURL(file), file.name);
   });
 
-  if (!page.film.count) still.hidden = true;
+  still.hidden = true; // till something is drawn on it
   if (operation.media?.url) use(operation.media.url, operation.media.name);
   else if (operation.media?.missing) gone(operation.media.missing);
   return { element: element("div", { className: "seen" }, box, words), show, toggle,

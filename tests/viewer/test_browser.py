@@ -14,7 +14,7 @@ from surgvista_jax.viewer.operation import Operation, Said
 from surgvista_jax.viewer.page import page
 from surgvista_jax.viewer.reading import read_operations
 from surgvista_jax.viewer.serve import PageServer
-from tests.support.footage import write_video
+from tests.support import marked_videos
 from tests.support.made_operation import HOSTILE, PHASES, labels, scores, write_predictions
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -22,6 +22,13 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 HOURS = 10_800  # seconds of an operation, and its moments
+# Whether a picture of the page is as grey as it should be: each frame of the film tells its minute.
+GREY = """([place, grey]) => {
+  const shown = document.querySelector(place), canvas = document.createElement("canvas");
+  const context = canvas.getContext("2d");
+  context.drawImage(shown, 0, 0);
+  return Math.abs(context.getImageData(5, 5, 1, 1).data[0] - grey) <= 1;
+}"""
 WRONG, DOUBTFUL = 4000, 7000  # where the model errs for 30 s, and where it is least certain
 
 
@@ -120,12 +127,13 @@ def test_clicks_and_drags_go_where_they_are(opened):
     second = HOURS * 3 // 4
     assert shown(opened) == (clock(second), PHASES[labels(HOURS)[second]])
     # The film shows the frame of that time, and of the time under the pointer.
-    frame = "document.querySelector('{}').src === document.querySelector('{}').src"
     opened.mouse.move(box["x"] + box["width"] * 0.75, height)
     assert opened.is_visible(".tip") and clock(second) in opened.inner_text(".tip")
-    assert opened.evaluate(frame.format(".still", ".tip img"))
+    opened.wait_for_function(GREY, arg=[".still", second // 60])
+    opened.wait_for_function(GREY, arg=[".tip img", second // 60])
     opened.mouse.move(box["x"] + box["width"] * 0.25, height)
-    assert not opened.evaluate(frame.format(".still", ".tip img"))
+    opened.wait_for_function(GREY, arg=[".tip img", HOURS // 4 // 60])
+    assert opened.evaluate(GREY, [".still", second // 60])
     # Zoomed in, a pixel is a shorter time.
     opened.keyboard.press("+")
     opened.keyboard.press("+")
@@ -217,23 +225,31 @@ def test_names_are_shown_as_they_are_and_run_nothing(browser, tmp_path):
 
 
 def test_a_served_page_shows_the_video_or_says_that_it_was_moved(browser, long_page, tmp_path):
-    video = write_video(tmp_path / "case.mp4")
+    video = marked_videos.write(tmp_path / "case.webm", marked_videos.Pictures("libvpx"))
     (operation,) = read_operations(str(long_page.parent / "p.npz"))
-    media = {"url": "./video/0.mp4", "name": "<case>.mp4"}
-    pages = {"/case.html": lambda: page(operation, None, media=media)}
-    with PageServer(pages, {"/video/0.mp4": video}) as server:
+    media = {"url": "./video/0.webm", "name": "<case>.webm"}
+    reel = Reel()
+    reel.add(0, np.zeros((36, 64, 3), np.uint8))
+    pages = {"/case.html": lambda: page(operation, reel.film(), media=media)}
+    seen = """(tag) => {
+      const { x, y, width, height } = document.querySelector(".picture").getBoundingClientRect();
+      return document.elementFromPoint(x + width / 2, y + height / 2).tagName === tag;
+    }"""
+    with PageServer(pages, {"/video/0.webm": video}) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             view = browser.new_page()
-            with view.expect_response("**/video/0.mp4") as answer:
+            with view.expect_response("**/video/0.webm") as answer:
                 view.goto(server.address)
             assert answer.value.status in (200, 206)
+            view.wait_for_function(seen, arg="VIDEO")
             video.unlink()
-            with view.expect_response("**/video/0.mp4") as answer:
+            with view.expect_response("**/video/0.webm") as answer:
                 view.reload()
             assert answer.value.status == 404
-            view.wait_for_selector("text=<case>.mp4 cannot be shown: it was moved or removed")
+            view.wait_for_selector("text=<case>.webm cannot be shown: it was moved or removed")
+            view.wait_for_function(seen, arg="CANVAS")
             view.close()
         finally:
             server.shutdown()
