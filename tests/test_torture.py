@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from surgvista_jax.data.datasets import registry
-from tests.torture import spoiling
+from surgvista_jax.locking import try_lock
+from tests.torture import kills, spoiling
 from tests.torture.official import FILES
 from tests.torture.process import Broken, Ended
 from tests.torture.promises import PROMISES, check_told
@@ -53,6 +54,18 @@ def test_every_promise_has_a_name_of_its_own_and_its_tries_are_drawn_from_the_se
 def test_official_files_of_every_labelled_dataset_are_tried():
     labelled = {name for name, official in registry().items() if official.task != "none"}
     assert set(FILES) == labelled
+
+
+def test_what_is_left_in_memory_is_of_those_processes_alone(tmp_path):
+    ours, other, alive = (f"surgvista-{pid}-{'a7' * 16}" for pid in (77, 1772, 78))
+    for name in (ours, other, alive):
+        (tmp_path / f".{name}.lock").touch()
+        (tmp_path / f"{name}-3-0").touch()
+    (tmp_path / "surgvista-notes.txt").touch()
+    with open(tmp_path / f".{alive}.lock") as file:
+        assert try_lock(file.fileno())
+        found = kills.left_in_memory(tmp_path, {77, 78})
+    assert found == [f".{ours}.lock", f"{ours}-3-0"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """Does a command that was killed, whenever and however, end as if it never had been?"""
 
 import json
+import os
+import re
 import signal
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from tests.torture.process import Broken, Command
@@ -11,6 +14,7 @@ from tests.torture.sameness import check_same
 
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 SHARED = Path("/dev/shm")
+_OF_PROCESS = re.compile(r"\.?(surgvista-([0-9]+)-[0-9a-f]+)[-.].*")  # a batch, or who has it
 _OFTEN = 20  # kills of one run
 _STEPS_EACH = 5  # that a run goes on before the next of them, at most
 
@@ -28,18 +32,19 @@ def killed(job: str, t: Try) -> None:
     files and numbers, no process and no shared memory left."""
     out = t.material.begin(job, t.folder / t.material.output(job).name)
     words = [*t.material.jobs[job].words(out), *workers_words(t, job)]
-    pids, kinds = [], []
+    pids: set[int] = set()
+    kinds = []
     for _ in range(int(t.rng.integers(1, 4))):
         moment = time.monotonic() + t.rng.uniform(0.1, 1.1) * t.material.seconds[job]
         name, group = t.one_of(SIGNALS), bool(t.rng.integers(2))
         command = t.start(*words)
-        pids.append(command.pid)
         if not command.wait_until(lambda moment=moment: time.monotonic() > moment):
             kinds.append("over before")
         else:
             kinds.append(name)
             command.send(getattr(signal, name), group)
         told_or_killed(command, name)
+        pids |= command.pids
     t.kind = kinds[0]
     said = t.run(*words)
     check_told(said)
@@ -48,9 +53,36 @@ def killed(job: str, t: Try) -> None:
     except Broken as broken:
         last = (said.out + said.err).strip().splitlines()[-1:] if said.code else []
         raise Broken(f"after {', '.join(kinds)}: {broken} {last}") from None
-    left = [path.name for pid in pids for path in SHARED.glob(f"surgvista*{pid}*")]
-    if left:
+    if left := left_in_memory(SHARED, pids):
         raise Broken(f"after {', '.join(kinds)}: left in {SHARED}: {', '.join(left)}")
+
+
+def left_in_memory(folder: Path, pids: Collection[int]) -> list[str]:
+    """The files of shared memory that these processes, which have ended, left behind.
+
+    Others at work on the machine have files there too: a process has its number in their names,
+    and while it lives, a lock on that which says so.
+    """
+    left = []
+    for path in sorted(folder.iterdir()):
+        found = _OF_PROCESS.fullmatch(path.name)
+        if found and int(found[2]) in pids and not _held(folder / f".{found[1]}.lock"):
+            left.append(path.name)
+    return left
+
+
+def _held(path: Path) -> bool:
+    """Whether a living process has the lock of a file."""
+    from surgvista_jax.locking import try_lock
+
+    try:
+        file = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not try_lock(file)
+    finally:
+        os.close(file)
 
 
 def killed_often(job: str, t: Try) -> None:

@@ -59,6 +59,9 @@ class Command:
         words: the command line.
         folder: of what it prints, `out` and `err`, and the folder it runs in.
         file_bytes: no file that it writes may become larger: what a full disk is to it.
+
+    Attributes:
+        pids: of itself and of what was seen to run in its session, living or dead.
     """
 
     def __init__(self, words: Sequence[str], folder: Path, file_bytes: int | None = None):
@@ -71,6 +74,7 @@ class Command:
         pipes = {name: os.pipe() for name in ("out", "err")}
         ends = [pipes["out"][1], pipes["err"][1]]
         self.pid = _fork(lambda: _become(self.words, folder, ends, file_bytes))
+        self.pids = {self.pid}
         self._pipes = {name: reader for name, (reader, _) in pipes.items()}
         for reader, writer in pipes.values():
             os.close(writer)
@@ -97,6 +101,7 @@ class Command:
     def send(self, number: int, group: bool = False) -> None:
         """Sends a signal to it, or to all processes that it started too."""
         if self.poll() is None:
+            self.members()  # which are known then, however it ends
             (os.killpg if group else os.kill)(self.pid, number)
 
     def finish(self, seconds: float = LONGEST) -> Ended:
@@ -155,6 +160,7 @@ class Command:
                 continue  # it has just ended
             if int(session) == self.pid and state != "Z":
                 found.append(int(entry.parent.name))
+        self.pids.update(found)
         return found
 
     def workers(self) -> list[int]:

@@ -8,6 +8,7 @@ than the first check.
 import io
 import json
 import pickle
+import re
 import struct
 import zipfile
 from typing import Any
@@ -17,13 +18,13 @@ import numpy as np
 _LONG = "9" * 5000
 WILD = (
     "", " ", "-1", " -1", "-2", "-0.0", "1.0", "3.7", "nan", "inf", "-inf", "1e999", "1e-400",
-    "9" * 20, _LONG, "0x10", "1_0", "½", "²", "١٢", "\0", "a" * 300, "true", "null", "None",
-    "../../x", "/dev/null", "/", '"', "'", "a,b", "a;b", "1:2:3", "99:99:99", "-0:00:01",
+    "9" * 20, "9" * 400, _LONG, "0x10", "1_0", "½", "²", "١٢", "\0", "a" * 300, "true", "null",
+    "None", "../../x", "/dev/null", "/", '"', "'", "a,b", "a;b", "1:2:3", "99:99:99", "-0:00:01",
     "<script>alert(1)</script>", "🜁", "\u202e", "=1+1", "{}", "[]", "%s", "{0}", "a\nb", "-", "--",
 )  # fmt: skip
 _WILD_JSON = (
-    None, True, -1, 0, 1, 1.5, 1e308, 10**20, float("nan"), float("inf"), "", "0", "\ud800", "\0",
-    "a" * 300, "../../x", "/", [], {}, [[]], [None], {"a": None}, "LONG", "DEEP",
+    None, True, -1, 0, 1, 1.5, 1e308, 10**20, 10**400, float("nan"), float("inf"), "", "0",
+    "\ud800", "\0", "a" * 300, "../../x", "/", [], {}, [[]], [None], {"a": None}, "LONG", "DEEP",
 )  # fmt: skip
 _DEEP = "[" * 100_000
 
@@ -38,10 +39,13 @@ def table(rng: np.random.Generator, data: bytes) -> tuple[str, bytes]:
     at = int(rng.integers(len(lines)))
     part = next((mark for mark in ",\t" if mark in lines[at]), " ")
     cells = lines[at].split(part)
-    kind = _one(rng, ("cell", "cell", "cell", "header", "cell lost", "cell more", "line lost",
-                      "line doubled", "lines swapped", "quote", "column doubled"))  # fmt: skip
+    kind = _one(rng, ("cell", "cell", "cell", "digits", "header", "cell lost", "cell more",
+                      "line lost", "line doubled", "lines swapped", "quote",
+                      "column doubled"))  # fmt: skip
     if kind == "cell":
         cells[int(rng.integers(len(cells)))] = _one(rng, WILD)
+    elif kind == "digits":
+        lines[at] = _more_digits(rng, lines[at])
     elif kind == "header":
         first = lines[0].split(part)
         first[int(rng.integers(len(first)))] = _one(rng, WILD)
@@ -63,6 +67,16 @@ def table(rng: np.random.Generator, data: bytes) -> tuple[str, bytes]:
     elif kind == "column doubled":
         lines = [f"{line}{part}{line.split(part)[-1]}" for line in lines]
     return kind, ("\n".join(lines) + "\n").encode()
+
+
+def _more_digits(rng: np.random.Generator, text: str) -> str:
+    """One of the numbers of a text, also within names, with far more digits."""
+    numbers = list(re.finditer("[0-9]+", text))
+    if not numbers:
+        return text
+    number = _one(rng, numbers)
+    more = _one(rng, ("9" * 8, "9" * 20, "9" * 400, _LONG))
+    return text[: number.start()] + more + text[number.end() :]
 
 
 def encoding(rng: np.random.Generator, data: bytes) -> tuple[str, bytes]:
@@ -93,7 +107,7 @@ def json_text(rng: np.random.Generator, data: bytes) -> tuple[str, bytes]:
         tree = _one(rng, _WILD_JSON)
     else:
         parent, key = _one(rng, places)
-        kind = _one(rng, ("node", "node", "node", "lost", "renamed"))
+        kind = _one(rng, ("node", "node", "node", "lost", "renamed", "digits"))
         value = parent.pop(key)
         if kind == "node" and isinstance(parent, list):
             parent.insert(key, _one(rng, _WILD_JSON))
@@ -101,6 +115,10 @@ def json_text(rng: np.random.Generator, data: bytes) -> tuple[str, bytes]:
             parent[key] = _one(rng, _WILD_JSON)
         elif kind == "renamed" and isinstance(parent, dict):
             parent[_one(rng, WILD)] = value
+        elif kind == "digits" and isinstance(parent, dict):
+            parent[_more_digits(rng, key)] = value
+        elif kind == "digits":
+            parent.insert(key, _more_digits(rng, value) if isinstance(value, str) else value)
     # Python's json writes no number of 5,000 digits, and no tree deeper than its own stack.
     text = json.dumps(tree).replace('"LONG"', _LONG).replace('"DEEP"', _DEEP)
     return kind, text.encode()
@@ -171,7 +189,10 @@ def safetensors(rng: np.random.Generator, data: bytes) -> tuple[str, bytes]:
     if kind == "length":
         length = int(_one(rng, (0, 1, length - 1, length + 1, len(data), 2**40, 2**63, 2**64 - 1)))
     else:
-        header = json_text(rng, header)[1]
+        tree = json.loads(header)
+        if rng.integers(2):  # without the checksums that would tell
+            tree.get("__metadata__", {}).pop("checksums", None)
+        header = json_text(rng, json.dumps(tree).encode())[1]
         length = len(header)
     return kind, struct.pack("<Q", length) + header + rest
 
