@@ -114,9 +114,10 @@ function makePage(data) {
     const listed = Object.entries(page.keys).sort(([a], [b]) => /\d/.test(a) - /\d/.test(b));
     sheet.replaceChildren(element("h2", { text: "Keys" }), element("dl", {}, ...listed.flatMap(
       ([key, { help: words }]) => [element("dt", {}, element("kbd", { text: names[key] ?? key })), element("dd", { text: words })])),
-    element("p", { className: "soft", text: "Click or drag on the ribbon to move; ctrl and the wheel zoom." }),
+    element("p", { className: "soft", text: "Click or drag on the ribbon to move; ctrl and the wheel zoom. While mending, a drag with shift marks a stretch." }),
     element("button", { type: "button", text: "Close", on: { click: () => sheet.close() } }));
     sheet.showModal();
+    sheet.scrollTop = 0; // the button at its end has the focus
   }
 
   document.addEventListener("keydown", (event) => {
