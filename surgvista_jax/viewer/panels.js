@@ -10,9 +10,6 @@ function makeNow(page) {
   const bar = element("i"), meter = element("div", { className: "meter" }, bar);
   const ranked = element("ul", { className: "ranked details" });
   const beside = element("ul", { className: "beside details" });
-  const maps = operation.lanes.filter((lane) => lane.images).map((lane) => ({ lane, at: -1, picture: element("img", { alt: "" }) }));
-  const pictured = maps.length ? element("div", { className: "maps details" }, ...maps.map(({ lane, picture }) =>
-    element("figure", {}, picture, element("figcaption", { className: "soft", text: lane.title })))) : null;
   let shownLabel = null, shownRanks = "", shownBeside = "";
   const ranks = []; // {k, line, share} by place; while one scrubs, mostly the share changes alone
   function rank(place, k, text) {
@@ -82,15 +79,8 @@ function makeNow(page) {
       beside.replaceChildren(...lines.map(([className, text, sign]) =>
         element("li", { className }, element("span", { text }), element("b", { text: sign }))));
     }
-    for (const map of maps) {
-      const at = firstAfter(map.lane.seconds, page.seconds + 1e-6) - 1;
-      if (at === map.at) continue;
-      map.at = at;
-      map.picture.style.visibility = at < 0 ? "hidden" : "";
-      if (at >= 0) map.picture.src = pictureAddress(map.lane.images[at]);
-    }
   }
-  return { element: element("section", { className: "card now" }, time, name, meter, sure, ranked, beside, pictured), show };
+  return { element: element("section", { className: "card now" }, time, name, meter, sure, ranked, beside), show };
 }
 
 function named(operation, said, i) {

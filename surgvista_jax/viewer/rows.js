@@ -146,13 +146,13 @@ function picturesRow(lane, redraw) {
     title: lane.title, height, kind: "pictures",
     draw(context, view, top) {
       let free = 0;
-      context.imageSmoothingEnabled = false; // maps have few and large pixels
       for (let k = 0; k < lane.seconds.length; k++) {
         const x = placeOf(view, lane.seconds[k]);
         if (x < free - 0.5 || x > view.width) continue;
         const image = imageOf(k);
         if (!image.complete || !image.naturalHeight) { free = x + height; continue; }
         const width = (height * image.naturalWidth) / image.naturalHeight;
+        context.imageSmoothingEnabled = image.naturalHeight > FEW_PIXELS;
         context.drawImage(image, x, top, width, height);
         free = x + width + 1;
       }
