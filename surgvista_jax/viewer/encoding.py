@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 
 from surgvista_jax.figures.palette import look
+from surgvista_jax.viewer.film import MOST_BYTES as MOST_FILM
 from surgvista_jax.viewer.film import Film
 from surgvista_jax.viewer.lanes import Classes, Curve, Lane, Pictures
 from surgvista_jax.viewer.operation import Operation, Said, runs
 
 # Of all the probabilities of a page; those of more moments are kept of every second, third, ...
 MOST_BYTES = 1_200_000
-MOST_PICTURED = 380_000  # bytes of all pictures of lanes; of more every second, third, ... is kept
+# Bytes of all pictures of lanes beside a film of the largest size; what a smaller one leaves may be
+# theirs. Of more, every second, third, ... picture is kept.
+MOST_PICTURED = 380_000
 
 
 def page_data(operation: Operation, film: Film | None, media: dict | None = None) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def page_data(operation: Operation, film: Film | None, media: dict | None = None
         "truth": operation.truth and _said(operation.truth, 1),
         "other": operation.other and _said(operation.other, every),
         "reliability": [list(row) for row in operation.reliability],
-        "lanes": [_lane(lane) for lane in _thinned(operation.lanes)],
+        "lanes": [_lane(lane) for lane in _thinned(operation.lanes, _room(film))],
         "film": film and {"seconds": list(film.seconds), "images": [*map(_text, film.images)]},
         "media": media,
         "notes": list(operation.notes),
@@ -62,10 +65,15 @@ def _said(said: Said, every: int) -> dict[str, Any]:
     }
 
 
-def _thinned(lanes: Sequence[Lane]) -> list[Lane]:
+def _room(film: Film | None) -> int:
+    """Bytes that the pictures of lanes may have."""
+    return MOST_PICTURED + max(0, MOST_FILM - sum(map(len, film.images if film else ())))
+
+
+def _thinned(lanes: Sequence[Lane], room: int) -> list[Lane]:
     """Lanes whose pictures together are small enough."""
     every, thinned = 1, list(lanes)
-    while _pictured(thinned) > MOST_PICTURED and every < MOST_PICTURED:
+    while _pictured(thinned) > room and every < room:
         every += 1
         thinned = [
             replace(lane, seconds=lane.seconds[::every], images=lane.images[::every])

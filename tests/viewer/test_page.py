@@ -68,8 +68,9 @@ def test_three_hours_with_everything_stay_below_eight_megabytes():
     said = Said("a model", label, chance > 127, known, chance)
     true = replace(said, probability=None)
     operation = Operation("case", "", 1.0, np.arange(n), names, said, truth=true, other=said)
-    maps = Pictures("maps", np.arange(900), (b"\x89PNG" + bytes(3000),) * 900)  # too many
+    maps = Pictures("maps", np.arange(900), (b"\x89PNG" + bytes(3000),) * 900)
     operation = replace(operation, lanes=(maps, maps))
+    assert len(page_data(operation, None)["lanes"][0]["images"]) == 450  # 5.4 MB were too many
     film = Film(tuple(range(500)), (bytes(8000),) * 500)  # as large as a reel lets it be
     assert len(page(operation, film).encode()) < 8_000_000
 
