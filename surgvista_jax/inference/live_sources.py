@@ -123,7 +123,11 @@ class FileInRealTime:
 
 
 class Camera:
-    """A camera by its number or device, or a stream by its address, through OpenCV."""
+    """A camera by its number or device, or a stream by its address, through OpenCV.
+
+    Frames are at the second at which they come. What is stored at an address has a length, and
+    would come as fast as it is read: its frames come in real time, at their own seconds.
+    """
 
     broke = ""
 
@@ -137,20 +141,31 @@ class Camera:
                 f"--stream={where}: cannot be opened; is a camera or a stream there, may it be"
                 " read, and does no other program have it?"
             )
+        self._length = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) if "://" in where else 0
 
     def frames(self) -> Iterator[Frame]:
-        began = time.perf_counter()
+        stored = self._length > 0
         try:
-            while True:
-                there, image = self._capture.read()
-                if not there:
-                    self.broke = "gives no more pictures"
-                    return
-                yield time.perf_counter() - began, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            yield from in_real_time(self._read(stored)) if stored else self._read(stored)
         except cv2.error as error:
             self.broke = f"OpenCV fails on it: {error.err}"
         finally:
             self._capture.release()
+
+    def _read(self, stored: bool) -> Iterator[Frame]:
+        began, second, count = time.perf_counter(), 0.0, 0
+        while True:
+            there, image = self._capture.read()
+            if not there:
+                if count < self._length * (1 - _SHARE) - _FEW or not stored:
+                    self.broke = "gives no more pictures"
+                return
+            if stored:
+                second = max(second, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+            else:
+                second = time.perf_counter() - began
+            yield second, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            count += 1
 
 
 class RawFrames:

@@ -1,5 +1,6 @@
 """Live: the newest frame wins, what was seen is told however it ends, sources say why they end."""
 
+import functools
 import json
 import os
 import signal
@@ -217,6 +218,11 @@ class Capture:
     def release(self):
         self.released.append(self._where)
 
+    def get(self, key):
+        stored = str(self._where).startswith("http")
+        second = 100 * (2 - len(self._left))
+        return {live_sources.cv2.CAP_PROP_POS_MSEC: second}.get(key, 2 if stored else -1)
+
     def read(self):
         if not self._left:
             return False, None
@@ -245,6 +251,21 @@ def test_a_camera_whose_picture_is_none_ends_with_what_was_seen(monkeypatch):
     monkeypatch.setattr(live_sources.cv2, "VideoCapture", lambda where: torn)
     source = Camera("4")
     assert len(list(source.frames())) == 1 and source.broke.startswith("OpenCV fails on it: ")
+
+
+def test_what_is_stored_at_an_address_comes_in_real_time(monkeypatch):
+    """However fast it can be read; a live one comes when it comes."""
+    monkeypatch.setattr(live_sources.cv2, "VideoCapture", Capture)
+    waited: list[float] = []
+    given = live_sources.in_real_time
+    paced = functools.partial(given, wait=waited.append, now=lambda: 7.0)
+    monkeypatch.setattr(live_sources, "in_real_time", paced)
+    source = Camera("http://host/v.mp4")
+    assert [second for second, _ in source.frames()] == [0.1, 0.2]
+    assert waited == pytest.approx([0.1]) and source.broke == ""
+    live = Camera("rtsp://host/stream")
+    assert len(list(live.frames())) == 2 and live.broke == "gives no more pictures"
+    assert len(waited) == 1
 
 
 def test_sources_that_cannot_be_are_refused(tmp_path):
