@@ -80,10 +80,22 @@ def _add_commands(
             _add_commands(members, entry, rest, f"{name}_")
             continue
         command = choices.add_parser(name, help=entry, description=entry, allow_abbrev=False)
+        command.register("type", int, _whole_number)
         if name == chosen:
             module = importlib.import_module(f"surgvista_jax.commands.{group}{name}")
             module.add_arguments(command)
             command.set_defaults(main=module.main)
+
+
+def _whole_number(text: str) -> int:
+    """The value of every option that is a whole number: one that int64 and floats hold.
+
+    argparse takes its type registry for that: of the type `int` it calls what stands there.
+    """
+    number = int(text)
+    if abs(number) >= 10**18:
+        raise ValueError(text)
+    return number
 
 
 def _check_words(words: list[str]) -> None:

@@ -43,6 +43,28 @@ def test_every_command_explains_itself(words, capsys):
     assert "usage: surgvista " + " ".join(words) in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "x.npz", "--protocol=phase-strict", "--samples"],
+        ["features", "x", "--data=d", "--out=o", "--batch-size"],
+    ],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 19, "9" * 5000], ids=len)
+def test_a_whole_number_is_one_that_can_be_computed_with(words, number, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([*words[:-1], f"{words[-1]}={number}"])
+    assert end.value.code == 2
+    assert f"argument {words[-1]}: invalid int value" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--samples=0", f"--samples={10**17}", "--seed=-1"])
+def test_resampling_that_cannot_be_done_is_one_line(option, capsys):
+    assert main(["evaluate", "x.npz", "--protocol=phase-strict", option]) == 1
+    assert capsys.readouterr().err.startswith(f"surgvista: {option.partition('=')[0]} ")
+
+
 def test_an_override_needs_a_command_with_a_configuration(tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         main(["data", "convert", "videos", f"--source={tmp_path}", "--out=x", "--config.seed=1"])

@@ -21,6 +21,7 @@ from surgvista_jax.reports.files import named_system, report_folder, write_repor
 from surgvista_jax.reports.names import names_of_systems
 from surgvista_jax.reports.screen import screen
 
+_MOST_SAMPLES = 1_000_000  # whose weights of videos memory holds
 FORMATS = """\
 predictions:
   .npz    video [N] text, frame [N], score [N, C], label [N] or [N, C] (-1: unlabelled), and meta,
@@ -137,8 +138,10 @@ def main(args: argparse.Namespace) -> int | None:
         raise UserError("PREDICTIONS: give at least one file or folder (or --list)")
     if not args.protocol:
         raise UserError("--protocol is needed; --list shows the names")
-    if args.samples < 1:
-        raise UserError(f"--samples {args.samples}: at least 1 is needed")
+    if not 1 <= args.samples <= _MOST_SAMPLES:
+        raise UserError(f"--samples {args.samples}: 1 to {_MOST_SAMPLES:,} are possible")
+    if args.seed < 0:
+        raise UserError(f"--seed {args.seed}: must be 0 or more")
     protocol = find(args.protocol)
     if args.frames is not None and not args.out:
         raise UserError("--frames: they are shown in report.html; say where by --out=DIR")
