@@ -59,7 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of finetuning: says the backbone, the head and the clips",
     )
     parser.add_argument(
-        "--batch-size", type=int, help="clips at a time (64; on processors 4, as of `predict`)"
+        "--batch-size",
+        type=int,
+        help="clips at a time (64, of --video 32; on processors 4: as `predict`)",
     )
     parser.add_argument("--steps", type=int, default=20, help="batches that are timed (20)")
     parser.add_argument("--classes", type=int, default=7, help="that are told apart (7)")
@@ -97,9 +99,11 @@ def main(arguments: argparse.Namespace) -> None:
     if not 0 < arguments.fps <= 1000:
         raise UserError(f"--fps={arguments.fps:g}: should be above 0, at most 1000")
     task = rehearse(config, arguments.classes)
-    size = arguments.batch_size or usual_batch(make_mesh(MeshConfig()), elsewhere=64)
+    mesh = make_mesh(MeshConfig())
+    size = arguments.batch_size or usual_batch(mesh, elsewhere=64)
     result = bench_predict(task, size, arguments.steps)
     if arguments.video is not None:
+        size = arguments.batch_size or usual_batch(mesh)  # as `predict` reads videos
         result |= bench_video(task, size, arguments.video, arguments.fps)
     print(json.dumps(result) if arguments.json else as_table(result))
 
