@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.inference.moments import of_dataset
@@ -17,6 +19,7 @@ from surgvista_jax.inference.predictions import (
 from surgvista_jax.inference.trained import load_classifier
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.ownership import in_folder
+from surgvista_jax.predictions.smoothing import Smoothing
 from surgvista_jax.training.partition import MeshConfig, make_mesh
 from surgvista_jax.viewer.lanes import Lane
 
@@ -30,14 +33,19 @@ def predicted_page(
     out: Path,
     lanes: Callable[[str], tuple[Lane, ...]],
     overwrite: bool = False,
-) -> Path:
-    """Predicts the labelled videos of a split and writes what `predict` does; the page to open.
+) -> tuple[Path, float]:
+    """Predicts the labelled videos of a split, as the best paths through them, and writes pages.
+
+    Everything is written that `predict` writes.
 
     Args:
         checkpoint: a finetuning run.
         folder: of the dataset.
         lanes: what more is shown of a video, by its id.
         overwrite: whether files in the way that no prediction wrote may be replaced.
+
+    Returns:
+        The page to open, and the share of moments whose label is the true one.
 
     Raises:
         UserError: what loading, reading and writing raise.
@@ -55,6 +63,9 @@ def predicted_page(
         batch_size=_CLIPS_OF_A_DEVICE * mesh.size,
         loader=LoaderConfig(),
     )
-    finished = list(written_tables(videos, owned, trained.meaning))
-    write_predictions(owned, trained, dataset, finished, True, said_of(None, trained))
-    return write_video_pages(owned, places_of(finished), lanes=lanes)
+    smoothing = Smoothing("viterbi", transitions=trained.transitions)
+    finished = list(written_tables(videos, owned, trained.meaning, smoothing))
+    write_predictions(owned, trained, dataset, finished, True, said_of(smoothing, trained))
+    said = [moments.outputs for moments in finished]
+    right = np.concatenate([each.values.argmax(1) == each.label for each in said])
+    return write_video_pages(owned, places_of(finished), lanes=lanes), float(right.mean())

@@ -54,6 +54,7 @@ def write_videos(
     fps: float,
     size: int | tuple[int, int],
     columns: Sequence[str] = COLUMNS,
+    first: int = 0,
 ) -> list[Path]:
     """Writes whole operations `operation_00.mp4`, ... with their labels; the paths of the videos.
 
@@ -61,6 +62,7 @@ def write_videos(
 
     Args:
         columns: of the label files, some of TOOL_COLUMNS.
+        first: the number of the first operation.
 
     Raises:
         UserError: an odd size, a rate that is not positive, too few frames, a folder that cannot be
@@ -70,7 +72,7 @@ def write_videos(
         Path(folder),
         (
             plan_operation(_seed_of(seed, i), num_frames, fps, f"operation_{i:02d}")
-            for i in range(num_videos)
+            for i in range(first, first + num_videos)
         ),
         size,
         columns,

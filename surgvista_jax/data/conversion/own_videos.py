@@ -18,6 +18,7 @@ from surgvista_jax.data.conversion.sources import (
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.labels.own_csv import LabelFiles
 from surgvista_jax.data.labels.row_labels import LabelColumns
+from surgvista_jax.data.labels.timeline_files import TIMELINES
 from surgvista_jax.data.labels.video_table import VideoNames, VideoTable, read_video_table
 from surgvista_jax.data.storage.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from surgvista_jax.errors import UserError
@@ -126,6 +127,16 @@ def given_dataset(source: Path, folder: Path, fps: float) -> Dataset:
     )
 
 
+def _is_read(labels: VideoLabels | None, path: Path) -> bool:
+    """Whether a file among the videos holds labels, or says which videos belong together."""
+    if labels is None:
+        return False
+    if path in (labels.splits, labels.path):
+        return True
+    inside = labels.path is not None and labels.path in path.parents
+    return inside and path.suffix.lower() in (".csv", *TIMELINES)
+
+
 def read_videos(
     source: Path, out: Path, named: Mapping[str, str], labels: VideoLabels | None
 ) -> Reading:
@@ -138,7 +149,7 @@ def read_videos(
     if source.is_file():
         folder, search = find_given([source], skip=out)
     else:
-        search = find_videos(source, skip=out)
+        search = find_videos(source, skip=out, is_read=functools.partial(_is_read, labels))
     if not search.videos:
         known = " ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES | IMAGE_SUFFIXES))
         reasons = "".join(f"; {problem}" for problem in search.problems[:3])

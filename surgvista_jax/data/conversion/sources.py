@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -64,7 +64,9 @@ class Search:
     problems: list[Remark] = field(default_factory=list)
 
 
-def find_videos(folder: Path, skip: Path) -> Search:
+def find_videos(
+    folder: Path, skip: Path, is_read: Callable[[Path], bool] = lambda path: False
+) -> Search:
     """Finds the video files and the folders that directly hold images, at any depth.
 
     Files without the suffix of a video are opened to see whether they are one; those that are none
@@ -74,6 +76,7 @@ def find_videos(folder: Path, skip: Path) -> Search:
     Args:
         folder: where to search.
         skip: a folder that is not searched.
+        is_read: whether a file is none of a video but is read otherwise, and so not named.
     """
     search = Search()
     prober, passed = _Prober(), []
@@ -93,8 +96,9 @@ def find_videos(folder: Path, skip: Path) -> Search:
             search.notes.append(Remark(str(path), text))
         elif images:
             search.videos.append(_unnamed(folder, path, True, len(images)))
-    if passed:
-        names = [Path(entry.path).relative_to(folder).as_posix() for entry in passed]
+    others = [path for path in (Path(entry.path) for entry in passed) if not is_read(path)]
+    if others:
+        names = [path.relative_to(folder).as_posix() for path in others]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         text = f"files that are no videos were passed over: {', '.join(names[:_NAMED])}{more}"
         search.notes.append(Remark(str(folder), text))

@@ -163,6 +163,8 @@ def test_any_file_that_shows_moving_pictures_is_a_video_and_the_others_are_named
     assert ids(tmp_path) == {"a.recording": "a", "b": "b", "v.mp4": "v", "frames": "frames"}
     [note] = find_videos(tmp_path, tmp_path / "out").notes
     assert note.text.endswith("passed over: labels.csv, notes.rtf, song.mka, still.heap")
+    read = find_videos(tmp_path, tmp_path / "out", lambda path: path.name == "labels.csv")
+    assert read.notes[0].text.endswith("passed over: notes.rtf, song.mka, still.heap")
     assert find_given([tmp_path / "a.recording"], tmp_path / "out")[1].videos[0].video == "a"
     for wrong in ("song.mka", "still.heap"):
         with pytest.raises(UserError, match="no moving pictures"):
