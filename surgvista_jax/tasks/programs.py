@@ -12,7 +12,7 @@ import ml_collections
 from surgvista_jax.config import build
 from surgvista_jax.errors import UserError
 from surgvista_jax.ownership import Ownership
-from surgvista_jax.tasks.choosing.choice import CHOOSE, begun_choices
+from surgvista_jax.tasks.choosing.choice import CHOOSE, begun_choices, with_one_length
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.own import chosen
 from surgvista_jax.tasks.finetuning.probe import FEATURES
@@ -65,6 +65,8 @@ def resolved(
         UserError: the configuration does not fit.
     """
     program = program_of(config_dict)
+    if config_dict.get(CHOOSE):
+        config_dict = with_one_length(config_dict, told).lock()
     build(program.config, config_dict)
     if config_dict.get(CHOOSE):
         begun = begun_choices(config_dict, told, workdir)

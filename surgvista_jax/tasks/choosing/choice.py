@@ -36,7 +36,7 @@ class Choosing:
     """
 
     def __init__(self, config: ml_collections.ConfigDict, told: Collection[str]):
-        self.config = ml_collections.ConfigDict(config).unlock()
+        self.config = ml_collections.ConfigDict(config.to_dict()).unlock()
         self.config[CHOOSE] = False
         self._said: list[tuple[str, str]] = []
         self._told = frozenset(told)
@@ -93,16 +93,25 @@ def begun_choices(
         begun = next(filter(None, map(begun_config, folders)), None)
     if begun is None:
         return None
-    kept = ml_collections.ConfigDict(config).unlock()
+    kept = ml_collections.ConfigDict(config.to_dict()).unlock()
     several = {key: config[key] for key in ("seed", "seeds") if key in config}
     _keep(kept, {**begun, **several}, frozenset(told), "")
-    lengths = ("steps", "epochs")
-    said = [name for name in lengths if f"budget.{name}" in told]
-    if len(said) == 1:  # a run that is made longer, in one way or the other
-        with kept.budget.ignore_type():
-            kept.budget[lengths[1 - lengths.index(said[0])]] = None
+    kept = with_one_length(kept, told)
     kept[CHOOSE] = False
     return kept
+
+
+def with_one_length(
+    config: ml_collections.ConfigDict, told: Collection[str]
+) -> ml_collections.ConfigDict:
+    """The configuration, unlocked, without epochs where steps alone are told, and the reverse."""
+    found = ml_collections.ConfigDict(config.to_dict()).unlock()
+    lengths = ("steps", "epochs")
+    said = [name for name in lengths if f"budget.{name}" in told]
+    if len(said) == 1:
+        with found.budget.ignore_type():
+            found.budget[lengths[1 - lengths.index(said[0])]] = None
+    return found
 
 
 def _keep(

@@ -110,6 +110,21 @@ def test_what_is_told_stays_and_is_not_argued_with(task):
     assert (config.budget.epochs, config.budget.steps) == (None, 12)
 
 
+@pytest.mark.parametrize("task", ["pretrain", "finetune"])
+def test_what_is_told_is_what_runs(task, tmp_path, capsys):
+    (tmp_path / "none").mkdir()
+    videos = tuple(Video(f"v{k}", "none", 1.0, 100, (0, 1) * 50) for k in range(10))
+    write_dataset(
+        Dataset(tmp_path, "d", "phase", ("x", "y"), "single", 1.0, {}, "", "", "", "", videos)
+    )
+    words = ["data.folder=" + str(tmp_path), "budget.steps=12", "budget.batch_size=24"]
+    words = [f"--config.{word}" for word in words]
+    assert main([task, f"--config=configs/{task}/own.py", *words, "--print-config"]) == 0
+    budget = json.loads(capsys.readouterr().out)["budget"]
+    assert (budget["steps"], budget["epochs"], budget["batch_size"]) == (12, None, 24)
+    assert 24 % budget["accumulate"] == 0
+
+
 def test_clips_span_no_more_than_labels_last_and_than_a_part_of_a_video():
     long, _ = chosen("finetune", HOURS, GPU_80)
     assert (long.clip.num_frames, long.clip.stride) == (16, 4)  # 64 s, as published
