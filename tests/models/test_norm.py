@@ -31,6 +31,19 @@ def test_the_output_is_flax_own_to_the_bit(dtype):
     assert given.dtype == dtype and jnp.array_equal(given, right)
 
 
+def test_one_reading_of_a_bfloat16_row_loses_no_digit_of_it():
+    far, near = np.full(64, 1000.0), np.linspace(-1, 1, 64)
+    far[::3] += 4  # the mean is 500 deviations away from 0
+    outlier = np.concatenate([[64.0], near[1:]])  # what distances are taken from is far from all
+    rows = jnp.asarray(np.stack([far, near, outlier, np.full(64, 7.0)]), jnp.bfloat16)
+    params = {"scale": jnp.ones(64), "bias": jnp.zeros(64)}
+    given = LayerNorm(jnp.float32, 1e-6).apply({"params": params}, rows)
+    exact = np.asarray(rows, np.float64)
+    exact = exact - exact.mean(-1, keepdims=True)
+    exact /= np.sqrt((exact**2).mean(-1, keepdims=True) + 1e-6)
+    np.testing.assert_allclose(given, exact, rtol=2**-12, atol=2**-16)
+
+
 @pytest.mark.parametrize(("dtype", "rounding"), [(jnp.float32, 1e-5), (jnp.bfloat16, 2**-6)])
 def test_the_gradients_are_those_that_are_derived(dtype, rounding):
     ours, theirs, params, x, loss = both(dtype)
