@@ -44,13 +44,15 @@ def multiply(
     return product + jnp.expand_dims(bias, range(product.ndim - 1)).astype(product.dtype)
 
 
-def multiplier(module: nn.Module, name: str, x: jax.Array) -> Product:
+def multiplier(module: nn.Module, name: str, x: jax.Array, centred: bool = True) -> Product:
     """What multiplies x by a kernel and adds a bias: [..., D], [D, F], [F] -> [..., F] in x's type.
 
     What is rounded is the distance of x from its mean, which goes into the product as it is: where
-    tokens have much in common, that alone would have most of the digits.
+    tokens have much in common, that alone would have most of the digits. Not `centred`, x itself is
+    rounded, which XLA does where x is computed, and the rounding of the kernel alone is put right
+    for the mean.
 
-    Where the collection may change, x's mean and its largest distance from it are noted under
+    Where the collection may change, x's mean and the largest number to be rounded are noted under
     `name` in it, and the products are those of x's own type.
     """
     mean = module.variable(COLLECTION, f"{name}_mean", lambda: jnp.zeros(x.shape[-1], jnp.float32))
@@ -58,19 +60,22 @@ def multiplier(module: nn.Module, name: str, x: jax.Array) -> Product:
     if module.is_mutable_collection(COLLECTION):
         wide, axes = x.astype(jnp.float32), tuple(range(x.ndim - 1))
         mean.value = jnp.mean(wide, axis=axes)
-        largest.value = jnp.max(jnp.abs(wide - jnp.expand_dims(mean.value, axes)))
+        rounded = wide - jnp.expand_dims(mean.value, axes) if centred else wide
+        largest.value = jnp.max(jnp.abs(rounded))
         return partial(multiply, x)
     common = mean.value.astype(x.dtype)
-    distance = x - jnp.expand_dims(common, range(x.ndim - 1))
+    distance = x - jnp.expand_dims(common, range(x.ndim - 1)) if centred else x
     scaled = _rounded(distance, _ROOM * largest.value)
 
     def multiply_rounded(kernel: jax.Array, bias: jax.Array | None) -> jax.Array:
         # XLA takes the products of such dequantised numbers for products of 8-bit floats, and the
         # scales and one bias into them: what is common is added to the bias first.
-        shift = jnp.matmul(common, kernel)
+        small = _rounded(kernel, jnp.max(jnp.abs(kernel)))
+        lost = kernel if centred else kernel - small  # exact: both are near one another
+        shift = jnp.matmul(common, lost)
         if bias is not None:
             shift += bias.astype(x.dtype)
-        return multiply(scaled, _rounded(kernel, jnp.max(jnp.abs(kernel))), shift)
+        return multiply(scaled, small, shift)
 
     return multiply_rounded
 

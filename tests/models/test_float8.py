@@ -15,14 +15,17 @@ from surgvista_jax.models.layers import ComputeConfig, Transformer, TransformerC
 class Product(nn.Module):
     """x @ kernel, in products of 8-bit floats."""
 
+    centred: bool = True
+
     @nn.compact
     def __call__(self, x, kernel):
-        return float8.multiplier(self, "input", x)(kernel, None)
+        return float8.multiplier(self, "input", x, self.centred)(kernel, None)
 
 
-def product(x, kernel, largest, mean=0.0):
+def product(x, kernel, largest, mean=0.0, centred=True):
     noted = {"input_mean": jnp.broadcast_to(mean, x.shape[-1:]), "input_largest": largest}
-    return Product().apply({float8.COLLECTION: jax.tree.map(jnp.float32, noted)}, x, kernel)
+    noted = {float8.COLLECTION: jax.tree.map(jnp.float32, noted)}
+    return Product(centred).apply(noted, x, kernel)
 
 
 def draw(*shape, seed=0):
@@ -73,6 +76,19 @@ def test_what_all_inputs_have_in_common_is_not_rounded():
 
     assert error(product(x, kernel, largest, mean)) < 0.5
     assert error(product(x, kernel, jnp.max(jnp.abs(x)))) > 4
+
+
+def test_for_what_is_rounded_as_it_is_the_rounded_kernel_is_right_on_average():
+    x, kernel = jnp.abs(draw(256, 8) + 3 * draw(1, 8, seed=2)), draw(8, 3, seed=1)
+    _, noted = Product(False).apply({}, x, kernel, mutable=[float8.COLLECTION])
+    mean, largest = (noted[float8.COLLECTION][f"input_{name}"] for name in ("mean", "largest"))
+    np.testing.assert_allclose(largest, jnp.max(jnp.abs(x)), rtol=1e-6)
+
+    def error(mean):
+        given = product(x, kernel, largest, mean, centred=False)
+        return jnp.max(jnp.abs(jnp.mean(given - x @ kernel, axis=0)))
+
+    assert error(mean) < error(0.0) / 4
 
 
 def test_mean_and_size_are_noted_where_they_may_be_and_the_product_is_exact():

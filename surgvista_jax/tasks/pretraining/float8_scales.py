@@ -34,6 +34,7 @@ FILE = "teacher_float8.npz"
 _KEY = "config.teacher.precision=float8"
 _CLIPS = 16  # that are looked at, spread evenly over the dataset
 _SOURCE = "source"  # beside the scales: what they were found on
+_FORM = 2  # of what is rounded; with each other one the same scales are another teacher
 
 # As XLA calls them, and how many a block has: query, key, value, output, up, down.
 _PRODUCT, _PRODUCTS = "__cublas$lt$matmul$f8", 6
@@ -89,7 +90,7 @@ def add_scales(
     if not multiplies_float8(task.config.teacher):
         return {}
     _check_devices(mesh)
-    path, described = workdir / FILE, json.dumps(source, sort_keys=True)
+    path, described = workdir / FILE, json.dumps({**source, "form": _FORM}, sort_keys=True)
     scales = None
     if on_all_processes(np.array(path.exists())):
         expected = abstract_sharded(task.init_frozen, mesh)[float8.COLLECTION]

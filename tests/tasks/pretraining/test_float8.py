@@ -3,9 +3,11 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from surgvista_jax.commands.bench_pretrain import random_batch
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
@@ -18,7 +20,7 @@ from surgvista_jax.tasks.pretraining.float8_scales import (
     check_program,
 )
 from surgvista_jax.tasks.pretraining.reconstruction import figure_batch
-from surgvista_jax.tasks.pretraining.task import make_pretraining
+from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.tasks.pretraining.train import settings_of
 from surgvista_jax.training import xla_options
 from surgvista_jax.training.partition import make_mesh
@@ -146,3 +148,23 @@ def test_products_that_share_their_input_stay_apart(setting, monkeypatch):
     assert settings_of(config).options == apart
     teacher = dataclasses.replace(config.teacher, precision="compute")
     assert not settings_of(dataclasses.replace(config, teacher=teacher)).options
+
+
+def test_empty_images_that_spare_padding_change_nothing(setting, tmp_path, monkeypatch):
+    monkeypatch.setattr(float8, "is_fast_on", lambda device: True)
+    task, _, mesh = setting
+    tokens = 1 + task.grid[1] * task.grid[2]
+    assert tokens % 2  # an even number of images is wanted, and images of one clip are even
+    assert not task._spare_images(16, task.grid[0])
+    clip = dataclasses.replace(task.config.clip, slide=8)
+    slides = make_pretraining(dataclasses.replace(task.config, clip=clip))
+    images = slides.grid[0] + 7
+    spare = next(n for n in range(16) if 8 * (images + n) * tokens % 16 == 0)
+    assert slides._spare_images(8, images) == spare > 0
+    rng = np.random.default_rng(0)
+    with jax.set_mesh(mesh):
+        frozen = create_filled(task.init_frozen, {float8.COLLECTION: add(setting, tmp_path)}, mesh)
+        batch = jax.tree.map(jnp.asarray, random_batch(slides, rng, 8))
+        given = slides.features(frozen, batch)
+    monkeypatch.setattr(Pretraining, "_spare_images", lambda *_: 0)
+    np.testing.assert_array_equal(given, slides.features(frozen, batch))
