@@ -17,8 +17,8 @@ def loss(params, frozen, batch, key, average):
     return (params["kernel"] * (batch["x"].mean(0) + frozen)).sum(), {}
 
 
-def run(batches, *, average=0.0, accumulate=1, frozen=0.0):
-    optimizer = optax.scale(1.0)
+def run(batches, *, average=0.0, accumulate=1, frozen=0.0, momentum=0.0):
+    optimizer = optax.trace(momentum)
     step = make_train_step(
         loss,
         optimizer,
@@ -84,7 +84,7 @@ def test_a_loss_may_learn_from_the_running_mean():
 def test_a_step_that_is_not_finite_moves_nothing_but_its_number():
     x = batches()
     x[1, 0, 0] = np.nan
-    (first, _), (second, metrics), (third, _), _ = run(x, average=0.9)
+    (first, _), (second, metrics), (third, _), _ = run(x, average=0.9, momentum=0.5)
     assert metrics["finite"] == 0 and second.step == 2
     for old, new in zip(
         jax.tree.leaves((first.params, first.opt_state, first.average)),
@@ -93,7 +93,7 @@ def test_a_step_that_is_not_finite_moves_nothing_but_its_number():
     ):
         np.testing.assert_array_equal(old, new)
     # And it goes on from there, at the rate of its number.
-    wanted = second.params["kernel"] - 0.3 * x[2].mean(0)
+    wanted = second.params["kernel"] - 0.3 * (x[2].mean(0) + 0.5 * x[0].mean(0))
     np.testing.assert_allclose(third.params["kernel"], wanted, rtol=1e-5)
 
 
