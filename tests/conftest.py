@@ -5,6 +5,7 @@ On a GPU: `JAX_PLATFORMS=cuda JAX_DEFAULT_MATMUL_PRECISION=highest pytest tests/
 
 import atexit
 import compileall
+import gc
 import os
 import shutil
 import signal
@@ -34,12 +35,17 @@ if os.environ.setdefault("JAX_PLATFORMS", "cpu") == "cpu":
     # The programs of tests run for moments: compiling them is what takes time.
     os.environ["XLA_FLAGS"] = (
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-        " --xla_cpu_use_fusion_emitters=false"
+        " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     )
 
 import jax  # noqa: E402
 
 from tests.support import device_memory  # noqa: E402
+
+# Tracing makes many objects, which hardly ever go in circles: looking for those took a seventh of
+# the time. What is imported stays.
+gc.freeze()
+gc.set_threshold(50_000, 20, 50)
 
 # A shell has its background jobs ignore Ctrl-C, and nohup a lost terminal, which some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
