@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import make_pretraining
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.partition import unboxed_shapes
+from tests.support.one_device import on_one_device
 from tests.support.tiny_run import finish, make_config, make_dataset, start
 
 
@@ -25,6 +27,21 @@ from tests.support.tiny_run import finish, make_config, make_dataset, start
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("command line")
     return make_config(folder / "config.py", make_dataset(folder / "dataset"))
+
+
+def without_teacher(config, workdir, *words) -> list[str]:
+    """Of a run for which none of what a teacher adds to compile matters."""
+    overrides = [f"--config.{word}" for word in words]
+    return ["pretrain", f"--config={config}:none", f"--workdir={workdir}", *overrides]
+
+
+@pytest.fixture(scope="module")
+def finished(config):
+    """A run of six steps, a checkpoint each two."""
+    workdir = config.parent / "finished"
+    with on_one_device():
+        assert main(without_teacher(config, workdir, "budget.steps=6")) == 0
+    return workdir
 
 
 def commands(table=COMMANDS, path=()):
@@ -116,37 +133,32 @@ def test_a_mistake_is_one_line_before_anything_is_written(config, tmp_path, caps
     assert not workdir.exists()
 
 
-def test_a_workdir_of_another_configuration(config, tmp_path, capsys):
-    workdir = tmp_path / "run"
-    workdir.mkdir()
-    words = ["pretrain", f"--config={config}", f"--workdir={workdir}", "--config.loop.stop_after=0"]
-    assert main([*words, "--config.budget.batch_size=8", "--config.budget.steps=2"]) == 0
-    capsys.readouterr()
-    before = {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
-    assert main([*words, "--config.budget.steps=2", "--config.optim.weight_decay=0.1"]) == 1
+def test_a_workdir_of_another_configuration(config, finished, capsys):
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    words = without_teacher(config, finished, "budget.steps=6", "optim.weight_decay=0.1")
+    assert main(words) == 1
     error = capsys.readouterr().err
     assert "optim.weight_decay was 0.05, is 0.1; take another --workdir" in error
     assert error.count("\n") == 1
-    assert before == {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
+    assert before == {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
 
 
-def test_a_moved_dataset_is_known_and_another_one_refused(config, tmp_path, capsys):
-    workdir = tmp_path / "run"
-    dataset = make_dataset(tmp_path / "one")
-    words = ["pretrain", f"--config={config}", f"--workdir={workdir}", "--config.budget.steps=2"]
-    assert main([*words, f"--config.data.folder={dataset}"]) == 0
-    moved = dataset.rename(tmp_path / "two")
-    assert main([*words, f"--config.data.folder={moved}"]) == 0
+@on_one_device()
+def test_a_moved_dataset_is_known_and_another_one_refused(config, finished, tmp_path, capsys):
+    moved = shutil.copytree(config.parent / "dataset", tmp_path / "moved")
+    run = shutil.copytree(finished, tmp_path / "run")
+    words = without_teacher(config, run, "budget.steps=6", f"data.folder={moved}")
+    assert main(words) == 0
     capsys.readouterr()
     manifest = moved / "videos.jsonl"
     manifest.write_text(manifest.read_text().replace('"num_frames": 20', '"num_frames": 19'))
-    assert main([*words, f"--config.data.folder={moved}"]) == 1
+    assert main(words) == 1
     assert "was trained with another data" in capsys.readouterr().err
 
 
+@on_one_device()
 def test_a_start_that_failed_does_not_claim_the_folder(config, tmp_path, capsys):
-    workdir = tmp_path / "run"
-    words = ["pretrain", f"--config={config}", f"--workdir={workdir}", "--config.budget.steps=2"]
+    words = without_teacher(config, tmp_path / "run", "budget.steps=6", "loop.stop_after=1")
     assert main([*words, "--config.seed=-1"]) == 1
     assert "seed=-1" in capsys.readouterr().err
     assert main(words) == 0
@@ -175,23 +187,23 @@ def test_a_wrong_argument_of_a_configuration_is_one_line(tmp_path, capsys):
         assert "not an argument of it" in capsys.readouterr().err
 
 
-def test_a_full_disk_while_saving_loses_nothing(config, tmp_path):
-    words = ["pretrain", f"--config={config}", "--config.budget.steps=6"]
-    whole, run = tmp_path / "whole", tmp_path / "run"
-    finish(start(*words, f"--workdir={whole}"))
-    finish(start(*words, f"--workdir={run}", "--config.loop.stop_after=4"))
+@on_one_device()
+def test_a_full_disk_while_saving_loses_nothing(config, finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    shutil.rmtree(run / "checkpoints" / "6")  # as if killed after its checkpoint of step 4
+    words = without_teacher(config, run, "budget.steps=6")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))  # less than an array needs
     try:
-        # What it compiles may not be kept either, of which JAX would warn.
-        process = start(*words, f"--workdir={run}", JAX_ENABLE_COMPILATION_CACHE="false")
+        # What it compiles could not be kept either, of which JAX would warn.
+        process = start(*words, JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="999")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     said = finish(process, code=1)
     assert "disk full" in said and "last complete checkpoint is step 4" in said
     assert "Traceback" not in said
-    finish(start(*words, f"--workdir={run}"))
-    jax.tree.map(np.testing.assert_array_equal, restore_params(run), restore_params(whole))
+    assert main(words) == 0
+    jax.tree.map(np.testing.assert_array_equal, restore_params(run), restore_params(finished))
 
 
 # What a command raises -> its exit code, and what the one line on the terminal says.

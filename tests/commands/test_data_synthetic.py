@@ -13,7 +13,7 @@ from surgvista_jax.predictions.npz import read_npz
 from surgvista_jax.tasks.finetuning.train import finetune
 from surgvista_jax.tasks.programs import program_of
 from tests.support.killed_writer import leave_half_written
-from tests.support.tiny_run import finish, start
+from tests.support.one_device import all_on_one_device  # noqa: F401
 
 SIZES = {"videos": 4, "frames": 28, "seed": 0, "fps": 5.0, "size": 32}
 
@@ -74,16 +74,15 @@ def test_its_configuration_trains_on_it(dataset, tmp_path):
     jax.clear_caches()
 
 
-def test_the_command_says_what_is_wrong(tmp_path):
+def test_the_command_says_what_is_wrong(tmp_path, capsys):
     with pytest.raises(UserError, match="at least 4"):
         write_dataset(tmp_path / "data", "phase", **SIZES | {"videos": 3})
     out = f"--out={tmp_path / 'data'}"
-    said = finish(start("data", "synthetic", "--task=cvs", out, "--fps=0"), code=1)
-    assert "--fps 0: must be a number above 0" in said
-    said = finish(
-        start("data", "synthetic", "--task=cvs", out, "--videos=4", "--frames=28", "--size=32")
-    )
-    assert "4 videos (2 train, 1 val, 1 test), 112 frames" in said
+    words = ["data", "synthetic", "--task=cvs", out]
+    assert main([*words, "--fps=0"]) == 1
+    assert "--fps 0: must be a number above 0" in capsys.readouterr().err
+    assert main([*words, "--videos=4", "--frames=28", "--size=32"]) == 0
+    assert "4 videos (2 train, 1 val, 1 test), 112 frames" in capsys.readouterr().out
     assert read_dataset(tmp_path / "data").label_kind == "multi"
 
 

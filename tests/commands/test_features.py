@@ -20,6 +20,7 @@ from surgvista_jax.weights.loading import load_backbone
 from tests.support import finetune_run
 from tests.support.finetune_run import make_dataset
 from tests.support.footage import cut, index_first, write_video
+from tests.support.one_device import on_one_device
 from tests.support.tiny_run import finish, make_config, start
 
 SETTINGS = ("--num-frames=4", "--stride=2", "--size=32", "--dtype=float32", "--batch-size=8")
@@ -36,15 +37,16 @@ def run(colours):
     folder = colours.parent
     config = make_config(folder / "config.py", colours)
     words = ("pretrain", f"--config={config}:none", "--config.budget.steps=4")
-    finish(start(*words, f"--workdir={folder / 'run'}"))
+    with on_one_device():
+        assert main([*words, f"--workdir={folder / 'run'}"]) == 0
     return folder / "run"
 
 
 @pytest.fixture(scope="module")
 def features(colours, run):
     out = colours.parent / "features"
-    words = ("features", f"--init={run}", f"--dataset={colours}", f"--out={out}", *SETTINGS)
-    finish(start(*words, devices=2))
+    words = ["features", f"--init={run}", f"--dataset={colours}", f"--out={out}", *SETTINGS]
+    assert main(words) == 0
     return out
 
 
@@ -65,24 +67,26 @@ def test_a_row_is_what_the_backbone_says_of_the_clip_that_ends_there(colours, ru
         np.testing.assert_allclose(rows[7], wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_only_what_is_lacking_is_computed(colours, run, features):
+def test_only_what_is_lacking_is_computed(colours, run, features, capsys):
     kept, gone = features / "video0.npy", features / "video1.npy"
     before, stamp = gone.read_bytes(), kept.stat().st_mtime_ns
     gone.unlink()
-    words = ("features", f"--init={run}", f"--dataset={colours}", f"--out={features}", *SETTINGS)
-    finish(start(*words, devices=2))
+    words = ["features", f"--init={run}", f"--dataset={colours}", f"--out={features}", *SETTINGS]
+    assert main(words) == 0
     assert gone.read_bytes() == before and kept.stat().st_mtime_ns == stamp
-    said = finish(start(*words, "--pool=class"), code=1)
-    assert "--pool=class: this model has no class token" in said
-    other = [word for word in words if not word.startswith("--stride")]
-    assert "other features are here" in finish(start(*other, "--stride=1"), code=1)
+    for other, said in (
+        ("--pool=class", "--pool=class: this model has no class token"),
+        ("--stride=1", "other features are here"),
+    ):
+        assert main([*words, other]) == 1
+        assert said in capsys.readouterr().err
 
 
 def test_a_temporal_head_trains_on_them(colours, features, tmp_path):
     words = ("finetune", "--config=configs/finetune/mstcn.py", f"--workdir={tmp_path / 'run'}")
     words += ("--config.epochs=2", "--config.model.layers=3", "--config.model.feature_maps=8")
     data = (f"--config.data.folder={colours}", f"--config.data.features={features}")
-    finish(start(*words, *data))
+    assert main([*words, *data]) == 0
     with np.load(tmp_path / "run" / "predictions.npz") as file:
         dataset = read_dataset(colours).split("test")
         labelled = sum(label != -1 for video in dataset.videos for label in video.labels)

@@ -28,6 +28,7 @@ from tests.support import device_memory
 from tests.support.finetune_run import COLOURS, make_config, make_dataset, meta, predictions, run
 from tests.support.footage import cut, index_first, write_video
 from tests.support.made_operation import data_of
+from tests.support.one_device import all_on_one_device, on_all_devices  # noqa: F401
 
 READ = ["--batch-size=16", "--workers=0"]
 
@@ -417,6 +418,7 @@ def test_weights_without_names_take_those_that_are_given(trained, tmp_path, caps
     assert "clips of 4 frames of 32 pixels, 1 apart, at 1 fps" in capsys.readouterr().err
 
 
+@on_all_devices()
 def test_mistakes_are_one_line(trained, tmp_path, capsys):
     workdir, data = trained
     out = f"--out={tmp_path / 'out'}"

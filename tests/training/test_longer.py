@@ -15,6 +15,7 @@ from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.longer import NewLength, length_of_budget, new_length
 from surgvista_jax.training.optim import OptimConfig, adamw
 from surgvista_jax.training.rundir import claim, read_config
+from tests.support.one_device import on_one_device
 from tests.support.tiny_run import lines, make_config, make_dataset
 
 LENGTH = length_of_budget(40)
@@ -111,6 +112,7 @@ def test_where_nothing_scores_the_newest_parameters_are_the_best(tmp_path):
     assert Selection(tmp_path, 16, newest=True).chosen["step"] == 16
 
 
+@on_one_device()
 def test_a_finished_run_goes_on_to_more_steps_and_to_nothing_else(tmp_path, capsys):
     config = make_config(tmp_path / "config.py", make_dataset(tmp_path / "dataset"))
 

@@ -16,6 +16,7 @@ from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.write import flat
 from tests.support import finetune_run
+from tests.support.one_device import all_on_one_device  # noqa: F401
 from tests.support.pretrain_start import teacher_file
 from tests.support.tiny_run import make_config, make_dataset
 from tests.support.weights_command import refused

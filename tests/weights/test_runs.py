@@ -19,6 +19,7 @@ from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.weights.for_pretraining import load_teacher
 from surgvista_jax.weights.loading import load, load_backbone
 from tests.support import finetune_run, pretrain_start, tiny_run
+from tests.support.one_device import all_on_one_device  # noqa: F401
 from tests.support.pretrain_start import assert_same
 
 PATCH = 8  # not the default, so that it must have been read

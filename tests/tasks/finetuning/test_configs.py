@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import cv2
-import jax
 import numpy as np
 import pytest
 
@@ -17,10 +16,9 @@ from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.predictions.npz import write_npz
-from surgvista_jax.tasks.finetuning import train as program
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.train import finetune
-from surgvista_jax.training.partition import make_mesh
+from tests.support.one_device import all_on_one_device  # noqa: F401
 from tests.support.places import ROOT
 
 CONFIGS = ROOT / "configs"
@@ -261,9 +259,7 @@ RUNS = [
 
 
 @pytest.mark.parametrize(("kind", "spec"), RUNS)
-def test_each_runs_for_two_steps(kind, spec, frames, tmp_path, monkeypatch):
-    # One device: eight would compile for longer, and others test what they compute.
-    monkeypatch.setattr(program, "make_mesh", lambda given: make_mesh(given, jax.devices()[:1]))
+def test_each_runs_for_two_steps(kind, spec, frames, tmp_path):
     official = registry()[DATASETS.get(spec, "cholec80")]
     uniform = load(kind, spec).clip.sampling == "uniform"
     folder = make_dataset(tmp_path / "data", frames, official, uniform)

@@ -22,6 +22,7 @@ from surgvista_jax.training.partition import MeshConfig, make_mesh
 from surgvista_jax.training.rundir import read_config
 from tests.support.bit_flips import say_packed
 from tests.support.finetune_run import make_config, make_dataset, predictions
+from tests.support.one_device import all_on_one_device  # noqa: F401
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Is a finetuning run the same on whatever it is computed, and by whatever it is cut off?"""
 
+import contextlib
+import io
 import json
 import signal
 import socket
@@ -15,6 +17,7 @@ from surgvista_jax.tasks.selection import Selection, read_evaluations
 from surgvista_jax.training.checkpoint import save_params
 from tests.support import device_memory
 from tests.support.finetune_run import make_config, make_dataset, predictions, result, run
+from tests.support.one_device import on_one_device
 from tests.support.tiny_run import finish, lines, start
 
 SPEED = ("clips_per_second", "data_wait_share", "mfu")
@@ -55,18 +58,19 @@ def assert_same_run(workdir, expected):
 
 @pytest.fixture(scope="module")
 def one_device(config, tmp_path_factory):
-    """The run that all others must equal: in a process with a single device."""
+    """The run that all others must equal."""
     workdir = tmp_path_factory.mktemp("one") / "run"
-    said = finish(start("finetune", f"--config={config}", f"--workdir={workdir}"))
-    assert "train on 5 videos, select on 2 (val), test on 2" in said
+    with on_one_device():
+        assert run(config, workdir)
     return workdir
 
 
 @pytest.fixture(scope="module")
 def eight_devices(config, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("eight") / "run"
-    with device_memory.known():
+    with device_memory.known(), contextlib.redirect_stderr(io.StringIO()) as said:
         assert run(config, workdir)
+    assert "train on 5 videos, select on 2 (val), test on 2" in said.getvalue()
     return workdir
 
 

@@ -16,9 +16,7 @@ from surgvista_jax.models.backbones import BackboneConfig, make_backbone
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 from surgvista_jax.models.video_vit import EncoderConfig
 from surgvista_jax.tasks import programs
-from surgvista_jax.tasks.finetuning import train
 from surgvista_jax.training.checkpoint import restore_params
-from surgvista_jax.training.partition import make_mesh
 from surgvista_jax.weights.folder import Content, write
 from surgvista_jax.weights.runs import find_run
 from tests.support import tiny_run
@@ -31,6 +29,7 @@ from tests.support.finetune_run import (
     result,
     run,
 )
+from tests.support.one_device import on_one_device
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +45,7 @@ def several(tmp_path_factory):
     return make_config(folder / "config.py", make_dataset(folder / "data", "multi"))
 
 
+@on_one_device()
 def test_three_seeds_of_a_probe_selected_on_test(config, tmp_path, capsys):
     words = ["mode=linear", "seed=0", "seeds=3", "select_on=test"]
     assert run(config, tmp_path, *words, program=programs.run)
@@ -94,6 +94,7 @@ def test_adapters_and_a_running_mean_on_several_labels(several, tmp_path):
     assert (best["head"]["kernel"] != trained["head"]["kernel"]).any()
 
 
+@on_one_device()
 def test_an_attentive_probe_of_balanced_clips_without_a_validation_split(config, tmp_path, capsys):
     words = ["mode=attentive", "data.balanced=true", "data.val=", "evaluation.protocol="]
     assert run(config, tmp_path, *words)
@@ -106,6 +107,7 @@ def test_an_attentive_probe_of_balanced_clips_without_a_validation_split(config,
     assert "backbone" not in restore_params(tmp_path)
 
 
+@on_one_device()
 def test_without_a_test_split_the_selection_is_all_there_is(config, tmp_path):
     words = ["mode=linear", "data.test=", "evaluation.score=mean_ap"]
     assert run(config, tmp_path, *words)
@@ -168,6 +170,7 @@ def test_test_videos_without_labels_are_found_before_training(config, tmp_path, 
     assert not (tmp_path / "run").exists()
 
 
+@on_one_device()
 def test_the_last_parameters_where_nothing_is_to_choose(config, tmp_path, capsys):
     """All training videos train; a sweep, of which one would have to be chosen, is refused."""
     words = ["mode=linear", "select_on=last", "evaluation.protocol="]
@@ -199,8 +202,7 @@ def inflated(tmp_path_factory):
     words = [f"init={folder / 'image'}", "model=none", "adapt.patches=average"]
     words += ["adapt.positions=separable", "budget.steps=1", "evaluation.protocol="]
     words += ["optim.learning_rate=0.0", "optim.final_learning_rate=0.0"]
-    with pytest.MonkeyPatch.context() as patched:  # one device: eight would compile for longer
-        patched.setattr(train, "make_mesh", lambda given: make_mesh(given, jax.devices()[:1]))
+    with on_one_device():
         assert run(make_config(folder / "config.py", data), folder / "run", *words)
     return image, folder / "run"
 

@@ -19,6 +19,7 @@ from surgvista_jax.training.partition import MeshConfig, make_mesh
 from surgvista_jax.weights.files.write import flat
 from surgvista_jax.weights.runs import read_run
 from tests.support import pretrain_start
+from tests.support.one_device import on_one_device
 from tests.support.pretrain_start import assert_same, teacher_file
 from tests.support.tiny_run import make_config, make_dataset
 
@@ -29,7 +30,8 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("init")
     config = make_config(folder / "config.py", make_dataset(folder / "data"))
     words = [f"--config={config}", f"--workdir={folder / 'run'}", "--config.budget.steps=2"]
-    assert main(["pretrain", *words, "--config.seed=9"]) == 0
+    with on_one_device():
+        assert main(["pretrain", *words, "--config.seed=9"]) == 0
     for table, file in (("surgvista", "student.safetensors"), ("mvd", "encoder.npz")):
         out = f"--out={folder / file}"
         assert main(["weights", "export", str(folder / "run"), f"--as={table}", out]) == 0
@@ -80,6 +82,7 @@ def test_without_a_teacher_a_feature_decoder_is_left_unused(runs, begin, capsys)
     assert "unused: feature_decoder" in capsys.readouterr().err
 
 
+@on_one_device()
 def test_a_run_from_a_file_learns_and_goes_on_though_the_file_has_moved(runs, tmp_path, capsys):
     moved = tmp_path / "moved.safetensors"
     shutil.copy(runs / "student.safetensors", moved)
@@ -117,6 +120,7 @@ def test_a_teachers_positions_are_fitted_to_the_size_of_the_clips(begin, tmp_pat
     assert "interpolated from 3x3 to 2x2 patches" in capsys.readouterr().err
 
 
+@on_one_device()
 def test_another_teacher_is_refused_on_resuming(runs, tmp_path, capsys):
     teacher_file(tmp_path / "teacher.npz")
     words = ["pretrain", f"--config={runs / 'config.py'}", f"--workdir={tmp_path / 'run'}"]

@@ -10,6 +10,7 @@ import pytest
 from surgvista_jax.training.checkpoint import restore_params
 from tests.support.tiny_run import finish, lines, make_config, make_dataset, start
 
+SELDOM = "--config.checkpoint.save_every=29"
 WORKERS = ["--config.loader.workers=1"]
 
 
@@ -27,7 +28,7 @@ def words(config):
 @pytest.fixture(scope="module")
 def uninterrupted(words, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("whole") / "run"
-    finish(start(*words, f"--workdir={workdir}"))
+    finish(start(*words, f"--workdir={workdir}", SELDOM))
     return workdir
 
 
@@ -57,13 +58,13 @@ def test_killed(words, uninterrupted, tmp_path):
     wait_for_step(process, workdir, 4)
     process.kill()
     process.communicate()
-    finish(start(*words, f"--workdir={workdir}", *WORKERS))
+    finish(start(*words, f"--workdir={workdir}", *WORKERS, SELDOM))
     assert_bit_for_bit(workdir, uninterrupted)
 
 
 def test_told_to_stop(words, uninterrupted, tmp_path):
     workdir = tmp_path / "run"
-    process = start(*words, f"--workdir={workdir}", *WORKERS, "--config.checkpoint.save_every=29")
+    process = start(*words, f"--workdir={workdir}", *WORKERS, SELDOM)
     deadline = time.monotonic() + 120
     while not (workdir / "metrics.jsonl").exists() or not lines(workdir):
         assert time.monotonic() < deadline and process.poll() is None
@@ -72,5 +73,5 @@ def test_told_to_stop(words, uninterrupted, tmp_path):
     said = finish(process, code=143)
     stopped = [int(path.name) for path in workdir.glob("checkpoints/*")]
     assert len(stopped) == 1 and 0 < stopped[0] < 30, said
-    finish(start(*words, f"--workdir={workdir}"))
+    finish(start(*words, f"--workdir={workdir}", SELDOM))
     assert_bit_for_bit(workdir, uninterrupted)

@@ -1,6 +1,5 @@
 """A run of clips that slide goes on bit for bit, and says what does not fit in one line."""
 
-import functools
 import json
 import shutil
 
@@ -13,7 +12,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.pretraining import train
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.training.checkpoint import restore_params
-from surgvista_jax.training.partition import make_mesh
+from tests.support.one_device import on_one_device
 from tests.support.tiny_run import lines, make_config, make_dataset
 
 WORDS = [
@@ -34,9 +33,8 @@ def run(config, workdir, *words):
     return train.pretrain(load_config(str(config), PretrainConfig, [*WORDS, *words]), workdir)
 
 
-def test_a_run_that_was_stopped_goes_on_bit_for_bit(config, tmp_path, monkeypatch, capsys):
-    one = functools.partial(make_mesh, devices=jax.devices()[:1])
-    monkeypatch.setattr(train, "make_mesh", one)
+@on_one_device()
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(config, tmp_path, capsys):
     whole, workdir = tmp_path / "whole", tmp_path / "run"
     assert run(config, whole).step == 4
     assert SAID in capsys.readouterr().err
