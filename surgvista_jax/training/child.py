@@ -14,8 +14,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from surgvista_jax.books import NotOurs, begins_as, open_place
 from surgvista_jax.errors import TOLD_TO_STOP, UserError, end_in_words
+from surgvista_jax.writing import writing_to
 
+_SAID = "$ surgvista "  # by which a log begins
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Asks the kernel (prctl(2), PR_SET_PDEATHSIG; it outlives exec) to be told to stop when the parent
 # dies, be it by SIGKILL, and becomes the program, unless the parent is gone already.
@@ -33,7 +36,7 @@ class Stopped(Exception):
 
 
 def run_program(words: Sequence[str], folder: Path, module: str = "surgvista_jax") -> None:
-    """Runs `python -m surgvista_jax WORDS` to its end; what it prints goes to our stderr.
+    """Runs `python -m surgvista_jax WORDS` to its end; what it prints goes to FOLDER.log.
 
     SIGTERM, SIGHUP and Ctrl-C are passed on to it, once each, and it stands still while Ctrl-Z has
     stopped this process: it has a group of its own, so the terminal does not tell it too. It must
@@ -42,20 +45,27 @@ def run_program(words: Sequence[str], folder: Path, module: str = "surgvista_jax
 
     Args:
         words: the command and its options.
-        folder: of the run; for what is said of a failure.
+        folder: of the run.
         module: what Python runs instead of our command line.
 
     Raises:
         Stopped: it was told to stop.
         KeyboardInterrupt: it was interrupted, by a second Ctrl-C or before its run began.
-        UserError: it failed or crashed.
+        UserError: it failed or crashed; its log cannot be written.
     """
+    log = folder.with_name(f"{folder.name}.log")
+    print(f"{folder}: {words[0]}; what it says is added to {log}", file=sys.stderr)
     command = [sys.executable, "-c", _BEGIN, str(os.getpid()), module, *words]
-    # The stack of a crash is said too. Its standard output is our standard error.
+    # The stack of a crash is said too.
     environment = os.environ | {"PYTHONFAULTHANDLER": "1"}
-    with _heard() as signals:
+    with _heard() as signals, _added_to(log, f"{_SAID}{' '.join(words)}\n") as file:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=2, env=environment, process_group=0
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=environment,
+            process_group=0,
         )
         try:
             signals.begin(process)
@@ -72,9 +82,29 @@ def run_program(words: Sequence[str], folder: Path, module: str = "surgvista_jax
         raise Stopped
     if code:
         raise UserError(
-            f"{folder}: {words[0]} {end_in_words(code)}; its log is above;"
-            " the same command goes on with this run"
+            f"{folder}: {words[0]} {end_in_words(code)}; {log} says more; the same command goes on"
+            " with this run"
         )
+
+
+@contextlib.contextmanager
+def _added_to(log: Path, heading: str) -> Iterator[int]:
+    """An open file whose end is written to; a line says what of.
+
+    Raises:
+        UserError: it cannot be written, or somebody else has.
+    """
+    with writing_to(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = open_place(log, os.O_RDWR | os.O_APPEND)
+    try:
+        if not begins_as(os.pread(file, len(_SAID), 0), [_SAID.encode()]):
+            raise NotOurs(log, "was not written by this program")
+        with writing_to(log):
+            os.write(file, heading.encode())
+        yield file
+    finally:
+        os.close(file)
 
 
 class _Signals:

@@ -116,8 +116,9 @@ def test_a_run_that_crashes_is_one_line_and_the_rest_is_there_at_the_next_start(
     monkeypatch.setattr(bench_slide, "run_program", crashing)
     assert main([*call, "--ways", "1", "2"]) == 1
     broken = tmp_path / "out" / "slide2-equal-clips-seed0" / "pretraining"
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"surgvista: {broken}: pretrain crashed (SIGSEGV)")
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith(f"surgvista: {broken}: pretrain crashed (SIGSEGV)")
+    assert "Segmentation fault" in broken.with_name("pretraining.log").read_text()
     assert [run[:3] for run in runs] == [(1, 1, 0), (1, 1, 1)]
     kept = sorted((tmp_path / "out").glob("slide1-*/*/*"))
     assert len(kept) == 4

@@ -47,14 +47,16 @@ def wait_for(path):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("os.kill(os.getpid(), 11)", r"^x/run: pretrain crashed \(SIGSEGV\); its log is above;"),
-        ("os._exit(1)", r"^x/run: pretrain failed \(status 1\); its log is above;"),
+        ("os.kill(os.getpid(), 11)", r"^x/run: pretrain crashed \(SIGSEGV\); x/run.log says more;"),
+        ("os._exit(1)", r"^x/run: pretrain failed \(status 1\); x/run.log says more;"),
     ],
 )
 def test_what_fails_is_one_line_that_names_the_run(here, line, said):
     (here / "ends.py").write_text(f"import os\n{line}\n")
     with pytest.raises(UserError, match=said):
-        run_program(["pretrain"], "x/run", module="ends")
+        run_program(["pretrain"], Path("x/run"), module="ends")
+    text = (here / "x" / "run.log").read_text()
+    assert ("Fatal Python error: Segmentation fault" in text) == ("11" in line)
 
 
 def test_every_end_has_words():
@@ -62,10 +64,16 @@ def test_every_end_has_words():
     assert end_in_words(-50) == "crashed (signal 50)"
 
 
-def test_it_prints_to_standard_error_alone(here, capfd):
+def test_what_it_prints_is_added_to_a_log_of_ours_alone(here, capfd):
     (here / "prints.py").write_text("import sys\nprint(sys.argv[1:])\n")
-    run_program(["a b", "--c=d"], here, module="prints")
-    assert capfd.readouterr() == ("", "['a b', '--c=d']\n")
+    for _ in range(2):
+        run_program(["a b", "--c=d"], Path("run"), module="prints")
+    assert (here / "run.log").read_text() == "$ surgvista a b --c=d\n['a b', '--c=d']\n" * 2
+    assert capfd.readouterr() == ("", "run: a b; what it says is added to run.log\n" * 2)
+    (here / "run.log").write_text("theirs")
+    with pytest.raises(UserError, match="run.log: was not written by this program"):
+        run_program(["a b"], Path("run"), module="prints")
+    assert (here / "run.log").read_text() == "theirs"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -78,7 +86,7 @@ def test_a_signal_reaches_it_once_and_is_a_stop(here, number):
     thread = threading.Thread(target=tell)
     thread.start()
     with pytest.raises(Stopped):
-        run_program(["pretrain"], here, module="patient")
+        run_program(["pretrain"], Path("x"), module="patient")
     thread.join()
     assert (here / "told").read_text() == str(int(number))
     assert signal.getsignal(number) == before
@@ -88,8 +96,9 @@ def test_a_signal_reaches_it_once_and_is_a_stop(here, number):
 def parent(here):
     """A process whose child waits to be told to stop."""
     program = (
+        "from pathlib import Path\n"
         "from surgvista_jax.training.child import run_program\n"
-        "run_program(['pretrain'], 'x', module='patient')"
+        "run_program(['pretrain'], Path('x'), module='patient')"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(ROOT)}
@@ -133,4 +142,4 @@ def test_a_signal_that_came_too_late_for_the_run_still_stops_what_follows(here, 
         "time.sleep(0.2)\n"
     )
     with pytest.raises(raised):
-        run_program(["pretrain"], here, module="deaf")
+        run_program(["pretrain"], Path("x"), module="deaf")
