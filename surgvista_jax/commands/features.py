@@ -140,10 +140,9 @@ def _features(arguments: argparse.Namespace) -> int:
     remarks.say()
     written = features_of_files(
         trained,
-        given_dataset(common, common, fps),
+        given_dataset(common, arguments.out, fps),
         search.videos,
         config,
-        arguments.out,
         mesh=mesh,
         batch_size=arguments.batch_size,
         remarks=remarks,

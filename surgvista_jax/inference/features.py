@@ -152,7 +152,6 @@ def features_of_files(
     head: Dataset,
     sources: Sequence[SourceVideo],
     config: ExtractConfig,
-    out: Path,
     *,
     mesh: Mesh,
     batch_size: int,
@@ -166,16 +165,17 @@ def features_of_files(
 
     Args:
         trained: whose features.
-        head: a dataset without videos, for its name and rate.
+        head: a dataset without videos, for its name and rate; its folder is the features folder,
+            and what that holds already is kept.
         sources: the videos; one that breaks off has the rows of what came before.
         config: rate and size of their frames.
-        out, mesh, batch_size, overwrite: as for `compute_features`.
+        mesh, batch_size, overwrite: as for `compute_features`.
         remarks: where it is noted what is to be said of a video.
 
     Raises:
         UserError: as `compute_features`.
     """
-    header = trained.header(head, *_read_as(config))
+    out, header = head.folder, trained.header(head, *_read_as(config))
     made = FeatureFolder(out, header)
     rows = {source.video: made.num_rows(source.video) for source in sources}
     videos = [Video(s.video, s.path.name, head.fps, rows[s.video] or 0) for s in sources]
