@@ -7,6 +7,7 @@ https://docs.jax.dev/en/latest/export/export.html#compatibility-guarantees
 
 import functools
 import importlib
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,8 @@ def to_onnx(model: Model, path: Path) -> None:
         UserError: jax2onnx is not installed.
     """
     jax2onnx = _needed("onnx")
+    # A line for each of a hundred shapes whose type it does not know, and does not need.
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)
 
     def unrolled(video: jax.Array) -> Answers:
         with nn.intercept_methods(_block_by_block):
