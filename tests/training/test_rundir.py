@@ -37,7 +37,7 @@ def begun(folder, config=CONFIG, kind="pretraining"):
 
 def test_the_kind_is_written_beside_the_configuration(tmp_path):
     found = read_config(begun(tmp_path))
-    assert found == ("pretraining", CONFIG.to_dict())
+    assert found == ("pretraining", CONFIG.to_dict(), None)
     claim(tmp_path, CONFIG, Settings, "pretraining", ())  # it goes on
 
 
