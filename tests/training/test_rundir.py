@@ -83,7 +83,7 @@ def test_what_belongs_to_another_run_is_left_alone(tmp_path):
 )
 def test_runs_of_before_it_was_written_are_known_by_their_keys(tmp_path, config, kind):
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert read_config(tmp_path) == (kind, config)
+    assert read_config(tmp_path) == (kind, config, None)
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
     claim(tmp_path, ml_collections.ConfigDict(config), Empty, kind, ())
 
