@@ -16,10 +16,10 @@ from surgvista_jax.weights import shipped
 def get_config() -> ConfigDict:
     config = run_config(Path(__file__).parent / "pretrain" / "demo_student.py")
     config.init = str(Path(shipped.__file__).parent / "demo_student.safetensors")
-    config.budget.update({"batch_size": 16, "steps": 60})
+    config.budget.update({"batch_size": 16, "steps": 30})
     config.optim.update({"learning_rate": 1e-3, "final_learning_rate": 1e-5})
     config.optim.update({"reference_batch": 16, "warmup_epochs": 0.1})
-    config.checkpoint.save_every = 30
+    config.checkpoint.save_every = 15
     config.loop.log_every = 10
-    config.figure.every = 60
+    config.figure.every = 30
     return config
