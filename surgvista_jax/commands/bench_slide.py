@@ -145,7 +145,7 @@ def parse_way(word: str) -> Way:
     parts = [whole(part) or 0 for part in word.split("x")]
     if len(parts) > 2 or min(parts) < 1:
         raise UserError(f"--ways {word}: should be SLIDE or SLIDExMASKS, such as 8 or 8x4")
-    return Way(*parts)
+    return Way(parts[0], parts[1] if len(parts) == 2 else 1)
 
 
 @dataclasses.dataclass(frozen=True)

