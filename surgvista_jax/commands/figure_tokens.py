@@ -74,7 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
             f"--second={second or 0:g}: {arguments.video} ends at second"
             f" {max(last, 0) / model.fps:g}"
         )
-    tokens = model.tokens(clip)[int(model.backbone.model.class_token) :]
+    tokens = model.tokens(clip)[model.class_tokens :]
     vit = model.backbone.model.encoder is not None
     shares = model.attention(clip, block=arguments.block) if vit else None
     caption = [

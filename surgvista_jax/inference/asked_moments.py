@@ -4,12 +4,14 @@ import argparse
 import dataclasses
 from collections.abc import Generator
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from jax.sharding import Mesh
 
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.own_videos import convert_given, given_dataset
+from surgvista_jax.data.conversion.sources import Search
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.feature_folder import open_features
 from surgvista_jax.data.storage.manifest import read_dataset
@@ -68,10 +70,11 @@ def asked_moments(
             nothing for them; a file in the way.
     """
     meaning, size = trained.meaning, arguments.batch_size
+    found: tuple[Path, Search] | None = None
     if not is_dataset(arguments.videos):
         if arguments.features is not None:
             raise UserError("--features: is for a dataset folder, whose features they are")
-        folder, search = found_videos(arguments)
+        folder, search = found = found_videos(arguments)
         refuse_idle(arguments, way := way_of(arguments, search.videos))
         if way is Way.FILES:
             videos = tuple(Video(s.video, s.path.name, meaning.fps, 0) for s in search.videos)
@@ -81,7 +84,7 @@ def asked_moments(
             config, how = reading_at(arguments, meaning.fps), (mesh, size, arguments.workers)
             each = of_recordings(trained, search.videos, config, remarks, *how)
             return Asked(each, dataclasses.replace(dataset, videos=videos), False)
-    dataset = _with_frames(arguments, trained, owned, remarks)
+    dataset = _with_frames(arguments, trained, owned, remarks, found)
     check_room(owned, [video.video for video in dataset.videos])
     labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
     labelled &= all(video.labels is not None for video in dataset.videos)
@@ -101,16 +104,20 @@ def asked_moments(
 
 
 def _with_frames(
-    arguments: argparse.Namespace, trained: Trained, owned: Ownership, remarks: Remarks
+    arguments: argparse.Namespace,
+    trained: Trained,
+    owned: Ownership,
+    remarks: Remarks,
+    found: tuple[Path, Search] | None,
 ) -> Dataset:
-    """A dataset folder, or one made of the videos, without those of another rate."""
+    """A dataset folder, or one made of the videos found, without those of another rate."""
     meaning = trained.meaning
-    if is_dataset(arguments.videos):
+    if found is None:
         dataset = read_dataset(arguments.videos[0])
         dataset = trained.split(dataset, arguments.split) if arguments.split else dataset
     else:
         conversion = convert_given(
-            *found_videos(arguments),
+            *found,
             arguments.out / "frames",
             reading_at(arguments, meaning.fps),
             partial(check_room, owned),

@@ -70,6 +70,11 @@ class Model:
             f" {clip.stride} apart{rate}, width {self.width}{head}>"
         )
 
+    @property
+    def class_tokens(self) -> int:
+        """Tokens before those of the patches: 1 or 0."""
+        return int(self.backbone.model.class_token)
+
     def clips(self, video: str | os.PathLike) -> Iterator[np.ndarray]:
         """The clips of a video file, one for each frame at the model's `fps`, which it ends.
 
@@ -165,8 +170,7 @@ class Model:
         assert self.classifier is not None
         heads, compute = self.classifier.head.heads, self.backbone.compute
         found = pool_shares(heads, compute, params["pool"], self._tokens(params, video))
-        first = int(self.backbone.model.class_token)
-        return found[..., first:].reshape(*found.shape[:2], *self.grid)
+        return found[..., self.class_tokens :].reshape(*found.shape[:2], *self.grid)
 
     def _each(
         self,

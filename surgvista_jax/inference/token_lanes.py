@@ -75,9 +75,9 @@ def _maps_over_time(model: Model, clips: Iterable[np.ndarray], every: float) -> 
 def _maps(model: Model, clips: Sequence[tuple[float, np.ndarray]]) -> Iterator[_Map]:
     if not clips:
         return
-    first, (_, h, w) = int(model.backbone.model.class_token), model.grid
+    _, h, w = model.grid
     video = np.stack([clip for _, clip in clips])
-    tokens = model.tokens(video)[:, first:][:, -h * w :]
+    tokens = model.tokens(video)[:, model.class_tokens :][:, -h * w :]
     looks = model.backbone.model.encoder is not None
     shares = model.attention(video) if looks else [None] * len(clips)
     for (second, clip), own, share in zip(clips, tokens, shares, strict=True):

@@ -35,6 +35,11 @@ class TeacherConfig:
         check_one_of(self, ("compute", "float8"), "precision")
 
     @property
+    def is_float8(self) -> bool:
+        """Whether the products of its blocks are those of 8-bit floats."""
+        return self.precision == "float8"
+
+    @property
     def encoder(self) -> EncoderConfig:
         """A class token without a position, learned positions of patches, and no final norm."""
         return EncoderConfig(
@@ -60,6 +65,6 @@ class ImageEncoder(nn.Module):
         _, height, width, _ = images.shape
         grid = token_grid(1, height, width, 1, patch)
         patches = normalise(patchify(images[:, None], 1, patch), jnp.dtype(self.compute.dtype))
-        float8 = self.config.precision == "float8"
-        encoder = VideoEncoder(self.config.encoder, self.compute, grid, float8, name="encoder")
+        config = self.config
+        encoder = VideoEncoder(config.encoder, self.compute, grid, config.is_float8, name="encoder")
         return encoder(patches, None, train)[:, 1:]

@@ -3,8 +3,6 @@
 Spoken up is only where it clearly does not: an estimate is within about 20 % (`memory`).
 """
 
-import math
-
 import jax
 from jax.sharding import Mesh
 
@@ -12,7 +10,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.host_memory import free_memory
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.memory import Need
-from surgvista_jax.training.partition import BATCH_AXES
+from surgvista_jax.training.partition import num_shares
 
 GB = 1e9
 STOP = 1.25  # of the memory: an estimate beyond it cannot fit
@@ -87,7 +85,7 @@ def clips_fit(pixels: int, clips: int, mesh: Mesh, key: str) -> str | None:
     available = device_memory(mesh)
     if available is None:
         return None
-    shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    shares = num_shares(mesh)
     need = Need(0.0, 0.0, 0.0, 3.0 * pixels, clips / shares)
     return forward_fits(need, available, f"{key}={clips}")
 
@@ -96,7 +94,7 @@ def _ways(
     need: Need, memory: float, budget: BudgetConfig, mesh: Mesh, remat: str, together: int
 ) -> list[str]:
     """The keys that would make a step fit, those that change no result first."""
-    shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    shares = num_shares(mesh)
     room = ADVISED * memory - need.fixed
     ways = []
     if budget.accumulate == 1:

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.training.budget import BudgetConfig
-from surgvista_jax.training.partition import BATCH_AXES, AnyMesh
+from surgvista_jax.training.partition import AnyMesh, num_shares
 from surgvista_jax.training.stacks import Stack, kept_by
 from surgvista_jax.training.state import TrainState
 
@@ -82,7 +82,7 @@ def need_of(
         compute: how its models are computed.
         stacks: those of its blocks that get a gradient.
     """
-    shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    shares = num_shares(mesh)
 
     def kept(clips: int) -> int:
         def backward(params: Any, fixed: Any, part: Any, seed: jax.Array, mean: Any) -> Any:
@@ -132,7 +132,7 @@ def need_forward(
         clips: at a time, over all devices.
         mesh: the devices that share them out.
     """
-    shares = math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    shares = num_shares(mesh)
 
     def some(count: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((count, *batch.shape[1:]), batch.dtype)

@@ -141,8 +141,8 @@ def check_divisible(
 
 
 def num_shares(mesh: AnyMesh) -> int:
-    """Parts into which the mesh divides a batch."""
-    return math.prod(mesh.shape[axis] for axis in BATCH_AXES)
+    """Parts into which the mesh divides a batch; 1 where none is set."""
+    return math.prod(mesh.shape.get(axis, 1) for axis in BATCH_AXES)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:

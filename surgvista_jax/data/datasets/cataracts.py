@@ -10,11 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
-from surgvista_jax.data.labels.tables import read_frame_table
+from surgvista_jax.data.labels.tables import class_number, read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels
-from surgvista_jax.errors import UserError
 from surgvista_jax.facts.phases import CATARACTS as STEPS
-from surgvista_jax.facts.whole_numbers import whole
 
 LABEL_FPS = 30
 VAL = tuple(f"test{number:02d}" for number in (1, 7, 14, 16, 19))
@@ -63,12 +61,7 @@ def read_steps(path: Path) -> FrameLabels:
     """Reads a label file, whose frames count from 1."""
 
     def parse(text: str, where: str) -> int:
-        number = whole(text)
-        if number is None or not 0 <= number < len(STEPS):
-            raise UserError(
-                f"{where}: step {text[:40]!r} is not a number from 0 to {len(STEPS) - 1}"
-            )
-        return number
+        return class_number(text, where, "step", len(STEPS))
 
     return read_frame_table(path, LABEL_FPS, parse, first=1)
 

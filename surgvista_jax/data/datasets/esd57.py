@@ -9,10 +9,8 @@ from pathlib import Path
 from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording, gather
 from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.splits import cut, seeded_order
-from surgvista_jax.data.labels.tables import read_frame_table
+from surgvista_jax.data.labels.tables import class_number, read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels
-from surgvista_jax.errors import UserError
-from surgvista_jax.facts.whole_numbers import whole
 
 PHASES = tuple(f"phase {number}" for number in range(8))  # their names are not published
 VIDEOS = tuple(str(number) for number in range(1, 58))
@@ -47,12 +45,7 @@ def read_phases(path: Path) -> FrameLabels:
     """Reads a phase file."""
 
     def parse(text: str, where: str) -> int:
-        number = whole(text)
-        if number is None or not 0 <= number < len(PHASES):
-            raise UserError(
-                f"{where}: phase {text[:40]!r} is not a number from 0 to {len(PHASES) - 1}"
-            )
-        return number
+        return class_number(text, where, "phase", len(PHASES))
 
     return read_frame_table(path, 1, parse, first=0)
 

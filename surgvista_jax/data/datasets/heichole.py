@@ -26,11 +26,10 @@ from surgvista_jax.data.conversion.official import (
 from surgvista_jax.data.conversion.sources import Remark
 from surgvista_jax.data.labels.files import find_files, numbered_files
 from surgvista_jax.data.labels.presence import read_presence_lines
-from surgvista_jax.data.labels.tables import read_frame_table
+from surgvista_jax.data.labels.tables import class_number, read_frame_table
 from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts import instruments, phases, splits
-from surgvista_jax.facts.whole_numbers import whole
 
 PHASE, INSTRUMENT = "Phase", "Instrument"  # what the names of label files end with
 COLUMNS = 21  # of instruments: the categories, reserved ones, and at last
@@ -90,11 +89,7 @@ def read_phases(path: Path, fps: float) -> FrameLabels:
     """Reads the phases of the frames of a video."""
 
     def parse(text: str, where: str) -> int:
-        number = whole(text)
-        if number is None or not 0 <= number < len(phases.HEICHOLE):
-            known = len(phases.HEICHOLE) - 1
-            raise UserError(f"{where}: phase {text[:40]!r} is not a number from 0 to {known}")
-        return number
+        return class_number(text, where, "phase", len(phases.HEICHOLE))
 
     return read_frame_table(path, fps, parse, first=0)
 

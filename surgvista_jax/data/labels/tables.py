@@ -13,6 +13,7 @@ from typing import TypeVar, overload
 from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near
+from surgvista_jax.facts.whole_numbers import whole
 
 Number = TypeVar("Number", int, float)
 HIGHEST = 1e12  # no frame and no second has a higher number
@@ -192,6 +193,14 @@ def _cells(path: Path, text: str, first: int, separator: str) -> Iterator[tuple[
             )
         if any(cell.strip() for cell in cells):
             yield number, cells
+
+
+def class_number(text: str, where: str, what: str, count: int) -> int:
+    """The number of one of so many classes, called `what`. Raises UserError for any other text."""
+    number = whole(text)
+    if number is None or not 0 <= number < count:
+        raise UserError(f"{where}: {what} {text[:40]!r} is not a number from 0 to {count - 1}")
+    return number
 
 
 def read_frame_table(

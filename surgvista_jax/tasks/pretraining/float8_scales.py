@@ -42,7 +42,7 @@ _PRODUCT, _PRODUCTS = "__cublas$lt$matmul$f8", 6
 
 def multiplies_float8(teacher: TeacherConfig | None) -> bool:
     """Whether a teacher's products are those of 8-bit floats."""
-    return teacher is not None and teacher.precision == "float8"
+    return teacher is not None and teacher.is_float8
 
 
 def check_program(text: str, blocks: int) -> None:

@@ -56,7 +56,6 @@ def student_lanes(run: Path, step: int, dataset: Dataset) -> Lanes:
     params = jax.device_put(restore_params(run, step))
     rebuild = jax.jit(lambda params, clips: predict_pixels(task, params, clips))
     model = load(str(run / "checkpoints" / str(step)), dtype="float32")
-    skipped = int(model.backbone.model.class_token)
     tubelet, patch = config.model.tubelet, config.model.patch
     (statistics,) = statistics_of(task, (config.figure.denormalise,))
 
@@ -77,7 +76,7 @@ def student_lanes(run: Path, step: int, dataset: Dataset) -> Lanes:
             return assemble(pixels, patches, hidden, task.grid, tubelet, patch)[:, -1]
 
         said = denormalise(predicted(batch), patches, visible, hidden, task.grid, statistics)
-        tokens = model.tokens(clips, batch_size=_AT_A_TIME)[:, skipped:]
+        tokens = model.tokens(clips, batch_size=_AT_A_TIME)[:, model.class_tokens :]
         t, h, w = task.grid
         colours = components(tokens.reshape(-1, tokens.shape[-1]), (MOMENTS * t, h, w))
         rows = {

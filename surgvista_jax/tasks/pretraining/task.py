@@ -18,7 +18,7 @@ from surgvista_jax.models.masked_autoencoder import MaskedAutoencoder, Predictio
 from surgvista_jax.models.patches import gather_of_clips, patchify
 from surgvista_jax.tasks.pretraining import losses
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
-from surgvista_jax.training.partition import BATCH_AXES
+from surgvista_jax.training.partition import num_shares
 from surgvista_jax.training.stacks import Stack
 
 
@@ -84,30 +84,24 @@ class Pretraining:
         It sees the first frame of each tubelet, once for all clips of a stretch.
         """
         assert self.teacher is not None
-        frames = batch["video"][:, :: self.config.model.tubelet]
-        rows, seen = frames.shape[:2]
-        spare = self._spare_images(rows, seen)
-        frames = jnp.pad(frames, ((0, 0), (0, spare), (0, 0), (0, 0), (0, 0)))
-        images = frames.reshape(-1, *frames.shape[2:])
-        # [B*t, h*w, F]
+        rows, length = batch["video"].shape[:2]
+        seen = math.ceil(length / self.config.model.tubelet)
+        images = self._images(batch["video"], self._spare_images(rows, seen))
+        # [B*(t + spare), h*w, F]
         tokens: Any = self.teacher.apply(_as_variables(teacher_params), images)
-        tokens = tokens.reshape(rows, seen + spare, *tokens.shape[1:])[:, :seen]
-        tokens = tokens.reshape(rows, -1, tokens.shape[-1])
+        tokens = tokens.reshape(rows, -1, tokens.shape[-1])[:, : seen * tokens.shape[1]]
         picked = gather_of_clips(tokens, _masks_of(batch)[1], self.grid)
         return jax.lax.stop_gradient(picked.astype(jnp.float32))
 
     def _spare_images(self, rows: int, images: int) -> int:
-        """Empty images behind those of each row, so that XLA need not pad each 8-bit product.
-
-        It does where a device's tokens are no multiple of 16; where that takes few images.
-        """
-        if self.teacher is None or self.teacher.config.precision != "float8":
+        """Empty images behind those of each row, so that XLA need not pad each 8-bit product."""
+        assert self.teacher is not None
+        config = self.teacher.config
+        if not config.is_float8:
             return 0
-        mesh = jax.sharding.get_abstract_mesh()
-        rows //= math.prod(mesh.shape.get(axis, 1) for axis in BATCH_AXES)
-        tokens = 1 + self.grid[1] * self.grid[2]  # with the class token
-        spare = next(n for n in range(16) if rows * (images + n) * tokens % 16 == 0)
-        return spare if 8 * spare <= images else 0
+        rows //= num_shares(jax.sharding.get_abstract_mesh())
+        tokens = config.encoder.class_token + self.grid[1] * self.grid[2]
+        return float8.images_to_fill(rows, images, tokens)
 
     def note_inputs(self, teacher_params: Any, video: jax.Array) -> Any:
         """What goes into each of the teacher's products on some clips: its mean and size.
@@ -124,9 +118,10 @@ class Pretraining:
         _, noted = self.teacher.apply(params, self._images(video), mutable=[float8.COLLECTION])
         return noted[float8.COLLECTION]
 
-    def _images(self, video: jax.Array) -> jax.Array:
-        """The frames that the teacher sees, the first of each tubelet: [B*t, H, W, 3]."""
+    def _images(self, video: jax.Array, spare: int = 0) -> jax.Array:
+        """The first frame of each tubelet, and empty ones behind: [B*(t + spare), H, W, 3]."""
         frames = video[:, :: self.config.model.tubelet]
+        frames = jnp.pad(frames, ((0, 0), (0, spare), *[(0, 0)] * 3))
         return frames.reshape(-1, *frames.shape[2:])
 
     def loss(
