@@ -35,6 +35,7 @@ COMMANDS = {
     "evaluate": "predictions -> scores by a named protocol, with intervals and a report",
     "export": "a model -> StableHLO, ONNX or a SavedModel, which run without this program",
     "features": "a backbone's features of every frame of a dataset, for temporal heads",
+    "doctor": "versions, devices, decoders and limits of this machine, and what of it will hurt",
     "data": {
         "list": "the datasets that can be converted, and their facts",
         "convert": "videos or official files -> a dataset folder",

@@ -38,6 +38,16 @@ def free_memory(root: Path = Path("/")) -> float | None:
     return min(left) if left else None
 
 
+def memory_limit(root: Path = Path("/")) -> float | None:
+    """The least bytes that a control group around this process allows; None where none does.
+
+    Args:
+        root: where `proc` and `sys` lie.
+    """
+    limits = (_number(folder / names[0]) for folder, names in _groups(root))
+    return min((n for n in limits if n is not None and n < _NO_LIMIT), default=None)
+
+
 def share_arenas() -> None:
     """Has all threads of this process, which are many, take memory from few arenas.
 

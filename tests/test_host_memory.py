@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from surgvista_jax.host_memory import free_memory, give_back
+from surgvista_jax.host_memory import free_memory, give_back, memory_limit
 
 GB = 10**9
 
@@ -54,6 +54,15 @@ def test_what_is_in_use_is_taken_off_but_for_files_that_may_go(machine):
 def test_the_groups_around_count_too(machine):
     inner, outer = second("job/step", "max", used=GB), second("job", 8 * GB, used=3 * GB)
     assert machine({"proc/self/cgroup": "0::/job/step\n", **inner, **outer}) == 5 * GB
+
+
+def test_the_least_limit_of_the_groups_around_is_told(machine, tmp_path):
+    assert memory_limit(tmp_path) is None
+    inner, outer = second("job/step", "max"), second("job", 8 * GB)
+    machine({"proc/self/cgroup": "0::/job/step\n", **inner, **outer})
+    assert memory_limit(tmp_path) == 8 * GB
+    machine(second("job/step", 2 * GB))
+    assert memory_limit(tmp_path) == 2 * GB
 
 
 def test_version_1_is_read(machine):

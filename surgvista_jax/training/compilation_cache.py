@@ -28,7 +28,7 @@ def keep_compiled() -> Path | None:
     Returns:
         The folder; None where nothing is kept by us.
     """
-    said, wanted = (getattr(jax.config, name) for name in (_OF_USER.lower(), _SWITCH.lower()))
+    said, wanted = _told()
     if said is not None or not wanted or jax.process_count() > 1:
         return None
     try:
@@ -45,12 +45,36 @@ def keep_compiled() -> Path | None:
     return folder
 
 
+def place_of_compiled() -> str | None:
+    """Where programs of one process are kept, by the user's word or ours; None where they are not.
+
+    Nothing is made. It may be an address, which JAX takes too.
+
+    Raises:
+        RuntimeError: the user has no home.
+    """
+    said, wanted = _told()
+    if not wanted:
+        return None
+    return str(_ours()) if said is None else said
+
+
+def _told() -> tuple[str | None, bool]:
+    """What the user says of the folder, and whether anything may be kept."""
+    said, wanted = (getattr(jax.config, name) for name in (_OF_USER.lower(), _SWITCH.lower()))
+    return said, wanted
+
+
+def _ours() -> Path:
+    return user_cache() / "compiled" / _machine()
+
+
 def _folder() -> Path:
     """Makes the folder. Raises OSError or RuntimeError where it cannot be used."""
     # JAX limits the size with this package alone.
     if importlib.util.find_spec("filelock") is None:
         raise RuntimeError("the package filelock is not installed")
-    folder = user_cache() / "compiled" / _machine()
+    folder = _ours()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.getuid():  # a program from there would run as ours
         raise RuntimeError(f"{folder} is another user's")

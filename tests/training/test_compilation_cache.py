@@ -28,8 +28,11 @@ def nothing_said(monkeypatch, tmp_path):
 
 
 def test_the_folder_is_the_users_of_one_kind_of_machine_and_of_limited_size(tmp_path):
+    said = compilation_cache.place_of_compiled()
+    assert not (tmp_path / "cache").exists()
     folder = keep_compiled()
     assert folder.parent == tmp_path / "cache" / "surgvista_jax" / "compiled"
+    assert said == str(folder)
     assert folder.is_dir() and folder.stat().st_mode & 0o77 == 0
     assert folder.name.startswith("cpu-")
     assert jax.config.jax_compilation_cache_dir == str(folder)
@@ -55,6 +58,7 @@ def test_without_a_variable_it_is_the_usual_place(monkeypatch, tmp_path):
 def test_what_the_user_says_stays(tmp_path, name, value):
     jax.config.update(name, value)
     assert keep_compiled() is None and getattr(jax.config, name) == value
+    assert compilation_cache.place_of_compiled() == (value or None)
     assert not (tmp_path / "cache").exists()
 
 
