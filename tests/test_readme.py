@@ -1,202 +1,223 @@
-"""Do the README's how-tos work as they are written, and is its tree the one that there is?
+"""Is what README and docs/ say there: files and rooms, links, commands, options, keys?
 
-The edits that they ask for are made in a copy of the package, so that nothing of them is left.
+Options are read by the commands' own parsers, keys looked up in the configurations' dataclasses.
 """
 
-import json
-import os
+import argparse
+import dataclasses
 import re
 import shlex
-import shutil
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
+import typing
+from collections.abc import Mapping
+from pathlib import PurePosixPath
 
-import numpy as np
 import pytest
 
-from surgvista_jax.predictions.npz import write_npz
-from tests.support import footage
-from tests.support.convert_run import write
-from tests.support.described_weights import write_described
+from docs import generate, plans
+from surgvista_jax.config import load_config
+from surgvista_jax.config.parts import dataclass_in
+from surgvista_jax.data import datasets
+from surgvista_jax.metrics.named_protocols import PROTOCOLS
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.programs import program_of
+from surgvista_jax.tasks.temporal.config import TemporalConfig
+from surgvista_jax.weights import tables
+from tests.support import documentation
+from tests.support.documentation import README, blocks, prose
 from tests.support.places import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-DATASET, TASK, PYTHON = "How to add a dataset", "How to add a task", "From Python"
-STRUCTURES = ("liver", "cystic duct", "cystic artery")
-
-# What stands between a dataset folder and training, and what a run asks of its task.
-BATCH = """
-import sys
-from pathlib import Path
-import surgvista_jax
-from surgvista_jax.data.batches.clips import ClipConfig
-from surgvista_jax.data.batches.crop import AugmentConfig
-from surgvista_jax.data.batches.division import SplitConfig, divide
-from surgvista_jax.data.batches.labelled import finetune_batches
-from surgvista_jax.data.batches.loader import LoaderConfig
-from surgvista_jax.data.batches.share import Share
-from surgvista_jax.data.storage.manifest import read_dataset
-from surgvista_jax.facts.tasks import TASKS
-from surgvista_jax.tasks.outcome import check_protocol
-from surgvista_jax.tasks.selection import check_score, score
-from surgvista_jax.inference.every_clip import Outputs
-import numpy as np
-
-assert Path(surgvista_jax.__file__).is_relative_to(Path.cwd())
-dataset = read_dataset(Path(sys.argv[1]))
-train = divide(dataset, SplitConfig(), "last").train
-clip, share = ClipConfig(num_frames=2, stride=1, size=32), Share(4, np.arange(4), 0, 1)
-with finetune_batches(train, clip, AugmentConfig(), LoaderConfig(), share, seed=0) as batches:
-    batch = next(batches)
-assert batch["video"].shape == (4, 2, 32, 32, 3)
-task, classes = TASKS[dataset.task], len(dataset.classes)
-check_protocol(task.protocol, dataset)
-check_score(task.score, dataset.label_kind, classes)
-right = batch["label"] if task.label_kind == "multi" else np.eye(classes)[batch["label"]]
-said = Outputs(batch["video_index"], batch["frame"], batch["label"], right, None)
-print("selected by", score(task.score, said))
-"""
+WRITTEN, BUILT = documentation.written(), documentation.built()
+COMMANDS = {tuple(words): line for words, line in generate.commands()}
+GROUPS = [list(words[:1]) for words in COMMANDS if len(words) == 2]
+CONFIGS = (PretrainConfig, FinetuneConfig, TemporalConfig)
 
 
-def blocks(heading: str, language: str) -> list[str]:
-    """The code of one language in the how-to of a section, or in a section of its own."""
-    start = f"\n## {heading}\n" if f"\n## {heading}\n" in README else f"\n**{heading}.** "
-    part = README.split(start)[1].split("\n## ")[0]
-    return re.findall(rf"^```{language}\n(.*?)^```$", part, re.M | re.S)
+def anchors(text: str) -> set[str]:
+    """Those of a page's headings, by the rule that GitHub and mkdocs share."""
+    names = re.findall(r"^#+ (.*)$", prose(text), re.M)
+    plain = [re.sub(r"[^\w\s-]", "", re.sub(r"\[(.*?)\]\(.*?\)", r"\1", n)) for n in names]
+    return {re.sub(r"[-\s]+", "-", name.strip().lower()) for name in plain}
 
 
-@pytest.fixture
-def home(tmp_path):
-    """A folder with a copy of the package, in which commands are run."""
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "surgvista_jax", tmp_path / "surgvista_jax", ignore=ignore)
-    return tmp_path
+def links(text: str) -> list[tuple[str, str]]:
+    """The page and the anchor of each link that is no address."""
+    found = re.findall(r"\]\(([^)\s]+)\)", prose(text))
+    return [(x.partition("#")[0], x.partition("#")[2]) for x in found if "://" not in x]
 
 
-def python(home: Path, *words: str | Path) -> str:
-    """What a program of the copy says; it must succeed."""
-    command = [sys.executable, *map(str, words)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(home), *filter(None, sys.path)])}
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def test_every_link_of_the_built_pages_leads_somewhere():
+    dead = []
+    for name, text in BUILT.items():
+        for page, anchor in links(text):
+            place = str(_joined(name, page)) if page else name
+            of_code = place.startswith("api/") and anchor.startswith("surgvista_jax.")
+            if place not in BUILT and not (ROOT / "docs" / place).is_file():
+                dead.append(f"{name} -> {page}")
+            elif of_code:
+                module = anchor.rpartition(".")[0]
+                assert f"::: {anchor}\n" in BUILT[place] or f"::: {module}\n" in BUILT[place]
+            elif anchor and anchor not in anchors(BUILT[place]):
+                dead.append(f"{name} -> {page}#{anchor}")
+    assert dead == []
 
 
-def surgvista(home: Path, *words: str | Path) -> str:
-    return python(home, "-m", "surgvista_jax", *words)
+def _joined(name: str, page: str) -> PurePosixPath:
+    """Where a link of a page leads, below docs/."""
+    parts: list[str] = []
+    for part in (PurePosixPath(name).parent / page).parts:
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return PurePosixPath(*parts)
 
 
-def add_entry(path: Path, entry: str, indent: str, end: str) -> None:
-    """Puts an entry at the end of a table."""
-    text = path.read_text(encoding="utf-8")
-    assert text.count(end) == 1
-    entry = textwrap.indent(entry.rstrip() + ",\n", indent)
-    path.write_text(text.replace(end, entry + end), encoding="utf-8")
+def test_every_link_of_the_repository_is_a_file_of_it():
+    for name, text in WRITTEN.items():
+        folder = ROOT if name == README else (ROOT / "docs" / name).parent
+        assert [page for page, _ in links(text) if not (folder / page).exists()] == [], name
 
 
-def test_a_dataset_is_one_file(home):
-    (code,) = blocks(DATASET, "python")
-    write(home / "surgvista_jax" / "data" / "datasets" / "hernia.py", code)
-    described = surgvista(home, "data", "list", "hernia")
-    assert "case01.mp4" in described and "licence" not in described  # what it does not say
-    assert "hernia " in surgvista(home, "data", "list")
-
-    for video in ("case01", "case07", "case10"):
-        footage.write_video(home / "in" / "videos" / f"{video}.mp4", 75, size=(64, 48))
-        lines = (f"{n}\t{('Dissection', 'mesh placement', 'Closure')[n // 25]}" for n in range(75))
-        write(home / "in" / "phases" / f"{video}.txt", "\n".join(lines))
-    words = ["--source", home / "in", "--out", home / "out", "--workers", "1", "--json"]
-    report = json.loads(surgvista(home, "data", "convert", "hernia", *words))
-    assert (report["videos"], report["frames"], report["problems"]) == (3, 9, [])
-    lines = [json.loads(n) for n in (home / "out" / "videos.jsonl").read_text().splitlines()]
-    assert [line["labels"] for line in lines] == [[0, 1, 2]] * 3
-    splits = json.loads((home / "out" / "dataset.json").read_text())["splits"]
-    assert splits == {"train": ["case01", "case07"], "test": ["case10"]}
-    python(home, "-c", BATCH, home / "out")
+def test_every_page_is_in_the_menu():
+    menu = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
+    assert len(menu) == len(set(menu))
+    assert {name for name in BUILT if not name.startswith("datasets/")} == set(menu)
 
 
-@pytest.fixture
-def home_with_task(home):
-    """The copy, with the line, the file and the protocol that the README gives."""
-    entry, scoring, protocol = blocks(TASK, "python")
-    package = home / "surgvista_jax"
-    add_entry(package / "facts" / "tasks.py", entry, " " * 8, "    )\n}\n")
-    write(package / "reports" / "scoring_anatomy.py", scoring)
-    add_entry(package / "metrics" / "named_protocols.py", protocol, " " * 4, ")\n\nPROTOCOLS = ")
-    return home
+def command_lines() -> list[tuple[str, str]]:
+    """Page and line of each command in the blocks of shell."""
+    lines = []
+    for name, text in WRITTEN.items():
+        for block in blocks(text, "sh"):
+            joined = block.replace("\\\n", " ").splitlines()
+            lines += [(name, line) for line in joined if "surgvista " in line]
+    return lines
 
 
-def test_a_task_is_converted_and_selected(home_with_task):
-    home = home_with_task
-    for video in ("a", "b"):
-        footage.write_video(home / "in" / f"{video}.mp4", 75, size=(64, 48))
-        text = "second,structures\n0,liver\n1,liver;cystic duct\n2,\n"
-        write(home / "labels" / f"{video}.csv", text)
-    (commands,) = blocks(TASK, "sh")
-    words = shlex.split(commands.split("\nsurgvista")[0].replace("\\\n", ""), comments=True)
-    places = {"MY_VIDEOS": home / "in", "MY_CSVS": home / "labels", "MY_DATASET": home / "out"}
-    places["MY_SPLITS.csv"] = write(home / "splits.csv", "video,split\na,train\nb,test\n")
-    surgvista(home, *(places.get(word, word) for word in words[1:]), "--workers", "1")
-    lines = [json.loads(n) for n in (home / "out" / "videos.jsonl").read_text().splitlines()]
-    assert [line["labels"] for line in lines] == [[[0], [0, 1], []]] * 2
-    assert "selected by 1.0" in python(home, "-c", BATCH, home / "out")
+def words_of(line: str) -> list[str]:
+    """The words of the line's command after `surgvista`; `…` stands for more of them."""
+    for part in re.split(r" (?:\||&&) ", line):
+        words = shlex.split(part, comments=True)
+        if words and words[0].rpartition("/")[2] == "surgvista":
+            return [word for word in words[1:] if word != "…"]
+    return []
 
 
-def test_a_task_is_evaluated(home_with_task):
-    rng = np.random.default_rng(0)
-    label = (rng.random((60, 3)) < 0.4).astype(np.uint8)
-    label[:, 2] = 0
-    score = rng.random((60, 3))
-    score[:, 0] = label[:, 0]
-    video, frame = np.repeat(["a", "b", "c"], 20), np.tile(np.arange(20), 3)
-    path = home_with_task / "predictions.npz"
-    meta = {"classes": STRUCTURES, "fps": 1, "task": "anatomy"}
-    write_npz(path, video=video, frame=frame, score=score, label=label, meta=meta)
-
-    words = [path, "--protocol=anatomy-visible", "--samples=20", "--json", "--out=report"]
-    report = json.loads(surgvista(home_with_task, "evaluate", *words))
-    (found,), (table,) = report["scores"], report["tables"]
-    first, second, never = table["columns"]["AP"]
-    assert first == 1 and 0.2 < second < 1 and never is None
-    assert np.isclose(found["value"], (first + second) / 2)
-    assert table["columns"]["Frames with it"] == label.sum(0).tolist()
-    assert (home_with_task / "report" / "report.html").exists()
+def parser_for(words: list[str]) -> tuple[argparse.ArgumentParser, list[str]]:
+    """The parser of the command that words name, and the words that it is given."""
+    for length in (2, 1):
+        name = tuple(words[:length])
+        if name in COMMANDS:
+            return generate.parser_of(list(name), COMMANDS[name]), words[length:]
+    raise AssertionError(f"no such command: {' '.join(words)}")
 
 
-@pytest.mark.parametrize("number", range(4))
-def test_python_reads_clips_and_videos(number, tmp_path, monkeypatch, capsys):
-    """In ten lines each: features of an array, of a file, a probe on them, predictions."""
-    if number == 2:
-        pytest.importorskip("sklearn")
-    monkeypatch.chdir(tmp_path)
-    write_described("surgvista", tmp_path / "MY_RUN.safetensors")
-    write_described("surgvista_finetuned", tmp_path / "MY_MODEL" / "seed0.safetensors")
-    footage.write_video(tmp_path / "VIDEO.mp4", 40)
-    shutil.copyfile("VIDEO.mp4", "OTHER.mp4")
-    code = re.sub(r'"(MY_\w+(?:/\w+)?)"', r'"\1.safetensors"', blocks(PYTHON, "python")[number])
-    assert len(code.split("\n\n", 1)[1].splitlines()) <= 10
-    seen: dict = {}
-    exec(compile(code, f"README, {PYTHON}, {number}", "exec"), seen)
-    said = capsys.readouterr().out
-    if number == 0:
-        shapes = [seen[name].shape for name in ("features", "tokens", "attention")]
-        assert shapes == [(5, 32), (8, 32), (2, 2, 2, 2)] and "4 2 5.0 ()" in said
-    elif number == 1:
-        assert seen["features"].shape == (8, 32) and "second 1.4: [" in said
-    elif number == 2:
-        assert seen["probe"].predict(seen["test"]).tolist() == seen["labels"]
-    else:
-        assert seen["probabilities"].shape == (8, 5) and "0.2 s: " in said and "%)" in said
+def test_every_command_line_is_one_that_its_parser_takes(capsys):
+    lines = command_lines()
+    assert len(lines) > 50
+    for name, line in lines:
+        words = words_of(line.replace("anatomy ", "tool "))  # a task that its page adds
+        if not words:
+            continue
+        parser, given = parser_for(words)
+        try:
+            found = parser.parse_args([w for w in given if not w.startswith("--config.")])
+        except SystemExit:
+            pytest.fail(f"{name}: {line}\n{capsys.readouterr().err}")
+        overridden = [w for w in given if w.startswith("--config.")]
+        assert not overridden or hasattr(found, "config") or words[0] == "demo", line
+        config = getattr(found, "config", None) or ""
+        if config.startswith("configs/"):
+            load_config(config, _class_of, overridden)
 
 
-def test_the_readme_names_rooms_and_files_that_there_are():
-    tree = README.split("```\nsurgvista_jax/\n")[1].split("```")[0]
+def _class_of(values: Mapping) -> type:
+    return PretrainConfig if "mask" in values else program_of(values).config
+
+
+def test_every_option_in_the_text_is_one_of_the_command_beside_it():
+    for name, text in WRITTEN.items():
+        for code in re.findall(r"`surgvista ([^`]+)`", prose(text)):
+            words = code.split()
+            if any("|" in word for word in words[:2]) or words in GROUPS:
+                continue  # several commands at once
+            parser, given = parser_for(words)
+            known = {option for action in parser._actions for option in action.option_strings}
+            asked = {w.strip("[]").partition("=")[0] for w in given if w.lstrip("[")[:2] == "--"}
+            asked = {option for option in asked if not option.startswith("--config.")}
+            assert asked <= known, f"{name}: {code}"
+
+
+def keys(cls: type, before: str = "") -> set[str]:
+    """Every key of a configuration, "a.b" where a part has a part."""
+    found = set()
+    for field, hint in typing.get_type_hints(cls).items():
+        found.add(before + field)
+        part = dataclass_in(hint)
+        if part is not None:
+            found |= keys(part, f"{before}{field}.")
+    return found
+
+
+def test_every_key_of_a_configuration_is_one():
+    known = set().union(*map(keys, CONFIGS))
+    assert {"clip.num_frames", "probe.epochs", "teacher.transformer.width"} <= known
+    asked = {
+        (name, key)
+        for name, text in WRITTEN.items()
+        for key in re.findall(r"--config\.([\w.]+\w)", text)
+    }
+    assert len(asked) > 30
+    assert sorted(n for n in asked if n[1] not in known and n[1] not in ("a.b", "KEY")) == []
+
+
+def test_what_is_made_of_facts_is_all_of_them():
+    for official in datasets.registry().values():
+        page = BUILT[f"datasets/{official.name}.md"]
+        assert f"# {official.title}\n" in page and official.layout in page
+        assert all(f"| {index} |" in page for index in range(len(official.classes)))
+        assert f"(datasets/{official.name}.md)" in BUILT["datasets.md"]
+    for protocol in PROTOCOLS.values():
+        assert f"## {protocol.name}\n" in BUILT["protocols.md"]
+        assert protocol.digest in BUILT["protocols.md"]
+    assert all(f"\n| `{name}` |" in BUILT["weight-names.md"] for name in tables.registry())
+    assert all(f"## surgvista {' '.join(words)}\n" in BUILT["commands.md"] for words in COMMANDS)
+    assert not [name for name, text in BUILT.items() if generate.MADE.search(text)]
+
+
+def test_the_tables_of_plans_are_what_the_command_says():
+    assert plans.row_of_one("finetuning", "h100") in WRITTEN["plans.md"].splitlines()
+
+
+def test_each_part_of_a_configuration_has_its_place_in_the_reference():
+    page = WRITTEN["api/configuration.md"]
+    modules = re.findall(r"^::: (\S+)$", page, re.M)
+    for config in CONFIGS:
+        for part in {config, *_parts(config)}:
+            name = f"{part.__module__}.{part.__qualname__}"
+            assert name in modules or part.__module__ in modules, name
+
+
+def _parts(cls: type) -> set[type]:
+    parts = {dataclass_in(hint) for hint in typing.get_type_hints(cls).values()} - {None}
+    assert all(map(dataclasses.is_dataclass, parts))
+    return parts | {below for part in parts for below in _parts(part)}
+
+
+def test_the_layout_names_rooms_that_there_are():
+    tree = WRITTEN["layout.md"].split("```\nsurgvista_jax/\n")[1].split("```")[0]
     rooms = {name.strip("/") for name in re.findall(r"^ {2}(\w+(?:\.py|/))", tree, re.M)}
     rooms |= set(re.findall(r"(?:, )(\w+\.py)", tree.split("the ground")[1].splitlines()[1]))
     there = {path.name for path in (ROOT / "surgvista_jax").iterdir()}
     assert rooms == {name for name in there if not re.fullmatch(r"__(init|pycache)__.*", name)}
-    named = re.findall(r"(?:surgvista_jax|configs|launch|tests)/[\w/]+(?:\.py|/)", README)
+
+
+def test_files_that_are_named_are_there():
     new = ("hernia.py", "scoring_anatomy.py")
-    assert [n for n in named if not n.endswith(new) and not (ROOT / n).exists()] == []
+    for name, text in WRITTEN.items():
+        named = re.findall(
+            r"(?:surgvista_jax|configs|launch|tests|docs)/[\w/]+(?:\.py|\.sh|/)", text
+        )
+        gone = [n for n in named if not n.endswith(new) and not (ROOT / n).exists()]
+        assert gone == [], name

@@ -1,7 +1,6 @@
 """Is an exported model the same model, for a program that has never heard of this one?"""
 
 import json
-import re
 import subprocess
 import sys
 
@@ -11,10 +10,10 @@ import pytest
 import surgvista_jax
 from surgvista_jax.__main__ import main
 from tests.support.described_weights import CLASSES, write_described
-from tests.support.places import ROOT
+from tests.support.documentation import blocks, read
 
 VIDEO = np.random.default_rng(1).integers(0, 256, (3, 4, 8, 8, 3), np.uint8)
-# What follows an example of the README: it is asked about other clips, in another number.
+# What follows an example of the page: it is asked about other clips, in another number.
 ASK = """
 import sys
 video = np.load("video.npy")
@@ -47,7 +46,7 @@ def export(weights, out, form) -> int:
 
 
 @pytest.mark.parametrize("form", NEEDED)
-def test_the_readmes_example_gets_the_models_own_answers(weights, tmp_path, form, capsys):
+def test_the_pages_example_gets_the_models_own_answers(weights, tmp_path, form, capsys):
     for package in NEEDED[form]:
         pytest.importorskip(package)
     out = tmp_path / f"model.{form}"
@@ -55,9 +54,7 @@ def test_the_readmes_example_gets_the_models_own_answers(weights, tmp_path, form
     about = json.loads((tmp_path / f"model.{form}.json").read_text())
     assert about["classes"] == list(CLASSES) and about["input"]["shape"][1:] == [4, 8, 8, 3]
     assert (about["fps"], about["clip"]["stride"]) == (5.0, 2)
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Elsewhere\n")[1]
-    examples = re.findall(r"^```python\n(.*?)^```$", section.split("\n## ")[0], re.M | re.S)
-    (code,) = [code for code in examples if f"model.{form}" in code]
+    (code,) = [code for code in blocks(read("export.md"), "python") if f"model.{form}" in code]
     np.save(tmp_path / "video.npy", VIDEO)
     command = [sys.executable, "-c", code + ASK.format(run=RUNS[form])]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

@@ -12,7 +12,7 @@ from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.weights import folder, tables
 from surgvista_jax.weights.files.read import open_file
 from surgvista_jax.weights.loading import load
-from tests.support.places import ROOT
+from tests.support.documentation import read
 from tests.support.weight_files import GIVEN, random_arrays, tiny_config, write, write_tiny
 from tests.support.weights_command import refused
 
@@ -210,8 +210,8 @@ def test_a_failed_import_is_one_line_and_writes_nothing(words, said, tmp_path, c
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_readme_lists_every_table_once():
-    text = (ROOT / "README.md").read_text()
+def test_the_page_lists_every_table_once():
+    text = read("weight-names.md")
     table = text.split("| names | what they are |")[1].split("\n\n")[0]
     names = [name for row in table.splitlines() for name in re.findall("`(.*?)`", row)]
     assert sorted(names) == sorted(TABLES)

@@ -144,7 +144,7 @@ def test_a_full_disk_is_told_of_an_export_and_leaves_what_was_there(suffix, tmp_
 
 
 def test_a_student_that_learned_from_pixels_alone_goes_out_and_comes_back(tmp_path, capsys):
-    """As the README does it; the card says which names a model of PyTorch's has besides."""
+    """As weights.md does it; the card says which names a model of PyTorch's has besides."""
     arrays = write_tiny("surgvista", tmp_path / "x.npz")
     alone = {name: array for name, array in arrays.items() if "_img" not in name}
     np.savez(tmp_path / "alone.npz", **alone)

@@ -71,7 +71,7 @@ def test_a_temporal_run_has_no_names_and_is_called_so(tmp_path, capsys):
 
 
 def test_a_students_export_is_imported_and_exported_to_the_same_arrays(tmp_path, capsys):
-    """The line of the README, there and back."""
+    """The line of weights.md, there and back."""
     run, first, second = tmp_path / "run", tmp_path / "1.safetensors", tmp_path / "2.safetensors"
     params = run_folders.pretrained(run)
     assert main(["weights", "export", str(run), "--as", "surgvista", "--out", str(first)]) == 0

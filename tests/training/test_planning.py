@@ -6,7 +6,7 @@ import pytest
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.planning import DEVICES, MEASURED, rate_of
-from tests.support.places import ROOT
+from tests.support.documentation import read
 
 
 @pytest.mark.parametrize("row", MEASURED, ids=lambda row: row.program)
@@ -17,8 +17,8 @@ def test_what_was_measured_is_taken_as_it_is_where_all_is_the_same(row):
     assert not rate.measured and rate.source.startswith("estimated")
 
 
-def test_the_readme_tells_the_same_rates():
-    text = (ROOT / "README.md").read_text()
+def test_the_page_tells_the_same_rates():
+    text = read("speed.md")
     for program, command in zip(MEASURED, ("pretrain", "finetune", "predict"), strict=True):
         told = re.search(rf"^ *\| `{command} --config=[^|]*\| ([\d,]+) \|", text, re.MULTILINE)
         assert float(told[1].replace(",", "")) == program.clips_per_second
