@@ -74,6 +74,7 @@ def _dataset(official: Official) -> str:
     }
     parts = [
         f"# {official.title}",
+        "One of the [published datasets](../datasets.md).",
         _table(["", f"`{official.name}`"], [[k, v] for k, v in facts.items() if v]),
         "## The folder that is expected",
         f"```text\n{official.layout}\n```",
