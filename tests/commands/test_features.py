@@ -21,7 +21,7 @@ from tests.support import finetune_run
 from tests.support.finetune_run import make_dataset
 from tests.support.footage import cut, index_first, write_video
 from tests.support.one_device import on_one_device
-from tests.support.tiny_run import finish, make_config, start
+from tests.support.tiny_run import finish_all, make_config, start
 
 SETTINGS = ("--num-frames=4", "--stride=2", "--size=32", "--dtype=float32", "--batch-size=8")
 
@@ -188,8 +188,7 @@ def test_two_processes_give_each_row_once(colours, run, features, tmp_path):
         start(*words, f"--process-id={number}", *second, devices=2, program=["-c", BOTH])
         for number in range(2)
     ]
-    for process in both:
-        finish(process)
+    finish_all(both)
     names = {path.name for path in features.iterdir()}
     assert {path.name for path in out.iterdir()} == names and len(names) == 1 + 9
     for video in read_dataset(colours).videos:

@@ -1,9 +1,13 @@
 """A pretraining run that takes seconds: its dataset, its configuration, and how to start it."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -111,10 +115,61 @@ def start(
 
 
 def finish(process: subprocess.Popen, code: int = 0, seconds: float = 180) -> str:
-    """Waits for a process, checks its exit code, and returns what it printed."""
-    out, err = process.communicate(timeout=seconds)
+    """Waits for a process, checks its exit code, and returns what it printed.
+
+    One that still runs at the limit is killed, and so are those that it started.
+    """
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except BaseException as error:
+        said = kill(process)
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+        raise AssertionError(f"killed, for it still ran after {seconds:g} s\n{said}") from None
     assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
     return out + err
+
+
+def finish_all(processes: Sequence[subprocess.Popen], seconds: float = 180) -> None:
+    """`finish` of processes that work together: if one fails, none is left."""
+    try:
+        for process in processes:
+            finish(process, seconds=seconds)
+    finally:
+        for process in processes:
+            kill(process)
+
+
+def wait_until(
+    process: subprocess.Popen, happened: Callable[[], object], seconds: float = 120
+) -> None:
+    """Waits for what a process does; one that ends first, or never does it, fails and is killed."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"did not happen within {seconds:g} s\n{kill(process)}")
+        time.sleep(0.02)
+
+
+def kill(process: subprocess.Popen) -> str:
+    """Kills a process and those below it, which would hold its output open; what was printed."""
+    for pid in _family(process.pid) if process.poll() is None else ():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    try:
+        return "".join(filter(None, process.communicate(timeout=20)))
+    except (subprocess.TimeoutExpired, ValueError):  # ValueError: it was read before
+        return ""
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all those below it (Linux); itself alone where that is not told."""
+    found = [pid]
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += _family(int(child))
+    return found
 
 
 def lines(workdir: Path) -> dict[int, dict]:

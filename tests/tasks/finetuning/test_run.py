@@ -18,7 +18,7 @@ from surgvista_jax.training.checkpoint import save_params
 from tests.support import device_memory
 from tests.support.finetune_run import make_config, make_dataset, predictions, result, run
 from tests.support.one_device import on_one_device
-from tests.support.tiny_run import finish, lines, start
+from tests.support.tiny_run import finish_all, lines, start
 
 SPEED = ("clips_per_second", "data_wait_share", "mfu")
 
@@ -94,8 +94,7 @@ def test_two_processes_evaluate_every_frame_once(config, one_device, tmp_path):
         start("finetune", *words, *group, f"--process-id={number}", devices=2)
         for number in range(2)
     ]
-    for process in both:
-        finish(process)
+    finish_all(both)
     assert_same_run(workdir, one_device)
     found = predictions(workdir)
     dataset = read_dataset(config.parent / "data").split("test")

@@ -1,14 +1,20 @@
 """A run that was stopped, by whatever, ends as if it never had been: bit for bit."""
 
 import signal
-import time
 
 import jax
 import numpy as np
 import pytest
 
 from surgvista_jax.training.checkpoint import restore_params
-from tests.support.tiny_run import finish, lines, make_config, make_dataset, start
+from tests.support.tiny_run import (
+    finish,
+    lines,
+    make_config,
+    make_dataset,
+    start,
+    wait_until,
+)
 
 SELDOM = "--config.checkpoint.save_every=29"
 WORKERS = ["--config.loader.workers=1"]
@@ -33,13 +39,10 @@ def uninterrupted(words, tmp_path_factory):
 
 
 def wait_for_step(process, workdir, step):
-    deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
-        steps = [int(p.name) for p in workdir.glob("checkpoints/[0-9]*") if p.name.isdigit()]
-        if max(steps, default=0) >= step:
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"no checkpoint of step {step}: {process.communicate()}")
+    def steps():
+        return [int(p.name) for p in workdir.glob("checkpoints/[0-9]*") if p.name.isdigit()]
+
+    wait_until(process, lambda: max(steps(), default=0) >= step)
 
 
 def assert_bit_for_bit(workdir, expected):
@@ -65,10 +68,7 @@ def test_killed(words, uninterrupted, tmp_path):
 def test_told_to_stop(words, uninterrupted, tmp_path):
     workdir = tmp_path / "run"
     process = start(*words, f"--workdir={workdir}", *WORKERS, SELDOM)
-    deadline = time.monotonic() + 120
-    while not (workdir / "metrics.jsonl").exists() or not lines(workdir):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.02)
+    wait_until(process, lambda: (workdir / "metrics.jsonl").exists() and lines(workdir))
     process.send_signal(signal.SIGTERM)
     said = finish(process, code=143)
     stopped = [int(path.name) for path in workdir.glob("checkpoints/*")]

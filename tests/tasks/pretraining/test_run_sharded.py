@@ -14,7 +14,7 @@ from surgvista_jax.training import run
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.compiled_step import CompiledStep
 from tests.support.one_device import on_one_device
-from tests.support.tiny_run import finish, lines, make_config, make_dataset, start
+from tests.support.tiny_run import finish_all, lines, make_config, make_dataset, start
 
 MESHES = {"data": "8,1,1", "all three": "2,2,2"}
 
@@ -106,8 +106,7 @@ def test_two_processes_equal_one(config, one_device, tmp_path):
         start("pretrain", *words, *group, f"--process-id={number}", devices=2)
         for number in range(2)
     ]
-    for process in both:
-        finish(process)
+    finish_all(both)
     assert_same_run(workdir, one_device)
     meta = json.loads((workdir / "checkpoints" / "8" / "meta" / "metadata").read_text())
     assert meta["batch_size"] == 8
