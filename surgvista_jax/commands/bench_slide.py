@@ -210,7 +210,7 @@ class Study:
 
     def config(self, way: Way, steps: int, seed: int) -> ml_collections.ConfigDict:
         """The configuration of one run of pretraining."""
-        config = ml_collections.ConfigDict(self.values.to_dict())  # the parts copied too
+        config = self.values.copy_and_resolve_references()
         with config.unlocked():
             config.data.folder = str(self.data)
             config.clip.slide, config.mask.masks_per_clip = way

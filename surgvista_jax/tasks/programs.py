@@ -119,7 +119,7 @@ def _run_seeds(
     """Runs once a seed, in folders `seed<n>`, and reports; returns whether all ended."""
     folders = []
     for seed in range(config.seed, config.seed + config.seeds):
-        single = ml_collections.ConfigDict(config)
+        single = config.copy_and_resolve_references()
         with single.unlocked():
             single.seed, single.seeds = seed, 1
         folders.append(owned.folder / f"seed{seed}")

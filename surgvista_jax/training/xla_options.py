@@ -89,7 +89,7 @@ def as_compiled(config: ml_collections.ConfigDict, program: str) -> ml_collectio
     asked = parse(config.compute.xla)
     options = options_for(program, config.compute.xla)
     given = {f"{name}?": value for name, value in options.items() if name not in asked}
-    found = ml_collections.ConfigDict(config.to_dict())
+    found = config.copy_and_resolve_references()
     found.compute.xla = in_words(asked | given)
     return found.lock()
 

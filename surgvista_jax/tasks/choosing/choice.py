@@ -36,7 +36,7 @@ class Choosing:
     """
 
     def __init__(self, config: ml_collections.ConfigDict, told: Collection[str]):
-        self.config = ml_collections.ConfigDict(config.to_dict()).unlock()
+        self.config = config.copy_and_resolve_references().unlock()
         self.config[CHOOSE] = False
         self._said: list[tuple[str, str]] = []
         self._told = frozenset(told)
@@ -93,7 +93,7 @@ def begun_choices(
         begun = next(filter(None, map(begun_config, folders)), None)
     if begun is None:
         return None
-    kept = ml_collections.ConfigDict(config.to_dict()).unlock()
+    kept = config.copy_and_resolve_references().unlock()
     several = {key: config[key] for key in ("seed", "seeds") if key in config}
     _keep(kept, {**begun, **several}, frozenset(told), "")
     kept = with_one_length(kept, told)
@@ -105,7 +105,7 @@ def with_one_length(
     config: ml_collections.ConfigDict, told: Collection[str]
 ) -> ml_collections.ConfigDict:
     """The configuration, unlocked, without epochs where steps alone are told, and the reverse."""
-    found = ml_collections.ConfigDict(config.to_dict()).unlock()
+    found = config.copy_and_resolve_references().unlock()
     lengths = ("steps", "epochs")
     said = [name for name in lengths if f"budget.{name}" in told]
     if len(said) == 1:

@@ -41,7 +41,7 @@ def one_update(
     config: ml_collections.ConfigDict, devices: DeviceFacts
 ) -> ml_collections.ConfigDict:
     """A copy whose budget any devices can share: what is asked of it does not depend on batches."""
-    copy = ml_collections.ConfigDict(config.to_dict())
+    copy = config.copy_and_resolve_references()
     with copy.budget.ignore_type():
         copy.budget.update({"batch_size": 2 * devices.count, "accumulate": 1})
         copy.budget.update({"steps": 1, "epochs": None})

@@ -40,7 +40,7 @@ def with_seen_clips(
     stride = seen.clip.stride
     if config.data.folder and Path(config.data.folder).is_dir():
         stride = seen.stride_at(read_dataset(config.data.folder).fps)
-    resolved = ml_collections.ConfigDict(config)
+    resolved = config.copy_and_resolve_references()
     taken, kept = [], []
     with resolved.unlocked():
         for group in _USUAL:
@@ -77,7 +77,7 @@ def _begun(workdir: Path) -> dict[str, Any] | None:
 def _with_begun_clips(
     config: ml_collections.ConfigDict, told: Collection[str], begun: Mapping[str, Any]
 ) -> ml_collections.ConfigDict:
-    resolved = ml_collections.ConfigDict(config)
+    resolved = config.copy_and_resolve_references()
     with resolved.unlocked():
         for group in _USUAL:
             clip, known = resolved[group], begun.get(group)

@@ -70,6 +70,21 @@ def test_a_run_that_goes_on_keeps_its_clips(seed, folder, tmp_path):
     assert clips(recipe, *changed, workdir=workdir)[0] == (16, 4, 96)
 
 
+@pytest.mark.parametrize("began", [False, True])
+def test_the_configuration_that_is_given_stays_as_it_is(began, folder, tmp_path):
+    known = {"num_frames": 16, "stride": 2, "size": 96}
+    if began:
+        text = json.dumps({"init": str(folder), "clip": known, "image_clip": None})
+        (tmp_path / "config.json").write_text(text)
+        (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    words = [f"--config.init={folder}"]
+    values = load_config(str(ROOT / "configs/finetune/cholec80.py"), FinetuneConfig, words)
+    before = values.to_dict()
+    resolved = with_seen_clips(values, (), tmp_path)
+    assert resolved.clip.size == (96 if began else 64)
+    assert values.to_dict() == before
+
+
 @pytest.mark.parametrize("init", ["", "random", "nowhere", "mvd:nowhere.pth"])
 def test_without_a_run_the_recipe_stays(init, capsys):
     assert clips("finetune/cholec80.py", f"init={init}") == [(16, 4, 224), (8, 8, 224)]

@@ -1,0 +1,25 @@
+"""Runs of several seeds differ in their seed alone."""
+
+from surgvista_jax.config import load_config
+from surgvista_jax.tasks import programs
+from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from tests.support.places import ROOT
+
+
+def test_what_one_seed_does_to_its_configuration_reaches_no_other(tmp_path, monkeypatch):
+    begun = []
+
+    def one_seed(config, folder, **options):
+        begun.append((folder.name, config.seed, config.seeds, config.clip.size))
+        with config.unlocked():
+            config.clip.size = 999
+        return True
+
+    monkeypatch.setattr(programs, "_FINETUNING", programs.Program(FinetuneConfig, one_seed))
+    monkeypatch.setattr(programs, "report_seeds", lambda *given: "")
+    words = ["--config.seed=5", "--config.seeds=2"]
+    config = load_config(str(ROOT / "configs/finetune/synthetic.py"), FinetuneConfig, words)
+    before = config.to_dict()
+    assert programs.run(config, tmp_path / "runs")
+    assert begun == [("seed5", 5, 1, 64), ("seed6", 6, 1, 64)]
+    assert config.to_dict() == before
