@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import cv2
 import numpy as np
 
 from surgvista_jax.figures.token_maps import attention_map, components
 from surgvista_jax.figures.token_sheet import BRIGHTEST, heated
+from surgvista_jax.image_files import jpeg, png
 from surgvista_jax.inference.model import Model
 from surgvista_jax.viewer.lanes import Pictures
 
@@ -40,10 +40,10 @@ def token_lanes(model: Model, clips: Iterable[np.ndarray], every: float) -> tupl
             f"dark: none, yellow: {BRIGHTEST:g} times an even share or more; where the model looks,"
             " not why it decides"
         )
-        jpegs = tuple(_encoded(p, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]) for p in pictures)
+        jpegs = tuple(jpeg(picture, _QUALITY) for picture in pictures)
         lanes.append(Pictures("Attention", seconds, jpegs, note))
     note = "three main components of the tokens as red, green, blue: alike in colour, alike to it"
-    pngs = tuple(_encoded((255 * colour).astype(np.uint8), ".png", []) for colour in colours)
+    pngs = tuple(png((255 * colour).astype(np.uint8)) for colour in colours)
     lanes.append(Pictures("Components of the tokens", seconds, pngs, note))
     return tuple(lanes)
 
@@ -83,8 +83,3 @@ def _maps(model: Model, clips: Sequence[tuple[float, np.ndarray]]) -> Iterator[_
     for (second, clip), own, share in zip(clips, tokens, shares, strict=True):
         picture = None if share is None else heated(clip[-1], attention_map(share)[-1], _SIDE)
         yield second, own, picture
-
-
-def _encoded(image: np.ndarray, suffix: str, options: list[int]) -> bytes:
-    _, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
-    return data.tobytes()

@@ -14,6 +14,7 @@ from surgvista_jax.data.storage.open import FrameFolder, open_frames
 from surgvista_jax.data.storage.tfds import is_tfds
 from surgvista_jax.data.storage.video_file import VideoFile
 from surgvista_jax.errors import UserError
+from surgvista_jax.image_files import jpeg
 from surgvista_jax.predictions.times import moment
 
 SIDE = 256  # pixels of the longer side
@@ -121,10 +122,7 @@ def _jpeg(image: np.ndarray) -> bytes:
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     data = b""
     for quality in _QUALITIES:
-        _, encoded = cv2.imencode(
-            ".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-        )
-        data = encoded.tobytes()
+        data = jpeg(small, quality)
         if len(data) <= MOST_BYTES:
             break
     return data

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tensorboardX import summary
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import masked_crc32c
 
+from surgvista_jax.image_files import png
 from surgvista_jax.json_lines import keep_lines, lacks_step
 from surgvista_jax.writing import write_bytes, writing_to
 
@@ -89,9 +89,8 @@ class MetricWriter:
         if not self.active:
             return None
         path = self.folder / FIGURES / f"{tag.replace('/', '_')}_{step:08d}.png"
-        _, png = cv2.imencode(".png", image[..., ::-1])
         picture = summary.image(tag, image, dataformats="HWC")
-        write_bytes(path, png.tobytes())
+        write_bytes(path, png(image))
         with writing_to(self.folder):
             self._write_event(step=step, summary=picture)
         return path

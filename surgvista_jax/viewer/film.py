@@ -20,6 +20,7 @@ from surgvista_jax.data.storage.video_stream import (
     open_video,
 )
 from surgvista_jax.data.storage.video_times import beginning, first_told
+from surgvista_jax.image_files import jpeg
 
 import cv2  # isort: skip  # after `decode`, which silences it
 
@@ -179,6 +180,4 @@ def _small(image: np.ndarray) -> bytes:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     if size != (width, height):
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return data.tobytes()
+    return jpeg(image, QUALITY)

@@ -11,6 +11,7 @@ import numpy as np
 
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.open import open_frames
+from surgvista_jax.image_files import jpeg
 
 import cv2  # isort: skip  # after `storage.decode`, which silences it
 
@@ -183,8 +184,8 @@ def _samples(dataset: Dataset) -> str:
 def _thumbnail(image: np.ndarray) -> str:
     height, width = image.shape[:2]
     size = (max(1, round(width * THUMB_HEIGHT / height)), THUMB_HEIGHT)
-    small = cv2.resize(image[..., ::-1], size, interpolation=cv2.INTER_AREA)
-    return base64.b64encode(cv2.imencode(".jpg", small)[1].tobytes()).decode()
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return base64.b64encode(jpeg(small)).decode()
 
 
 def _label_text(dataset: Dataset, label: int | tuple[int, ...]) -> str:

@@ -11,10 +11,10 @@ from surgvista_jax.data.conversion.margins import content_box
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.storage.open import FRAME_NAME
 from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
+from surgvista_jax.image_files import jpeg_of_bgr
 
 import cv2  # isort: skip  # after `storage.decode`, which silences it
 
-JPEG_QUALITY = 95
 MARGIN_SAMPLES = 32  # frames of a video that decide where its margins are
 READER = "av"  # what reads video files; earlier journals do not say it, and used OpenCV
 
@@ -232,7 +232,7 @@ def reduced(image: np.ndarray, short_side: int) -> np.ndarray:
 
 
 def _encode(image: np.ndarray) -> bytes:
-    written, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not written:
-        raise UnreadableVideo(f"frames of {image.shape[1]}x{image.shape[0]} do not fit a JPEG")
-    return encoded.tobytes()
+    try:
+        return jpeg_of_bgr(image)
+    except ValueError as error:
+        raise UnreadableVideo(str(error)) from None

@@ -36,6 +36,7 @@ from surgvista_jax.data.storage.records import (
 )
 from surgvista_jax.data.storage.tfds import source_folder
 from surgvista_jax.errors import UserError
+from surgvista_jax.image_files import jpeg
 from surgvista_jax.json_object import parse
 from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership
@@ -45,7 +46,6 @@ from surgvista_jax.writing import CannotWrite, replacing, write_json, writing_to
 # again and to be many, so that readers on many hosts spread over them. A video is never divided.
 FRAMES_PER_SHARD = 8192
 _KEPT = "; finished shards are kept: solve that and run the same command again"
-_JPEG_QUALITY = 95  # of frames that are not images yet: those of video files
 
 
 @dataclass(frozen=True)
@@ -227,11 +227,7 @@ def _encoded(folder: Path, video: Video) -> Iterator[bytes | None]:
             yield from source.encoded(frame_ids)
             return
         for image in source.images(frame_ids):
-            if image is None:
-                yield None
-                continue
-            bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-            yield cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+            yield None if image is None else jpeg(image)
     except (OSError, RuntimeError) as error:  # it would be taken for one of writing the shard
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{folder / video.source}: cannot be read ({reason})") from error

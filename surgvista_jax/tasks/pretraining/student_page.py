@@ -14,6 +14,7 @@ from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.figures.denormalise import assemble, denormalise
 from surgvista_jax.figures.reconstruction_sheet import HIDDEN
 from surgvista_jax.figures.token_maps import components
+from surgvista_jax.image_files import jpeg
 from surgvista_jax.inference.load import load
 from surgvista_jax.models.patches import patchify
 from surgvista_jax.ownership import in_folder
@@ -139,5 +140,4 @@ def _jpeg(image: np.ndarray) -> bytes:
     few = image.shape[0] < _SIDE // 4
     way = cv2.INTER_NEAREST if few else cv2.INTER_CUBIC
     large = cv2.resize(image, (_SIDE, _SIDE), interpolation=way)
-    bgr = cv2.cvtColor(large, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+    return jpeg(large, _QUALITY)
