@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a finetuning run, a finetuned model in any form that `finetune` takes, or a run of"
         " MS-TCN",
     )
-    parser.add_argument("--out", type=Path, help="folder to be written")
+    parser.add_argument("--out", type=Path, help="folder to be written; live, at the end")
     add_smoothing(parser)
     add_annotated(parser)
     parser.add_argument(
@@ -73,8 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Written are predictions.npz, which `surgvista evaluate` reads, and for each video"
         " VIDEO.csv with frame, second, label and the probability of each class, and VIDEO.html, a"
         " page to look at (index.html lists those of several). Live, predictions are JSON lines on"
-        " standard output: time, label, probability, latency_ms. In a dataset"
-        " folder with labels of the same classes, the labelled frames are looked at."
+        " standard output: time, label, probability, latency_ms; with --out the same files are"
+        " written at the end, also by Ctrl-C. In a dataset folder with labels of the same classes,"
+        " the labelled frames are looked at."
     )
 
 

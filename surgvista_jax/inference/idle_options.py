@@ -35,7 +35,6 @@ _OPTIONS: dict[str, tuple[object, set[Way]]] = {
     "margins": ("keep", _VIDEOS),
     "video": (False, _DATASET | _VIDEOS),
     "keep_frames": (False, _VIDEOS),
-    "overwrite": (False, _DATASET | _VIDEOS),
     "clock": (None, _IN_FILES),
     "deinterlace": (None, _IN_FILES),
     "stream": (None, _IN_FILES | _LIVE),

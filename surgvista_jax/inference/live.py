@@ -121,7 +121,10 @@ class Outcome:
 
 
 def predict_live(
-    predictor: StreamingPredictor, source: Source, say: Callable[[str], None]
+    predictor: StreamingPredictor,
+    source: Source,
+    say: Callable[[str], None],
+    keep: Callable[[Arrived, Prediction | None], None] = lambda arrived, prediction: None,
 ) -> Outcome:
     """Predicts until the source ends or a signal (Ctrl-C, SIGTERM) comes; runs in the main thread.
 
@@ -130,6 +133,7 @@ def predict_live(
         source: where frames come from.
         say: takes a line of JSON for each prediction: `time` in seconds, `label`, `probability`
             (lists of both where several classes may hold) and `latency_ms`.
+        keep: takes each frame that was pushed, once its prediction, if there is one, was said.
     """
     newest, outcome = Newest(), Outcome()
     failed: list[BaseException] = []
@@ -162,6 +166,7 @@ def predict_live(
                 milliseconds = 1000 * (time.perf_counter() - arrived.at)
                 outcome.latencies.append(milliseconds)
                 say(_line(prediction, milliseconds, single))
+            keep(arrived, prediction)
     if failed and not outcome.signal and not outcome.broke:
         raise failed[0]
     outcome.seen, outcome.dropped = newest.seen, newest.dropped

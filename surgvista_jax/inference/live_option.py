@@ -1,18 +1,27 @@
 """How do users say where the frames of a live prediction come from, and how is it run?"""
 
 import argparse
+import contextlib
+import os
 import re
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 from surgvista_jax.checks import MOST_PIXELS
 from surgvista_jax.data.storage.video_stream import VideoOptions
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.idle_options import Way, refuse_idle
 from surgvista_jax.inference.live import predict_live
+from surgvista_jax.inference.live_record import LiveRecord
 from surgvista_jax.inference.live_sources import Raw, is_camera, open_source
 from surgvista_jax.inference.smoothing_option import smoothing_of
 from surgvista_jax.inference.streaming import StreamingPredictor
 from surgvista_jax.inference.weights_option import loaded
+from surgvista_jax.locking import alone_in
+from surgvista_jax.ownership import Ownership, in_folder
+from surgvista_jax.predictions.places import PREDICTIONS
+from surgvista_jax.writing import CannotWrite, clear_asides
 
 LIVE_HELP = (  # of `--stream`
     "; without VIDEO, what to look at live: a file in real time, a camera (0, /dev/video0, an"
@@ -43,21 +52,74 @@ def run_live(arguments: argparse.Namespace) -> int:
     where = arguments.stream
     if where is None:
         raise UserError("say what to look at: VIDEO …, or --stream=SOURCE to predict live")
-    if arguments.out is not None:
-        raise UserError("--out: is of VIDEO files; live predictions go to standard output")
-    refuse_idle(arguments, _way_of(where))
+    if arguments.overwrite and arguments.out is None:
+        raise UserError("--overwrite: is of --out, which is not given")
+    way = _way_of(where)
+    refuse_idle(arguments, way)
     raw = _raw(arguments)
-    trained = loaded(arguments)
-    smoothing = smoothing_of(arguments, trained.meaning, trained.transitions)
-    keys = {key: getattr(arguments, key) for key in ("clock", "deinterlace")}
-    options = VideoOptions(**{key: value for key, value in keys.items() if value is not None})
-    source = open_source(where, trained.meaning.fps, options, raw)
-    predictor = StreamingPredictor(trained, smoothing)
-    print(f"{arguments.checkpoint}: {trained.meaning}", file=sys.stderr)
-    outcome = predict_live(predictor, source, lambda line: print(line, flush=True))
-    name = "standard input" if where == "-" else where
-    print(f"surgvista: {name}: {outcome}", file=sys.stderr)
-    return outcome.status
+    with _alone(arguments) as owned:
+        trained = loaded(arguments)
+        smoothing = smoothing_of(arguments, trained.meaning, trained.transitions)
+        record = None
+        if owned is not None:
+            file = Path(os.path.abspath(where)) if way is Way.LIVE_FILE else None
+            record = LiveRecord(trained, smoothing, owned, _id_of(where, way), file)
+        keys = {key: getattr(arguments, key) for key in ("clock", "deinterlace")}
+        options = VideoOptions(**{key: value for key, value in keys.items() if value is not None})
+        source = open_source(where, trained.meaning.fps, options, raw)
+        predictor = StreamingPredictor(trained, smoothing)
+        print(f"{arguments.checkpoint}: {trained.meaning}", file=sys.stderr)
+        keep = () if record is None else (record.keep,)
+        try:
+            outcome = predict_live(predictor, source, lambda line: print(line, flush=True), *keep)
+            name = "standard input" if where == "-" else where
+            print(f"surgvista: {name}: {outcome}", file=sys.stderr)
+        finally:  # also of what was seen when the reader of the lines went away
+            written = record is None or _written(record, arguments.out)
+    return outcome.status or int(not written)
+
+
+@contextlib.contextmanager
+def _alone(arguments: argparse.Namespace) -> Iterator[Ownership | None]:
+    """Of the folder that is written at the end, alone in it; None where none is.
+
+    Raises:
+        UserError: predictions are there that must stay; another program writes there.
+    """
+    if arguments.out is None:
+        yield None
+        return
+    owned = in_folder(arguments.out, arguments.overwrite)
+    with alone_in(arguments.out, "take another --out"):
+        clear_asides(arguments.out)
+        path = arguments.out / PREDICTIONS
+        if not arguments.overwrite and os.path.lexists(path):
+            raise UserError(f"{path}: is there already; take another --out, or --overwrite")
+        yield owned
+
+
+def _id_of(where: str, way: Way) -> str:
+    """What a stream is called in its files; an address may hold a password."""
+    if way is Way.LIVE_FILE:
+        return Path(where).stem
+    return "standard_input" if way is Way.PIPE else "camera"
+
+
+def _written(record: LiveRecord, out: Path) -> bool:
+    """Writes what is left, and says where; returns whether all of it could be written."""
+    count = record.write_said()
+    if not count:
+        print(f"surgvista: nothing was predicted, nothing is written to {out}", file=sys.stderr)
+        return True
+    print(f"surgvista: {out / PREDICTIONS}: {count} predictions", file=sys.stderr)
+    try:
+        page = record.write_page()
+    except CannotWrite as error:
+        left = f"the predictions are whole: `surgvista view {out}` shows them"
+        print(f"{error}; {left}", file=sys.stderr)
+        return False
+    print(f"surgvista: {page}: open it in a browser", file=sys.stderr)
+    return True
 
 
 def _way_of(where: str) -> Way:

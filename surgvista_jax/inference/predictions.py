@@ -23,7 +23,9 @@ from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.predictions.smoothing import Smoothing, told
 from surgvista_jax.viewer.files import check_pages, write_pages
+from surgvista_jax.viewer.film import Film
 from surgvista_jax.viewer.lanes import Lane
+from surgvista_jax.viewer.operation import Operation
 from surgvista_jax.viewer.reading import read_operations
 from surgvista_jax.viewer.videos import SOURCES, film_of_video, sources_text
 from surgvista_jax.writing import Guard, replacing, write_text
@@ -87,6 +89,7 @@ def write_video_pages(
     places: Sequence[Place],
     options: VideoOptions | None = None,
     lanes: Callable[[str], tuple[Lane, ...]] = lambda video: (),
+    film: Callable[[Operation], Film | None] | None = None,
 ) -> Path:
     """Writes the page of each video that is in predictions.npz; returns the one to open first.
 
@@ -95,6 +98,7 @@ def write_video_pages(
         places: of the videos, from `places_of`.
         options: how video files were read; None: in the usual way.
         lanes: what more is shown of a video, by its id.
+        film: the small frames of a video; None: they are read from its place.
 
     Raises:
         CannotWrite: one cannot be written.
@@ -105,7 +109,7 @@ def write_video_pages(
     return write_pages(
         owned,
         [dataclasses.replace(each, lanes=each.lanes + lanes(each.video)) for each in operations],
-        lambda operation: film_of_video(*place_of[operation.video], operation, options),
+        film or (lambda shown: film_of_video(*place_of[shown.video], shown, options)),
     )
 
 

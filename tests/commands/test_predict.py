@@ -5,6 +5,9 @@ import dataclasses
 import json
 import os
 import shutil
+import signal
+import time
+from types import SimpleNamespace
 
 import av
 import jax
@@ -15,7 +18,7 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.data.conversion.own_videos import VideoLabels, read_videos
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference import weights_option
+from surgvista_jax.inference import live_option, weights_option
 from surgvista_jax.inference.page import predicted_page
 from surgvista_jax.inference.pages_due import PagesDue
 from surgvista_jax.inference.predictions import write_table
@@ -240,7 +243,8 @@ def test_live_predictions_are_lines_of_standard_output(temporal, trained, tmp_pa
         with open(tmp_path / "frames", "rb") as file:
             os.dup2(file.fileno(), 0)
         words = ("--stream=-", "--frame-size=64x48", "--frame-rate=1", "--smooth=median")
-        assert predict(f"--checkpoint={temporal / 'run'}", *words) == 1
+        out = f"--out={tmp_path / 'said'}"
+        assert predict(f"--checkpoint={temporal / 'run'}", *words, out) == 1
     finally:
         os.dup2(kept, 0)
         os.close(kept)
@@ -248,21 +252,77 @@ def test_live_predictions_are_lines_of_standard_output(temporal, trained, tmp_pa
     told = [json.loads(line) for line in said.out.splitlines()]
     assert told[-1]["time"] == 2.0 and told[-1]["label"] in COLOURS
     assert all(set(line) == {"time", "label", "probability", "latency_ms"} for line in told)
-    (last,) = (line for line in said.err.splitlines() if line.startswith("surgvista: "))
+    rows = lines(tmp_path / "said" / "standard_input.csv")
+    assert [row["label"] for row in rows] == [line["label"] for line in told]
+    assert [float(row["second"]) for row in rows] == [line["time"] for line in told]
+    assert meta(tmp_path / "said")["smoothing"]["causal"] and meta(tmp_path / "said")["causal"]
+    page = data_of((tmp_path / "said" / "standard_input.html").read_text())
+    assert page["film"]["seconds"] == [line["time"] for line in told]
+    assert "standard_input.html: open it in a browser" in said.err
+    last = next(line for line in said.err.splitlines() if line.startswith("surgvista: "))
     assert "standard input: ends within frame 3, at 12 of its 9216 bytes; 3 frames seen" in last
     assert f"{len(told)} predictions; ms from frame to label: p50 " in last
-    for words, said in (
+    for given, refused in (
         ((), "say what to look at: VIDEO …, or --stream=SOURCE"),
         (("--stream=-",), "--frame-size=WxH and --frame-rate=R: are needed for --stream=-"),
         (("--stream=-", "--frame-size=64x48"), "are needed both"),
         (("--stream=-", "--frame-size=64", "--frame-rate=1"), "should be WIDTHxHEIGHT"),
-        (("--stream=0", f"--out={tmp_path}"), "--out: is of VIDEO files"),
+        (("--stream=0", "--overwrite"), "--overwrite: is of --out"),
+        ((*words, out), "predictions.npz: is there already; take another --out"),
         (("--stream=0", "--batch-size=1"), "--batch-size: means nothing for a camera; leave it"),
         ((trained[1], "--stream=-", f"--out={tmp_path / 'no'}"), "leave VIDEO out"),
         ((trained[1],), "--out=FOLDER: is needed"),
     ):
-        assert predict(*words, f"--checkpoint={trained[0]}") == 1
-        assert said in capfd.readouterr().err
+        assert predict(*given, f"--checkpoint={trained[0]}") == 1
+        assert refused in capfd.readouterr().err
+
+
+def test_a_file_in_real_time_leaves_what_predict_writes_of_it(trained, tmp_path):
+    """But for the frames of the page's film, which are those that were seen."""
+    video = write_video(tmp_path / "a case.mp4", num_frames=60)
+    checkpoint, found = f"--checkpoint={trained[0]}", []
+    for name, given in (("live", f"--stream={video}"), ("whole", video)):
+        out = tmp_path / name
+        assert predict(given, checkpoint, f"--out={out}") == 0
+        said, page = predictions(out), data_of((out / "a case.html").read_text())
+        assert len(page.pop("film")["seconds"]) > 1
+        texts = [(out / file).read_text() for file in ("a case.csv", "videos.json")]
+        found.append((said["score"].tobytes(), said["frame"].tolist(), meta(out), texts, page))
+    assert found[0] == found[1] and len(found[0][1]) == 3
+
+
+@pytest.mark.parametrize("ending", ["Ctrl-C", "gone", "failed", "no reader"])
+def test_a_stream_leaves_its_page_however_it_ends(trained, tmp_path, monkeypatch, ending):
+    """By Ctrl-C, a camera that goes away or fails, and by nobody who reads the lines any more."""
+    broke = "gives no more pictures" if ending == "gone" else ""
+    source, said = SimpleNamespace(broke=broke), []
+
+    def frames():
+        for second in range(3):
+            yield float(second), np.full((48, 64, 3), 80 * second, np.uint8)
+            while len(said) <= second:
+                time.sleep(0.01)
+        if ending == "Ctrl-C":
+            os.kill(os.getpid(), signal.SIGINT)
+        if ending == "failed":
+            raise UserError("the camera fails")
+
+    def say(line, flush=True, file=None):
+        if file is None:
+            said.append(line)
+            if ending == "no reader" and len(said) == 3:
+                raise BrokenPipeError
+
+    source.frames = frames
+    monkeypatch.setattr(live_option, "open_source", lambda *given: source)
+    monkeypatch.setattr(live_option, "print", say, raising=False)
+    words = ("--stream=0", f"--checkpoint={trained[0]}", f"--out={tmp_path / 'out'}")
+    status = {"Ctrl-C": 130, "gone": 1, "failed": 1}.get(ending)
+    assert predict(*words) == status or status is None
+    count = 2 if ending == "no reader" else 3
+    page = data_of((tmp_path / "out" / "camera.html").read_text())
+    assert page["film"]["seconds"] == list(range(count))
+    assert len(lines(tmp_path / "out" / "camera.csv")) == count
 
 
 def test_a_temporal_run_predicts_videos_and_is_smoothed(temporal, tmp_path):

@@ -18,7 +18,6 @@ REFUSED = {
     "--margins=cut": (*LIVE, Way.DATASET, Way.FEATURES),
     "--video": LIVE,
     "--keep-frames": (*LIVE, Way.DATASET, Way.FEATURES),
-    "--overwrite": LIVE,
     "--clock=picture": (Way.CAMERA, Way.PIPE, Way.DATASET, Way.FEATURES, Way.FOLDERS),
     "--deinterlace=off": (Way.CAMERA, Way.PIPE, Way.DATASET, Way.FEATURES, Way.FOLDERS),
     "--stream=1": (Way.DATASET, Way.FEATURES, Way.FOLDERS),
@@ -33,7 +32,7 @@ REFUSED = {
 # Of the model and of what is said; and what stands for itself.
 EVERYWHERE = {"checkpoint", "backbone", "classes", "fps", "num_frames", "stride", "size"}
 EVERYWHERE |= {"label_kind", "heads", "smooth", "causal", "window", "transitions"}
-EVERYWHERE |= {"videos", "out", "help"}
+EVERYWHERE |= {"videos", "out", "overwrite", "help"}
 
 
 @pytest.fixture(scope="module")
