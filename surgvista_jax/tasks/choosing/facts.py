@@ -44,6 +44,10 @@ class DataFacts:
         """Each ends a clip."""
         return sum(self.lengths)
 
+    def clips(self, sampling: str) -> int:
+        """With labels, of which finetuning learns: one a labelled frame, or one a video."""
+        return len(self.lengths) if sampling == "uniform" else sum(self.runs)
+
 
 @dataclasses.dataclass(frozen=True)
 class DeviceFacts:
@@ -80,20 +84,20 @@ def facts_of_data(dataset: Dataset, split: str = TRAIN) -> DataFacts:
         split = f"{scheme}/train"
     chosen = dataset.split(split) if split in dataset.splits else dataset
     videos = chosen.videos
-    runs = [run for video in labelled(videos) for run in _runs(video)]
+    runs = [_runs(video) for video in labelled(videos)]
     counts: Counter[int] = Counter()
     for video in labelled(videos):
-        for label in video.labels or ():
-            counts.update(_ids(label))
+        for label, frames in Counter(video.labels).items():
+            counts.update(dict.fromkeys(_ids(label), frames))
     by_id = {video.video: video for video in dataset.videos}
     return DataFacts(
         dataset.task,
         dataset.label_kind,
         dataset.fps,
         tuple(video.num_frames for video in videos),
-        tuple(runs),
+        tuple(itertools.chain.from_iterable(runs)),
         tuple(counts[number] for number in range(len(dataset.classes))),
-        whole=bool(runs) and all(len(_runs(video)) == 1 for video in labelled(videos)),
+        whole=bool(runs) and all(len(each) == 1 for each in runs),
         patients=_patients(dataset.videos),
         splits={
             name: _patients([by_id[video] for video in ids]) for name, ids in dataset.splits.items()
@@ -116,7 +120,7 @@ def facts_of_devices() -> DeviceFacts:
 def _runs(video: Video) -> list[int]:
     """Frames of each stretch of the same label; without those that have none."""
     groups = itertools.groupby(video.labels or ())
-    return [len(list(frames)) for label, frames in groups if label != UNLABELLED]
+    return [sum(1 for _ in frames) for label, frames in groups if label != UNLABELLED]
 
 
 def _ids(label: int | tuple[int, ...]) -> tuple[int, ...]:

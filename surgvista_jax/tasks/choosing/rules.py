@@ -15,6 +15,9 @@ _LONGEST_SPAN = 64.0  # s
 _SHARE_OF_VIDEO = 0.25
 _UPDATES_AN_EPOCH = 8  # at least, so that a batch is no large part of the data
 _FEWEST_CLIPS = 8  # of a batch, where there are so many
+_EVALUATIONS = 15
+FORWARD = 3  # clips are evaluated in the time in which one is trained on
+_MANY_FRAMES, _SKIPPED = 1_000_000, 10
 
 
 def clip_choices(data: DataFacts, frames: int, size: int, why_size: str) -> list[Choice]:
@@ -149,6 +152,34 @@ def step_choices(
             Choice("budget.epochs", None, "steps are counted instead"),
         ]
     return choices, an_epoch
+
+
+def evaluations(trained: int, selected: int) -> tuple[int, str]:
+    """How often a run is evaluated, which should not take longer than its training; and why.
+
+    Args:
+        trained: clips that it trains on, each as often as it is seen.
+        selected: clips of an evaluation.
+    """
+    fitting = FORWARD * trained // max(selected, 1)
+    if fitting >= _EVALUATIONS:
+        return _EVALUATIONS, f"about {_EVALUATIONS} evaluations"
+    times = max(fitting, 1)
+    why = "more would outlast training" if fitting else "even that outlasts training"
+    often = "once" if times == 1 else f"{times} times"
+    return times, f"{selected:,} clips are evaluated {often}: {why}"
+
+
+def thinning(data: DataFacts, stride: int) -> str:
+    """Advice where clips skip most frames of very many; "" elsewhere."""
+    if data.frames < _MANY_FRAMES or stride < _SKIPPED:
+        return ""
+    fps = max(1.0, short(4 * data.fps / stride))
+    return (
+        f"frames of a clip are {stride} apart, yet each of the {data.frames:,} frames to train on"
+        f" ends one, and so in evaluations: `surgvista data convert … --fps {fps:g}` makes a"
+        " dataset that teaches nearly as much and is evaluated sooner"
+    )
 
 
 def watch_choices(steps: int) -> list[Choice]:

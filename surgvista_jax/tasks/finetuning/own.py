@@ -15,6 +15,7 @@ from surgvista_jax.inference.seen import Seen
 from surgvista_jax.inference.starting_point import RANDOM
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.models.video_vit import SIZES
+from surgvista_jax.tasks.beginning import say
 from surgvista_jax.tasks.choosing.choice import Choice, Choosing, tell
 from surgvista_jax.tasks.choosing.facts import (
     DataFacts,
@@ -31,17 +32,21 @@ from surgvista_jax.tasks.choosing.fitting import (
     one_update,
 )
 from surgvista_jax.tasks.choosing.rules import (
+    FORWARD,
     batch_choices,
     batch_for,
     clip_choices,
+    evaluations,
     short,
     step_choices,
+    thinning,
     watch_choices,
 )
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig, LabelledDataConfig
 from surgvista_jax.tasks.finetuning.descent import settings_of
 from surgvista_jax.tasks.finetuning.rehearsal import rehearse
 from surgvista_jax.tasks.finetuning.seen import seen_by_init
+from surgvista_jax.training.durations import in_words
 
 _IMBALANCE = 10.0  # most over fewest frames of a class, from which classes are weighted
 _FEWEST_AT_A_TIME = 4  # clips on a device, below which a backbone is frozen
@@ -49,7 +54,6 @@ _FEW_PATIENTS = 4  # to train on, below which a large backbone learns them by he
 _HOURS_OF_PROCESSOR = 2.0
 _BATCH, _BATCH_OF_PROCESSOR = 64, 32  # as published; what small models take
 _SMALL_CLIP, _CLIP = (8, 64), (16, 224)  # frames and pixels
-_EVALUATIONS = 15
 
 
 def chosen(config: ml_collections.ConfigDict, told: Collection[str]) -> ml_collections.ConfigDict:
@@ -70,16 +74,19 @@ def chosen(config: ml_collections.ConfigDict, told: Collection[str]) -> ml_colle
     choosing = Choosing(config, told)
     choose_parts(choosing, facts_of_data(dataset, config.data.train))
     parts = build(LabelledDataConfig, choosing.config.data, "config.data")
-    trained = divide(dataset, parts, choosing.config.select_on).train
-    facts = facts_of_data(trained)
+    division = divide(dataset, parts, choosing.config.select_on)
+    trained, facts = division.train, facts_of_data(division.train)
     if not any(facts.counts):
         raise UserError(
             f"{dataset.folder}: none of its {len(trained.videos)} videos to train on has labels, of"
             " which finetuning learns (`data convert videos --labels`); pretraining needs none"
         )
     fit = _fit_of(devices, len(dataset.classes))
-    choose(choosing, facts, devices, fit, dataset.classes, seen)
+    selection = None if division.selection is None else facts_of_data(division.selection)
+    choose(choosing, facts, devices, fit, dataset.classes, seen, selection)
     tell(choosing)
+    if advice := thinning(facts, choosing.config.clip.stride):
+        say(f"advice: {advice}")
     return choosing.config.lock()
 
 
@@ -95,6 +102,7 @@ def choose(
     fit: Fit,
     classes: tuple[str, ...],
     seen: Seen | None = None,
+    selection: DataFacts | None = None,
 ) -> None:
     """Completes a configuration; a function of the facts and of what is told alone.
 
@@ -102,6 +110,7 @@ def choose(
         data: of the videos that are trained on.
         classes: of the dataset.
         seen: what the weights were trained on, as far as they tell it.
+        selection: of the videos that choose the best parameters; None where there are none.
     """
     config, processor = choosing.config, devices.platform == "cpu"
     choosing.take(_scoring(data, classes))
@@ -129,18 +138,20 @@ def choose(
     if config.mode == "linear":
         choosing.take(_probe(config))
         return
-    clips = len(data.lengths) if config.clip.sampling == "uniform" else sum(data.runs)
+    clips = data.clips(config.clip.sampling)
     even = bool(config.mix.mixup or config.mix.cutmix)
     most = _BATCH_OF_PROCESSOR if processor else _BATCH
     told = config.budget.batch_size if choosing.is_told("budget.batch_size") else None
     choosing.take(batch_choices(batch_for(clips, most, devices, fitting.clips, even, told=told)))
-    _take_steps(choosing, clips, devices, fitting, 20.0 if data.label_kind == "multi" else 50.0)
+    selected = 0 if selection is None else selection.clips(config.clip.sampling)
+    _take_steps(choosing, data, devices, fitting, selected)
 
 
 def _take_steps(
-    choosing: Choosing, clips: int, devices: DeviceFacts, fitting: Fitting, epochs: float
+    choosing: Choosing, data: DataFacts, devices: DeviceFacts, fitting: Fitting, selected: int
 ) -> None:
-    config = choosing.config
+    config, clips = choosing.config, data.clips(choosing.config.clip.sampling)
+    epochs = 20.0 if data.label_kind == "multi" else 50.0
     fewest, most = 500, 20_000
     if config.clip.sampling == "uniform":
         epochs *= 10  # of clips that are few, as published
@@ -152,11 +163,12 @@ def _take_steps(
     choices, an_epoch = step_choices(clips, config.budget.batch_size, epochs, (fewest, most), told)
     choosing.take(choices)
     steps = config.budget.steps or max(1, round((config.budget.epochs or 0) * an_epoch))
-    every = short(max(steps / _EVALUATIONS, 1) / an_epoch)
+    times, why = evaluations(steps * config.budget.batch_size, selected)
+    every = short(max(steps / times, 1) / an_epoch)
     choosing.take(
         [
             Choice("optim.warmup_epochs", short(0.1 * steps / an_epoch), "a tenth of the run"),
-            Choice("evaluation.every_epochs", every, f"about {_EVALUATIONS} evaluations"),
+            Choice("evaluation.every_epochs", every, why),
             *watch_choices(steps),
         ]
     )
@@ -240,7 +252,10 @@ def _mode(
     patients = data.patients
     seconds = on_processor(fitting.gflop, 1000 * _BATCH_OF_PROCESSOR, devices)
     if devices.platform == "cpu" and seconds > _HOURS_OF_PROCESSOR * 3600:
-        yield Choice("mode", "linear", "a processor would train the backbone for days")
+        clips = data.clips(config.clip.sampling) / FORWARD
+        lasts = in_words(on_processor(fitting.gflop, clips, devices))
+        why = f"a processor would train the backbone for days; its features take about {lasts}"
+        yield Choice("mode", "linear", why)
     elif patients < _FEW_PATIENTS:
         yield Choice("mode", "linear", f"{patients} patients would be learnt by heart")
     elif fitting.clips is not None and fitting.clips < _FEWEST_AT_A_TIME:
@@ -265,6 +280,8 @@ def _weighting(data: DataFacts, classes: tuple[str, ...]) -> Iterator[Choice]:
     most, fewest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     times = counts[most] / counts[fewest]
     said = f"{most} has {times:.3g} times the frames of {fewest}"
+    if times == 1:
+        said = "all have as many frames"
     if data.label_kind == "single" and times >= _IMBALANCE:
         yield Choice("class_weights", "balanced", said)
     else:

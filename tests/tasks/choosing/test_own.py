@@ -15,6 +15,7 @@ from surgvista_jax.tasks import programs
 from surgvista_jax.tasks.choosing.choice import Choosing
 from surgvista_jax.tasks.choosing.facts import DataFacts, DeviceFacts, facts_of_data
 from surgvista_jax.tasks.choosing.fitting import Fitting
+from surgvista_jax.tasks.choosing.rules import thinning
 from surgvista_jax.tasks.finetuning import own as finetuning
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.probe import sweep_settings
@@ -61,7 +62,7 @@ def fit_of(devices):
     return fit
 
 
-def chosen(task, data, devices, told=(), seen=None):
+def chosen(task, data, devices, told=(), seen=None, selection=None):
     program, cls = (
         (pretraining, PretrainConfig) if task == "pretrain" else (finetuning, FinetuneConfig)
     )
@@ -74,7 +75,7 @@ def chosen(task, data, devices, told=(), seen=None):
     else:
         program.choose_parts(choosing, data)
         classes = tuple(f"class {number}" for number in range(len(data.counts)))
-        program.choose(choosing, data, devices, fit, classes, seen)
+        program.choose(choosing, data, devices, fit, classes, seen, selection)
     return build(cls, choosing.config), choosing
 
 
@@ -161,6 +162,35 @@ def test_the_size_of_the_student_follows_device_and_data():
 def test_score_and_protocol_fit_the_labels(data, score, protocol):
     config, _ = chosen("finetune", data, GPU_80)
     assert (config.evaluation.score, config.evaluation.protocol) == (score, protocol)
+
+
+@pytest.mark.parametrize("devices", [LAPTOP, GPU_80], ids=["laptop", "80 GB"])
+def test_evaluation_of_very_many_frames_takes_no_longer_than_training(devices):
+    """An evaluated clip takes a third of the time; once at least, and often where there is time."""
+    videos = dataclasses.replace(HOURS, lengths=(875,) * 4000, runs=(100,) * 35_000)
+    for selection, least in ((ONE_VIDEO, 14), (HOURS, 1), (videos, 1)):
+        config, choosing = chosen("finetune", videos, devices, selection=selection)
+        budget, clips = config.budget, sum(selection.runs)
+        an_epoch = budget.steps_per_epoch(sum(videos.runs))
+        times = budget.steps / (config.evaluation.every_epochs * an_epoch)
+        assert least - 0.01 < times < 15.01
+        assert times < 1.01 or times * clips <= 1.01 * 3 * budget.steps * budget.batch_size
+    (line,) = (line for line in choosing.lines if line.startswith("evaluation.every_epochs"))
+    assert "3,500,000 clips are evaluated " in line
+
+
+def test_frames_that_clips_skip_are_advised_against():
+    fast = dataclasses.replace(HOURS, fps=25.0, lengths=(270_000,) * 40)
+    assert "--fps 1`" in thinning(fast, 100) and "10,800,000 frames" in thinning(fast, 100)
+    assert not thinning(fast, 4) and not thinning(HOURS, 100)
+
+
+def test_a_processor_tells_how_long_the_features_of_a_probe_take():
+    _, choosing = chosen("finetune", HOURS, LAPTOP, ["init=WEIGHTS"])
+    clips = sum(HOURS.runs)
+    days = 1000 / 3 * clips / 10 / 86_400  # 1,000 GFLOP a clip, a third of it forward, 10 a second
+    (line,) = (line for line in choosing.lines if line.startswith("mode = "))
+    assert line.endswith(f"its features take about {days:.3g} days")
 
 
 def test_rare_classes_count_more_and_several_labels_are_not_mixed():
