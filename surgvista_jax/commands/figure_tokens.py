@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from matplotlib.image import imsave
-
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.token_sheet import draw
+from surgvista_jax.image_files import png
 from surgvista_jax.inference.load import load
 from surgvista_jax.inference.model import Model
 from surgvista_jax.inference.token_lanes import token_lanes
@@ -77,13 +76,14 @@ def main(arguments: argparse.Namespace) -> None:
     tokens = model.tokens(clip)[model.class_tokens :]
     vit = model.backbone.model.encoder is not None
     shares = model.attention(clip, block=arguments.block) if vit else None
+    rolled = model.rollout(clip) if vit else None
     caption = [
         f"{arguments.video.name}, clip that ends at second {last / model.fps:g}; {model.name}",
         "Colours are those of this clip alone: red in another is not the same thing.",
     ]
-    image = draw(clip, tokens, shares, model.grid, caption)
+    image = draw(clip, tokens, shares, rolled, model.grid, caption)
     with replacing(out, owned) as aside:
-        imsave(aside, image, format="png")
+        aside.write_bytes(png(image))
     print(f"{out}: the clip that ends at second {last / model.fps:g}")
 
 

@@ -24,12 +24,8 @@ def apply_override(config: ml_collections.ConfigDict, word: str) -> None:
         node = node[parent]
     if not isinstance(node, ml_collections.ConfigDict) or name not in node:
         _unknown_key(node, key, name)
-    value = _parse(text, node[name], key)
-    try:
-        with node.ignore_type():
-            node[name] = value
-    except OverflowError:  # a whole number where a float stood
-        raise UserError(f"--config.{key}={_shown(text)}: is too large") from None
+    with node.ignore_type():
+        node[name] = _parse(text, node[name], key)
 
 
 def _unknown_key(node: Any, key: str, name: str) -> None:
@@ -57,11 +53,6 @@ def _parse(text: str, old: Any, key: str) -> Any:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         if old is None:
             return text
+        said = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
         kind = type(old).__name__
-        raise UserError(
-            f"--config.{key}={_shown(text)}: should be of type {kind}, as {old!r} is"
-        ) from None
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+        raise UserError(f"--config.{key}={said}: should be of type {kind}, as {old!r} is") from None

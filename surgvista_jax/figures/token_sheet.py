@@ -19,6 +19,7 @@ def draw(
     clip: np.ndarray,
     tokens: np.ndarray,
     shares: np.ndarray | None,
+    rolled: np.ndarray | None,
     grid: tuple[int, int, int],
     caption: Sequence[str],
 ) -> np.ndarray:
@@ -28,6 +29,7 @@ def draw(
         clip: uint8 [T, H, W, 3], RGB.
         tokens: [N, D] in (t, h, w) order, without a class token.
         shares: attention [heads, t, h, w]; None where the model has none.
+        rolled: attention through all blocks [t, h, w]; None where the model has none.
         grid: (t, h, w).
         caption: lines below the pictures.
 
@@ -35,16 +37,16 @@ def draw(
         uint8 [height, width, 3].
     """
     rows: list[tuple[str, np.ndarray]] = [("frames", clip)]
-    if shares is not None:
-        relative = attention_map(shares)
-        found = over_frames(relative, clip) / BRIGHTEST
-        rows.append(
-            (
-                f"attention, mean over heads: black none, yellow {BRIGHTEST:g} times an even share"
-                f" or more (most: {relative.max():.1f})",
-                (_COLOURS(np.clip(found, 0, 1))[..., :3] * 255).astype(np.uint8),
-            )
-        )
+    for title, found in (
+        ("attention, mean over heads", shares),
+        ("attention rolled out over all blocks", None if rolled is None else rolled[None]),
+    ):
+        if found is not None:
+            relative = attention_map(found)
+            scale = f"black none, yellow {BRIGHTEST:g} times an even share or more"
+            drawn = np.clip(over_frames(relative, clip) / BRIGHTEST, 0, 1)
+            pictures = (_COLOURS(drawn)[..., :3] * 255).astype(np.uint8)
+            rows.append((f"{title}: {scale} (most: {relative.max():.1f})", pictures))
     colours = over_frames(components(tokens, grid), clip)
     title = "three main components of the tokens as red, green, blue: alike in colour, alike to it"
     rows.append((title, (colours * 255).astype(np.uint8)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from surgvista_jax.data.batches.clips import ClipConfig
@@ -14,7 +15,8 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.inference.classifier import OF_BACKBONE, Backbone, Classifier
 from surgvista_jax.inference.clip_arrays import as_clips
 from surgvista_jax.inference.video_clips import clips_of_video
-from surgvista_jax.models.attention_maps import block_shares, pool_shares
+from surgvista_jax.models.attention_maps import block_shares, pool_shares, rollout
+from surgvista_jax.models.video_vit import EncoderConfig
 
 BATCH_SIZE = 16
 
@@ -136,9 +138,7 @@ class Model:
         Raises:
             UserError: the backbone is a CNN; there is no such block.
         """
-        encoder = self.backbone.model.encoder
-        if encoder is None:
-            raise UserError(f"{self.name}: is a CNN, which has no attention")
+        encoder = self._encoder()
         depth = encoder.transformer.depth
         number = -1 if block is None else block
         if not -depth <= number < depth:
@@ -150,13 +150,45 @@ class Model:
         def of_block(params: Any, video: jax.Array) -> jax.Array:
             compute, pixels = self.backbone.compute, self.backbone.pixels(video)
             found = block_shares(encoder, compute, params["backbone"], pixels, number)
-            if encoder.class_token:
-                found = found[:, :, 0, 1:] if self._pools_class() else found[:, :, 1:, 1:].mean(2)
-            else:
-                found = found.mean(2)
-            return found.reshape(*found.shape[:2], *self.grid)
+            return self._pooled(found).reshape(*found.shape[:2], *self.grid)
 
         return self._each(("attention", number), of_block, clips, batch_size)
+
+    def rollout(self, clips: Any, *, batch_size: int = BATCH_SIZE) -> np.ndarray:
+        """float32 [B, t, h, w]: which share of what is pooled comes from each token of the clip.
+
+        Attention rolled out over all blocks (`attention_maps.rollout`), and an attentive head's.
+
+        Raises:
+            UserError: the backbone is a CNN.
+        """
+        encoder = self._encoder()
+
+        def of_all(params: Any, video: jax.Array) -> jax.Array:
+            compute, pixels = self.backbone.compute, self.backbone.pixels(video)
+            paths = rollout(encoder, compute, params["backbone"], pixels)
+            if self.classifier is not None and self.classifier.attentive:
+                heads = self.classifier.head.heads
+                query = pool_shares(heads, compute, params["pool"], self._tokens(params, video))
+                found = jnp.einsum("bn,bnm->bm", query.mean(1), paths)[:, self.class_tokens :]
+            else:
+                found = self._pooled(paths)
+            return found.reshape(-1, *self.grid)
+
+        return self._each("rollout", of_all, clips, batch_size)
+
+    def _encoder(self) -> EncoderConfig:
+        """Raises UserError where there is none."""
+        encoder = self.backbone.model.encoder
+        if encoder is None:
+            raise UserError(f"{self.name}: is a CNN, which has no attention")
+        return encoder
+
+    def _pooled(self, found: jax.Array) -> jax.Array:
+        """Shares [..., N, N] of what is pooled: [..., N] without a class token."""
+        if not self.class_tokens:
+            return found.mean(-2)
+        return found[..., 0, 1:] if self._pools_class() else found[..., 1:, 1:].mean(-2)
 
     def _pools_class(self) -> bool:
         pool = self.pool if self.classifier is None else self.classifier.head.pool

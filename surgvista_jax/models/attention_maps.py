@@ -1,4 +1,4 @@
-"""Where a ViT looks: the attention of one block, or of an attentive head, as shares of tokens.
+"""Where a ViT looks: the attention of a block, of all or of an attentive head, as shares of tokens.
 
 Pure functions of parameters beside the modules that train, which never hold these shares.
 """
@@ -44,11 +44,47 @@ def block_shares(
     """
     before = tokens_before(config, compute, params, video, block)
     own = jax.tree.map(lambda leaf: leaf[block], params["transformer"]["blocks"])
-    dtype = jnp.dtype(compute.dtype)
-    norm = LayerNorm(dtype, config.transformer.norm_epsilon)
+    return _shares_of(config.transformer, compute, own, before)
+
+
+def _shares_of(
+    config: TransformerConfig, compute: ComputeConfig, own: Mapping, before: jax.Array
+) -> jax.Array:
+    """As `block_shares`, by the parameters of the block and the tokens that it is given."""
+    norm = LayerNorm(jnp.dtype(compute.dtype), config.norm_epsilon)
     x: Any = norm.apply({"params": own["attention_norm"]}, before)
-    query, key, _ = projections(config.transformer, own["attention"], x)
+    query, key, _ = projections(config, own["attention"], x)
     return shares(query, key)
+
+
+def rollout(
+    config: EncoderConfig, compute: ComputeConfig, params: Mapping, video: jax.Array
+) -> jax.Array:
+    """From which tokens each one comes through all blocks of a ViT backbone.
+
+    Attention rollout (Abnar and Zuidema, "Quantifying attention flow in transformers", 2020): the
+    product of what is attended to in each block, mean over heads, where half of a token is always
+    itself, as the residual branch keeps it. Values and MLPs do not count.
+
+    Args:
+        config, compute, params, video: as for `block_shares`.
+
+    Returns:
+        float32 [B, N, N], a class token first: rows of what comes out, which add up to 1.
+    """
+    one = Transformer(dataclasses.replace(config.transformer, depth=1), compute)
+
+    def through(carry: tuple, own: Mapping) -> tuple[tuple, None]:
+        x, paths = carry
+        mean = _shares_of(config.transformer, compute, own, x).mean(1)
+        paths = 0.5 * (paths + mean @ paths)  # [B, N, N]
+        block = jax.tree.map(lambda leaf: leaf[None], own)
+        return (one.apply({"params": {"blocks": block}}, x, False), paths), None
+
+    x = tokens_before(config, compute, params, video, 0)
+    itself = jnp.broadcast_to(jnp.eye(x.shape[1]), (len(x), x.shape[1], x.shape[1]))
+    (_, paths), _ = jax.lax.scan(through, (x, itself), params["transformer"]["blocks"])
+    return paths
 
 
 def projections(

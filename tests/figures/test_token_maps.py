@@ -45,6 +45,6 @@ def test_maps_lie_over_their_tubelets():
     found = over_frames(relative, clip)
     assert found.shape == (4, 30, 30) and (found[2:, :10, 20:] == 18).all()
     assert found[:2].max() == 0 and found[2:, 10:].max() == 0
-    page = draw(clip, TOKENS, shares, GRID, ["caption"])
+    page = draw(clip, TOKENS, shares, shares[0], GRID, ["caption"])
     assert page.dtype == np.uint8 and len(np.unique(page.reshape(-1, 3), axis=0)) > 20
-    assert len(draw(clip, TOKENS, None, GRID, ["caption"])) < len(page)
+    assert len(draw(clip, TOKENS, None, None, GRID, ["caption"])) < len(page)

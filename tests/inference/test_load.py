@@ -62,7 +62,7 @@ def test_a_model_with_a_head_says_what_predict_says(folder, classifier):
     np.testing.assert_allclose(classifier.features(CLIPS), features, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["features", "tokens", "attention"])
+@pytest.mark.parametrize("name", ["features", "tokens", "attention", "rollout"])
 def test_batches_change_nothing(student, name):
     found = getattr(student, name)(CLIPS)
     assert len(found) == 3
@@ -80,6 +80,7 @@ def test_a_backbone_gives_tokens_and_their_mean_but_no_probabilities(student):
     np.testing.assert_allclose(shares.sum((2, 3, 4)), 1, rtol=1e-5)
     np.testing.assert_allclose(student.attention(CLIPS, block=2), shares, rtol=1e-5)
     assert not np.allclose(student.attention(CLIPS, block=0), shares, rtol=1e-2)
+    np.testing.assert_allclose(student.rollout(CLIPS).sum((1, 2, 3)), 1, rtol=1e-5)
     with pytest.raises(UserError, match="without a head, which gives features, tokens and"):
         student.probabilities(CLIPS)
     with pytest.raises(UserError, match="has blocks 0 to 2"):
@@ -111,6 +112,9 @@ def test_an_attentive_head_shows_what_its_query_attends_to():
     shares = model.attention(CLIPS)
     assert shares.shape == (3, 4, 2, 2, 2) and model.attention(CLIPS, block=-1).shape[1] == 2
     np.testing.assert_allclose(shares.sum((2, 3, 4)), 1, rtol=1e-5)
+    rolled = model.rollout(CLIPS)
+    assert rolled.shape == (3, 2, 2, 2)
+    np.testing.assert_allclose(rolled.sum((1, 2, 3)), 1, rtol=1e-5)
 
 
 def test_the_clips_of_a_video_end_at_each_of_its_frames(student, tmp_path):
@@ -171,6 +175,8 @@ def test_a_cnn_has_no_attention():
     backbone = Backbone(BackboneConfig("resnet50"), ClipConfig(1, 1, 32), ComputeConfig())
     with pytest.raises(UserError, match="is a CNN, which has no attention"):
         Model("made", backbone, {}).attention(CLIPS)
+    with pytest.raises(UserError, match="is a CNN, which has no attention"):
+        Model("made", backbone, {}).rollout(CLIPS)
 
 
 LAZY = """

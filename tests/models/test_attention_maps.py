@@ -13,6 +13,7 @@ from surgvista_jax.models.attention_maps import (
     block_shares,
     pool_shares,
     projections,
+    rollout,
     shares,
 )
 from surgvista_jax.models.backbones import BackboneConfig, make_backbone
@@ -74,11 +75,15 @@ def test_the_shares_of_each_block_are_those_of_the_whole_model(monkeypatch):
     def of_blocks(params):
         return [block_shares(config, FLOAT32, params, VIDEO, block) for block in range(3)]
 
-    met = []
+    met, paths = [], np.eye(9)[None]
     for found in jax.jit(of_blocks)(params):
+        paths = (0.5 * found.mean(1) + 0.5 * np.eye(9)[None]) @ paths
         np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-5)
         met += [k for k, one in enumerate(shown) if np.allclose(found, one, rtol=1e-4, atol=1e-5)]
     assert sorted(met) == [0, 1, 2]  # callbacks come in any order
+    rolled = jax.jit(lambda params: rollout(config, FLOAT32, params, VIDEO))(params)
+    np.testing.assert_allclose(rolled, paths, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(rolled.sum(-1), 1, rtol=1e-5)
 
 
 def test_shares_of_a_pool_give_what_it_picks():
