@@ -35,6 +35,7 @@ COMMANDS = {
     "evaluate": "predictions -> scores by a named protocol, with intervals and a report",
     "export": "a model -> StableHLO, ONNX or a SavedModel, which run without this program",
     "features": "a backbone's features of every frame of a dataset, for temporal heads",
+    "completion": "a script by which bash, zsh or fish completes commands, options and files",
     "doctor": "versions, devices, decoders and limits of this machine, and what of it will hurt",
     "data": {
         "list": "the datasets that can be converted, and their facts",
@@ -66,23 +67,43 @@ COMMANDS = {
 }
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="surgvista", description=__doc__.split("\n")[0], allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"surgvista_jax {__version__}")
+    return parser
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """The parser of all commands with all their options, for which all modules are imported."""
+    parser = _parser()
+    _add_commands(parser, COMMANDS, None)
+    return parser
+
+
 def _add_commands(
-    parser: argparse.ArgumentParser, commands: dict, words: list[str], group: str = ""
+    parser: argparse.ArgumentParser, commands: dict, words: list[str] | None, group: str = ""
 ) -> None:
-    """Adds a sub-parser for each command; only the one in `words` has its module imported."""
+    """Adds a sub-parser for each command; only the one in `words` has its module imported.
+
+    Without words all have.
+    """
     choices = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    chosen = next((word for word in words if not word.startswith("-")), None)
+    chosen = next((word for word in words or () if not word.startswith("-")), None)
     for name, entry in commands.items():
         if isinstance(entry, dict):
             members = choices.add_parser(
                 name, help=", ".join(f"{name} {child}" for child in entry), allow_abbrev=False
             )
-            rest = words[words.index(name) + 1 :] if name == chosen else []
+            rest = words
+            if words is not None:
+                rest = words[words.index(name) + 1 :] if name == chosen else []
             _add_commands(members, entry, rest, f"{name}_")
             continue
         command = choices.add_parser(name, help=entry, description=entry, allow_abbrev=False)
         command.register("type", int, _whole_number)
-        if name == chosen:
+        if words is None or name == chosen:
             module = importlib.import_module(f"surgvista_jax.commands.{group}{name}")
             module.add_arguments(command)
             command.set_defaults(main=module.main)
@@ -153,10 +174,7 @@ def _run(words: list[str]) -> int:
     began = time.perf_counter()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not have every letter
         sys.stdout.reconfigure(errors="backslashreplace")
-    parser = argparse.ArgumentParser(
-        prog="surgvista", description=__doc__.split("\n")[0], allow_abbrev=False
-    )
-    parser.add_argument("--version", action="version", version=f"surgvista_jax {__version__}")
+    parser = _parser()
     overrides = [word for word in words if word.startswith("--config.")]
     try:
         _check_words(words)
@@ -165,6 +183,7 @@ def _run(words: list[str]) -> int:
         if overrides and not hasattr(arguments, "config"):
             parser.error(f"this command takes no configuration: {overrides[0]}")
         arguments.overrides, arguments.began = overrides, began
+        arguments.whole_parser = whole_parser
         return arguments.main(arguments) or 0
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
