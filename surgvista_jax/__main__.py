@@ -37,6 +37,7 @@ COMMANDS = {
     "features": "a backbone's features of every frame of a dataset, for temporal heads",
     "completion": "a script by which bash, zsh or fish completes commands, options and files",
     "doctor": "versions, devices, decoders and limits of this machine, and what of it will hurt",
+    "merge": "what machines made with --part -> what one run makes",
     "data": {
         "list": "the datasets that can be converted, and their facts",
         "convert": "videos or official files -> a dataset folder",

@@ -115,8 +115,10 @@ class Ownership:
     def _note(self, path: Path, content: Path) -> None:
         with writing_to(path):
             size, digest = content.stat().st_size, sha256_of(content)
-        with writing_to(self.record.path):
-            self.record.add({"file": self._name(path), "size": size, "sha256": digest})
+        line = {"file": self._name(path), "size": size, "sha256": digest}
+        if line not in self._lines(path):  # else a kill came between it and the file
+            with writing_to(self.record.path):
+                self.record.add(line)
 
     def _lines(self, path: Path) -> list[dict]:
         return self.record.lines("file", self._name(path))

@@ -2,17 +2,22 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from surgvista_jax.data.cautions import long_usual_clip
-from surgvista_jax.data.checking.frames import scan_frames
+from surgvista_jax.data.checking.frames import Scan, findings_of, scan_frames
+from surgvista_jax.data.checking.in_parts import CHECK, KEPT, scan_part, scans_of_parts
 from surgvista_jax.data.checking.labels import check_labels, check_splits, class_shares
 from surgvista_jax.data.checking.overlaps import check_overlap
 from surgvista_jax.data.checking.report import Finding, Report, is_page, to_html, to_text
 from surgvista_jax.data.dataset import TRAIN, Dataset
 from surgvista_jax.data.datasets import registry
-from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.data.storage.manifest import FILES, read_dataset
+from surgvista_jax.errors import UserError
 from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.parts.option import add_part
+from surgvista_jax.parts.start import parts_of
 from surgvista_jax.writing import write_text
 
 ABOUT = """\
@@ -52,12 +57,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-frames", action="store_true", help="do not open any frame")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures too")
+    add_part(parser)
     add_overwrite(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Checks, reports, and returns 0 if there is no error, else 1."""
+    """Checks, reports, and returns 0 if there is no error, else 1; of a part, 0 at its end."""
+    parts = parts_of(arguments, arguments.folder, CHECK, FILES)
+    if parts is not None and arguments.no_frames:
+        raise UserError("--part: divides the frames, of which --no-frames looks at none")
+    if parts is not None and not parts.part.is_merge:
+        count = scan_part(parts, read_dataset(arguments.folder))
+        print(f"{parts.folder}: the frames of {count} videos are looked at")
+        return 0
     owned = None
     if arguments.html is not None:
         owned = in_folder(arguments.html.parent, arguments.overwrite, is_page)
@@ -71,15 +84,27 @@ def main(arguments: argparse.Namespace) -> int:
         elif TRAIN in other.splits:
             other = other.split(TRAIN)
         others.append(other)
-    report = check(dataset, others, look_at_frames=not arguments.no_frames)
+    scans = None if parts is None else list(scans_of_parts(parts, dataset))
+    report = check(dataset, others, look_at_frames=not arguments.no_frames, scans=scans)
     if arguments.html is not None:
         write_text(arguments.html, to_html(report, dataset), owned)
     print(json.dumps(report.as_dict(), indent=2) if arguments.json else to_text(report))
+    if parts is not None:
+        parts.merged(KEPT)
     return 1 if any(finding.level == "error" for finding in report.findings) else 0
 
 
-def check(dataset: Dataset, pretraining: list[Dataset], look_at_frames: bool = True) -> Report:
-    """Checks everything that is known to go wrong with such a dataset."""
+def check(
+    dataset: Dataset,
+    pretraining: list[Dataset],
+    look_at_frames: bool = True,
+    scans: Sequence[Scan] | None = None,
+) -> Report:
+    """Checks everything that is known to go wrong with such a dataset.
+
+    Args:
+        scans: what was seen of the frames of its videos, where parts looked at them.
+    """
     findings = check_counts(dataset)
     findings += check_rates(dataset)
     findings += check_clips(dataset)
@@ -88,7 +113,7 @@ def check(dataset: Dataset, pretraining: list[Dataset], look_at_frames: bool = T
     if dataset.task != "none":
         findings += check_labels(dataset)
     if look_at_frames:
-        findings += scan_frames(dataset)
+        findings += scan_frames(dataset) if scans is None else findings_of(dataset, scans)
     return Report(
         folder=str(dataset.folder),
         name=dataset.name,

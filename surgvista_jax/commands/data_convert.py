@@ -10,17 +10,22 @@ from pathlib import Path
 from surgvista_jax.checks import MOST_PIXELS, shortened
 from surgvista_jax.data import datasets
 from surgvista_jax.data.cautions import long_usual_clip
-from surgvista_jax.data.conversion.convert import Conversion, convert
+from surgvista_jax.data.conversion.convert import CONVERT, Conversion, convert
 from surgvista_jax.data.conversion.extract import ExtractConfig
+from surgvista_jax.data.conversion.in_parts import KEPT
 from surgvista_jax.data.conversion.official import Official, Reading
 from surgvista_jax.data.conversion.own_videos import VIDEOS, VideoLabels, convert_videos
 from surgvista_jax.data.conversion.video_options import add_video_options, video_options
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.rates import is_rate
+from surgvista_jax.data.storage.manifest import FILES
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import listed_classes
 from surgvista_jax.facts.tasks import TASKS
 from surgvista_jax.ownership import add_overwrite
+from surgvista_jax.parts.option import add_part
+from surgvista_jax.parts.plan import Parts
+from surgvista_jax.parts.start import parts_of
 
 
 def convert_official(
@@ -31,6 +36,7 @@ def convert_official(
     num_workers: int | None = None,
     unlabelled: bool = False,
     overwrite: bool = False,
+    parts: Parts | None = None,
 ) -> Conversion:
     """Converts the official files of a dataset; `unlabelled` leaves its label files alone."""
     head = Dataset(
@@ -55,7 +61,7 @@ def convert_official(
             reading = replace(reading, recordings=bare, classes=None)
         return reading
 
-    return convert(head, read, source, config, num_workers, overwrite)
+    return convert(head, read, source, config, num_workers, overwrite, parts)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unlabelled", action="store_true", help="of a dataset: only the videos, for pretraining"
     )
+    add_part(parser)
     add_overwrite(parser)
     add_video_options(parser)
     labels = parser.add_argument_group("labels of `videos`")
@@ -115,10 +122,11 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.workers is not None and arguments.workers < 1:
         raise UserError(f"--workers {arguments.workers}: must be 1 or more")
     where = arguments.source, arguments.out
+    parts = parts_of(arguments, arguments.out, CONVERT, FILES)
     if arguments.format == VIDEOS:
         config = _config(arguments, ExtractConfig())
         conversion = convert_videos(
-            *where, config, arguments.workers, _labels(arguments), arguments.overwrite
+            *where, config, arguments.workers, _labels(arguments), arguments.overwrite, parts
         )
     else:
         official = datasets.find(arguments.format)
@@ -133,8 +141,13 @@ def main(arguments: argparse.Namespace) -> int:
             arguments.workers,
             arguments.unlabelled,
             arguments.overwrite,
+            parts,
         )
     _report(conversion, arguments.json)
+    if parts is not None:
+        if not parts.part.is_merge:
+            return 1 if conversion.problems else 0
+        parts.merged(KEPT)
     if caution := long_usual_clip(conversion.dataset):
         print(f"WARNING: {caution}", file=sys.stderr)
     return 1 if conversion.problems else 0

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from surgvista_jax.data.storage.manifest import read_dataset
-from surgvista_jax.data.storage.packing import FRAMES_PER_SHARD, pack
+from surgvista_jax.data.storage.manifest import FILES, read_dataset
+from surgvista_jax.data.storage.packing import FRAMES_PER_SHARD, KEPT, PACK, pack
 from surgvista_jax.data.storage.records import INDEX, RECORDS, read_index
 from surgvista_jax.errors import UserError
 from surgvista_jax.ownership import add_overwrite, sha256_of
+from surgvista_jax.parts.option import add_part
+from surgvista_jax.parts.start import parts_of
 
 
 def verify(folder: Path) -> list[str]:
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="pack nothing; compare shards with their checksums"
     )
+    add_part(parser)
     add_overwrite(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
@@ -61,15 +64,27 @@ def main(arguments: argparse.Namespace) -> int:
             raise UserError(f"{option} {value}: must be 1 or more")
     folder = arguments.folder
     if arguments.verify:
+        if arguments.part is not None:
+            raise UserError("--part: is for packing; --verify looks at all shards")
         faults = verify(folder)
         if arguments.json:
             print(json.dumps({"dataset": str(folder), "faults": faults}, indent=2))
         else:
             print("\n".join([*faults, f"{folder}: {len(faults)} faults in its records"]))
         return 1 if faults else 0
+    parts = parts_of(arguments, folder, PACK, FILES)
     packing = pack(
-        read_dataset(folder), arguments.frames_per_shard, arguments.workers, arguments.overwrite
+        read_dataset(folder),
+        arguments.frames_per_shard,
+        arguments.workers,
+        arguments.overwrite,
+        parts,
     )
+    if parts is not None:
+        if parts.part.is_merge:
+            parts.merged(KEPT)
+        else:
+            folder = parts.folder
     for entry in packing.unreadable:
         print(entry, file=sys.stderr)
     frames = sum(shard.num_frames for shard in packing.shards)

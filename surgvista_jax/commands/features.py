@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -11,9 +12,10 @@ from surgvista_jax.config import filled_by_options
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.own_videos import given_dataset
-from surgvista_jax.data.dataset import fingerprint
+from surgvista_jax.data.conversion.sources import items_of
+from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.data.storage.feature_folder import FeatureFolder
-from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.data.storage.manifest import FILES, read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.batch_memory import add_check_memory, check_batch, usual_batch
 from surgvista_jax.inference.classifier import Backbone, usual_clip
@@ -21,6 +23,13 @@ from surgvista_jax.inference.features import (
     TrainedBackbone,
     compute_features,
     features_of_files,
+    header_of_files,
+)
+from surgvista_jax.inference.features_in_parts import (
+    FEATURES,
+    KEPT,
+    merge_features,
+    refuse_whole,
 )
 from surgvista_jax.inference.given_videos import (
     add_given,
@@ -38,10 +47,14 @@ from surgvista_jax.inference.starting_point import (
     say,
 )
 from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
+from surgvista_jax.locking import alone_in
 from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.heads import POOLS
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.ownership import add_overwrite
+from surgvista_jax.parts.option import add_part
+from surgvista_jax.parts.plan import Parts, read_plan, refuse_begun
+from surgvista_jax.parts.start import parts_of
 from surgvista_jax.training import processes
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
 from surgvista_jax.training.sole import sole_use
@@ -71,6 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_unreadable(parser)
     add_check_memory(parser)
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
+    add_part(parser)
     add_overwrite(parser)
     processes.add_arguments(parser)
 
@@ -93,17 +107,42 @@ _OF_ALL = (
     "batch_size",
     "fsdp",
     "dtype",
+    "part",
 )
 
 
 def main(arguments: argparse.Namespace) -> int:
+    parts = parts_of(arguments, arguments.out, FEATURES, FILES)
+    if parts is None:
+        refuse_begun(arguments.out, FEATURES)
+    elif parts.part.is_merge:
+        return _merge(arguments, parts)
+    elif read_plan(arguments.out, FEATURES) is None:
+        refuse_whole(arguments.out)
+    out = arguments.out if parts is None else parts.folder
     facts = {f"--{name.replace('_', '-')}": str(getattr(arguments, name)) for name in _OF_ALL}
     with processes.joined(arguments, facts):
-        with sole_use(arguments.out, "give another --out"):
-            return _features(arguments)
+        if parts is not None and jax.process_count() > 1:
+            raise UserError("--part: is for one process; several share out the videos themselves")
+        with sole_use(out, "give another --out"):
+            return _features(arguments, parts, out)
 
 
-def _features(arguments: argparse.Namespace) -> int:
+def _merge(arguments: argparse.Namespace, parts: Parts) -> int:
+    folder = _dataset_folder(arguments)
+    if folder is not None:
+        items = _dataset(arguments, folder).sizes
+    else:
+        items = items_of(found_videos(arguments)[1].videos)
+    with alone_in(arguments.out, "give another --out"):
+        written = merge_features(parts, items, arguments.out, arguments.overwrite)
+        status, count = parts.status(), sum(written.num_rows(v) is not None for v, _ in items)
+        parts.merged(KEPT)
+    print(f"{written.folder}: features of {count} videos, {written.header.width} wide")
+    return status
+
+
+def _features(arguments: argparse.Namespace, parts: Parts | None, out: Path) -> int:
     for option in ("num_frames", "stride", "size", "batch_size", "fsdp"):
         value = getattr(arguments, option)
         if value is not None and value < 1:
@@ -112,24 +151,28 @@ def _features(arguments: argparse.Namespace) -> int:
         raise UserError(f"--init={arguments.init}: a weights file or a run folder is needed")
     folder = _dataset_folder(arguments)
     if folder is not None:
-        dataset = read_dataset(folder)
-        dataset = dataset.split(arguments.split) if arguments.split else dataset
+        dataset = _dataset(arguments, folder)
         trained, mesh = _trained(arguments, dataset.fps, {"data": fingerprint(dataset)})
         loader, limit = LoaderConfig(), unreadable_limit(arguments)
         if arguments.workers is not None:
             with filled_by_options():
                 loader = LoaderConfig(workers=arguments.workers)
+        header = trained.header(dataset)
+        if parts is not None:
+            own = parts.begin(dataset.sizes, header.decisive)
+            dataset = dataclasses.replace(dataset, videos=tuple(dataset.videos[n] for n in own))
         written = compute_features(
             trained,
             dataset,
-            arguments.out,
+            out,
             mesh=mesh,
             batch_size=arguments.batch_size,
             loader=loader,
             limit=limit,
             overwrite=arguments.overwrite,
+            header=header,
         )
-        return _ended(written, len(dataset.videos), Remarks())
+        return _ended(written, len(dataset.videos), Remarks(), parts)
     if jax.process_count() > 1:
         raise UserError("VIDEO: one process decodes video files; several take a --dataset")
     common, search = found_videos(arguments)
@@ -138,19 +181,27 @@ def _features(arguments: argparse.Namespace) -> int:
     config, remarks = reading_at(arguments, fps), Remarks(search.problems, search.notes)
     trained, mesh = _trained(arguments, fps, {})
     remarks.say()
+    head, sources = given_dataset(common, out, fps), search.videos
+    if parts is not None:
+        header = header_of_files(trained, head, config)
+        sources = [sources[number] for number in parts.begin(items_of(sources), header.decisive)]
     written = features_of_files(
         trained,
-        given_dataset(common, arguments.out, fps),
-        search.videos,
+        head,
+        sources,
         config,
         mesh=mesh,
         batch_size=arguments.batch_size,
         remarks=remarks,
         overwrite=arguments.overwrite,
     )
-    return _ended(
-        written, sum(written.num_rows(s.video) is not None for s in search.videos), remarks
-    )
+    without = [source.video for source in sources if written.num_rows(source.video) is None]
+    return _ended(written, len(sources) - len(without), remarks, parts, without)
+
+
+def _dataset(arguments: argparse.Namespace, folder: Path) -> Dataset:
+    dataset = read_dataset(folder)
+    return dataset.split(arguments.split) if arguments.split else dataset
 
 
 def _dataset_folder(arguments: argparse.Namespace) -> Path | None:
@@ -220,14 +271,23 @@ def _trained(
     return trained, mesh
 
 
-def _ended(written: FeatureFolder, count: int, remarks: Remarks) -> int:
+def _ended(
+    written: FeatureFolder,
+    count: int,
+    remarks: Remarks,
+    parts: Parts | None,
+    without: Sequence[str] = (),
+) -> int:
     """Says what was written, and what could not be; 1 where a video was not read to its end."""
-    if not count:
+    if not count and parts is None:
         raise UserError(remarks.last())
     remarks.say()
+    status = 1 if remarks.problems else 0
+    if parts is not None:
+        parts.end(status, without)
     if jax.process_index() == 0:
         print(f"{written.folder}: features of {count} videos, {written.header.width} wide")
-    return 1 if remarks.problems else 0
+    return status
 
 
 def _check(model: BackboneConfig, clip: ClipConfig, arguments: argparse.Namespace) -> None:

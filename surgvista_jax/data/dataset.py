@@ -65,6 +65,11 @@ class Dataset:
         """The folder and the entry by which frames of each video are opened."""
         return [(self.folder, video) for video in self.videos]
 
+    @property
+    def sizes(self) -> list[tuple[str, int]]:
+        """The id and the number of frames of each video."""
+        return [(video.video, video.num_frames) for video in self.videos]
+
     def part(self, name: str) -> "Dataset":
         """As `split`; of a dataset without any split, all videos are those to train on."""
         return self if not self.splits and name == TRAIN else self.split(name)

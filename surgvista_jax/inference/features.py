@@ -94,6 +94,7 @@ def compute_features(
     loader: LoaderConfig,
     limit: UnreadableLimit = USUAL_LIMIT,
     overwrite: bool = False,
+    header: FeaturesHeader | None = None,
 ) -> FeatureFolder:
     """Writes the rows of every video that the folder lacks; all processes call it.
 
@@ -106,12 +107,13 @@ def compute_features(
         loader: how frames are read.
         limit: how many of them may be unreadable.
         overwrite: whether files in the way that hold no such features may be replaced.
+        header: what the folder says of them, where `dataset` is a part of what it is of.
 
     Raises:
         UserError: the folder holds other features, or cannot be written; an id is no name of a
             file; a file in the way may not be replaced; too many frames cannot be read.
     """
-    is_first, header = jax.process_index() == 0, trained.header(dataset)
+    is_first, header = jax.process_index() == 0, header or trained.header(dataset)
     if is_first:
         folder = create_features(out, header, dataset.videos, overwrite)
     else:
@@ -175,7 +177,7 @@ def features_of_files(
     Raises:
         UserError: as `compute_features`.
     """
-    out, header = head.folder, trained.header(head, *_read_as(config))
+    out, header = head.folder, header_of_files(trained, head, config)
     made = FeatureFolder(out, header)
     rows = {source.video: made.num_rows(source.video) for source in sources}
     videos = [Video(s.video, s.path.name, head.fps, rows[s.video] or 0) for s in sources]
@@ -204,6 +206,13 @@ def features_of_files(
     finally:
         folder.withdraw()  # where nothing came of it
     return folder
+
+
+def header_of_files(
+    trained: TrainedBackbone, head: Dataset, config: ExtractConfig
+) -> FeaturesHeader:
+    """What `features_of_files` says of its features."""
+    return trained.header(head, *_read_as(config))
 
 
 def _read_as(config: ExtractConfig) -> Iterator[str]:

@@ -35,6 +35,7 @@ _OPTIONS: dict[str, tuple[object, set[Way]]] = {
     "margins": ("keep", _VIDEOS),
     "video": (False, _DATASET | _VIDEOS),
     "keep_frames": (False, _VIDEOS),
+    "part": (None, _DATASET | _VIDEOS),
     "clock": (None, _IN_FILES),
     "deinterlace": (None, _IN_FILES),
     "stream": (None, _IN_FILES | _LIVE),

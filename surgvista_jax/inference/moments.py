@@ -48,6 +48,8 @@ def of_dataset(
     Raises:
         UserError: frames that cannot be opened; too many that cannot be read.
     """
+    if not dataset.videos:
+        return
     temporal = isinstance(trained, TrainedTemporal)
     clip = trained.backbone.clip
     every_clip = EveryClip(trained.of_clip, clip, loader, mesh, batch_size, limit)
@@ -128,6 +130,8 @@ def of_recordings(
         mesh, batch_size: as for `of_dataset`.
         threads: that decode; None: as many as there are cores.
     """
+    if not sources:
+        return
     clip = trained.backbone.clip
     every_clip = EveryClip(trained.of_clip, clip, LoaderConfig(), mesh, batch_size)
     with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):

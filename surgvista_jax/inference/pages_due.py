@@ -3,17 +3,14 @@
 The same command again then writes the pages alone, from predictions that took hours perhaps.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from surgvista_jax.data.dataset import Video
-from surgvista_jax.data.storage.manifest import FILES
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import Ownership, sha256_of
@@ -21,38 +18,9 @@ from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.writing import CannotWrite, write_text, writing_to
 
 NOTE = ".surgvista_pages_due.json"
-# Of a command, what changes nothing that is written, and where, which is where the note lies; the
-# program adds when it began.
-_HOW = {"overwrite", "workers", "out", "began"}
-
 _KEYS = {"words", "weights", "predictions", "status", "places"}
 
 Place = tuple[Path, Video]  # the folder of a dataset, and a video's entry in it
-
-
-def words_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What tells a command from others, wherever it is started: its options as they were given."""
-    options = {key: value for key, value in vars(arguments).items() if not callable(value)}
-    return {key: _said(value) for key, value in options.items() if key not in _HOW}
-
-
-def _said(value: Any) -> Any:
-    """An option's value as JSON holds it; of files and folders the whole path, and their state."""
-    if isinstance(value, list):
-        return [_said(each) for each in value]
-    text = str(value)
-    name, colon, path = ("", "", text) if os.path.lexists(text) else text.rpartition(":")
-    if not os.path.lexists(path):
-        return text
-    return name + colon + os.path.abspath(path) + "".join(_stamps(Path(path)))
-
-
-def _stamps(path: Path) -> Iterator[str]:
-    """What tells whether a file, or a dataset that lies in a folder, is what it was."""
-    for file in (path, *(path / name for name in FILES)):
-        if file.is_file():
-            status = file.stat()
-            yield f" ({status.st_size} bytes of {status.st_mtime_ns})"
 
 
 @dataclasses.dataclass(frozen=True)

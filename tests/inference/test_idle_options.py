@@ -18,6 +18,7 @@ REFUSED = {
     "--margins=cut": (*LIVE, Way.DATASET, Way.FEATURES),
     "--video": LIVE,
     "--keep-frames": (*LIVE, Way.DATASET, Way.FEATURES),
+    "--part=1/2": LIVE,
     "--clock=picture": (Way.CAMERA, Way.PIPE, Way.DATASET, Way.FEATURES, Way.FOLDERS),
     "--deinterlace=off": (Way.CAMERA, Way.PIPE, Way.DATASET, Way.FEATURES, Way.FOLDERS),
     "--stream=1": (Way.DATASET, Way.FEATURES, Way.FOLDERS),

@@ -3,8 +3,9 @@
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -32,26 +33,49 @@ _SHOWN_BY_MANY = 64  # videos: a picture of more is black or a logo, and makes n
 _HOPELESS = 2048  # frames in a row that cannot be read: the others are not looked for
 
 
+@dataclass(frozen=True)
+class Scan:
+    """What was seen of one video.
+
+    Attributes:
+        looked: frames that were looked at.
+        lost: those that cannot be read.
+        repeats: the share of frames that are the picture before them.
+        prints: uint64 [F], the fingerprints of its pictures, each once.
+        findings: what is wrong with it alone.
+    """
+
+    looked: int
+    lost: list[int]
+    repeats: float
+    prints: np.ndarray
+    findings: list[Finding]
+
+
 def scan_frames(dataset: Dataset) -> list[Finding]:
     """Opens every frame once, where training would read it: in records, folders or video files.
 
     Two frames are the same if all bytes of their images are; in video files, all their pixels.
     """
-    findings, prints = [], {}
-    lost, frozen, seen = [], [], 0
-    total = sum(video.num_frames for video in dataset.videos)
+    return findings_of(dataset, [scan for _, scan in scan_videos(list(dataset.places()))])
+
+
+def scan_videos(places: Sequence[tuple[Path, Video]]) -> Iterator[tuple[Video, Scan]]:
+    """Yields what is seen of each video, one after the other."""
+    total = sum(video.num_frames for _, video in places)
     with (
         ThreadPoolExecutor(available_cores()) as threads,
         tqdm(total=total, unit="frame", desc="reading frames", delay=10) as bar,
     ):
-        for folder, video in dataset.places():
+        for folder, video in places:
             try:
                 frames = open_frames(folder, video)
             except UserError as error:  # records of another version of the video
-                findings.append(Finding("error", "frames", str(error)))
+                fault = Finding("error", "frames", str(error))
+                yield video, Scan(0, [], 0.0, np.zeros(0, np.uint64), [fault])
                 continue
-            scan = partial(threads.map, partial(_fingerprints, frames))
-            marks = _marks(scan, video.num_frames)
+            findings = []
+            marks = _marks(partial(threads.map, partial(_fingerprints, frames)), video.num_frames)
             if len(marks) < video.num_frames:
                 text = (
                     f"{video.video}: frame {len(marks) - 1} and many before it cannot be read; the"
@@ -60,23 +84,30 @@ def scan_frames(dataset: Dataset) -> list[Finding]:
                 )
                 findings.append(Finding("error", "frames", text))
             bar.update(len(marks))
-            seen += len(marks)
-            lost += [f"{video.video} frame {i}" for i in np.flatnonzero(marks == 0)]
-            repeats = np.mean(marks[1:] == marks[:-1]) if len(marks) > 1 else 0.0
-            if repeats > FROZEN_SHARE:
-                frozen.append(f"{video.video} ({repeats:.0%})")
-            prints[video.video] = np.unique(marks[marks != 0])
+            repeats = float(np.mean(marks[1:] == marks[:-1])) if len(marks) > 1 else 0.0
             findings += _surplus(folder / video.source, video)
+            lost, prints = np.flatnonzero(marks == 0).tolist(), np.unique(marks[marks != 0])
+            yield video, Scan(len(marks), lost, repeats, prints, findings)
+
+
+def findings_of(dataset: Dataset, scans: Sequence[Scan]) -> list[Finding]:
+    """What is found of a dataset by what was seen of its videos, in their order."""
+    seen = list(zip((video.video for video in dataset.videos), scans, strict=True))
+    findings = [finding for scan in scans for finding in scan.findings]
+    lost = [f"{video} frame {number}" for video, scan in seen for number in scan.lost]
+    many = [(video, scan.repeats) for video, scan in seen if scan.repeats > FROZEN_SHARE]
+    frozen = [f"{video} ({repeats:.0%})" for video, repeats in many]
+    looked = sum(scan.looked for scan in scans)
     findings += [Finding("error", "frames", fault) for fault in shard_faults(dataset.folder)]
     if lost:
-        text = f"{len(lost)} of {seen:,} frames cannot be read: {_name(lost)}"
+        text = f"{len(lost)} of {looked:,} frames cannot be read: {_name(lost)}"
         findings.append(Finding("error", "frames", text))
-    elif seen:
-        findings.append(Finding("good", "frames", f"all {seen:,} frames can be read"))
+    elif looked:
+        findings.append(Finding("good", "frames", f"all {looked:,} frames can be read"))
     if frozen:
         text = f"{len(frozen)} videos repeat the previous picture for long: {_name(frozen)}"
         findings.append(Finding("warning", "frames", text))
-    return findings + _twins(dataset, prints)
+    return findings + _twins(dataset, {video: scan.prints for video, scan in seen})
 
 
 def _marks(scan: Callable[[list[list[int]]], Iterable[np.ndarray]], num_frames: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 from surgvista_jax.cores import available_cores
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.extract_all import extract_all
+from surgvista_jax.data.conversion.in_parts import extract_part, take_in
 from surgvista_jax.data.conversion.labelling import Labelling, check_labels
 from surgvista_jax.data.conversion.official import Reading
 from surgvista_jax.data.conversion.placing import FrameFolders
@@ -21,7 +22,10 @@ from surgvista_jax.data.storage.manifest import DATASET_FILE, FILES, write_datas
 from surgvista_jax.errors import UserError
 from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership
+from surgvista_jax.parts.plan import Parts, read_plan, refuse_begun
 from surgvista_jax.writing import CannotWrite, clear_asides, writing_to
+
+CONVERT = "data convert"  # the command whose parts are divided here
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ def convert(
     config: ExtractConfig,
     num_workers: int | None = None,
     overwrite: bool = False,
+    parts: Parts | None = None,
 ) -> Conversion:
     """Makes a dataset folder of what a reader finds.
 
@@ -63,6 +68,7 @@ def convert(
         config: rate and size of the frames.
         num_workers: videos read at a time; None: one for each core.
         overwrite: whether files in the way that no conversion wrote may be replaced.
+        parts: one of them is done alone, and no dataset is written; or all are merged.
 
     Raises:
         UserError: a wrong file, nothing to convert, other settings than before, something in the
@@ -77,6 +83,10 @@ def convert(
     if out.resolve() == source.resolve():
         raise UserError(f"{out}: is the folder of the videos; --out must be another one")
     owned = ownership(out, overwrite)
+    if parts is None:
+        refuse_begun(out, CONVERT)
+    elif not parts.part.is_merge:
+        return _one_part(parts, head, read({}), owned, source, config, num_workers)
     fresh = not is_begun(out)
     if fresh:  # a mistake in the official files, or what is in the way, leaves nothing behind
         reading = read({})
@@ -93,6 +103,8 @@ def convert(
             owned.check(out / name for name in FILES)
         notes += reading.notes
         sources = [recording.source for recording in reading.recordings]
+        if parts is not None:
+            take_in(parts, sources, owned, journal, head.source_format, source, config)
         extraction = extract_all(sources, owned, journal, config, num_workers or available_cores())
         problems = sorted([*reading.problems, *extraction.problems])
         if not extraction.videos:
@@ -121,6 +133,34 @@ def convert(
     notes = sorted([*notes, *extraction.notes])
     problems = sorted([*problems, *labelling.problems])
     return Conversion(dataset, extraction.num_extracted, problems, notes)
+
+
+def _one_part(
+    parts: Parts,
+    head: Dataset,
+    reading: Reading,
+    owned: Ownership,
+    source: Path,
+    config: ExtractConfig,
+    num_workers: int | None,
+) -> Conversion:
+    """Extracts the videos of one part; the manifest is left to the merge."""
+    out = owned.folder
+    if is_begun(out) and read_plan(out, CONVERT) is None:
+        raise UserError(
+            f"{out}: was begun without --part, or is merged already; leave --part out, or give"
+            " another --out"
+        )
+    check_labels(reading)
+    if not is_begun(out):
+        _check_room(owned, reading)
+    sources = [recording.source for recording in reading.recordings]
+    extraction = extract_part(
+        parts, sources, head.source_format, source, config, num_workers or available_cores()
+    )
+    videos = tuple(extraction.videos[video] for video in sorted(extraction.videos))
+    dataset = dataclasses.replace(head, folder=parts.folder, fps=config.fps, videos=videos)
+    return Conversion(dataset, extraction.num_extracted, extraction.problems, extraction.notes)
 
 
 def _check_room(owned: Ownership, reading: Reading) -> None:

@@ -23,6 +23,7 @@ from surgvista_jax.data.labels.video_table import VideoNames, VideoTable, read_v
 from surgvista_jax.data.storage.suffixes import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import same_class
+from surgvista_jax.parts.plan import Parts
 
 VIDEOS = "videos"  # the `source_format` of such datasets, and their name in `data convert`
 
@@ -59,6 +60,7 @@ def convert_videos(
     num_workers: int | None = None,
     labels: VideoLabels | None = None,
     overwrite: bool = False,
+    parts: Parts | None = None,
 ) -> Conversion:
     """Makes a dataset of all videos and frame folders below a folder, with or without labels.
 
@@ -76,7 +78,7 @@ def convert_videos(
     def read(named: Mapping[str, str]) -> Reading:
         return read_videos(source, out, named, labels)
 
-    return convert(head, read, folder, config, num_workers, overwrite)
+    return convert(head, read, folder, config, num_workers, overwrite, parts)
 
 
 def convert_given(

@@ -87,26 +87,34 @@ class FrameFolders:
     def install(self, partial: Path, video: str, num_frames: int, checksums: str) -> None:
         """Moves a video's frames to its folder; what of ours is there goes.
 
+        Frames that `partial` lacks were moved by an earlier call, which a kill cut short.
+
         Raises:
             Foreign: as `check`.
             OSError: they cannot be moved.
         """
         self.check(video)
         folder, before = self.path(video), self._of(video)
-        line = {"frames": video, "num_frames": num_frames, "checksums": checksums}
-        self.owned.record.add(line)
+        self.note(video, num_frames, checksums)
         folder.parent.mkdir(parents=True, exist_ok=True)
         if not folder.exists():
             os.rename(partial, folder)
             return
         # Other files stay; and a video "a" may have the frames of a video "a/b" below its own.
-        for number in range(num_frames):
-            name = FRAME_NAME.format(number)
-            os.rename(partial / name, folder / name)
+        lying = set(os.listdir(partial))
+        for name in map(FRAME_NAME.format, range(num_frames)):
+            if name in lying or not (folder / name).exists():
+                os.rename(partial / name, folder / name)
         for path in folder.iterdir():
             later = _number(path)
             if later is not None and later >= num_frames and _holds(before, path, later):
                 path.unlink()
+
+    def note(self, video: str, num_frames: int, checksums: str) -> None:
+        """Notes what is about to be in a video's folder, or is there."""
+        line = {"frames": video, "num_frames": num_frames, "checksums": checksums}
+        if line not in self.owned.record.lines("frames", video):
+            self.owned.record.add(line)
 
     def _of(self, video: str) -> list[_Written]:
         if lines := self.owned.record.lines("frames", video):

@@ -15,10 +15,12 @@ from surgvista_jax.data.storage.suffixes import (
 )
 from surgvista_jax.data.storage.video_stream import is_video
 from surgvista_jax.errors import UserError
+from surgvista_jax.parts.plan import Item
 
 # So many files of one suffix are opened in vain; no further one is.
 _MOST_IN_VAIN = 20
 _NAMED = 8  # files that are passed over, by name
+_AN_IMAGE = 10_000  # bytes of a video file that take about as long as one image of a folder
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,11 @@ def name_videos(sources: Iterable[SourceVideo], named: Mapping[str, str]) -> lis
         (replace(source, video=ids[source.key]) for source in sources),
         key=lambda source: source.video,
     )
+
+
+def items_of(sources: Sequence[SourceVideo]) -> list[Item]:
+    """What is divided: ids, with bytes of video files and what images of folders count for."""
+    return [(s.video, s.size * _AN_IMAGE if s.is_folder else s.size) for s in sources]
 
 
 def frame_files(folder: Path, prefix: str = "") -> list[Path]:

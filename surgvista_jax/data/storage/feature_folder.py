@@ -60,13 +60,18 @@ class FeaturesHeader:
     size: int
     source: str = ""
 
+    @property
+    def decisive(self) -> dict[str, str | int | float]:
+        """All but where the weights lay, by which no feature is another."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if k != "source"}
+
     def differences(self, other: "FeaturesHeader") -> list[str]:
         """What makes these other features than the other header's, in words; [] where nothing."""
-        mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
+        theirs = other.decisive
         return [
-            f"{key} was {mine[key]!r}, is {theirs[key]!r}"
-            for key in mine
-            if key != "source" and mine[key] != theirs[key]
+            f"{key} was {mine!r}, is {theirs[key]!r}"
+            for key, mine in self.decisive.items()
+            if mine != theirs[key]
         ]
 
 

@@ -1,0 +1,78 @@
+"""A check whose videos are divided among machines: what was seen of each, kept until merged."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from surgvista_jax.archives import UNREADABLE
+from surgvista_jax.data.checking.frames import Scan, scan_videos
+from surgvista_jax.data.checking.report import Finding
+from surgvista_jax.data.dataset import Dataset, fingerprint
+from surgvista_jax.json_object import parse
+from surgvista_jax.locking import alone_in
+from surgvista_jax.parts.plan import Parts
+from surgvista_jax.writing import clear_asides, replacing
+
+CHECK = "data check"  # the command
+KEPT = ("*.npz",)  # in the folder of a part
+
+
+def scan_part(parts: Parts, dataset: Dataset) -> int:
+    """Looks at the videos of one part that its folder lacks; returns how many the part has.
+
+    Raises:
+        UserError: as `Parts.begin`; another process does this part; the folder cannot be written.
+    """
+    own = parts.begin(dataset.sizes, _facts(dataset))
+    with alone_in(parts.folder, "do another part"):
+        clear_asides(parts.folder)
+        lacking = [number for number in own if _read(_path(parts.folder, number)) is None]
+        places = list(dataset.places())
+        scans = scan_videos([places[number] for number in lacking])
+        for number, (_, scan) in zip(lacking, scans, strict=True):
+            _write(_path(parts.folder, number), scan)
+        parts.end(0)
+    return len(own)
+
+
+def scans_of_parts(parts: Parts, dataset: Dataset) -> Iterator[Scan]:
+    """What the parts saw of each video, in the order of the videos.
+
+    Raises:
+        UserError: the parts are of other videos; what was seen of one is missing or damaged.
+    """
+    parts.begin(items := dataset.sizes, _facts(dataset))
+    for number, part in enumerate(parts.part_of(items)):
+        scan = _read(_path(parts.folder_of(part), number))
+        if scan is None:
+            what = f"what was seen of video {items[number][0]!r} is missing or damaged"
+            raise parts.not_whole(part, what)
+        yield scan
+
+
+def _facts(dataset: Dataset) -> dict[str, str]:
+    return {"dataset": fingerprint(dataset)}
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"{number:06d}.npz"
+
+
+def _write(path: Path, scan: Scan) -> None:
+    about = dataclasses.asdict(dataclasses.replace(scan, prints=np.zeros(0)))
+    del about["prints"]
+    with replacing(path) as aside, open(aside, "wb") as file:
+        np.savez(file, prints=scan.prints, about=np.array(json.dumps(about)))
+
+
+def _read(path: Path) -> Scan | None:
+    try:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            about = parse(str(file["about"]))
+            findings = [Finding(**finding) for finding in about.pop("findings")]
+            return Scan(**about, findings=findings, prints=file["prints"])
+    except UNREADABLE:
+        return None

@@ -1,0 +1,1 @@
+"""One command's work divided among machines that share a disk, and merged again."""

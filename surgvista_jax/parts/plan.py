@@ -1,0 +1,320 @@
+"""Do the parts of one command in one folder belong together, and are they all there?
+
+    FOLDER/.surgvista_parts/data-convert/plan.json   what is divided: who begins first writes it
+                                         2/          the output folder of part 2, with all that the
+                                                     command keeps beside what it writes
+                                         2.json      that part 2 came to its end
+                                         merged.json in place of the plan, once all is merged
+
+A part that finds another plan than it would write itself stops before it does anything.
+"""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from surgvista_jax import __version__
+from surgvista_jax.books import check_place
+from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import read_object
+from surgvista_jax.locking import alone_in
+from surgvista_jax.parts.division import divide
+from surgvista_jax.parts.option import Part
+from surgvista_jax.writing import CannotWrite, clear_asides, write_json, writing_to
+
+FOLDER = ".surgvista_parts"
+_PLAN, _MERGED = "plan.json", "merged.json"
+_NAMED = 5  # parts that a message names
+_KEYS = {"version", "command", "of", "words", "options", "facts", "items"}
+
+Item = tuple[str, int]  # a video's id, or a shard's name, and its size
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """The parts of one command in one folder, seen by one of them or by their merge.
+
+    Attributes:
+        out: the folder.
+        command: its words, such as "data convert".
+        part: which this process does.
+        words: what tells the command from others (`words.words_of`).
+        options: what starts it again (`words.options_of`).
+    """
+
+    out: Path
+    command: str
+    part: Part
+    words: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """The output folder of this part."""
+        return self.folder_of(self.part.number)
+
+    @property
+    def folders(self) -> list[Path]:
+        """Those of all parts."""
+        return [self.folder_of(number) for number in range(1, self.part.of + 1)]
+
+    def folder_of(self, number: int) -> Path:
+        return self._place / str(number)
+
+    def check(self) -> None:
+        """Refuses what can be known to differ before any work is done.
+
+        Raises:
+            UserError: parts are begun here that are of another number, command or version.
+        """
+        if (begun := read_plan(self.out, self.command)) is not None:
+            self._compare(begun)
+
+    def begin(self, items: Sequence[Item], facts: Mapping[str, Any] | None = None) -> list[int]:
+        """Divides items; whoever comes first writes down which, all others compare.
+
+        Args:
+            items: all that there are, of all parts, in their order.
+            facts: what else must be the same in all parts, as JSON holds it; None: not known here.
+
+        Returns:
+            The numbers of the items of this part; of the merge, of all.
+
+        Raises:
+            UserError: parts are begun here that do not fit to this one; the plan cannot be written.
+        """
+        path = self._place / _PLAN
+        plan = {
+            "version": __version__,
+            "command": self.command,
+            "of": self.part.of,
+            "words": dict(self.words),
+            "options": dict(self.options),
+            "facts": dict(facts or {}),
+            "items": [list(item) for item in items],
+        }
+        if not path.exists():
+            try:
+                write_json(path, plan, _new_alone)
+            except (_ComeMeanwhile, CannotWrite):
+                if not path.exists():
+                    raise
+        begun = read_plan(self.out, self.command)
+        assert begun is not None  # it was written, by this process or another
+        self._compare(begun)
+        if facts is not None and (differing := _differing(begun["facts"], facts)):
+            raise UserError(f"{self.out}: its parts were begun with {differing}; {self._anew}")
+        if begun["items"] != plan["items"]:
+            raise UserError(
+                f"{self.out}: its parts were begun when {_changed(begun['items'], items)};"
+                f" {self._anew}"
+            )
+        if self.part.is_merge:
+            return list(range(len(items)))
+        with writing_to(self._note(self.part.number)):
+            self._note(self.part.number).unlink(missing_ok=True)
+        return divide([size for _, size in items], self.part.of)[self.part.number - 1]
+
+    def end(self, status: int, without: Sequence[str] = ()) -> None:
+        """Notes that this part came to its end.
+
+        Args:
+            status: its exit code.
+            without: those of its items of which nothing came, as they could not be read.
+        """
+        write_json(self._note(self.part.number), {"status": status, "without": list(without)})
+
+    def status(self) -> int:
+        """The highest exit code of the parts, which all came to their ends."""
+        return max(self._ended(number)["status"] for number in self._numbers)
+
+    def nothing_of(self, number: int) -> set[str]:
+        """The items of which nothing came in a part."""
+        return set(self._ended(number)["without"])
+
+    @contextlib.contextmanager
+    def all_ended(self) -> Iterator[list[Path]]:
+        """Has the folders of all parts for this process alone, whose ends came.
+
+        Raises:
+            UserError: parts are missing or unfinished: which; one is at work.
+        """
+        lacking = [number for number in self._numbers if not self._note(number).is_file()]
+        if lacking:
+            said = [
+                f"part {Part(number, self.part.of)} "
+                + ("has not ended" if self.folder_of(number).is_dir() else "was not begun")
+                for number in lacking[:_NAMED]
+            ]
+            more = f" and {len(lacking) - _NAMED} parts more" if len(lacking) > _NAMED else ""
+            raise UserError(
+                f"{self.out}: {', '.join(said)}{more}: start `surgvista {self.command} …"
+                f" --part {Part(lacking[0], self.part.of)}` (again), then merge"
+            )
+        with contextlib.ExitStack() as locks:
+            for folder in self.folders:
+                locks.enter_context(alone_in(folder, "stop it"))
+            yield self.folders
+
+    def not_whole(self, number: int, what: str) -> UserError:
+        """That a part which ended lacks something now."""
+        part = Part(number, self.part.of)
+        return UserError(
+            f"{self.folder_of(number)}: part {part} is not whole, {what}; start `surgvista"
+            f" {self.command} … --part {part}` again, then merge"
+        )
+
+    def part_of(self, items: Sequence[Item]) -> list[int]:
+        """The number of the part that has each item."""
+        numbers = [0] * len(items)
+        for number, own in enumerate(divide([size for _, size in items], self.part.of), start=1):
+            for item in own:
+                numbers[item] = number
+        return numbers
+
+    def merged(self, own: Sequence[str]) -> None:
+        """Notes, in place of the plan, that all is in its place: `sweep` may take the parts away.
+
+        Args:
+            own: patterns of the files that the command keeps in the folder of a part.
+        """
+        write_json(self._place / _MERGED, {"own": list(own)})
+        with writing_to(self._place):
+            (self._place / _PLAN).unlink()
+
+    @property
+    def _place(self) -> Path:
+        return _place(self.out, self.command)
+
+    @property
+    def _numbers(self) -> range:
+        return range(1, self.part.of + 1)
+
+    @property
+    def _anew(self) -> str:
+        return f"to begin anew, remove {self._place}"
+
+    def _ended(self, number: int) -> dict[str, Any]:
+        note = read_object(path := self._note(number))
+        if note.keys() != {"status", "without"}:
+            raise UserError(f"{path}: not a note of a part; {self._anew}")
+        return note
+
+    def _note(self, number: int) -> Path:
+        return self._place / f"{number}.json"
+
+    def _compare(self, begun: Mapping[str, Any]) -> None:
+        if begun["of"] != self.part.of:
+            raise UserError(
+                f"{self.out}: is divided into {begun['of']} parts already, not {self.part.of}:"
+                f" give --part I/{begun['of']}; {self._anew}"
+            )
+        if begun["version"] != __version__:
+            raise UserError(
+                f"{self.out}: its parts were begun by version {begun['version']} of this program;"
+                f" {self._anew}"
+            )
+        if differing := _differing(begun["words"], self.words):
+            raise UserError(
+                f"{self.out}: its parts were begun with other options: {differing}; give the same"
+                f" ones, or, {self._anew}"
+            )
+
+
+def read_plan(out: Path, command: str) -> dict[str, Any] | None:
+    """The plan of the parts of a command that are begun in a folder; None where none are.
+
+    Raises:
+        UserError: the file is damaged, or not ours.
+    """
+    path = _place(out, command) / _PLAN
+    check_place(path)
+    if not path.exists():
+        return None
+    plan = read_object(path)
+    if plan.keys() != _KEYS:
+        raise UserError(f"{path}: not a plan of parts; to begin anew, remove {path.parent}")
+    return plan
+
+
+def begun_in(out: Path, commands: Sequence[str]) -> list[str]:
+    """Those of the commands of which a folder has parts, or what is left of merged ones."""
+    return [
+        command
+        for command in commands
+        if any((_place(out, command) / name).exists() for name in (_PLAN, _MERGED))
+    ]
+
+
+def refuse_begun(out: Path, command: str) -> None:
+    """Refuses to do as a whole what is begun in parts. Raises UserError."""
+    if (plan := read_plan(out, command)) is not None:
+        raise UserError(
+            f"{out}: is being made in {plan['of']} parts: go on with --part I/{plan['of']}, then"
+            f" `surgvista merge {out}`; to begin anew, remove {_place(out, command)}"
+        )
+
+
+def sweep(out: Path, command: str) -> None:
+    """Removes what is left of merged parts; files that are none of ours stay."""
+    place = _place(out, command)
+    if not (place / _MERGED).exists():
+        return
+    own = read_object(place / _MERGED)["own"]
+    with writing_to(place):
+        for folder in (path for path in place.glob("*") if path.is_dir() and path.name.isdecimal()):
+            for below, _, _ in os.walk(folder):
+                clear_asides(Path(below))
+            for pattern in own:
+                for path in folder.glob(pattern):
+                    path.unlink()
+            for below, _, _ in os.walk(folder, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(below)
+        clear_asides(place)
+        for path in place.glob("*.json"):
+            if path.stem.isdecimal():
+                path.unlink()
+        (place / _MERGED).unlink(missing_ok=True)
+        for folder in (place, place.parent):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+class _ComeMeanwhile(Exception):
+    """Another process wrote the plan first."""
+
+
+def _new_alone(path: Path, aside: Path) -> None:
+    """A guard of `writing`: nothing that is there is replaced."""
+    if os.path.lexists(path):
+        raise _ComeMeanwhile
+
+
+def _place(out: Path, command: str) -> Path:
+    return out / FOLDER / command.replace(" ", "-")
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs, in words; "" where nothing does."""
+    keys = [*now, *(key for key in before if key not in now)]
+    return ", ".join(
+        f"{key.replace('_', '-')} was {before.get(key)} and is {now.get(key)}"
+        for key in keys
+        if before.get(key) != now.get(key)
+    )
+
+
+def _changed(before: Sequence[Sequence], now: Sequence[Item]) -> str:
+    """The first thing in which the items differ from those of the plan, in words."""
+    old, new = {name: size for name, size in before}, dict(now)
+    for name, size in new.items():
+        if name not in old:
+            return f"{name} was not there"
+        if old[name] != size:
+            return f"{name} was of another size ({old[name]:,}, now {size:,})"
+    gone = [name for name in old if name not in new]
+    return f"{gone[0]} was there" if gone else "they came in another order"
