@@ -75,15 +75,45 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
     """The mesh ("data", "fsdp", "model") over `devices`, by default those of every process.
 
     `model` varies fastest, so the devices that exchange most are neighbours (of one process where
-    the sizes allow it). Axis types are Auto: linen's partitioned initialisers refuse Explicit axes.
+    the sizes allow it). Between slices of TPUs, and between machines with GPUs, the network is
+    slower: `data` goes over it as far as its size allows, then `fsdp`, and `model` last.
+    Axis types are Auto: linen's partitioned initialisers refuse Explicit axes.
+
+    Raises:
+        UserError: the sizes do not use every device, or slices have unequal numbers of them.
     """
     devices = jax.devices() if devices is None else devices
-    return jax.make_mesh(
-        mesh_shape(config, len(devices)),
-        AXES,
-        axis_types=(jax.sharding.AxisType.Auto,) * len(AXES),
-        devices=devices,
-    )
+    types = (jax.sharding.AxisType.Auto,) * len(AXES)
+    # JAX counts the GPUs of a machine as a slice; devices without the attribute are all in one.
+    slices: dict[int, list[jax.Device]] = {}
+    for device in devices:
+        slices.setdefault(getattr(device, "slice_index", 0), []).append(device)
+    sizes = {len(members) for members in slices.values()}
+    if len(sizes) > 1:
+        raise UserError(
+            f"the {len(slices)} slices or machines have {', '.join(map(str, sorted(sizes)))}"
+            " devices: take as many of each"
+        )
+    shape = mesh_shape(config, len(devices))
+    outer = _over_slices(shape, len(slices))
+    inner = tuple(size // over for size, over in zip(shape, outer, strict=True))
+    # `jax.make_mesh` knows how devices of one slice are connected, and refuses several.
+    parts = [
+        jax.make_mesh(inner, AXES, axis_types=types, devices=members).devices
+        for _, members in sorted(slices.items())
+    ]
+    both = np.array(parts).reshape(*outer, *inner).transpose(0, 3, 1, 4, 2, 5)
+    return Mesh(both.reshape(shape), AXES, axis_types=types)
+
+
+def _over_slices(shape: tuple[int, int, int], num_slices: int) -> tuple[int, int, int]:
+    """How much of each axis goes over slices: of `data` as much as divides it, then of the rest."""
+    over = []
+    for size in shape:
+        over.append(math.gcd(size, num_slices))
+        num_slices //= over[-1]
+    data, fsdp, model = over
+    return data, fsdp, model
 
 
 def imagined_mesh(config: MeshConfig, num_devices: int) -> AbstractMesh:

@@ -44,6 +44,50 @@ def test_sizes_that_do_not_use_every_device_are_refused(config, words):
         partition.make_mesh(config)
 
 
+# Which axis the slices lie along: `data` where its size allows, and `model` last.
+OVER_SLICES = [
+    (MeshConfig(-1, 2, 2), 2, "data"),
+    (MeshConfig(-1, 2, 1), 4, "data"),
+    (MeshConfig(1, -1, 2), 2, "fsdp"),
+    (MeshConfig(1, 1, -1), 2, "model"),
+]
+
+
+def in_slices(monkeypatch, slice_of):
+    """As JAX says it of TPUs in several slices, and of GPUs in several machines."""
+    kind = type(jax.devices()[0])
+    monkeypatch.setattr(kind, "slice_index", property(slice_of), raising=False)
+
+
+@pytest.mark.parametrize(("config", "num_slices", "axis"), OVER_SLICES)
+def test_slices_lie_along_the_axis_that_exchanges_least(monkeypatch, config, num_slices, axis):
+    plain = partition.make_mesh(config)
+    in_slices(monkeypatch, lambda device: device.id % num_slices)
+    mesh = partition.make_mesh(config)
+    assert mesh.shape == plain.shape and mesh.axis_types == plain.axis_types
+    assert set(mesh.devices.flat) == set(jax.devices())
+    slices = np.vectorize(lambda device: device.slice_index)(mesh.devices)
+    number = partition.AXES.index(axis)
+    along = np.moveaxis(slices, number, 0).reshape(mesh.shape[axis], -1)
+    # Each place on the axis is in one slice, and the axis goes from slice to slice once.
+    assert (along == along[:, :1]).all()
+    each = mesh.shape[axis] // num_slices
+    assert along[:, 0].tolist() == np.repeat(range(num_slices), each).tolist()
+
+
+def test_an_axis_that_slices_do_not_divide_shares_them_with_the_next(monkeypatch):
+    in_slices(monkeypatch, lambda device: device.id // 2)
+    slices = np.vectorize(lambda device: device.slice_index)
+    mesh = partition.make_mesh(MeshConfig(2, 4, 1))
+    assert slices(mesh.devices)[..., 0].tolist() == [[0, 0, 1, 1], [2, 2, 3, 3]]
+
+
+def test_unequal_slices_are_refused(monkeypatch):
+    in_slices(monkeypatch, lambda device: int(device.id > 2))
+    with pytest.raises(UserError, match="the 2 slices or machines have 3, 5 devices"):
+        partition.make_mesh(MeshConfig())
+
+
 @pytest.mark.parametrize(
     ("batch_size", "accumulate", "dims", "words"),
     [
