@@ -1,7 +1,9 @@
 """One run, whatever it is computed on: one device, eight in two meshes, two processes."""
 
 import json
-import socket
+import os
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -14,7 +16,8 @@ from surgvista_jax.training import run
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.compiled_step import CompiledStep
 from tests.support.one_device import on_one_device
-from tests.support.tiny_run import finish_all, lines, make_config, make_dataset, start
+from tests.support.places import ROOT
+from tests.support.tiny_run import finish, lines, make_config, make_dataset
 
 MESHES = {"data": "8,1,1", "all three": "2,2,2"}
 
@@ -96,17 +99,28 @@ def test_activations_are_constrained(config, tmp_path, monkeypatch):
 
 
 def test_two_processes_equal_one(config, one_device, tmp_path):
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    workdir = tmp_path / "run"
-    words = [f"--config={config}", f"--workdir={workdir}", *mesh_words("2,2,1")]
-    group = [f"--coordinator={address}", "--num-processes=2"]
-    both = [
-        start("pretrain", *words, *group, f"--process-id={number}", devices=2)
-        for number in range(2)
-    ]
-    finish_all(both)
+    """As launch/local starts them, each with a GPU for itself: here is none, so they do without."""
+    program = tmp_path / "bin" / "surgvista"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m surgvista_jax "$@"\n')
+    program.chmod(0o755)
+    workdir = tmp_path / "a run"
+    words = ["pretrain", config, config.parent / "dataset", workdir, *mesh_words("2,2,1")]
+    variables = {
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "CUDA_VISIBLE_DEVICES": "0,1",
+        "JAX_NUM_CPU_DEVICES": "2",
+        "TF_CPP_MIN_LOG_LEVEL": "1",
+        "PYTHONWARNINGS": "error",
+    }
+    both = subprocess.Popen(
+        [ROOT / "launch/local/train.sh", "--processes=gpus", *words, "--config.loader.workers=0"],
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    finish(both)
     assert_same_run(workdir, one_device)
     meta = json.loads((workdir / "checkpoints" / "8" / "meta" / "metadata").read_text())
     assert meta["batch_size"] == 8

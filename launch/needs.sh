@@ -1,0 +1,104 @@
+# shellcheck shell=bash
+# What does a launch script need here, and how are its commands shown instead of run?
+# Sourced by the scripts in the folders beside it.
+
+# Which script this is, from the repository on, and whether it shows instead of running.
+: "${name:?}" "${dry:?}"
+# Each script's words, after its own options; `take_run` fills them in.
+program='' config='' dataset='' workdir='' words=() surgvista=''
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+lacking=false
+told=0 # signals that came, counted by the scripts' traps
+
+# The script's head, without its first line, as help.
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$repository/$name"; }
+
+# What is wrong with the words of the command line ends the script.
+refuse() {
+  printf '%s: %s\n' "$name" "$*" >&2
+  exit 2
+}
+
+say() { printf '%s: %s\n' "$name" "$*" >&2; }
+
+# A thing that is missing is one line; `stop_if_lacking` ends the script after all of them.
+lacks() {
+  say "$@"
+  lacking=true
+}
+
+# A dry run shows on a laptop what a cluster would run, so there nothing has to be here.
+stop_if_lacking() {
+  if $lacking && ! $dry; then exit 1; fi
+}
+
+need_command() { # NAME WHERE-FROM
+  command -v "$1" >/dev/null || lacks "$1: no such command here ($2)"
+}
+
+need_variable() { # NAME MEANING
+  [[ -n ${!1:-} ]] || lacks "$1 is not set: $2"
+}
+
+# pretrain|finetune CONFIG DATASET WORKDIR [WORD …]
+take_run() {
+  (($# >= 4)) || refuse "PROGRAM, CONFIG, DATASET and WORKDIR are needed (--help)"
+  program=$1 config=$2 dataset=$3 workdir=$4
+  words=("${@:5}")
+  case $program in
+    pretrain | finetune) ;;
+    *) refuse "'$program' is no program: pretrain or finetune comes before CONFIG (--help)" ;;
+  esac
+}
+
+# The command itself: on the PATH, or where the README's installation puts it.
+need_surgvista() {
+  surgvista=$(command -v surgvista || true)
+  [[ -n $surgvista ]] || surgvista=$repository/.venv/bin/surgvista
+  [[ -x $surgvista ]] || lacks "surgvista: neither on the PATH nor $surgvista; install it first"
+}
+
+need_config() {
+  local file=${config%%:*}
+  [[ -f $file || -f $repository/$file ]] || lacks "CONFIG $file: no such file"
+}
+
+# What a URL names, only the program can tell.
+need_folders() {
+  local folder above folders
+  IFS=, read -ra folders <<<"$dataset"
+  for folder in "${folders[@]}"; do
+    # Below config.data.root, relative ones may lie elsewhere.
+    [[ -d $folder || $folder == *://* || " ${words[*]-}" == *" --config.data.root="* ]] ||
+      lacks "DATASET $folder: no such folder"
+  done
+  [[ $workdir != *://* ]] || return 0
+  above=$workdir
+  until [[ -e $above || $above == . || $above == / ]]; do above=$(dirname "$above"); done
+  [[ -d $above && -w $above ]] || lacks "WORKDIR $workdir: $above is no folder to write into"
+}
+
+# One command on a line, quoted as a shell reads it.
+show() {
+  local line
+  printf -v line ' %q' "$@"
+  printf '%s\n' "${line:1}"
+}
+
+run() {
+  if $dry; then show "$@"; else "$@"; fi
+}
+
+# Waits for a process that this shell started and gives its status, however many signals come in
+# between: each ends `wait`, and not the process.
+wait_for() { # PID
+  local status=0 again before
+  while
+    before=$told
+    again=0
+    wait "$1" || again=$?
+    ((again == 127)) || status=$again # 127: it was waited for before
+    ((told != before))
+  do :; done
+  return "$status"
+}
