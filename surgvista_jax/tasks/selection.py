@@ -14,10 +14,9 @@ from surgvista_jax.metrics.selecting import SCORES
 from surgvista_jax.training.checkpoint import restore_params, save_params
 from surgvista_jax.training.checkpoint_files import FOLDER as CHECKPOINTS
 from surgvista_jax.training.checkpoint_files import saved_steps
-from surgvista_jax.training.writers import drop_lines_after
+from surgvista_jax.training.writers import EVALUATIONS_FILE, drop_lines_after
 from surgvista_jax.writing import append_line, writing_to
 
-FILE = "evaluations.jsonl"
 FOLDER = "best"
 
 
@@ -62,7 +61,7 @@ class Selection:
     def __init__(self, workdir: Path, step: int, newest: bool = False):
         self._newest = newest
         self.folder = workdir / FOLDER
-        self._path = workdir / FILE
+        self._path = workdir / EVALUATIONS_FILE
         self._lines = [line for line in read_evaluations(workdir) if line["step"] <= step]
         saved = saved_steps(self.folder / CHECKPOINTS)
         # Parameters of a line may be gone: better ones took their place, in steps now done again.
@@ -117,7 +116,7 @@ def read_evaluations(workdir: Path) -> list[dict]:
     Raises:
         UserError: another line is broken: its number, and what is to be done.
     """
-    path = workdir / FILE
+    path = workdir / EVALUATIONS_FILE
     if not path.exists():
         return []
     # Whoever drops the line from the file says so.

@@ -21,6 +21,7 @@ from surgvista_jax.json_lines import keep_lines, lacks_step
 from surgvista_jax.writing import write_bytes, writing_to
 
 METRICS_FILE = "metrics.jsonl"
+EVALUATIONS_FILE = "evaluations.jsonl"
 FIGURES = "figures"
 
 

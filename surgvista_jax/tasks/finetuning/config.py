@@ -18,6 +18,7 @@ from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.loop import LoopConfig
 from surgvista_jax.training.optim import OptimConfig, check_warmup
 from surgvista_jax.training.partition import MeshConfig
+from surgvista_jax.training.trackers import TENSORBOARD, TRACKERS
 from surgvista_jax.weights.adapt import AdaptConfig
 
 MODES = ("full", "linear", "attentive", "lora")
@@ -113,6 +114,8 @@ class FinetuneConfig:
             the report says so.
         seeds: runs, with the seeds seed, seed + 1, …, each in a folder of its own.
         choose: fills in what the command line leaves open, by data and device, as the run starts.
+        tracking: where the run's numbers go beside its folder: "tensorboard" (nowhere), "wandb" or
+            "mlflow".
     """
 
     data: LabelledDataConfig
@@ -142,6 +145,7 @@ class FinetuneConfig:
     seed: int = 0
     seeds: int = 1
     choose: bool = False
+    tracking: str = TENSORBOARD
 
     def __post_init__(self) -> None:
         check_one_of(self, MODES, "mode")
@@ -149,6 +153,7 @@ class FinetuneConfig:
         check_one_of(self, SELECT_ON, "select_on")
         check(self, "from 0 to below 1", lambda share: 0 <= share < 1, "ema", "drop_path")
         check_seed(self)
+        check_one_of(self, TRACKERS, "tracking")
         for key in ("clip", "image_clip"):
             clip = getattr(self, key)
             if clip is not None and clip.slide > 1:

@@ -52,13 +52,14 @@ from surgvista_jax.training.run import Loaded
 from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.training.sole import alone_in_workdir
+from surgvista_jax.training.tracking import check_tracking, tracked, tracking_files
 from surgvista_jax.training.xla_options import as_compiled
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "finetuning"
 # What changes how a run is computed, watched or reported, but not its result.
 FREE_KEYS = (
-    *("loader", "mesh", "checkpoint", "loop"),
+    *("loader", "mesh", "checkpoint", "loop", "tracking"),
     *("compute.unroll", "compute.remat", "compute.deterministic", "compute.check_memory"),
     "compute.xla",
     *("data.folder", "evaluation.batch_size", "evaluation.protocol"),
@@ -92,6 +93,7 @@ def finetune(
             does not fit.
     """
     config = build(FinetuneConfig, config_dict)
+    check_tracking(config.tracking)
     make_deterministic(config.compute.deterministic)
     if config.mode == "linear" and config.loop.profile:
         warn("--profile (config.loop.profile): mode=linear takes no steps that could be traced")
@@ -126,7 +128,10 @@ def finetune(
         }
     )
     owned = ownership(workdir, overwrite)
-    files = outcome_files(division, config.evaluation.protocol)
+    files = [
+        *outcome_files(division, config.evaluation.protocol),
+        *tracking_files(config.tracking),
+    ]
     values = as_compiled(config_dict, KIND)
     length = _OF_PROBE if config.mode == "linear" else length_of_budget(len(samples))
     changed = claim(workdir, values, FinetuneConfig, KIND, FREE_KEYS, owned, files, length)
@@ -139,7 +144,11 @@ def finetune(
     warn_of_data(train, start.clip, start.clip_key)
 
     outcome: tuple[dict, Outputs | None] | None
-    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+    with (
+        tracked(workdir, config.tracking, owned, config.evaluation.score) as tracking,
+        jax.set_mesh(mesh),
+        nn.logical_axis_rules(RULES),
+    ):
         if config.mode == "linear":
             shared = None if config.init == RANDOM else features
             kept = in_folder(shared or workdir / FEATURES, overwrite)
@@ -149,6 +158,7 @@ def finetune(
             loaded = Loaded(start.variables or {}, start.variables or {})
             del start  # with it, and what is loaded, goes the copy on this host
             outcome = train_on_clips(task, loaded, division, len(samples), workdir, mesh, about)
+        tracking.ended = outcome is not None
     if outcome is None:
         return False
     write_outcome(owned, config, division, *outcome, about, one_of_several)

@@ -15,6 +15,7 @@ from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.loop import LoopConfig
 from surgvista_jax.training.optim import OptimConfig, check_warmup
 from surgvista_jax.training.partition import MeshConfig
+from surgvista_jax.training.trackers import TENSORBOARD, TRACKERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +63,8 @@ class PretrainConfig:
             a student's parts; "" or "random" for random ones.
         seed: of the random parameters, the masks and the order of the clips.
         choose: fills in what the command line leaves open, by data and device, as the run starts.
+        tracking: where the run's numbers go beside its folder: "tensorboard" (nowhere), "wandb" or
+            "mlflow".
     """
 
     data: DataConfig
@@ -81,7 +84,9 @@ class PretrainConfig:
     init: str = ""
     seed: int = 0
     choose: bool = False
+    tracking: str = TENSORBOARD
 
     def __post_init__(self) -> None:
         check_seed(self)
+        check_one_of(self, TRACKERS, "tracking")
         check_warmup(self.optim, self.budget)

@@ -45,6 +45,7 @@ from surgvista_jax.training.run import Data, TrainConfig, train
 from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import DESCRIBED, claim, described_digest, read_config
 from surgvista_jax.training.sole import alone_in_workdir
+from surgvista_jax.training.tracking import check_tracking, tracked, tracking_files
 from surgvista_jax.training.xla_options import as_compiled, options_for
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
@@ -53,7 +54,7 @@ _FEW = 0.5  # of places with a clip, below which a run is warned
 # What changes how a run is computed or watched, but not its result: a run may be continued with
 # other values of these. Data and weights may have moved: digests say whether they are the same.
 FREE_KEYS = (
-    *("loader", "mesh", "checkpoint", "loop", "figure"),
+    *("loader", "mesh", "checkpoint", "loop", "figure", "tracking"),
     *("compute.unroll", "compute.remat", "compute.deterministic", "compute.check_memory"),
     "compute.xla",
     *("data.folder", "init", "teacher.weights"),
@@ -74,6 +75,7 @@ def pretrain(
         UserError: whatever of the configuration, the data, the folder or the machine does not fit.
     """
     config = build(PretrainConfig, config_dict)
+    check_tracking(config.tracking)
     make_deterministic(config.compute.deterministic)
     if not config.data.folder:
         raise UserError("config.data.folder is empty: say --config.data.folder=DATASET")
@@ -104,7 +106,8 @@ def pretrain(
     owned = ownership(workdir, overwrite)
     length = length_of_budget(stretches.places)
     values = as_compiled(config_dict, _program_of(config))
-    changed = claim(workdir, values, PretrainConfig, KIND, FREE_KEYS, owned, length=length)
+    files = tracking_files(config.tracking)
+    changed = claim(workdir, values, PretrainConfig, KIND, FREE_KEYS, owned, files, length)
     if changed is not None:
         an_epoch = config.budget.steps_per_epoch(stretches.places)
         say(f"{workdir}: {changed.in_words(settings.optimizer, an_epoch)}")
@@ -112,7 +115,11 @@ def pretrain(
     warn_of_data(dataset, config.clip)
     data = _data(task, dataset, stretches)
     warn(long_warmup(config.optim, config.budget, data.clips))
-    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+    with (
+        tracked(workdir, config.tracking, owned) as tracking,
+        jax.set_mesh(mesh),
+        nn.logical_axis_rules(RULES),
+    ):
         source = {
             "teacher": str(begun.digests["teacher"]),
             "data": fingerprint(dataset),
@@ -144,6 +151,7 @@ def pretrain(
             },
             hooks=lambda run: [figure_hook(task, dataset, run)],
         )
+        tracking.ended = finished.step == config.budget.num_steps(data.clips)
     tell_pretrained(workdir, finished, config.budget.num_steps(data.clips))
     return finished
 

@@ -7,6 +7,7 @@ from surgvista_jax.data.batches.division import SELECT_ON, SplitConfig
 from surgvista_jax.models.mstcn import MsTcnConfig
 from surgvista_jax.tasks.scoring import ScoringConfig
 from surgvista_jax.training.progress import MODES
+from surgvista_jax.training.trackers import TENSORBOARD, TRACKERS
 
 CLASS_WEIGHTS = ("none", "median_frequency")
 
@@ -56,6 +57,8 @@ class TemporalConfig:
         seed: of the parameters, the order of the videos and dropout.
         seeds: runs, with the seeds seed, seed + 1, …, each in a folder of its own.
         progress: "auto" (a bar on a terminal, else lines), "bar", "lines" or "none".
+        tracking: where the run's numbers go beside its folder: "tensorboard" (nowhere), "wandb" or
+            "mlflow".
     """
 
     data: TemporalDataConfig
@@ -72,12 +75,14 @@ class TemporalConfig:
     seed: int = 0
     seeds: int = 1
     progress: str = "auto"
+    tracking: str = TENSORBOARD
 
     def __post_init__(self) -> None:
         check_one_of(self, ("temporal",), "mode")
         check_one_of(self, CLASS_WEIGHTS, "class_weights")
         check_one_of(self, SELECT_ON, "select_on")
         check_one_of(self, MODES, "progress")
+        check_one_of(self, TRACKERS, "tracking")
         check_whole(self, 1, "epochs", "pad_to")
         check_whole(self, 1, "seeds", highest=1000)
         check_seed(self)

@@ -47,11 +47,15 @@ from surgvista_jax.training.run_files import ownership
 from surgvista_jax.training.rundir import claim
 from surgvista_jax.training.sole import alone_in_workdir
 from surgvista_jax.training.state import abstract_sharded, initial_state
+from surgvista_jax.training.tracking import check_tracking, tracked, tracking_files
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "temporal"
 # What a continued run may differ in: the folders may have moved, the watching does not matter.
-FREE_KEYS = ("data.folder", "data.features", "evaluation.protocol", "progress", "compute")
+FREE_KEYS = (
+    *("data.folder", "data.features", "evaluation.protocol"),
+    *("progress", "tracking", "compute"),
+)
 
 
 @goodput.timed
@@ -76,6 +80,7 @@ def train_temporal(
         UserError: whatever of the configuration, the data, the folder or the machine does not fit.
     """
     config = build(TemporalConfig, config_dict)
+    check_tracking(config.tracking)
     make_deterministic(config.compute.deterministic)
     if jax.process_count() > 1:
         raise UserError("config.mode=temporal: one device does it in minutes; start one process")
@@ -100,7 +105,10 @@ def train_temporal(
         workdir,
     )
     owned = ownership(workdir, overwrite)
-    files = outcome_files(division, config.evaluation.protocol)
+    files = [
+        *outcome_files(division, config.evaluation.protocol),
+        *tracking_files(config.tracking),
+    ]
     length = Length(("epochs",), lambda values: values["epochs"] * len(videos))
     changed = claim(workdir, config_dict, TemporalConfig, KIND, FREE_KEYS, owned, files, length)
     if changed is not None:
@@ -117,7 +125,11 @@ def train_temporal(
         about=about,
         rows="frames",
     )
-    with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
+    with (
+        tracked(workdir, config.tracking, owned, config.evaluation.score) as tracking,
+        jax.set_mesh(mesh),
+        nn.logical_axis_rules(RULES),
+    ):
         finished = train(
             task,
             _data(config, videos),
@@ -135,6 +147,7 @@ def train_temporal(
         )
         if finished.step < settings.budget.num_steps(len(videos)):
             return False
+        tracking.ended = True
         outputs = None
         if test is not None:
             params = chooser.restore(abstract_sharded(task.init_trained, mesh))

@@ -5,6 +5,7 @@ import io
 import json
 import signal
 import socket
+import sys
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.tasks.selection import Selection, read_evaluations
 from surgvista_jax.training.checkpoint import save_params
 from tests.support import device_memory
+from tests.support.fake_trackers import FakeMlflow
 from tests.support.finetune_run import make_config, make_dataset, predictions, result, run
 from tests.support.one_device import on_one_device
 from tests.support.tiny_run import finish_all, lines, start
 
+TRACKED = "tracking=mlflow"
 SPEED = ("clips_per_second", "data_wait_share", "mfu")
 
 
@@ -108,14 +111,15 @@ def test_two_processes_evaluate_every_frame_once(config, one_device, tmp_path):
 def test_whatever_cuts_a_run_off_it_ends_as_if_nothing_had(
     config, eight_devices, tmp_path, monkeypatch, capsys
 ):
-    """On purpose, by a signal, by a kill while the best parameters are saved."""
-    workdir = tmp_path / "run"
-    assert not run(config, workdir, "loop.stop_after=3")
+    """On purpose, by a signal, by a kill while the best parameters are saved; tracked meanwhile."""
+    workdir, tracker = tmp_path / "run", FakeMlflow()
+    monkeypatch.setitem(sys.modules, "mlflow", tracker)
+    assert not run(config, workdir, "loop.stop_after=3", TRACKED)
     assert max(lines(workdir)) == 2 and not (workdir / "result.json").exists()
 
     with monkeypatch.context() as patched:
         patched.setattr(Selection, "add", signalled(4))
-        words = ["finetune", f"--config={config}", f"--workdir={workdir}"]
+        words = ["finetune", f"--config={config}", f"--workdir={workdir}", f"--config.{TRACKED}"]
         assert main(words) == 128 + signal.SIGTERM
     assert "told to stop" in capsys.readouterr().err
     assert [line["step"] for line in read_evaluations(workdir)] == [2, 4]
@@ -123,12 +127,19 @@ def test_whatever_cuts_a_run_off_it_ends_as_if_nothing_had(
     with monkeypatch.context() as patched:
         patched.setattr(Selection, "add", killed(6))
         with pytest.raises(Killed):  # what it had trained is saved, though nothing is due
-            run(config, workdir, "checkpoint.save_every=100")
+            run(config, workdir, "checkpoint.save_every=100", TRACKED)
     assert max(lines(workdir)) == 6 and (workdir / "checkpoints" / "6").is_dir()
     assert [line["step"] for line in read_evaluations(workdir)] == [2, 4]
 
-    assert run(config, workdir, "loader.workers=1")
+    assert run(config, workdir, "loader.workers=1", TRACKED)
     assert_bit_for_bit(workdir, eight_devices)
+    (tracked,) = tracker.runs()
+    assert tracked.info.status == "FINISHED"
+    losses = [(point.step, point.value) for point in tracked.data.points if point.key == "loss"]
+    assert losses == [(step, row["loss"]) for step, row in lines(workdir).items()]
+    key = "selection_accuracy"
+    scores = [(point.step, point.value) for point in tracked.data.points if point.key == key]
+    assert scores == [(line["step"], line["score"]) for line in read_evaluations(workdir)]
 
 
 def signalled(at):

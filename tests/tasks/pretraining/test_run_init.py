@@ -2,6 +2,7 @@
 
 import functools
 import shutil
+import sys
 
 import jax
 import numpy as np
@@ -19,6 +20,7 @@ from surgvista_jax.training.partition import MeshConfig, make_mesh
 from surgvista_jax.weights.files.write import flat
 from surgvista_jax.weights.runs import read_run
 from tests.support import pretrain_start
+from tests.support.fake_trackers import FakeMlflow
 from tests.support.one_device import on_one_device
 from tests.support.pretrain_start import assert_same, teacher_file
 from tests.support.tiny_run import make_config, make_dataset
@@ -26,12 +28,17 @@ from tests.support.tiny_run import make_config, make_dataset
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A configuration, a run of 2 steps, and its student as a file, whole and without decoders."""
+    """A configuration, a tracked run of 2 steps, its student as a file, whole and in part."""
     folder = tmp_path_factory.mktemp("init")
     config = make_config(folder / "config.py", make_dataset(folder / "data"))
     words = [f"--config={config}", f"--workdir={folder / 'run'}", "--config.budget.steps=2"]
-    with on_one_device():
-        assert main(["pretrain", *words, "--config.seed=9"]) == 0
+    tracker = FakeMlflow()
+    with on_one_device(), pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "mlflow", tracker)
+        assert main(["pretrain", *words, "--config.seed=9", "--config.tracking=mlflow"]) == 0
+    (tracked,) = tracker.runs()
+    assert tracked.info.status == "FINISHED" and tracked.data.params["seed"] == "9"
+    assert [point.step for point in tracked.data.points if point.key == "loss"] == [2]
     for table, file in (("surgvista", "student.safetensors"), ("mvd", "encoder.npz")):
         out = f"--out={folder / file}"
         assert main(["weights", "export", str(folder / "run"), f"--as={table}", out]) == 0

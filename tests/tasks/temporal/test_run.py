@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import jax
@@ -24,6 +25,7 @@ from surgvista_jax.tasks.temporal.config import TemporalConfig
 from surgvista_jax.tasks.temporal.task import TemporalTask
 from surgvista_jax.training.checkpoint import restore_params
 from tests.support import device_memory, feature_run
+from tests.support.fake_trackers import FakeWandb
 from tests.support.finetune_run import result
 
 CONFIG = """
@@ -265,11 +267,19 @@ def test_a_killed_run_goes_on_from_the_last_epoch(folder, whole, tmp_path, monke
     def kill():
         raise KeyboardInterrupt
 
-    interrupt(monkeypatch, 16, kill)
-    with pytest.raises(KeyboardInterrupt):
-        train.train_temporal(make_config(folder), tmp_path)
-    monkeypatch.undo()
-    assert train.train_temporal(make_config(folder), tmp_path)
+    tracker, config = FakeWandb(), make_config(folder, "tracking=wandb")
+    with monkeypatch.context() as patched:
+        interrupt(patched, 16, kill)
+        patched.setitem(sys.modules, "wandb", tracker)
+        with pytest.raises(KeyboardInterrupt):
+            train.train_temporal(config, tmp_path)
+    monkeypatch.setitem(sys.modules, "wandb", tracker)
+    assert train.train_temporal(config, tmp_path)
+    ((tracked,),) = tracker.runs.values()
+    rows = [(row["step"], row["loss"]) for row in tracked["rows"] if "loss" in row]
+    assert rows == losses(tmp_path) and tracked["end"] == 0
+    evaluated = [row["evaluated_step"] for row in tracked["rows"] if "selection_accuracy" in row]
+    assert evaluated == [6, 12, 18, 24]
     assert result(tmp_path) == result(whole)
     np.testing.assert_array_equal(read(tmp_path).score, read(whole).score)
 
