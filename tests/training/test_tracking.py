@@ -261,3 +261,16 @@ def test_the_state_of_the_sources_is_that_of_their_own_tree(tmp_path):
     (tmp_path / "inside" / "new.py").touch()
     assert sources_in(tmp_path) == (clean.commit, True)
     assert sources_in(tmp_path / "inside") is None  # somebody else's tree
+
+
+def test_a_file_that_was_replaced_by_a_shorter_one_is_read_from_its_beginning(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    tail = tracking._Tail(path)
+    assert list(tail.new()) == []
+    path.write_text('{"step": 1}\n{"step": 2}\n{"step": ')
+    assert list(tail.new()) == [{"step": 1}, {"step": 2}]  # the last is being written
+    (tmp_path / "shorter").write_text('{"step": 1}\n')
+    (tmp_path / "shorter").replace(path)
+    assert list(tail.new()) == [{"step": 1}]
+    append_line(path, {"step": 2})
+    assert list(tail.new()) == [{"step": 2}]
