@@ -179,7 +179,7 @@ def _commands() -> str:
     """What each command says of itself by `--help`."""
     parts = []
     for words, line in commands():
-        with mock.patch.dict(os.environ, COLUMNS="96"):
+        with mock.patch.dict(os.environ, COLUMNS="80"):
             said = parser_of(words, line).format_help().strip()
         parts += [f"## surgvista {' '.join(words)}", f"```text\n{said}\n```"]
     return "\n\n".join(parts)
