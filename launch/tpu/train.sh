@@ -97,6 +97,7 @@ while :; do
       ;;
     ACTIVE) ;;
     *)
+      failures=0 # days may pass here
       sleep 30
       continue
       ;;

@@ -34,6 +34,7 @@ esac
 [[ $kind == list ]] || echo "$kind" >>asked
 answer=$(sed -n 1p "$kind" 2>/dev/null)
 [[ ! -e $kind ]] || sed -i 1d "$kind"
+[[ $answer != unreachable ]] || exit 1
 if [[ $kind == list ]]; then echo "$answer"; else exit "${answer:-0}"; fi
 """
 NOTHING = "#!/usr/bin/env bash\n"
@@ -73,7 +74,13 @@ def test_a_run_that_fails_or_was_stopped_leaves_the_tpus(place, status):
     assert asked == ["start", "follow"]
 
 
+def test_a_service_that_fails_for_moments_is_waited_for(place):
+    states = "unreachable WAITING_FOR_RESOURCES " * 12 + "ACTIVE"
+    assert asked_of(place, 0, "--keep", list=states, start="0", follow="0") == ["start", "follow"]
+
+
 def test_requests_that_fail_end_in_the_end(place):
+    assert asked_of(place, 1, list=" ".join(["unreachable"] * 15)) == []
     assert asked_of(place, 1, list="FAILED", create="0") == []
     assert set(asked_of(place, 1, list=" ".join([""] * 15), create=" ".join("1" * 15))) == {
         "create"
