@@ -6,6 +6,7 @@
 : "${name:?}" "${dry:?}"
 # Each script's words, after its own options; `take_run` fills them in.
 program='' config='' dataset='' workdir='' words=() surgvista=''
+count='' command=() folder='' # of `take_parts`
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 lacking=false
 told=0 # signals that came, counted by the scripts' traps
@@ -49,6 +50,32 @@ take_run() {
     pretrain | finetune) ;;
     *) refuse "'$program' is no program: pretrain or finetune comes before CONFIG (--help)" ;;
   esac
+}
+
+# N COMMAND …, of what is done in N parts: also its own words, and the folder that it writes to
+take_parts() {
+  local i
+  (($# >= 2)) || refuse "N and COMMAND are needed (--help)"
+  count=$1 words=("${@:2}")
+  [[ $count =~ ^[1-9][0-9]{0,3}$ ]] || refuse "'$count' should be a number of parts, 1 to 9999"
+  case "${words[0]} ${words[1]:-}" in
+    'data convert' | 'data pack' | 'data check') command=("${words[@]:0:2}") ;;
+    'features '* | 'predict '*) command=("${words[0]}") ;;
+    *) refuse "'${words[*]:0:2}' has no parts: data convert, data pack, data check, features and" \
+      "predict have" ;;
+  esac
+  for ((i = 0; i < ${#words[@]}; i++)); do
+    case ${words[i]} in
+      --part | --part=*) refuse "${words[i]}: is given to each part; leave it out" ;;
+      --out) folder=${words[i + 1]:-} ;;
+      --out=*) folder=${words[i]#*=} ;;
+    esac
+  done
+  if [[ ${command[*]} == 'data '[pc]*ck ]]; then
+    folder=${words[2]:-}
+    [[ $folder != -* ]] || refuse "$folder: the folder comes right after '${command[*]}'"
+  fi
+  [[ -n $folder ]] || refuse "'${command[*]}' needs the folder that it writes to"
 }
 
 # The command itself: on the PATH, or where the README's installation puts it.
