@@ -98,7 +98,7 @@ def command_lines() -> list[tuple[str, str]]:
 def words_of(line: str) -> list[str]:
     """The words of the line's command after `surgvista`; `…` stands for more of them."""
     for part in re.split(r" (?:\||&&|>) ", line):
-        words = shlex.split(part, comments=True)
+        words = shlex.split(re.sub(r"^(?:[A-Z_]+=\S+ +)*", "", part), comments=True)
         if words and words[0].rpartition("/")[2] == "surgvista":
             return [word for word in words[1:] if word != "…"]
     return []
