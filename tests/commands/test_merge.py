@@ -269,10 +269,12 @@ def test_packing_in_parts_is_packing(dataset, monkeypatch):
 def test_checking_in_parts_finds_the_same(dataset, tmp_path):
     shutil.copytree(dataset / "frames" / "v3", dataset / "frames" / "v4", dirs_exist_ok=True)
     footage.cut(dataset / "frames" / "v2" / "000001.jpg")
+    shutil.copy(dataset / "frames" / "v0" / "000001.jpg", dataset / "frames" / "v0" / "000004.jpg")
     page = tmp_path / "page.html"
     words = ["data", "check", dataset, "--json", "--html", page]
     once, html, before = run(*words), page.read_bytes(), tree(dataset)
-    assert "share" in once[1] and "cannot be read" in once[1] and once[0] == 1
+    assert once[0] == 1
+    assert all(text in once[1] for text in ("share", "cannot be read", "at another rate?"))
     page.unlink()
     (tmp_path / ".surgvista_written.jsonl").unlink()
     for number in (2, 1, 3):
@@ -290,7 +292,13 @@ def files_of(material: Path) -> list[Path]:
 @pytest.mark.parametrize("kind", ["dataset", "files"])
 def test_features_in_parts_are_those_of_one_run(material, whole, kind, tmp_path, monkeypatch):
     weights = write_described("surgvista", tmp_path / "weights.safetensors")
-    given = [f"--dataset={whole}"] if kind == "dataset" else files_of(material)
+    given: list = files_of(material)
+    if kind == "dataset":
+        # One video of the first part is a file yet, which the header of all features says.
+        given = [f"--dataset={shutil.copytree(whole, tmp_path / 'dataset')}"]
+        manifest = tmp_path / "dataset" / "videos.jsonl"
+        text = manifest.read_text().replace('"frames/v6"', json.dumps(f"{material / 'in/v6.avi'}"))
+        manifest.write_text(text)
     words = ["features", *given, f"--init={weights}", "--batch-size=8", "--dtype=float32"]
     code, said, _ = run(*words, "--out", tmp_path / "once")
     count = 9 if kind == "dataset" else 3
