@@ -23,7 +23,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.inference.model import Model
 from surgvista_jax.inference.saved_model import run_saved_model, write_saved_model
 from surgvista_jax.models.attention import as_anywhere
-from surgvista_jax.models.layers import Block, Transformer
+from surgvista_jax.models.blocks import Block, Transformer
 from surgvista_jax.weights.loading import digest_of
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -120,7 +120,7 @@ def _block_by_block(
     x = args[0].astype(dtype)
     for layer in range(stack.config.depth):
         own = jax.tree.map(lambda leaf, layer=layer: leaf[layer], params)
-        x, _ = Block(stack.config, dtype).apply({"params": own}, x, jnp.zeros(()), False)
+        x, _ = Block(stack.config, dtype).apply({"params": own}, x, None, False)
     return x
 
 

@@ -56,17 +56,18 @@ def attend(
     differentiable: bool,
     deterministic: bool = False,
 ) -> jax.Array:
-    """Unmasked self-attention, softmax in float32.
+    """Unmasked attention of some tokens, or all, to all of them; softmax in float32.
 
     Args:
-        query, key, value: [B, N, heads, head_width].
+        query: [B, Q, heads, head_width].
+        key, value: [B, N, heads, head_width].
         differentiable: whether a gradient will be taken.
         deterministic: whether the gradient must be the same, to the bit, at every call.
 
     Returns:
-        [B, N, heads, head_width].
+        [B, Q, heads, head_width].
     """
-    kernel = _kernel_for(query, differentiable)
+    kernel = _kernel_for(query, key, differentiable)
     if kernel == "cudnn" and _planned.get() is not None:
         return _kept_as_by_cudnn(query, key, value)
     if kernel == "cudnn" and differentiable and deterministic:
@@ -76,11 +77,15 @@ def attend(
     return jax.nn.dot_product_attention(query, key, value, implementation=kernel)
 
 
-def _kernel_for(query: jax.Array, differentiable: bool) -> Kernel:
-    _, length, _, head_width = query.shape
+def _kernel_for(query: jax.Array, key: jax.Array, differentiable: bool) -> Kernel:
+    """The one that both lengths suit."""
     backend = _planned.get() or jax.default_backend()
     devices = jax.sharding.get_abstract_mesh().size
-    return attention_kernel(backend, query.dtype, length, head_width, differentiable, devices)
+    of_query, of_key = (
+        attention_kernel(backend, x.dtype, x.shape[1], x.shape[-1], differentiable, devices)
+        for x in (query, key)
+    )
+    return of_query if of_query == of_key else "xla"
 
 
 def _attend_in_blocks(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
@@ -90,7 +95,7 @@ def _attend_in_blocks(query: jax.Array, key: jax.Array, value: jax.Array) -> jax
     some = math.ceil(length / blocks)
 
     def by_head(x: jax.Array) -> jax.Array:
-        return x.astype(jnp.float32).swapaxes(1, 2).reshape(batch * heads, length, width)
+        return x.astype(jnp.float32).swapaxes(1, 2).reshape(batch * heads, x.shape[1], width)
 
     def of_head(head: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
         asked, keys, values = head
@@ -129,7 +134,7 @@ def as_anywhere() -> Iterator[None]:
 @jax.custom_vjp
 def _kept_as_by_cudnn(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
     """Attention that has the shapes of cuDNN's, and of what that keeps, and no other likeness."""
-    return query + key + value
+    return query + jnp.sum(key + value, axis=1, keepdims=True)
 
 
 def _forward_kept(
@@ -141,7 +146,8 @@ def _forward_kept(
 
 
 def _backward_kept(kept: tuple[jax.Array, ...], grad: jax.Array) -> tuple[jax.Array, ...]:
-    return grad, grad, grad
+    _, key, value, *_ = kept
+    return grad, key, value
 
 
 _kept_as_by_cudnn.defvjp(_forward_kept, _backward_kept)
@@ -155,7 +161,7 @@ def attend_in_order(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.A
     form that does not, which XLA can ask for in only one of several calls of one shape (the others
     then fail: https://github.com/openxla/xla/pull/46500).
     """
-    if _kernel_for(query, differentiable=False) == "cudnn":
+    if _kernel_for(query, key, differentiable=False) == "cudnn":
         return jax.nn.dot_product_attention(query, key, value, implementation="cudnn")
     return jax.nn.dot_product_attention(query, key, value, implementation="xla")
 

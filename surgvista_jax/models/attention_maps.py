@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from surgvista_jax.models.blocks import Transformer
 from surgvista_jax.models.float8 import multiply
-from surgvista_jax.models.layers import ComputeConfig, Linear, Transformer, TransformerConfig
+from surgvista_jax.models.layers import ComputeConfig, Linear, TransformerConfig
 from surgvista_jax.models.norm import LayerNorm
 from surgvista_jax.models.patches import patchify, token_grid
 from surgvista_jax.models.video_vit import EncoderConfig, VideoEncoder

@@ -9,12 +9,21 @@ from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 FORWARD_AND_BACKWARD = 3
 
 
-def transformer_flops(config: TransformerConfig, tokens: int) -> int:
-    """Operations (a multiply and an add count two) of one forward pass over [tokens, D]."""
+def transformer_flops(config: TransformerConfig, tokens: int, asked: int | None = None) -> int:
+    """Operations (a multiply and an add count two) of one forward pass over [tokens, D].
+
+    asked: how many of them the last block computes, which attend to all; None: all.
+    """
+    last = tokens if asked is None else asked
+    return (config.depth - 1) * _block_flops(config, tokens, tokens) + _block_flops(
+        config, tokens, last
+    )
+
+
+def _block_flops(config: TransformerConfig, tokens: int, asked: int) -> int:
     d = config.width
-    projections = 2 * tokens * d * (4 * d + 2 * config.mlp_width)
-    attention = 4 * tokens**2 * d
-    return config.depth * (projections + attention)
+    projections = 2 * tokens * d * 2 * d + 2 * asked * d * (2 * d + 2 * config.mlp_width)
+    return projections + 4 * tokens * asked * d
 
 
 def student_flops(
@@ -29,16 +38,21 @@ def student_flops(
         decoders.append((config.feature_decoder, feature_width))
     for decoder, outputs in decoders:
         total += 2 * tokens * d * decoder.width
-        total += transformer_flops(decoder, tokens + hidden)
+        total += transformer_flops(decoder, tokens + hidden, hidden)
         total += 2 * hidden * decoder.width * outputs
     return total
 
 
-def teacher_flops(config: TeacherConfig, frames: int, height: int, width: int) -> int:
-    """Operations of one forward pass over the teacher's frames of one clip."""
+def teacher_flops(
+    config: TeacherConfig, frames: int, height: int, width: int, asked: int | None = None
+) -> int:
+    """Operations of one forward pass over the teacher's frames of one clip.
+
+    asked: patches of a frame whose features are asked for; None: all.
+    """
     patches = (height // config.patch) * (width // config.patch)
     embedding = 2 * patches * config.patch**2 * 3 * config.transformer.width
-    return frames * (embedding + transformer_flops(config.transformer, patches + 1))
+    return frames * (embedding + transformer_flops(config.transformer, patches + 1, asked))
 
 
 # Multiply-adds of one 224-pixel frame, counted in the models' papers.

@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from surgvista_jax.checks import MOST_PIXELS, check_one_of, check_whole
 from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
-from surgvista_jax.models.patches import normalise, patchify, token_grid
+from surgvista_jax.models.patches import gather_tokens, normalise, patchify, token_grid
 from surgvista_jax.models.video_vit import LEARNED, EncoderConfig, VideoEncoder
 
 
@@ -59,12 +59,26 @@ class ImageEncoder(nn.Module):
     compute: ComputeConfig
 
     @nn.compact
-    def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
-        """images: uint8 [B, H, W, 3] -> [B, h*w, D]."""
+    def __call__(self, images: jax.Array, ids: jax.Array | None = None) -> jax.Array:
+        """Describes the patches of images.
+
+        Args:
+            images: uint8 [B, H, W, 3].
+            ids: int32 [B, I], the patches that are asked for; None: all, in order.
+
+        Returns:
+            [B, I, D], or [B, h*w, D].
+        """
         patch = self.config.patch
         _, height, width, _ = images.shape
         grid = token_grid(1, height, width, 1, patch)
         patches = normalise(patchify(images[:, None], 1, patch), jnp.dtype(self.compute.dtype))
         config = self.config
         encoder = VideoEncoder(config.encoder, self.compute, grid, config.is_float8, name="encoder")
-        return encoder(patches, None, train)[:, 1:]
+        if ids is None:
+            return encoder(patches, None, False)[:, 1:]  # the class token is the first
+
+        def pick(tokens: jax.Array) -> jax.Array:
+            return gather_tokens(tokens, ids[:, None] + 1)
+
+        return encoder(patches, None, False, pick)

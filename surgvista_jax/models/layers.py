@@ -1,4 +1,4 @@
-"""The pre-norm transformer that encoder, decoders and teacher share.
+"""The layers of the blocks that encoder, decoders and teacher share, and their sizes.
 
 Dimension letters, here and everywhere: B batch, T frames, H W pixels, t h w token grid, N tokens,
 V visible, M hidden, D width, K masks per clip, C classes, P pixel values per tubelet.
@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype, Initializer
 
@@ -18,7 +17,14 @@ from surgvista_jax.models.attention import attend
 from surgvista_jax.models.float8 import COLLECTION, multiplier, multiply
 from surgvista_jax.models.gelu import gelu
 from surgvista_jax.models.logical_axes import with_axes
-from surgvista_jax.models.norm import LayerNorm
+
+# Takes some of the tokens: [B, N, F] -> [B, I, F].
+Pick = Callable[[jax.Array], jax.Array]
+
+
+def all_tokens(tokens: jax.Array) -> jax.Array:
+    return tokens
+
 
 REMAT_POLICIES = {
     "none": None,
@@ -150,7 +156,10 @@ class Linear(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention; one array holds the kernels of query, key and value."""
+    """Multi-head self-attention; one array holds the kernels of query, key and value.
+
+    All tokens are attended to, and those that `pick` takes attend.
+    """
 
     config: TransformerConfig
     dtype: Dtype
@@ -158,7 +167,7 @@ class Attention(nn.Module):
     float8: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array, differentiable: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, differentiable: bool, pick: Pick = all_tokens) -> jax.Array:
         heads, width = self.config.heads, self.config.width
         head_width = width // heads
         kernel = self.param(
@@ -180,7 +189,8 @@ class Attention(nn.Module):
                     (heads, head_width),
                 ).reshape(width)
             part = product(kernel[:, i].reshape(width, width).astype(self.dtype), bias)
-            parts.append(part.reshape(*x.shape[:-1], heads, head_width))
+            part = pick(part) if letter == "q" else part
+            parts.append(part.reshape(*part.shape[:-1], heads, head_width))
         x = attend(  # [B, N, heads, head_width]
             *parts, differentiable=differentiable, deterministic=self.deterministic
         )
@@ -217,78 +227,3 @@ class Mlp(nn.Module):
         x = linear(self.config.mlp_width, ("embed", "mlp"), name="up")(x)
         x = linear(self.config.width, ("mlp", "embed"), before=before, name="down")(x)
         return x.reshape(shape)
-
-
-class Block(nn.Module):
-    """x + drop(scale * attention(norm(x))), then the same with the MLP."""
-
-    config: TransformerConfig
-    dtype: Dtype
-    deterministic: bool = False
-    float8: bool = False
-
-    def _branch(self, x: jax.Array, name: str, drop_rate: jax.Array, train: bool) -> jax.Array:
-        if self.config.layer_scale:
-            start = nn.initializers.constant(self.config.layer_scale)
-            init = with_axes(start, (None,))
-            scale = self.param(name, init, (self.config.width,)).astype(x.dtype)
-            x = x * scale[None, None]
-        if train and self.config.drop_path:
-            keep = jax.random.bernoulli(
-                self.make_rng("drop_path"), 1 - drop_rate, (x.shape[0], 1, 1)
-            )
-            x = x * (keep / (1 - drop_rate)).astype(x.dtype)
-        return x
-
-    @nn.compact
-    def __call__(self, x: jax.Array, drop_rate: jax.Array, train: bool) -> tuple[jax.Array, None]:
-        x = nn.with_logical_constraint(x, ("batch", None, None))
-        y = LayerNorm(self.dtype, self.config.norm_epsilon, name="attention_norm")(x)
-        y = Attention(self.config, self.dtype, self.deterministic, self.float8, name="attention")(
-            y, train
-        )
-        x = x + self._branch(y, "attention_scale", drop_rate, train)
-        y = LayerNorm(self.dtype, self.config.norm_epsilon, name="mlp_norm")(x)
-        y = Mlp(self.config, self.dtype, self.float8, name="mlp")(y)
-        x = x + self._branch(y, "mlp_scale", drop_rate, train)
-        return x, None
-
-
-class Transformer(nn.Module):
-    """A scan over `depth` blocks, whose parameters are stacked along a leading axis "layers".
-
-    Unrolled or not, the parameters have the same names and shapes. With `float8` their products are
-    those of 8-bit floats, and there is no gradient.
-    """
-
-    config: TransformerConfig
-    compute: ComputeConfig
-    float8: bool = False
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """x: [B, N, D] -> [B, N, D]. `train` asks for drop path and for gradients."""
-        depth = self.config.depth
-        block = Block
-        if self.compute.remat != "none":
-            block = nn.remat(
-                Block,
-                policy=REMAT_POLICIES[self.compute.remat],
-                # Inside a loop nothing can be merged with the forward pass; unrolled it can.
-                prevent_cse=self.compute.unroll,
-                static_argnums=(3,),  # train
-            )
-        blocks = nn.scan(
-            block,
-            variable_axes={"params": 0, COLLECTION: 0},
-            split_rngs={"params": True, "drop_path": True},
-            in_axes=(0, nn.broadcast),
-            length=depth,
-            unroll=depth if self.compute.unroll else 1,
-            metadata_params={nn.PARTITION_NAME: "layers"},
-        )
-        drop_rates = jnp.linspace(0.0, self.config.drop_path, depth)
-        dtype = jnp.dtype(self.compute.dtype)
-        stack = blocks(self.config, dtype, self.compute.deterministic, self.float8, name="blocks")
-        x, _ = stack(x.astype(dtype), drop_rates, train)
-        return x

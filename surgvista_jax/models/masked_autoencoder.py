@@ -7,13 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from surgvista_jax.checks import check_one_of
-from surgvista_jax.models.layers import (
-    ComputeConfig,
-    Linear,
-    Transformer,
-    TransformerConfig,
-    token_initializer,
-)
+from surgvista_jax.models.blocks import Transformer
+from surgvista_jax.models.layers import ComputeConfig, Linear, TransformerConfig, token_initializer
 from surgvista_jax.models.logical_axes import with_axes
 from surgvista_jax.models.norm import LayerNorm
 from surgvista_jax.models.patches import gather_of_clips, normalise
@@ -108,14 +103,19 @@ class Decoder(nn.Module):
         visible = Linear(width, ("embed", None), dtype, name="projection")(encoded)
         init = with_axes(token_initializer(), (None,))
         mask_token = self.param("mask_token", init, (width,)).astype(dtype)
-        hidden = mask_token[None, None] + positions[hidden_ids]
+        masked = mask_token[None, None] + positions[hidden_ids]
         first = encoded.shape[1] - visible_ids.shape[1]  # 1 with a class token
-        parts = [visible[:, first:] + positions[visible_ids], hidden]
+        parts = [visible[:, first:] + positions[visible_ids], masked]
         if first:
             parts.insert(0, visible[:, :first])
         x = jnp.concatenate(parts, axis=1)  # [B, first + N, width]
-        x = Transformer(self.config, self.compute, name="transformer")(x, train)
-        x = x[:, -hidden_ids.shape[1] :]  # [B, M, width]
+        # Of an even number, if need be with a token before them, for attention's kernels.
+        hidden = hidden_ids.shape[1]
+        last = hidden + hidden % 2
+        x = Transformer(self.config, self.compute, name="transformer")(
+            x, train, pick=lambda tokens: tokens[:, -last:]
+        )
+        x = x[:, -hidden:]  # [B, M, width]
         x = LayerNorm(dtype, self.config.last_epsilon, name="norm")(x)
         x = Linear(self.outputs, ("embed", "output"), dtype, name="head")(x)
         return x.astype(jnp.float32)

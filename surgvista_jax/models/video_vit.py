@@ -8,11 +8,13 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from surgvista_jax.checks import MOST_PIXELS, check_one_of, check_whole
+from surgvista_jax.models.blocks import Transformer
 from surgvista_jax.models.layers import (
     ComputeConfig,
     Linear,
-    Transformer,
+    Pick,
     TransformerConfig,
+    all_tokens,
     token_initializer,
 )
 from surgvista_jax.models.logical_axes import with_axes
@@ -95,13 +97,20 @@ class VideoEncoder(nn.Module):
     float8: bool = False
 
     @nn.compact
-    def __call__(self, patches: jax.Array, ids: jax.Array | None, train: bool) -> jax.Array:
+    def __call__(
+        self,
+        patches: jax.Array,
+        ids: jax.Array | None,
+        train: bool,
+        pick: Pick = all_tokens,
+    ) -> jax.Array:
         """Encodes some tokens of a clip, or all of them.
 
         Args:
             patches: [B, V, P] normalised pixels of the tokens to be seen.
             ids: int32 [B, V], their places in the grid; None: all N, in order.
             train: asks for drop path and for gradients.
+            pick: takes those that are asked for of what is returned.
 
         Returns:
             [B, V, D], or [B, 1 + V, D] with a class token.
@@ -124,7 +133,7 @@ class VideoEncoder(nn.Module):
             token = jnp.broadcast_to(token.astype(dtype), (x.shape[0], 1, width))
             x = jnp.concatenate([token, x], axis=1)
         stack = Transformer(config.transformer, self.compute, self.float8, name="transformer")
-        x = stack(x, train)
+        x = stack(x, train, pick)
         if not config.norm:
             return x
         return LayerNorm(dtype, config.transformer.last_epsilon, name="norm")(x)

@@ -9,7 +9,13 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from surgvista_jax.models.layers import REMAT_POLICIES, Block, ComputeConfig, TransformerConfig
+from surgvista_jax.models.blocks import Block
+from surgvista_jax.models.layers import (
+    REMAT_POLICIES,
+    ComputeConfig,
+    TransformerConfig,
+    all_tokens,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,21 +63,22 @@ def kept_by(stacks: Sequence[Stack], compute: ComputeConfig) -> Kept:
 def _of_block(stack: Stack, compute: ComputeConfig, remat: str) -> float:
     module: Any = Block
     if remat != "none":
-        module = nn.remat(Block, policy=REMAT_POLICIES[remat], static_argnums=(3,))
+        module = nn.remat(Block, policy=REMAT_POLICIES[remat], static_argnums=(3, 4))
     dtype = jnp.dtype(compute.dtype)
     block = module(stack.config, dtype, compute.deterministic)
-    rngs = {"drop_path": jax.random.key(0)}
 
     def size(clips: int) -> int:
+        kept = jnp.ones((2, clips, 1, 1)) if stack.config.drop_path else None
+
         def backward(params: Any, x: jax.Array) -> Any:
             def forward(params: Any, x: jax.Array) -> jax.Array:
-                return block.apply({"params": params}, x, jnp.float32(0.1), True, rngs=rngs)[0]
+                return block.apply({"params": params}, x, kept, True, all_tokens)[0]
 
             return jax.vjp(forward, params, x)[1]
 
         x = jax.ShapeDtypeStruct((clips, stack.tokens, stack.config.width), dtype)
         params = jax.eval_shape(
-            lambda x: nn.unbox(block.init(jax.random.key(0), x, jnp.float32(0.1), False)), x
+            lambda x: nn.unbox(block.init(jax.random.key(0), x, None, False, all_tokens)), x
         )["params"]
         leaves = jax.tree.leaves(jax.eval_shape(backward, params, x))
         return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from surgvista_jax.models import float8
-from surgvista_jax.models.layers import ComputeConfig, Transformer, TransformerConfig
+from surgvista_jax.models.blocks import Transformer
+from surgvista_jax.models.layers import ComputeConfig, TransformerConfig
 
 
 class Product(nn.Module):

@@ -37,7 +37,7 @@ def test_agrees_with_the_compiler(part):
     else:
         params = nn.unbox(jax.eval_shape(task.init_frozen))
         compiled = jax.jit(task.features).lower(params, golden.batch).compile()
-        ours = teacher_flops(task.config.teacher, 2, 64, 64)
+        ours = task.teacher_flops_per_clip
     clips = len(golden.batch["video"])
     np.testing.assert_allclose(clips * ours, compiled.cost_analysis()["flops"], rtol=0.06)
 

@@ -16,15 +16,9 @@ from surgvista_jax.models.attention import (
     attend_in_order,
     attention_kernel,
 )
+from surgvista_jax.models.blocks import Block, Transformer
 from surgvista_jax.models.gelu import gelu
-from surgvista_jax.models.layers import (
-    Block,
-    ComputeConfig,
-    Linear,
-    Mlp,
-    Transformer,
-    TransformerConfig,
-)
+from surgvista_jax.models.layers import ComputeConfig, Linear, Mlp, TransformerConfig
 
 CONFIG = TransformerConfig(32, 3, 4, layer_scale=0.1, drop_path=0.5)
 FLOAT32 = ComputeConfig(dtype="float32")
@@ -72,7 +66,7 @@ def test_the_scan_equals_blocks_one_after_the_other():
     x = x_of()
     for i in range(CONFIG.depth):
         params = jax.tree.map(lambda leaf, i=i: leaf[i], variables["params"]["blocks"])
-        x, _ = Block(CONFIG, jnp.float32).apply({"params": params}, x, jnp.zeros(()), False)
+        x, _ = Block(CONFIG, jnp.float32).apply({"params": params}, x, None, False)
     np.testing.assert_allclose(
         Transformer(CONFIG, FLOAT32).apply(variables, x_of(), False), x, atol=1e-5
     )
@@ -97,13 +91,14 @@ def test_drop_path_drops_whole_samples_at_its_rate_and_keeps_the_mean():
     config = dataclasses.replace(CONFIG, depth=1)
     block = Block(config, jnp.float32)
     x = x_of(batch=4000, tokens=1)
-    variables = unboxed(block.init(jax.random.key(0), x, jnp.zeros(()), False))
+    variables = unboxed(block.init(jax.random.key(0), x, None, False))
     rate = jnp.asarray(0.25)
     rngs = {"drop_path": jax.random.key(0)}
-    dropped, _ = jax.jit(block.apply, static_argnums=3)(variables, x, rate, True, rngs=rngs)
+    kept = block.apply(variables, rate, len(x), rngs=rngs, method="kept")
+    dropped, _ = jax.jit(block.apply, static_argnums=3)(variables, x, kept, True)
     unchanged = (dropped == x).all(axis=(1, 2)).mean()
     np.testing.assert_allclose(unchanged, rate**2, atol=0.015)  # attention and MLP both dropped
-    still, _ = block.apply(variables, x, rate, False)
+    still, _ = block.apply(variables, x, None, False)
     assert not (still == x).all(axis=(1, 2)).any()
 
 

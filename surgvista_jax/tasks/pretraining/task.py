@@ -86,12 +86,27 @@ class Pretraining:
         assert self.teacher is not None
         rows, length = batch["video"].shape[:2]
         seen = math.ceil(length / self.config.model.tubelet)
-        images = self._images(batch["video"], self._spare_images(rows, seen))
-        # [B*(t + spare), h*w, F]
-        tokens: Any = self.teacher.apply(_as_variables(teacher_params), images)
+        spare = self._spare_images(rows, seen)
+        images, hidden, ids = self._images(batch["video"], spare), _masks_of(batch)[1], None
+        if self._hidden_per_image is not None:
+            ids = hidden.reshape(rows, seen, -1) % (self.grid[1] * self.grid[2])
+            ids = jnp.pad(ids, ((0, 0), (0, spare), (0, 0))).reshape(len(images), -1)
+        # [B*(t + spare), h*w or M/t, F]
+        tokens: Any = self.teacher.apply(_as_variables(teacher_params), images, ids)
         tokens = tokens.reshape(rows, -1, tokens.shape[-1])[:, : seen * tokens.shape[1]]
-        picked = gather_of_clips(tokens, _masks_of(batch)[1], self.grid)
-        return jax.lax.stop_gradient(picked.astype(jnp.float32))
+        if ids is None:
+            tokens = gather_of_clips(tokens, hidden, self.grid)
+        return jax.lax.stop_gradient(tokens.astype(jnp.float32))
+
+    @property
+    def _hidden_per_image(self) -> int | None:
+        """How many patches of each of its images the teacher is asked for; None: all.
+
+        Several masks hide nearly all between them, random ones of each image another number.
+        """
+        if self.config.mask.kind != "tube" or self.masks_per_row > 1:
+            return None
+        return self.num_hidden // self.grid[0]
 
     def _spare_images(self, rows: int, images: int) -> int:
         """Empty images behind those of each row, so that XLA need not pad each 8-bit product."""
@@ -201,7 +216,8 @@ class Pretraining:
             return 0
         size, slide = self.config.clip.size, self.config.clip.slide
         images = self.grid[0] + slide - 1  # of a stretch
-        return teacher_flops(self.teacher.config, images, size, size) // slide
+        asked = self._hidden_per_image
+        return teacher_flops(self.teacher.config, images, size, size, asked) // slide
 
     @property
     def flops_per_clip(self) -> dict[str, float]:
