@@ -5,10 +5,13 @@ in a ViT that costs as much as a tenth of its matrix products. Where numbers hav
 quotient is exact to the last of them: Phi(-a) = exp(-a^2 / 2) R(a), a >= 0, and R is smooth.
 """
 
+import functools
 import math
 
 import jax
 import jax.numpy as jnp
+
+from surgvista_jax.models.float8 import multiply
 
 # R(a) by the quotient of these polynomials, lowest power first: the smallest largest relative
 # error (2.5e-5, a hundredth of bfloat16's rounding) on 0 <= a <= 14, from where on exp vanishes.
@@ -20,17 +23,7 @@ _DENSITY_AT_0 = 1 / math.sqrt(2 * math.pi)
 @jax.custom_vjp
 def gelu(x: jax.Array) -> jax.Array:
     """x Phi(x) in x's type: bfloat16 right to its last bit but for ties, others by erfc."""
-    if x.dtype != jnp.bfloat16:
-        return jax.nn.gelu(x, approximate=False)
-    wide = x.astype(jnp.float32)
-    a = _distance(wide)
-    tail, _ = _tail(a)
-    return (jnp.maximum(wide, 0) - a * tail).astype(x.dtype)
-
-
-def _distance(x: jax.Array) -> jax.Array:
-    """|x| up to where nothing is left of the tail, and no power of it is infinite."""
-    return jnp.minimum(jnp.abs(x), 14.0)
+    return _value_and_slope(x)[0]
 
 
 def _tail(a: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -53,16 +46,56 @@ def _forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def _backward(x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array]:
     # Without the barrier XLA keeps float32 parts of the forward pass, not computing them anew.
-    wide = jax.lax.optimization_barrier(x).astype(jnp.float32)
-    if x.dtype == jnp.bfloat16:
-        tail, bell = _tail(_distance(wide))
-        phi = jnp.where(wide > 0, 1 - tail, tail)
-        wide = jnp.clip(wide, -14, 14)
-    else:
-        bell = jnp.exp(-0.5 * wide * wide)
-        phi = 0.5 * jax.lax.erfc(-wide * math.sqrt(0.5))
-    slope = phi + _DENSITY_AT_0 * wide * bell
+    _, slope = _value_and_slope(jax.lax.optimization_barrier(x))
     return ((cotangent.astype(jnp.float32) * slope).astype(x.dtype),)
 
 
 gelu.defvjp(_forward, _backward)
+
+
+def _value_and_slope(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """gelu(x) in x's type, and its slope in float32, of parts that both share."""
+    wide = x.astype(jnp.float32)
+    if x.dtype != jnp.bfloat16:
+        phi = 0.5 * jax.lax.erfc(-wide * math.sqrt(0.5))
+        value = jax.nn.gelu(x, approximate=False)
+        return value, phi + _DENSITY_AT_0 * wide * jnp.exp(-0.5 * wide * wide)
+    a = jnp.minimum(jnp.abs(wide), 14.0)  # nothing is left of the tail, no power is infinite
+    tail, bell = _tail(a)
+    value = (jnp.maximum(wide, 0) - a * tail).astype(x.dtype)
+    phi = jnp.where(wide > 0, 1 - tail, tail)
+    return value, phi + _DENSITY_AT_0 * jnp.clip(wide, -14, 14) * bell
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def multiply_gelu(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, precision: jax.lax.Precision | None = None
+) -> jax.Array:
+    """gelu(x) @ kernel + bias, whose backward pass keeps x and makes gelu(x) anew.
+
+    It is made in the pass that multiplies by its slope: x is read, and its exponential taken, once,
+    in XLA for arrays of two axes, of others only for large ones.
+    """
+    return multiply(gelu(x), kernel, bias, precision)
+
+
+def _forward_product(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, precision: jax.lax.Precision | None
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    return multiply_gelu(x, kernel, bias, precision), (x, kernel, bias)
+
+
+def _backward_product(
+    precision: jax.lax.Precision | None, kept: tuple[jax.Array, ...], cotangent: jax.Array
+) -> tuple[jax.Array, ...]:
+    x, kernel, bias = kept
+    shape = x.shape
+    x, cotangent = (rows.reshape(-1, rows.shape[-1]) for rows in (x, cotangent))
+    grad = multiply(cotangent, kernel.T, None, precision)
+    x, grad = jax.lax.optimization_barrier((x, grad))  # nothing of x before the product is there
+    value, slope = _value_and_slope(x)
+    _, pull = jax.vjp(lambda *others: multiply(value, *others, precision), kernel, bias)
+    return (grad.astype(jnp.float32) * slope).astype(x.dtype).reshape(shape), *pull(cotangent)
+
+
+multiply_gelu.defvjp(_forward_product, _backward_product)

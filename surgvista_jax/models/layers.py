@@ -15,7 +15,7 @@ from flax.typing import Dtype, Initializer
 from surgvista_jax.checks import check, check_one_of, check_whole
 from surgvista_jax.models.attention import attend
 from surgvista_jax.models.float8 import COLLECTION, multiplier, multiply
-from surgvista_jax.models.gelu import gelu
+from surgvista_jax.models.gelu import gelu, multiply_gelu
 from surgvista_jax.models.logical_axes import with_axes
 
 # Takes some of the tokens: [B, N, F] -> [B, I, F].
@@ -125,8 +125,9 @@ def token_initializer() -> Initializer:
 class Linear(nn.Module):
     """x @ kernel + bias over the last axis, with a logical name for each axis of the kernel.
 
-    With `before`, before(x) @ kernel + bias, where the backward pass keeps x and computes before(x)
-    anew: of two arrays as large as an MLP is wide, one. With `float8` there is no gradient.
+    With `after_gelu`, gelu(x) @ kernel + bias, where the backward pass keeps x and computes gelu(x)
+    anew: of two arrays as large as an MLP is wide, one. With `float8` there is no gradient, and the
+    GELU is the one by tanh, but where what goes into the product is noted.
     """
 
     features: int
@@ -134,7 +135,7 @@ class Linear(nn.Module):
     dtype: Dtype
     kernel_init: Initializer = xavier_uniform((0,), (1,))
     precision: jax.lax.Precision | None = None
-    before: Callable[[jax.Array], jax.Array] | None = None
+    after_gelu: bool = False
     float8: bool = False
 
     @nn.compact
@@ -145,14 +146,12 @@ class Linear(nn.Module):
         axis = self.axes[1] if self.axes[1] == "mlp" else None
         bias_init = with_axes(nn.initializers.zeros, (axis,))
         bias = self.param("bias", bias_init, (self.features,))
-        x, kernel, before = x.astype(self.dtype), kernel.astype(self.dtype), self.before
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         if self.float8:
-            ready = before(x) if before else x
-            return multiplier(self, "input", ready, centred=before is None)(kernel, bias)
-        product = partial(multiply, precision=self.precision)
-        if before is None:
-            return product(x, kernel, bias)
-        return jax.checkpoint(lambda x, *others: product(before(x), *others))(x, kernel, bias)
+            if self.after_gelu:
+                x = gelu(x) if self.is_mutable_collection(COLLECTION) else jax.nn.gelu(x)
+            return multiplier(self, "input", x, centred=not self.after_gelu)(kernel, bias)
+        return (multiply_gelu if self.after_gelu else multiply)(x, kernel, bias, self.precision)
 
 
 class Attention(nn.Module):
@@ -221,9 +220,8 @@ class Mlp(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         linear = partial(Linear, dtype=self.dtype, float8=self.float8)
         within = self.float8 and not self.is_mutable_collection(COLLECTION)
-        before = jax.nn.gelu if within else gelu
         shape = x.shape
         x = x.reshape(-1, shape[-1]) if within else x
         x = linear(self.config.mlp_width, ("embed", "mlp"), name="up")(x)
-        x = linear(self.config.width, ("mlp", "embed"), before=before, name="down")(x)
+        x = linear(self.config.width, ("mlp", "embed"), after_gelu=True, name="down")(x)
         return x.reshape(shape)

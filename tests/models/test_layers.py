@@ -238,7 +238,7 @@ def test_configurations_that_cannot_be(wrong):
 
 def test_what_comes_before_a_product_is_computed_anew_and_its_gradient_is_the_same():
     x = x_of()
-    anew = Linear(5, (None, None), jnp.float32, before=gelu)
+    anew = Linear(5, (None, None), jnp.float32, after_gelu=True)
     params = unboxed(anew.init(jax.random.key(0), x))
 
     def composed(params, x):
