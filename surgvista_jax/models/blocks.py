@@ -137,4 +137,4 @@ def _layers(stacked: Any, depth: int) -> list[Any]:
     """The variables of each layer; cut in one piece, so that gradients are joined in one, too."""
     leaves, form = jax.tree.flatten(stacked)
     cut = [jax.lax.split(leaf, (1,) * depth) for leaf in leaves]
-    return [form.unflatten([parts[i][0] for parts in cut]) for i in range(depth)]
+    return [jax.tree.unflatten(form, [parts[i][0] for parts in cut]) for i in range(depth)]

@@ -236,20 +236,23 @@ def test_configurations_that_cannot_be(wrong):
         dataclasses.replace(CONFIG, **wrong)
 
 
-def test_what_comes_before_a_product_is_computed_anew_and_its_gradient_is_the_same():
-    x = x_of()
-    anew = Linear(5, (None, None), jnp.float32, after_gelu=True)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 2**-7)])
+def test_a_product_after_the_gelu_has_the_gradient_of_one_after_the_other(dtype, tolerance):
+    x, dtype = x_of().astype(dtype), jnp.dtype(dtype)
+    anew = Linear(5, (None, None), dtype, after_gelu=True)
     params = unboxed(anew.init(jax.random.key(0), x))
 
     def composed(params, x):
-        return Linear(5, (None, None), jnp.float32).apply(params, gelu(x))
+        return Linear(5, (None, None), dtype).apply(params, gelu(x))
 
     value, pull = jax.vjp(anew.apply, params, x)
     expected, pull_expected = jax.vjp(composed, params, x)
     np.testing.assert_array_equal(value, expected)
-    cotangent = jax.random.normal(jax.random.key(2), value.shape)
+    cotangent = jax.random.normal(jax.random.key(2), value.shape, dtype)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6),
+        lambda a, b: np.testing.assert_allclose(
+            a.astype(jnp.float32), b.astype(jnp.float32), rtol=tolerance, atol=tolerance
+        ),
         pull(cotangent),
         pull_expected(cotangent),
     )
