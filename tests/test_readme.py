@@ -221,3 +221,12 @@ def test_files_that_are_named_are_there():
         )
         gone = [n for n in named if not n.endswith(new) and not (ROOT / n).exists()]
         assert gone == [], name
+
+
+def test_the_versions_of_python_are_those_that_install():
+    project = (ROOT / "pyproject.toml").read_text()
+    asked = re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', project)
+    assert asked is not None
+    said = f"Python 3.{asked[1]} to 3.{int(asked[2]) - 1}"
+    for name in (README, "getting-started.md", "troubleshooting.md"):
+        assert said in WRITTEN[name], name
