@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from html import escape
 
 from surgvista_jax.figures.palette import look
+from surgvista_jax.predictions.times import moment
 from surgvista_jax.reports.ribbons import segments
 from surgvista_jax.reports.words import clock, number
 
@@ -133,14 +134,15 @@ def _path(bars: Sequence[tuple[int, int]], y: int) -> str:
 def _axis(seconds: float) -> str:
     """Times below the ribbons; the last one is the end."""
     tick = next((t for t in _TICKS if seconds / t <= _MOST_TICKS), _TICKS[-1])
+    write = moment if tick % 60 else clock  # "0:01" beside seconds would be read as one of them
     body = ""
     for at in range(tick, int(seconds) + 1, tick):
         place = f"{100 * at / seconds:.2f}%"
         body += f'<line x1="{place}" x2="{place}" y2="4"/>'
         if 0.13 < at / seconds < 0.82:  # else it would run into an end's time on a phone
-            body += f'<text x="{place}" y="15">{clock(at)}</text>'
-    ends = '<text y="15" class="start">0:00</text><text x="100%" y="15" class="end">'
-    return f'<svg class="axis" aria-hidden="true">{ends}{clock(seconds)}</text>{body}</svg>'
+            body += f'<text x="{place}" y="15">{write(at)}</text>'
+    ends = f'<text y="15" class="start">{write(0)}</text><text x="100%" y="15" class="end">'
+    return f'<svg class="axis" aria-hidden="true">{ends}{write(seconds)}</text>{body}</svg>'
 
 
 def _looks(used: Sequence[int]) -> str:

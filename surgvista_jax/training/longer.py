@@ -108,6 +108,12 @@ def new_length(
             f"{workdir}: is a run of {before:,} steps, of which {done:,} are done: {keys} can make"
             f" it longer, not shorter ({after:,}); take another --workdir"
         )
+    if ended is None and after < before:
+        raise UserError(
+            f"{workdir}: {done:,} of its {before:,} steps are done: a run cannot be made shorter"
+            f" ({after:,}), for its learning rate follows its length; its newest checkpoint can be"
+            " used as it is; else take another --workdir"
+        )
     if ended is None:
         raise UserError(
             f"{workdir}: {done:,} of its {before:,} steps are done: a run can be made longer"

@@ -69,7 +69,7 @@ def claim(
                 f"{path}: a run of another kind lives here ({begun.kind}, now {kind}); take another"
                 " --workdir"
             )
-        old, new = flat(with_defaults(begun.values, cls)), flat(config.to_dict())
+        old, new = (flat(with_defaults(x, cls)) for x in (begun.values, config.to_dict()))
         keys = [
             key
             for key in sorted(old.keys() | new.keys())

@@ -126,3 +126,8 @@ def test_clips_have_no_course() -> None:
         classes=("a", "b"),
     )
     assert build_report(find("clips-single"), System("m", [run]), samples=2)["ribbons"] is None
+
+
+def test_a_minute_beside_seconds_is_not_read_as_a_second():
+    assert re.findall(r"[0-9:]+(?=</text>)", ribbon_page._axis(60))[:2] == ["0:00:00", "0:01:00"]
+    assert re.findall(r"[0-9:]+(?=</text>)", ribbon_page._axis(7200))[:2] == ["0:00", "2:00"]

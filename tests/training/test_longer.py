@@ -28,7 +28,8 @@ def budget(steps=None, epochs=None):
 @pytest.mark.parametrize(
     ("asked", "done", "words"),
     [
-        (budget(16), 4, "4 of its 8 steps are done"),
+        (budget(16), 4, "4 of its 8 steps are done: a run can be made longer"),
+        (budget(6), 4, "4 of its 8 steps are done: a run cannot be made shorter"),
         (budget(6), 8, "longer, not shorter"),
         (budget(epochs=1.0), 8, "longer, not shorter"),  # 5 updates
     ],

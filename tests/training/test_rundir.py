@@ -96,6 +96,12 @@ def test_a_run_of_before_a_key_was_there_goes_on_with_its_default_alone(tmp_path
         claim(tmp_path, CONFIG, Settings, "pretraining", ())
 
 
+def test_a_default_that_is_not_said_is_no_difference(tmp_path):
+    silent = ml_collections.ConfigDict({"seed": 1, "mask": {}})
+    begun(tmp_path, silent)
+    claim(tmp_path, silent, Settings, "pretraining", ())
+
+
 @pytest.mark.parametrize(("text", "said"), [("{", "is not JSON"), ("[]", "a JSON object")])
 def test_a_damaged_configuration_is_one_line(tmp_path, text, said):
     (tmp_path / "config.json").write_text(text)
