@@ -243,18 +243,19 @@ def test_a_product_after_the_gelu_has_the_gradient_of_one_after_the_other(dtype,
     params = unboxed(anew.init(jax.random.key(0), x))
 
     def composed(params, x):
-        return Linear(5, (None, None), dtype).apply(params, gelu(x))
+        return Linear(5, (None, None), x.dtype).apply(params, gelu(x))
 
     value, pull = jax.vjp(anew.apply, params, x)
-    expected, pull_expected = jax.vjp(composed, params, x)
-    np.testing.assert_array_equal(value, expected)
+    np.testing.assert_array_equal(value, composed(params, x))
     cotangent = jax.random.normal(jax.random.key(2), value.shape, dtype)
+    # Compared with float32: JAX 0.12 rounds a composed gradient in bfloat16 more than 0.10 does.
+    exact = jax.vjp(composed, params, x.astype(jnp.float32))[1](cotangent.astype(jnp.float32))
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(
-            a.astype(jnp.float32), b.astype(jnp.float32), rtol=tolerance, atol=tolerance
+            a.astype(jnp.float32), b, rtol=tolerance, atol=tolerance
         ),
         pull(cotangent),
-        pull_expected(cotangent),
+        exact,
     )
 
 
