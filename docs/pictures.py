@@ -22,7 +22,7 @@ def take(demo: Path, images: Path = IMAGES) -> None:
     sheet = cv2.imread(str(newest))
     half = cv2.resize(sheet, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(images / "reconstruction.jpg"), half, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    (page,) = (demo / "predictions").glob("*.html")
+    page = max((demo / "predictions").glob("operation_*.html"))  # the last of those unseen
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as driver:
         window = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"]).new_page(
