@@ -5,7 +5,6 @@ in a ViT that costs as much as a tenth of its matrix products. Where numbers hav
 exponential is exact to the last of them: log Phi(-a) is smooth for a >= 0.
 """
 
-import functools
 import math
 
 import jax
@@ -64,35 +63,17 @@ def _value_and_slope(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return value, phi + _DENSITY_AT_0 * jnp.clip(wide, -14, 14) * jnp.exp(-0.5 * a * a)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def multiply_gelu(
     x: jax.Array, kernel: jax.Array, bias: jax.Array, precision: jax.lax.Precision | None = None
 ) -> jax.Array:
     """gelu(x) @ kernel + bias, whose backward pass keeps x and makes gelu(x) anew.
 
-    It is made in the pass that multiplies by its slope: x is read, and its exponential taken, once,
-    in XLA for arrays of two axes, of others only for large ones.
+    It is made in a pass of its own. In one with its slope x would be read once less, but one more
+    array as large would be there at a time: 0.7 GiB in finetuning a ViT-B on 64 clips (H100, jax
+    0.11.2).
     """
-    return multiply(gelu(x), kernel, bias, precision)
 
+    def product(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+        return multiply(gelu(x), kernel, bias, precision)
 
-def _forward_product(
-    x: jax.Array, kernel: jax.Array, bias: jax.Array, precision: jax.lax.Precision | None
-) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    return multiply_gelu(x, kernel, bias, precision), (x, kernel, bias)
-
-
-def _backward_product(
-    precision: jax.lax.Precision | None, kept: tuple[jax.Array, ...], cotangent: jax.Array
-) -> tuple[jax.Array, ...]:
-    x, kernel, bias = kept
-    shape = x.shape
-    x, cotangent = (rows.reshape(-1, rows.shape[-1]) for rows in (x, cotangent))
-    grad = multiply(cotangent, kernel.T, None, precision)
-    x, grad = jax.lax.optimization_barrier((x, grad))  # nothing of x before the product is there
-    value, slope = _value_and_slope(x)
-    _, pull = jax.vjp(lambda k, b: multiply(value, k, b, precision), kernel, bias)
-    return (grad.astype(jnp.float32) * slope).astype(x.dtype).reshape(shape), *pull(cotangent)
-
-
-multiply_gelu.defvjp(_forward_product, _backward_product)
+    return jax.checkpoint(product)(x, kernel, bias)
