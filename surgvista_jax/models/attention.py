@@ -78,14 +78,22 @@ def attend(
 
 
 def _kernel_for(query: jax.Array, key: jax.Array, differentiable: bool) -> Kernel:
-    """The one that both lengths suit."""
+    """The one that both lengths suit, and the GPU that is here."""
     backend = _planned.get() or jax.default_backend()
+    if backend == "gpu" and _planned.get() is None and not _has_flash(jax.local_devices()[0]):
+        return "xla"
     devices = jax.sharding.get_abstract_mesh().size
     of_query, of_key = (
         attention_kernel(backend, x.dtype, x.shape[1], x.shape[-1], differentiable, devices)
         for x in (query, key)
     )
     return of_query if of_query == of_key else "xla"
+
+
+def _has_flash(device: jax.Device) -> bool:
+    """Whether cuDNN has flash attention on a GPU: from compute capability 8.0 on (not on a T4)."""
+    major, point, _ = str(getattr(device, "compute_capability", "")).partition(".")
+    return bool(point) and major.isdigit() and int(major) >= 8
 
 
 def _attend_in_blocks(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:

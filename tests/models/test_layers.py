@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -186,6 +187,18 @@ def test_cudnn_only_for_shapes_that_it_takes():
         {"width": 256},
     ):
         assert kernel(**refused) == "xla", refused
+
+
+@pytest.mark.parametrize(
+    ("capability", "kernel"),
+    [("7.5", "xla"), ("8.0", "cudnn"), ("12.0", "cudnn"), ("gfx90a", "xla"), (None, "xla")],
+)
+def test_cudnn_only_on_gpus_that_have_its_flash_attention(monkeypatch, capability, kernel):
+    device = types.SimpleNamespace(compute_capability=capability)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax, "local_devices", lambda: [device])
+    q = jax.ShapeDtypeStruct((2, 240, 3, 64), jnp.bfloat16)
+    assert attention._kernel_for(q, q, differentiable=True) == kernel
 
 
 @pytest.mark.skipif(jax.default_backend() != "gpu", reason="cuDNN needs a GPU")
