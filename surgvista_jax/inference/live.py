@@ -192,9 +192,24 @@ def _told_by_signals(stop: Callable[[int], None]) -> Iterator[None]:
     def handle(number: int, _: FrameType | None) -> None:
         stop(number)
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    with _handled_by(handle):
+        yield
+
+
+@contextmanager
+def ignored_signals() -> Iterator[None]:
+    """Has the signals that stop a program do nothing."""
+    with _handled_by(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled_by(
+    handler: Callable[[int, FrameType | None], None] | signal.Handlers,
+) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, usual in before.items():
+            signal.signal(number, usual)

@@ -12,7 +12,7 @@ from surgvista_jax.checks import MOST_PIXELS
 from surgvista_jax.data.storage.video_stream import VideoOptions
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.idle_options import Way, refuse_idle
-from surgvista_jax.inference.live import predict_live
+from surgvista_jax.inference.live import ignored_signals, predict_live
 from surgvista_jax.inference.live_record import LiveRecord
 from surgvista_jax.inference.live_sources import Raw, is_camera, open_source
 from surgvista_jax.inference.smoothing_option import smoothing_of
@@ -107,7 +107,8 @@ def _id_of(where: str, way: Way) -> str:
 
 def _written(record: LiveRecord, out: Path) -> bool:
     """Writes what is left, and says where; returns whether all of it could be written."""
-    count = record.write_said()
+    with ignored_signals():  # hours of predictions lie in memory alone
+        count = record.write_said()
     if not count:
         print(f"surgvista: nothing was predicted, nothing is written to {out}", file=sys.stderr)
         return True

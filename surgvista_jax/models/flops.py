@@ -12,7 +12,8 @@ FORWARD_AND_BACKWARD = 3
 def transformer_flops(config: TransformerConfig, tokens: int, asked: int | None = None) -> int:
     """Operations (a multiply and an add count two) of one forward pass over [tokens, D].
 
-    asked: how many of them the last block computes, which attend to all; None: all.
+    asked: how many of them are needed of the last block, which attend to all; None: all. A loop
+        over blocks (`compute.unroll=false`) computes the others too; the method does not need them.
     """
     last = tokens if asked is None else asked
     return (config.depth - 1) * _block_flops(config, tokens, tokens) + _block_flops(

@@ -19,6 +19,7 @@ from surgvista_jax.data.conversion.own_videos import VideoLabels, read_videos
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference import live_option, weights_option
+from surgvista_jax.inference.live_record import LiveRecord
 from surgvista_jax.inference.page import predicted_page
 from surgvista_jax.inference.pages_due import PagesDue
 from surgvista_jax.inference.predictions import write_table
@@ -293,7 +294,16 @@ def test_a_file_in_real_time_leaves_what_predict_writes_of_it(trained, tmp_path)
 
 @pytest.mark.parametrize("ending", ["Ctrl-C", "gone", "failed", "no reader"])
 def test_a_stream_leaves_its_page_however_it_ends(trained, tmp_path, monkeypatch, ending):
-    """By Ctrl-C, a camera that goes away or fails, and by nobody who reads the lines any more."""
+    """By Ctrl-C (also a second one), a camera that goes away or fails, and by nobody who reads."""
+    write = LiveRecord.write_said
+
+    def written_under_signals(record):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return write(record)
+
+    if ending == "Ctrl-C":
+        monkeypatch.setattr(LiveRecord, "write_said", written_under_signals)
     broke = "gives no more pictures" if ending == "gone" else ""
     source, said = SimpleNamespace(broke=broke), []
 
