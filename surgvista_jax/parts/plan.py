@@ -27,6 +27,7 @@ from surgvista_jax.writing import CannotWrite, clear_asides, write_json, writing
 
 FOLDER = ".surgvista_parts"
 _PLAN, _MERGED = "plan.json", "merged.json"
+_BUSY = "do another part"
 _NAMED = 5  # parts that a message names
 _KEYS = {"version", "command", "of", "words", "options", "facts", "items"}
 
@@ -84,7 +85,8 @@ class Parts:
             The numbers of the items of this part; of the merge, of all.
 
         Raises:
-            UserError: parts are begun here that do not fit to this one; the plan cannot be written.
+            UserError: parts are begun here that do not fit to this one; the plan cannot be written;
+                another process does this part, whose end stays noted.
         """
         path = self._place / _PLAN
         plan = {
@@ -114,8 +116,10 @@ class Parts:
             )
         if self.part.is_merge:
             return list(range(len(items)))
-        with writing_to(self._note(self.part.number)):
-            self._note(self.part.number).unlink(missing_ok=True)
+        note = self._note(self.part.number)
+        # A start beside one at work, or beside the merge, must not take the end away.
+        with alone_in(self.folder, _BUSY), writing_to(note):
+            note.unlink(missing_ok=True)
         return divide([size for _, size in items], self.part.of)[self.part.number - 1]
 
     def end(self, status: int, without: Sequence[str] = ()) -> None:
@@ -142,6 +146,14 @@ class Parts:
         Raises:
             UserError: parts are missing or unfinished: which; one is at work.
         """
+        self._check_ended()
+        with contextlib.ExitStack() as locks:
+            for folder in self.folders:
+                locks.enter_context(alone_in(folder, "stop it"))
+            self._check_ended()  # one may have started again meanwhile
+            yield self.folders
+
+    def _check_ended(self) -> None:
         lacking = [number for number in self._numbers if not self._note(number).is_file()]
         if lacking:
             said = [
@@ -154,10 +166,6 @@ class Parts:
                 f"{self.out}: {', '.join(said)}{more}: start `surgvista {self.command} …"
                 f" --part {Part(lacking[0], self.part.of)}` (again), then merge"
             )
-        with contextlib.ExitStack() as locks:
-            for folder in self.folders:
-                locks.enter_context(alone_in(folder, "stop it"))
-            yield self.folders
 
     def not_whole(self, number: int, what: str) -> UserError:
         """That a part which ended lacks something now."""

@@ -10,8 +10,9 @@ from typing import Any
 # adds when it began.
 _HOW = {"overwrite", "workers", "json", "part", "began"}
 _WHERE = {"out", "folder", "html"}
-# Text in which a place may stand behind a name, `[NAME:]WEIGHTS`.
-_NAMED_PLACES = {"init", "checkpoint", "backbone"}
+# Text that is a place, which may stand behind a name: `[NAME:]WEIGHTS`. All other text is what it
+# says, even where something of that name lies in the current folder.
+_NAMED_PLACES = {"init", "checkpoint", "backbone", "transitions"}
 _PATH = "path"  # the key of a path among the options as JSON holds them
 
 
@@ -23,7 +24,9 @@ def words_of(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, A
         files: names of the files by which a folder is seen to be another than before.
     """
     return {
-        key: _said(value, files) for key, value in _given(arguments) if key not in _HOW | _WHERE
+        key: _said(key, value, files)
+        for key, value in _given(arguments)
+        if key not in _HOW | _WHERE
     }
 
 
@@ -41,10 +44,12 @@ def _given(arguments: argparse.Namespace) -> list[tuple[str, Any]]:
     return [(key, value) for key, value in vars(arguments).items() if not callable(value)]
 
 
-def _said(value: Any, files: Sequence[str]) -> Any:
+def _said(key: str, value: Any, files: Sequence[str]) -> Any:
     """An option's value as JSON holds it; of files and folders the whole path, and their state."""
     if isinstance(value, list):
-        return [_said(each, files) for each in value]
+        return [_said(key, each, files) for each in value]
+    if not isinstance(value, Path) and key not in _NAMED_PLACES:
+        return str(value)
     text = os.path.abspath(value) if isinstance(value, Path) else str(value)
     name, colon, path = _parted(text)
     if not os.path.lexists(path):

@@ -220,6 +220,39 @@ def test_a_part_at_work_is_not_merged(parts):
         other.communicate(b"\n")
 
 
+def test_a_start_beside_one_at_work_takes_no_end_away(material, parts):
+    place = parts / FOLDER / "data-convert"
+    before = (place / "3.json").read_bytes()
+    holds = (
+        f"from surgvista_jax.locking import alone_in\nwith alone_in(Path({str(place / '3')!r})):"
+    )
+    code = f"from pathlib import Path\n{holds} print(flush=True), input()"
+    words = [sys.executable, "-c", code]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        told = run(*convert(material, parts, "--part", "3/4"))
+        assert told[0] == 1 and "wait for its end, or do another part" in told[2]
+        other.communicate(b"\n")
+    assert (place / "3.json").read_bytes() == before
+
+
+def test_a_word_is_no_folder_of_that_name(material, tmp_path, monkeypatch):
+    for name in ("typed", "elsewhere"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "typed")
+    (tmp_path / "typed" / "videos").mkdir()
+    source = shutil.copytree(material / "in" / "a", tmp_path / "in" / "a")
+    out = tmp_path / "out"
+    words = ["data", "convert", "videos", "--source", source.parent, "--out", out, "--workers", 1]
+    assert run(*words, "--part=1/2")[0] == 0
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, _, told = run(*words, "--part=2/2")
+    assert code == 0, told
+    code, _, told = run("merge", out)
+    assert code == 0, told
+
+
 def test_more_parts_than_videos_leave_some_empty(tmp_path):
     footage.write_images(tmp_path / "in" / "a", [(48, 32)] * 2)
     words = ["data", "convert", "videos", "--source", tmp_path / "in", "--workers", 1]
@@ -367,6 +400,7 @@ def test_options_survive_until_the_merge(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "w.bin", "")
     given = {"out": Path("o"), "videos": [Path("w.bin")], "init": "vit:w.bin", "fps": 2.5}
+    given["transitions"] = "w.bin"
     given |= {"html": None, "json": True, "part": "1/2", "name": "w.bin", "main": print}
     options = json.loads(json.dumps(options_of(argparse.Namespace(**given))))
     monkeypatch.chdir("/")
@@ -376,6 +410,7 @@ def test_options_survive_until_the_merge(tmp_path, monkeypatch):
         "videos": [tmp_path / "w.bin"],
         "init": f"vit:{tmp_path / 'w.bin'}",
         "fps": 2.5,
+        "transitions": f"{tmp_path / 'w.bin'}",
         "html": None,
         "json": True,
         "name": "w.bin",

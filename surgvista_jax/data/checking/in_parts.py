@@ -26,8 +26,8 @@ def scan_part(parts: Parts, dataset: Dataset) -> int:
     Raises:
         UserError: as `Parts.begin`; another process does this part; the folder cannot be written.
     """
-    own = parts.begin(dataset.sizes, _facts(dataset))
     with alone_in(parts.folder, "do another part"):
+        own = parts.begin(dataset.sizes, _facts(dataset))
         clear_asides(parts.folder)
         lacking = [number for number in own if _read(_path(parts.folder, number)) is None]
         places = list(dataset.places())

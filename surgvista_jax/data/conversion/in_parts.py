@@ -42,11 +42,11 @@ def extract_part(
     Raises:
         UserError: as `extract_all` and `Parts.begin`; another process does this part.
     """
-    own = [sources[number] for number in parts.begin(items_of(sources))]
     with (
         alone_in(parts.folder, "do another part"),
         open_journal(parts.folder, source_format, source, config) as journal,
     ):
+        own = [sources[number] for number in parts.begin(items_of(sources))]
         clear_asides(parts.folder)
         owned = ownership(parts.folder, overwrite=False)
         extraction = extract_all(own, owned, journal, config, num_workers)

@@ -133,12 +133,12 @@ def _pack_part(
     parts: Parts, jobs: list[ShardJob], owned: Ownership, num_workers: int | None
 ) -> Packing:
     """Writes the shards of one part among records in its folder, which is no dataset folder."""
-    own = parts.begin([(job.name, job.num_frames) for job in jobs])
     owned.check(path for job in jobs for path in (job.path, job.state_path))
-    owned = packed_files.ownership(parts.folder, overwrite=False)
-    jobs = [jobs[number].at(parts.folder, owned) for number in own]
-    remaining = _remaining(jobs)
     with alone_in(parts.folder, "do another part"), writing_to(parts.folder / RECORDS):
+        own = parts.begin([(job.name, job.num_frames) for job in jobs])
+        owned = packed_files.ownership(parts.folder, overwrite=False)
+        jobs = [jobs[number].at(parts.folder, owned) for number in own]
+        remaining = _remaining(jobs)
         (parts.folder / RECORDS / packed_files.STATE).mkdir(parents=True, exist_ok=True)
         packed_files.clear_partial(parts.folder / RECORDS)
         _write_all(remaining, num_workers)
