@@ -5,9 +5,13 @@ Two in every run of the tests, all where SURGVISTA_ALL_NOTEBOOKS is set (`.ci/no
 
 import json
 import os
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from surgvista_jax.__main__ import main
+from tests.support.footage import write_video
 from tests.support.places import ROOT
 
 FOLDER = ROOT / "launch" / "colab"
@@ -56,20 +60,72 @@ def test_notebooks_that_train_install_alike():
     assert len(others) == 2 and all(other == first for other in others)
 
 
+def cell(name, called):
+    (found,) = ["".join(cell["source"]) for cell in cells(name) if cell["id"] == called]
+    return found
+
+
 @pytest.mark.parametrize("name", DAILY)
 def test_a_notebook_runs_to_its_end(name, tmp_path, monkeypatch):
+    execute(name, tmp_path, monkeypatch)
+
+
+@pytest.mark.skipif(DAILY != NOTEBOOKS, reason="of `.ci/notebooks`")
+def test_own_videos_and_labels_run_to_the_end_too(tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    words = ["data", "synthetic", "--task=phase", "--videos=4", "--frames=28", f"--out={own}"]
+    assert main(words) == 0
+    folders = {"MY_VIDEOS": own / "videos", "MY_LABELS": own / "videos"}
+    execute("own_labels", tmp_path / "run", monkeypatch, folders)
+
+
+def test_of_own_videos_one_that_the_run_tested_is_predicted(tmp_path):
+    """By the run's splits; its id may be in a folder, and its labels may lie beside it."""
+    for name in ("a.mp4", "day 1/b.MP4", "day 2/b.avi"):
+        path = write_video(tmp_path / "mine" / name, num_frames=2)
+        path.with_suffix(".csv").write_text("second,label\n0,x\n")
+    (tmp_path / "splits.csv").write_text("video,split\na,train\nday 2/b,test\nday 1/b,val\n")
+    own = {"MY_VIDEOS": str(tmp_path / "mine"), "MODEL": tmp_path, "DATA": tmp_path / "data"}
+    names = {"Path": Path, "NEW_VIDEO": "", **own}
+    exec(cell("own_labels", "new-video"), names)
+    assert names["NEW_VIDEO"] == tmp_path / "mine" / "day 2" / "b.avi"
+    names["NEW_VIDEO"] = "told.mp4"
+    exec(cell("own_labels", "new-video"), names)
+    assert names["NEW_VIDEO"] == "told.mp4"
+
+
+def test_a_folder_that_predict_wrote_is_read_like_its_file(tmp_path, capsys):
+    meta = json.dumps({"task": "phase", "fps": 1, "classes": ["x", "y"]})
+    table = {"video": ["a"] * 4, "frame": range(4), "label": [0, 0, 1, 1], "meta": meta}
+    for file in (tmp_path / "alone.npz", tmp_path / "written" / "predictions.npz"):
+        file.parent.mkdir(exist_ok=True)
+        np.savez(file, score=np.eye(2)[[0, 0, 1, 0]], **table)
+    names = {"Path": Path, "np": np, "MINE": tmp_path / "written", "OTHER": f"{tmp_path}/alone.npz"}
+    exec(cell("evaluate", "api"), names)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("written: accuracy 75.0%")
+    assert first.split(":")[1] == second.split(":")[1]
+
+
+def execute(name, folder, monkeypatch, settings=None):
+    """Runs a notebook in a folder, which may be missing; settings: name -> instead of ""."""
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     monkeypatch.setenv("SURGVISTA_NOTEBOOKS", "tiny")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     nbformat.validate(notebook)
+    (cell,) = [cell for cell in notebook.cells if cell["id"] == "settings"]
+    for key, value in (settings or {}).items():
+        assert f'{key} = ""' in cell.source
+        cell.source = cell.source.replace(f'{key} = ""', f'{key} = "{value}"')
+    folder.mkdir(exist_ok=True)
     # A command that fails ends no cell.
     check = nbformat.v4.new_code_cell("assert not globals().get('_exit_code'), 'a command failed'")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     notebook.cells = [part for cell in code for part in (cell, check)]
     nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}}
     ).execute()
     kind, text = SHOWN[name]
     shown = [
@@ -79,4 +135,4 @@ def test_a_notebook_runs_to_its_end(name, tmp_path, monkeypatch):
         if kind in output.get("data", {})
     ]
     assert shown and text in shown[-1]
-    assert [path.name for path in tmp_path.iterdir()] == [f"{name}_notebook"]
+    assert [path.name for path in folder.iterdir()] == [f"{name}_notebook"]
