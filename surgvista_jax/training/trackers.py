@@ -173,6 +173,17 @@ class _Wandb:
         self._run.finish(exit_code=1 if end == "failed" else 0)
 
 
+def _absolute(place: str) -> str:
+    """A store's place that may depend on the current folder, as one that does not."""
+    scheme, _, path = place.partition(":///")
+    relative = path and not path.startswith((":memory:", "file:"))
+    if relative and scheme.partition("+")[0] == "sqlite":
+        return f"{scheme}:///{Path(path).absolute()}"
+    if scheme == place and place.startswith("file:") and not place.startswith("file://"):
+        return f"file://{Path(place.removeprefix('file:')).absolute()}"
+    return place if ":" in place else str(Path(place).absolute())
+
+
 class _Mlflow:
     """A run of MLflow. Where, which experiment and what name: by its own variables, MLFLOW_….
 
@@ -183,7 +194,7 @@ class _Mlflow:
         # A place that a variable tells may hold a password. Without one it depends on where the
         # command is typed, and is noted.
         told = os.environ.get("MLFLOW_TRACKING_URI")
-        place = told or notes.get("place") or mlflow.get_tracking_uri()
+        place = told or notes.get("place") or _absolute(mlflow.get_tracking_uri())
         self._entities = mlflow.entities
         self._client = mlflow.MlflowClient(tracking_uri=place)
         self._id = self._begin(mlflow, os.environ.get("MLFLOW_RUN_NAME") or run, notes.get("run"))

@@ -35,7 +35,8 @@ from surgvista_jax.training.trackers import (
 from surgvista_jax.training.writers import EVALUATIONS_FILE, METRICS_FILE
 from surgvista_jax.writing import write_json
 
-FILE = "tracking.json"  # tracker -> by what the next start finds the tracked run
+FILE = "tracking.json"  # tracker -> by what the next start finds the tracked run, and _OF
+_OF = "workdir"  # the run's folder, absolute: a copy of it is another run
 _EVERY = 1.0  # s, between looks at the files
 _PATIENCE = 60.0  # s, for what is left at the end
 
@@ -83,11 +84,18 @@ def tracked(workdir: Path, name: str, owned: Ownership, score: str = "") -> Iter
         return
     path = workdir / FILE
     notes = read_object(path) if path.exists() else {}
+    here, known = str(workdir.resolve()), notes.get(name, {})
+    if known and known.get(_OF, here) != here:
+        tqdm.write(
+            f"{path}: is of {known[_OF]}: config.tracking={name} begins a new tracked run",
+            file=sys.stderr,
+        )
+        known = {}
     facts = facts_of_run(read_config(workdir).values)
     # Runs of several seeds are called by the folder that holds them, too.
     run = f"{workdir.absolute().parent.name}/{workdir.name}"
-    tracker = begin_tracker(name, run, workdir, facts, notes.get(name, {}))
-    write_json(path, {**notes, name: tracker.notes}, owned)
+    tracker = begin_tracker(name, run, workdir, facts, known)
+    write_json(path, {**notes, name: {**tracker.notes, _OF: here}}, owned)
     follower = _Follower(tracker, name, workdir, score)
     follower.start()
     end: End = "failed"
@@ -170,6 +178,7 @@ class _Tail:
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """The finite ones; the others are in the files alone."""
     return {
         name: value
         for name, value in values.items()

@@ -1,8 +1,10 @@
 """A tracked run is what the run's files hold: each step once, whatever ends or fails in between."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.ownership import in_folder
 from surgvista_jax.training import tracking
 from surgvista_jax.training.run_facts import sources_in
-from surgvista_jax.training.trackers import TRACKERS
+from surgvista_jax.training.trackers import TRACKERS, _absolute
 from surgvista_jax.training.tracking import FILE, check_tracking, tracked
 from surgvista_jax.training.writers import MetricWriter
 from surgvista_jax.writing import append_line
@@ -176,6 +178,68 @@ def test_a_store_that_no_variable_tells_is_found_again_from_another_folder(
     train(folder, "mlflow", 6, start=6)
     assert len(mlflow.stores["https://me:secret@host"]["runs"]) == 1
     assert "secret" not in (folder / FILE).read_text()
+
+
+def test_a_place_that_depends_on_the_current_folder_is_noted_without_it(
+    tmp_path, mlflow, monkeypatch
+):
+    folder, other = begun(tmp_path / "run"), tmp_path / "other"
+    other.mkdir()
+    client = mlflow.MlflowClient
+
+    def here(tracking_uri):
+        return client(f"sqlite:///{Path(tracking_uri.removeprefix('sqlite:///')).absolute()}")
+
+    monkeypatch.setattr(mlflow, "MlflowClient", here, raising=False)
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "sqlite:///mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    train(folder, "mlflow", 4)
+    monkeypatch.chdir(other)
+    train(folder, "mlflow", 6, start=4)
+    assert list(mlflow.stores) == [f"sqlite:///{tmp_path}/mlflow.db"]
+    assert points(mlflow, "loss") == [(step, step / 2) for step in range(1, 7)]
+
+
+def test_places_of_stores_as_they_are_noted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = ("https://host/a", "file:///a/b", "sqlite:////a/b.db", "sqlite:///:memory:", "/a/b")
+    assert [_absolute(place) for place in whole] == list(whole)
+    assert _absolute("mlruns") == f"{tmp_path}/mlruns"
+    assert _absolute("file:./mlruns") == f"file://{tmp_path}/mlruns"
+
+
+def test_a_copy_of_a_run_is_tracked_as_a_run_of_its_own(tmp_path, tracker, capsys):
+    name, fake = tracker
+    folder, copy = begun(tmp_path / "run"), tmp_path / "copy"
+    train(folder, name, 4)
+    shutil.copytree(folder, copy)
+    before = points(fake, "loss")
+    assert capsys.readouterr().err == ""
+    train(copy, name, 6, start=4)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"is of {folder}: config.tracking={name} begins" in said
+    train(copy, name, 6, start=6)
+    train(folder, name, 4, start=4)
+    assert capsys.readouterr().err == ""
+    first, second = fake.runs.values() if name == "wandb" else fake.runs()
+    alone = type(fake)()
+    for run, steps in ((first, 4), (second, 6)):
+        if name == "wandb":
+            alone.runs = {"id": run}
+        else:
+            alone.stores = {"": {"runs": {"id": run}}}
+        assert points(alone, "loss") == [(step, step / 2) for step in range(1, steps + 1)]
+    assert len(before) == 4
+
+
+def test_values_that_are_not_finite_are_left_out(tmp_path, tracker):
+    name, fake = tracker
+    folder = begun(tmp_path / "run")
+    for step, value in enumerate((0.5, float("nan"), float("inf"), 0.25), 1):
+        append_line(folder / "metrics.jsonl", {"step": step, "loss": value, "rate": 1.0})
+    train(folder, name, 4, start=4)
+    assert points(fake, "loss") == [(1, 0.5), (4, 0.25)]
+    assert len(points(fake, "rate")) == 4
 
 
 def test_how_a_run_ended_is_told(tmp_path, wandb, mlflow):
