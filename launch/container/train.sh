@@ -27,6 +27,9 @@ done
 device=${1:-}
 [[ $device =~ ^(gpu|tpu)$ ]] || refuse "gpu or tpu is needed (--help)"
 take_run "${@:2}"
+for path in "$dataset" "$workdir"; do
+  [[ $path != *://* ]] || refuse "$path: a folder of this machine is needed"
+done
 need_command docker "Docker, or a podman that is called so"
 need_config
 need_folders

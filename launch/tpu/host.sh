@@ -11,7 +11,7 @@ name=launch/tpu/host.sh dry=false
 # shellcheck source-path=SCRIPTDIR source=../needs.sh
 source "$here/../needs.sh"
 
-runs=$HOME/.surgvista # what of a run is kept on this host: its log, its process, how it ended
+runs=$HOME/.surgvista # what of a run is kept on this host: its words, log, process, how it ended
 action=${1:-}
 [[ -z $action ]] || shift
 
@@ -46,12 +46,16 @@ case $action in
     need_folders
     need_command setsid "part of util-linux"
     stop_if_lacking
+    typed=$(show "$@")
     if is_running; then
+      there=$(cat "$runs/words" 2>/dev/null || echo "one of an earlier version")
+      [[ $there == "$typed" ]] || refuse "another run is here (stop ends it): $there"
       say "a run is here already; it goes on"
       exit
     fi
     mkdir -p "$runs"
     rm -f "$runs/pid" "$runs/status" "$runs/stopped"
+    printf '%s\n' "$typed" >"$runs/words"
     cores=$((($(nproc) + 1) / 2))
     command=("$surgvista" "$program" --distributed --config="$config" --workdir="$workdir"
       --config.data.folder="$dataset" --config.loader.workers="$cores" ${words[@]+"${words[@]}"})

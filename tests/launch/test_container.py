@@ -90,3 +90,12 @@ def test_folders_that_docker_cannot_name_are_refused(place):
     _, (line,) = place.run("container/train.sh", "gpu", *RUN[:2], "a,b", "run", status=1)
     assert "a,b: one folder, without a comma in its name" in line
     assert place.calls("docker") == []
+
+
+@pytest.mark.parametrize("folders", [("my data", "gs://bucket/run"), ("gs://bucket/data", "run")])
+def test_what_lies_elsewhere_is_refused_and_no_folder_is_called_so(place, folders):
+    place.program("docker")
+    for dry in ([], ["--dry-run"]):
+        _, (line,) = place.run("container/train.sh", *dry, "gpu", *RUN[:2], *folders, status=2)
+        assert "gs://bucket/" in line and "a folder of this machine" in line
+    assert place.calls("docker") == [] and not (place.folder / "gs:").exists()

@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import shlex
 import signal
 
 import pytest
@@ -116,6 +117,8 @@ def test_a_host_starts_one_run_that_lives_on_and_saves_when_told(place):
     place.run("tpu/host.sh", "start", *RUN)
     _, (line,) = place.run("tpu/host.sh", "start", *RUN)
     assert "a run is here already" in line
+    _, (line,) = place.run("tpu/host.sh", "start", *RUN, "--config.seed=3", status=2)
+    assert "another run is here" in line and shlex.split(line)[-len(RUN) :] == [*RUN]
     follows = place.start("tpu/host.sh", "follow")
     assert follows.stdout.readline() == "ready\n"
     place.run("tpu/host.sh", "stop")
