@@ -18,7 +18,7 @@ def parsed(path):
 
 def steps(path):
     for name, job in parsed(path)["jobs"].items():
-        for step in job["steps"]:
+        for step in job.get("steps", []):  # none where it calls a workflow
             yield name, step
 
 
@@ -60,6 +60,22 @@ def test_actions_are_of_a_version_and_only_the_release_may_publish():
     ]
     assert publishers == ["publish"]
     assert all(parsed(path)["permissions"] == {"contents": "read"} for path in WORKFLOWS)
+
+
+def test_nothing_is_published_that_fails_a_check():
+    folder = ROOT / ".github" / "workflows"
+    jobs = parsed(folder / "release.yml")["jobs"]
+    called = {name: ROOT / job["uses"] for name, job in jobs.items() if "uses" in job}
+    assert called == {"checks": folder / "checks.yml"}
+    assert {*called, "build"} == set(jobs["publish"]["needs"])
+    assert "workflow_call" in parsed(folder / "checks.yml")[True]  # YAML reads the key `on` so
+
+
+def test_no_name_that_others_choose_is_pasted_into_a_shell():
+    """Such as a branch's or a tag's: it may hold commands. A matrix is our own."""
+    runs = [step.get("run", "") for path in WORKFLOWS for _, step in steps(path)]
+    pasted = re.findall(r"\$\{\{\s*([\w.]+)", "\n".join(runs))
+    assert pasted and all(name.startswith("matrix.") for name in pasted), pasted
 
 
 def test_pythons_that_are_tested_are_those_that_are_allowed():
