@@ -31,6 +31,15 @@ def test_what_is_copied_is_there_and_all_that_the_package_is_built_from(device):
 
 
 @pytest.mark.parametrize("device", DEVICES)
+def test_only_what_is_copied_goes_to_docker(device):
+    """Of a clone with runs and data; BuildKit reads the file beside the Dockerfile."""
+    file = ROOT / f"launch/container/{device}.Dockerfile.dockerignore"
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line[0] != "#"]
+    copied = [source for step in steps(device) if step[0] == "COPY" for source in step[1:-1]]
+    assert lines == ["*", *(f"!{source}" for source in copied), "**/__pycache__"]
+
+
+@pytest.mark.parametrize("device", DEVICES)
 def test_it_is_installed_as_the_readme_says(device):
     (install,) = (step for step in steps(device) if step[:2] == ["RUN", "pip"])
     extra = f'".[{device}]"'
