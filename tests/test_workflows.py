@@ -62,6 +62,20 @@ def test_actions_are_of_a_version_and_only_the_release_may_publish():
     assert all(parsed(path)["permissions"] == {"contents": "read"} for path in WORKFLOWS)
 
 
+def test_no_line_installs_from_pypi_what_is_not_released_there():
+    """That name may be anybody's; the notebooks' `surgvista_jax @ PLACE` names a place."""
+    changes = (ROOT / "docs" / "changelog.md").read_text(encoding="utf-8")
+    assert f"## {__version__} (not released yet)" in changes  # else this test has had its day
+    files = [*ROOT.glob("surgvista_jax/**/*.py"), *ROOT.glob("launch/**/*.ipynb")]
+    files += [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    asked = r"(?:surgvista_jax|\{OURS\})\[(?:gpu|tpu|torch|hub|wandb|mlflow|\{)"
+    asked += r"|pip install (?:-\S+ )*[\\'\"]*surgvista_jax(?! @|\{extra\} @)"
+    found = [
+        f"{path}: {m[0]}" for path in files for m in re.finditer(asked, path.read_text("utf-8"))
+    ]
+    assert len(files) > 100 and found == []
+
+
 def test_nothing_is_published_that_fails_a_check():
     folder = ROOT / ".github" / "workflows"
     jobs = parsed(folder / "release.yml")["jobs"]

@@ -121,12 +121,14 @@ def _accelerators(facts: Facts) -> Iterator[Finding]:
     elif facts.environment.get("CUDA_VISIBLE_DEVICES") in ("", "-1") and extra == "gpu":
         yield _warning(f"{text}CUDA_VISIBLE_DEVICES names none", "unset CUDA_VISIBLE_DEVICES")
     elif not build:
-        yield _warning(f"{text}its build for it is missing", f"pip install '{OURS}[{extra}]'")
+        yield _warning(
+            f"{text}its build for it is missing", f'pip install -e ".[{extra}]" in the clone'
+        )
     else:
         why = f" ({jax.said[-1]})" if jax.said else ""
         yield _warning(
             f"{text}{build} does not start{why}",
-            f"pip install -U '{OURS}[{extra}]', and a driver that is new enough for it",
+            f'pip install -U -e ".[{extra}]" in the clone, and a driver that is new enough for it',
         )
 
 

@@ -113,7 +113,7 @@ def reason_of(error: BaseException) -> str:
 def _module(name: str) -> Any:
     for variable, value in _USUAL.items():
         os.environ.setdefault(variable, value)
-    advice = f"pip install 'surgvista_jax[{name}]', or leave config.tracking={TENSORBOARD}"
+    advice = f"pip install {name}, or leave config.tracking={TENSORBOARD}"
     try:
         module = importlib.import_module(name)
     except ImportError as error:

@@ -48,7 +48,7 @@ def fetch(address: str) -> Fetched:
         import huggingface_hub
     except ImportError:
         raise UserError(
-            f"{address}: fetching this needs huggingface_hub: pip install 'surgvista_jax[hub]', or"
+            f"{address}: fetching this needs huggingface_hub: pip install huggingface_hub, or"
             " name a file on the disk"
         ) from None
     passed: tuple[str, ...] = ()

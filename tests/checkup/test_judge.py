@@ -93,7 +93,11 @@ CASES = {
     ),
     "a GPU without a build": (
         with_gpu(builds={"jaxlib": "0.11.0"}),
-        *("warning", "though there is 1 x NVIDIA H100: its build", "surgvista_jax[gpu]"),
+        *(
+            "warning",
+            "though there is 1 x NVIDIA H100: its build",
+            'pip install -e ".[gpu]" in the clone',
+        ),
     ),
     "a GPU that is not wanted": (
         with_gpu(JAX_PLATFORMS="cpu"),
@@ -105,7 +109,11 @@ CASES = {
     ),
     "a GPU that does not start": (
         with_gpu(jax=dataclasses.replace(ON_CPU, said=("CUDA driver version is insufficient",))),
-        *("warning", "jax-cuda13-plugin 0.11.0 does not start (CUDA driver", "pip install -U"),
+        *(
+            "warning",
+            "jax-cuda13-plugin 0.11.0 does not start (CUDA driver",
+            'pip install -U -e ".[gpu]" in the clone',
+        ),
     ),
     "a build of another version": (
         with_gpu(jax=ON_GPU, builds={**PLUGIN, "jaxlib": "0.11.1"}),
@@ -125,7 +133,7 @@ CASES = {
     ),
     "a TPU without a build": (
         but(machine={"tpu": True}),
-        *("warning", "what looks like a TPU: its build", "surgvista_jax[tpu]"),
+        *("warning", "what looks like a TPU: its build", 'pip install -e ".[tpu]" in the clone'),
     ),
     "no PyAV": (
         but(decoders={"videos_trouble": "ImportError: libxcb.so.1"}),

@@ -118,7 +118,7 @@ def test_without_the_extra_the_line_says_what_to_install(monkeypatch):
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UserError, match=r"pip install 'surgvista_jax\[hub\]'"):
+    with pytest.raises(UserError, match=r"pip install huggingface_hub"):
         fetch("hf://some/vit:a.npz")
 
 
@@ -165,7 +165,7 @@ def test_wherever_weights_are_asked_for_they_may_lie_on_the_hub(command, reposit
 @pytest.mark.parametrize("command", ASKED)
 def test_without_the_extra_each_of_them_says_what_to_install(command, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(UserError, match=r"^hf://some/vit: .* pip install 'surgvista_jax\[hub\]'"):
+    with pytest.raises(UserError, match=r"^hf://some/vit: .* pip install huggingface_hub"):
         ASKED[command][1]("hf://some/vit")
 
 

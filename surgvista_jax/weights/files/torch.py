@@ -38,7 +38,7 @@ def open_torch(path: Path) -> dict:
         import torch
     except ImportError:
         raise UserError(
-            f"{path}: reading this needs PyTorch: pip install 'surgvista_jax[torch]', or save it"
+            f"{path}: reading this needs PyTorch: pip install torch, or save it"
             " as .safetensors where there is one"
         ) from None
     try:

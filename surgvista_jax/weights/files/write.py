@@ -142,8 +142,7 @@ def _write_torch(arrays: dict[str, np.ndarray], path: Path) -> None:
         import torch
     except ImportError:
         raise UserError(
-            f"{path.name}: writing this needs PyTorch: pip install"
-            " 'surgvista_jax[torch]', or choose .safetensors"
+            f"{path.name}: writing this needs PyTorch: pip install torch, or choose .safetensors"
         ) from None
     state = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
     with open(path, "wb") as file:
