@@ -36,7 +36,7 @@ HEAD = """\
 What `surgvista bench plan` says, without any of these devices. Memory of GPUs is the share that JAX
 takes, 0.75 of it (`XLA_PYTHON_CLIENT_MEM_FRACTION`). Where no measurement is on record, clips/s are
 an estimate: those of one H100 (jax 0.11.2), scaled by operations and peaks; what several devices
-lose by talking to one another is not in it. The page is made by `python docs/plans.py`, here with
+lose by talking to one another is not in it. `python docs/plans.py` made the page, with
 {versions}."""
 
 
