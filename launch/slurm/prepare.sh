@@ -13,8 +13,9 @@
 #
 # An array of N elements does a part each (--array=1-N%4: four at a time, by --array=%4); when all
 # have ended, one job more merges, and says in one line which part is missing. The same command
-# again goes on with what is missing. The repository, the installation and all folders lie on a file
-# system that the nodes share.
+# again goes on with what is missing; after a merge that was killed, type `surgvista merge FOLDER`
+# alone: parts are refused then, and after a finished merge. The repository, the installation and
+# all folders lie on a file system that the nodes share.
 set -euo pipefail
 name=launch/slurm/prepare.sh dry=false
 # Slurm runs a copy of this file, which lies elsewhere: where the rest is, comes with the words.

@@ -11,7 +11,8 @@
 #
 # Host I does part I of N, by its processors alone; the first one then merges. The paths are those of
 # the hosts, of a disk that all of them have mounted (Filestore). The same command again goes on
-# where a lost connection ended it. What TPU_NAME and TPU_ZONE mean, and `install`, which comes
+# where a lost connection ended it; if that was in the merge, type `surgvista merge FOLDER` alone on
+# a host. What TPU_NAME and TPU_ZONE mean, and `install`, which comes
 # before: launch/tpu/slice.sh. It was not run on TPUs.
 set -euo pipefail
 name=launch/tpu/prepare.sh dry=false

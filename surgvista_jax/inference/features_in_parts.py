@@ -64,6 +64,7 @@ def merge_features(
         elif name not in nothing[number] and not (0 in made and made[0].num_rows(name)):
             raise parts.not_whole(number, f"rows of video {name!r} are missing or damaged")
     folder = create_features(out, header, [video for video, _ in taken], overwrite)
+    parts.moving()
     for video, lying in taken:
         path = folder.path(video)
         with writing_to(path):

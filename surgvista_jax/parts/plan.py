@@ -4,6 +4,8 @@
                                          2/          the output folder of part 2, with all that the
                                                      command keeps beside what it writes
                                          2.json      that part 2 came to its end
+                                         merging.json
+                                                     that a merge has begun to move what parts made
                                          merged.json in place of the plan, once all is merged
 
 A part that finds another plan than it would write itself stops before it does anything.
@@ -26,7 +28,8 @@ from surgvista_jax.parts.option import Part
 from surgvista_jax.writing import CannotWrite, clear_asides, write_json, writing_to
 
 FOLDER = ".surgvista_parts"
-_PLAN, _MERGED = "plan.json", "merged.json"
+_PLAN, _MERGING, _MERGED = "plan.json", "merging.json", "merged.json"
+_PAGE = "html"  # the option that names the page which the merge writes
 _BUSY = "do another part"
 _NAMED = 5  # parts that a message names
 _KEYS = {"version", "command", "of", "words", "options", "facts", "items"}
@@ -69,8 +72,10 @@ class Parts:
         """Refuses what can be known to differ before any work is done.
 
         Raises:
-            UserError: parts are begun here that are of another number, command or version.
+            UserError: parts are begun here that are of another number, command or version; their
+                merge has begun, so that a part lacks what was moved and would make it again.
         """
+        self._refuse_merging()
         if (begun := read_plan(self.out, self.command)) is not None:
             self._compare(begun)
 
@@ -117,6 +122,7 @@ class Parts:
         if self.part.is_merge:
             return list(range(len(items)))
         note = self._note(self.part.number)
+        self._refuse_merging()
         # A start beside one at work, or beside the merge, must not take the end away.
         with alone_in(self.folder, _BUSY), writing_to(note):
             note.unlink(missing_ok=True)
@@ -168,7 +174,9 @@ class Parts:
             )
 
     def not_whole(self, number: int, what: str) -> UserError:
-        """That a part which ended lacks something now."""
+        """That a part which ended lacks something now; it may be started again for that."""
+        with writing_to(self._place):
+            (self._place / _MERGING).unlink(missing_ok=True)
         part = Part(number, self.part.of)
         return UserError(
             f"{self.folder_of(number)}: part {part} is not whole, {what}; start `surgvista"
@@ -182,6 +190,10 @@ class Parts:
             for item in own:
                 numbers[item] = number
         return numbers
+
+    def moving(self) -> None:
+        """Notes that the merge moves things from here on: no part may be started again."""
+        write_json(self._place / _MERGING, {"of": self.part.of})
 
     def merged(self, own: Sequence[str]) -> None:
         """Notes, in place of the plan, that all is in its place: `sweep` may take the parts away.
@@ -214,6 +226,13 @@ class Parts:
     def _note(self, number: int) -> Path:
         return self._place / f"{number}.json"
 
+    def _refuse_merging(self) -> None:
+        if not self.part.is_merge and (self._place / _MERGING).exists():
+            raise UserError(
+                f"{self.out}: its merge has begun, and a part would make again what was moved:"
+                f' type `surgvista merge {self.out} --of="{self.command}"` alone'
+            )
+
     def _compare(self, begun: Mapping[str, Any]) -> None:
         if begun["of"] != self.part.of:
             raise UserError(
@@ -229,6 +248,14 @@ class Parts:
             raise UserError(
                 f"{self.out}: its parts were begun with other options: {differing}; give the same"
                 f" ones, or, {self._anew}"
+            )
+        # The merge writes the page that the first part asked for.
+        pages = [options.get(_PAGE) for options in (begun["options"], self.options)]
+        if pages[0] != pages[1]:
+            was, now = (str(page["path"]) if page else "not given" for page in pages)
+            raise UserError(
+                f"{self.out}: its parts were begun with other options: --{_PAGE} was {was} and is"
+                f" {now}; give the same, or, {self._anew}"
             )
 
 
@@ -286,6 +313,7 @@ def sweep(out: Path, command: str) -> None:
         for path in place.glob("*.json"):
             if path.stem.isdecimal():
                 path.unlink()
+        (place / _MERGING).unlink(missing_ok=True)
         (place / _MERGED).unlink(missing_ok=True)
         for folder in (place, place.parent):
             with contextlib.suppress(OSError):

@@ -134,12 +134,18 @@ def test_a_conversion_in_parts_is_that_of_one_run(parts, whole, monkeypatch):
         ("surgvista_jax.parts.plan", "clear_asides", 3),
     ],
 )
-def test_a_merge_that_was_killed_goes_on(parts, whole, monkeypatch, owner, name, calls):
+def test_a_merge_that_was_killed_goes_on(material, parts, whole, monkeypatch, owner, name, calls):
     with monkeypatch.context() as patch:
         dies_after(patch, import_from(owner), name, calls)
         with pytest.raises(Killed):
             run("merge", parts)
     assert tree(parts) != tree(whole)
+    before = tree(parts)
+    told = run(*convert(material, parts, "--part", "1/4"))
+    assert told[0] == 1 and "--part" not in told[2].replace("without --part", "")
+    if name in ("install", "append"):  # some videos are moved, and no dataset is there
+        assert f'type `surgvista merge {parts} --of="data convert"` alone' in told[2]
+    assert tree(parts) == before
     code, _, told = run("merge", parts)
     assert code in (0, 1) and "surgvista:" not in told
     assert tree(parts) == tree(whole)
@@ -296,6 +302,8 @@ def test_packing_in_parts_is_packing(dataset, monkeypatch):
                 run("merge", dataset)
     assert run("merge", dataset)[0] == 0
     assert tree(dataset) == once
+    assert "its frames are packed already" in refused(*words, "--part=2/4")
+    assert tree(dataset) == once
     assert run("data", "pack", dataset, "--verify")[0] == 0
 
 
@@ -315,7 +323,41 @@ def test_checking_in_parts_finds_the_same(dataset, tmp_path):
     assert run(*words)[:2] == once[:2]
     assert run("merge", dataset, "--of=data check")[:2] == once[:2]
     assert page.read_bytes() == html and tree(dataset) == before
+    for more in ([], ["--html", tmp_path / "other.html"]):
+        plain = [*words[:-2], *more]
+        run(*words, "--part=1/2")
+        assert f"--html was {page} and is " in refused(*plain, "--part=2/2")
+    shutil.rmtree(dataset / FOLDER)
     assert "--no-frames looks at none" in refused(*words, "--no-frames", "--part=1/2")
+
+
+def test_frames_that_changed_are_looked_at_again(dataset):
+    frame, other = (dataset / "frames" / v / "000001.jpg" for v in ("v2", "v3"))
+    whole = frame.read_bytes()
+    footage.cut(frame)
+    words = ["data", "check", dataset]
+    for number in (1, 2):
+        assert run(*words, f"--part={number}/2")[0] == 0
+    frame.write_bytes(whole)
+    footage.cut(other)
+    kept = {path: path.stat().st_mtime_ns for path in (dataset / FOLDER).rglob("*.npz")}
+    for number in (1, 2):
+        assert run(*words, f"--part={number}/2")[0] == 0
+    assert len([path for path in kept if path.stat().st_mtime_ns != kept[path]]) == 2
+    code, said, _ = run("merge", dataset)
+    assert code == 1 and (code, said) == run(*words)[:2]
+
+
+def test_videos_that_were_packed_anew_are_looked_at_again(dataset):
+    words, pack = ["data", "check", dataset], ["data", "pack", dataset, "--workers", 1]
+    assert run(*pack)[0] == 0 and run(*words, "--part=1/2")[0] == 0
+    kept = {path: path.stat().st_mtime_ns for path in (dataset / FOLDER).rglob("*.npz")}
+    assert run(*words, "--part=1/2")[0] == 0
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    (shard,) = (dataset / "records").glob("*.array_record")
+    os.utime(shard, (0, 0))
+    assert run(*words, "--part=1/2")[0] == 0
+    assert kept and all(path.stat().st_mtime_ns != kept[path] for path in kept)
 
 
 def files_of(material: Path) -> list[Path]:

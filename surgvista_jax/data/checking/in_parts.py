@@ -10,7 +10,11 @@ import numpy as np
 from surgvista_jax.archives import UNREADABLE
 from surgvista_jax.data.checking.frames import Scan, scan_videos
 from surgvista_jax.data.checking.report import Finding
-from surgvista_jax.data.dataset import Dataset, fingerprint
+from surgvista_jax.data.dataset import Dataset, Video, fingerprint
+from surgvista_jax.data.storage.open import open_frames
+from surgvista_jax.data.storage.records import RecordFrames
+from surgvista_jax.data.storage.shard_job import source_state, stamp_of
+from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
 from surgvista_jax.locking import alone_in
 from surgvista_jax.parts.plan import Parts
@@ -29,11 +33,13 @@ def scan_part(parts: Parts, dataset: Dataset) -> int:
     with alone_in(parts.folder, "do another part"):
         own = parts.begin(dataset.sizes, _facts(dataset))
         clear_asides(parts.folder)
-        lacking = [number for number in own if _read(_path(parts.folder, number)) is None]
         places = list(dataset.places())
+        # Before they are looked at: frames that change meanwhile are looked at again.
+        states = {number: _state(*places[number]) for number in own}
+        lacking = [n for n in own if not _is_kept(_path(parts.folder, n), states[n])]
         scans = scan_videos([places[number] for number in lacking])
         for number, (_, scan) in zip(lacking, scans, strict=True):
-            _write(_path(parts.folder, number), scan)
+            _write(_path(parts.folder, number), scan, states[number])
         parts.end(0)
     return len(own)
 
@@ -46,11 +52,11 @@ def scans_of_parts(parts: Parts, dataset: Dataset) -> Iterator[Scan]:
     """
     parts.begin(items := dataset.sizes, _facts(dataset))
     for number, part in enumerate(parts.part_of(items)):
-        scan = _read(_path(parts.folder_of(part), number))
-        if scan is None:
+        kept = _read(_path(parts.folder_of(part), number))
+        if kept is None:
             what = f"what was seen of video {items[number][0]!r} is missing or damaged"
             raise parts.not_whole(part, what)
-        yield scan
+        yield kept[0]
 
 
 def _facts(dataset: Dataset) -> dict[str, str]:
@@ -61,18 +67,36 @@ def _path(folder: Path, number: int) -> Path:
     return folder / f"{number:06d}.npz"
 
 
-def _write(path: Path, scan: Scan) -> None:
-    about = dataclasses.asdict(dataclasses.replace(scan, prints=np.zeros(0)))
+def _state(folder: Path, video: Video) -> str | None:
+    """What changes when the frames do that are looked at (by size or time); None: not known."""
+    try:
+        frames = open_frames(folder, video)
+    except UserError:  # which is what the scan finds
+        return None
+    if isinstance(frames, RecordFrames):
+        return stamp_of(frames.shard).decode()
+    return source_state(folder, [video])
+
+
+def _is_kept(path: Path, state: str | None) -> bool:
+    kept = _read(path)
+    return kept is not None and kept[1] == state
+
+
+def _write(path: Path, scan: Scan, state: str | None) -> None:
+    about = dataclasses.asdict(dataclasses.replace(scan, prints=np.zeros(0))) | {"state": state}
     del about["prints"]
     with replacing(path) as aside, open(aside, "wb") as file:
         np.savez(file, prints=scan.prints, about=np.array(json.dumps(about)))
 
 
-def _read(path: Path) -> Scan | None:
+def _read(path: Path) -> tuple[Scan, str | None] | None:
+    """What was seen of a video, and the state that its frames had; None where nothing is kept."""
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             about = parse(str(file["about"]))
+            state = about.pop("state")
             findings = [Finding(**finding) for finding in about.pop("findings")]
-            return Scan(**about, findings=findings, prints=file["prints"])
+            return Scan(**about, findings=findings, prints=file["prints"]), state
     except UNREADABLE:
         return None

@@ -98,6 +98,7 @@ def take_in(
             if not _all_there(lying, folders.path(video), entry.extracted.num_frames, checksums):
                 raise parts.not_whole(number, f"frames of video {video!r} are missing")
             taken.append((entry, lying, checksums))
+        parts.moving()
         for entry, lying, checksums in taken:
             if lying.is_dir():
                 folders.install(lying, entry.video, entry.extracted.num_frames, checksums)

@@ -33,7 +33,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
 from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership, sha256_of
-from surgvista_jax.parts.plan import Parts, refuse_begun
+from surgvista_jax.parts.plan import Parts, read_plan, refuse_begun
 from surgvista_jax.writing import CannotWrite, writing_to
 
 # About 130 MB of frames of 16 KB: large enough for shared file systems, small enough to be made
@@ -133,6 +133,10 @@ def _pack_part(
     parts: Parts, jobs: list[ShardJob], owned: Ownership, num_workers: int | None
 ) -> Packing:
     """Writes the shards of one part among records in its folder, which is no dataset folder."""
+    if read_plan(parts.out, PACK) is None and _is_packed(parts.out, jobs):
+        raise UserError(
+            f"{parts.out}: its frames are packed already, without --part, or by a finished merge"
+        )
     owned.check(path for job in jobs for path in (job.path, job.state_path))
     with alone_in(parts.folder, "do another part"), writing_to(parts.folder / RECORDS):
         own = parts.begin([(job.name, job.num_frames) for job in jobs])
@@ -167,6 +171,7 @@ def _take_in(parts: Parts, jobs: list[ShardJob], owned: Ownership) -> None:
     out = parts.out
     with alone_in(out, "pack another"), writing_to(out / RECORDS):
         (out / RECORDS / packed_files.STATE).mkdir(parents=True, exist_ok=True)
+        parts.moving()
         _prepare(out, jobs, anew=bool(taken))
         for lying, job in taken:
             # The state last: a shard without it is taken for unfinished, as after any kill.
@@ -184,6 +189,13 @@ def _is_half_moved(lying: ShardJob, job: ShardJob) -> bool:
         return whole and sha256_of(job.path) == state["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _is_packed(folder: Path, jobs: list[ShardJob]) -> bool:
+    """Whether there is nothing to do: the index is that of all shards, and each is finished."""
+    indexed = [(shard.name, shard.videos) for shard in read_index(folder)]
+    same = indexed == [(job.name, job.counts) for job in jobs]
+    return same and all(finished(job) is not None for job in jobs)
 
 
 def _remaining(jobs: list[ShardJob]) -> list[ShardJob]:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def write_job(job: ShardJob, report: Callable[[int], None]) -> None | str:
 
     try:
         # Before the frames are read: if they change meanwhile, the shard counts as outdated.
-        source = _source_state(job)
+        source = source_state(job.folder, job.videos)
         with replacing(job.path, job.owned) as aside:
             num_bytes, sha256 = write_shard(aside, frames())
         state = {
@@ -145,28 +145,29 @@ def finished(job: ShardJob) -> dict | None:
         if not (whole and same):
             return None
         # Frames that were removed after packing are in the records alone.
-        current = _source_state(job)
+        current = source_state(job.folder, job.videos)
         return state if current in (state["source"], None) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _source_state(job: ShardJob) -> str | None:
+def source_state(folder: Path, videos: Sequence[Video]) -> str | None:
     """A digest that changes when frames do (by size or time), None where a source is gone."""
     digest = hashlib.sha256()
-    for video in job.videos:
-        source = job.folder / video.source
+    for video in videos:
+        source = folder / video.source
         if source.is_dir():
             for number in range(video.num_frames):
-                digest.update(_stamp(source / FRAME_NAME.format(number)))
+                digest.update(stamp_of(source / FRAME_NAME.format(number)))
         elif source.exists():
-            digest.update(_stamp(source))
+            digest.update(stamp_of(source))
         else:
             return None
     return digest.hexdigest()
 
 
-def _stamp(path: Path) -> bytes:
+def stamp_of(path: Path) -> bytes:
+    """What tells whether a file is what it was: its size and time."""
     try:
         entry = os.stat(path)
     except OSError:
