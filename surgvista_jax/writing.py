@@ -12,12 +12,14 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from surgvista_jax.errors import UserError
 
+_LATE, _PATIENCE = 0.2, 5.0  # s that nothing comes anew, and that this is waited for
 _ASIDE = ".partial-"
 # What `tempfile` adds to that: a folder of another form is not one of ours.
 _ASIDE_FORM = re.compile(r"\.partial-[a-z0-9_]{8}")
@@ -224,6 +226,20 @@ def clear_asides(folder: Path) -> None:
         else:  # killed before it was marked, or not ours
             with contextlib.suppress(OSError):
                 left.rmdir()
+
+
+def remove_written(folder: Path) -> None:
+    """Removes a folder of ours into which threads of a writer that failed may still be writing.
+
+    TensorStore's do, and make its folders anew: it has to stay away for a while.
+    """
+    began = time.monotonic()
+    until = began + _LATE
+    while time.monotonic() < until < began + _PATIENCE:
+        if os.path.lexists(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            until = time.monotonic() + _LATE
+        time.sleep(_LATE / 10)
 
 
 @contextlib.contextmanager

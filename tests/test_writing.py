@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from surgvista_jax.writing import (
     CannotWrite,
     append_line,
     clear_asides,
+    remove_written,
     replacing,
     replacing_all,
     write_bytes,
@@ -315,3 +317,19 @@ def test_a_file_where_a_folder_is_needed_is_named(below, tmp_path):
         with writing_to(path):
             path.mkdir(parents=True, exist_ok=True)
     assert (tmp_path / "file").read_text() == "before"
+
+
+def test_a_folder_that_a_late_writer_makes_anew_is_gone_too(tmp_path):
+    folder = tmp_path / "failed"
+
+    def write_late():
+        for _ in range(10):
+            time.sleep(0.03)
+            (folder / "params").mkdir(parents=True, exist_ok=True)
+
+    folder.mkdir()
+    late = threading.Thread(target=write_late)
+    late.start()
+    remove_written(folder)
+    late.join()
+    assert not folder.exists()

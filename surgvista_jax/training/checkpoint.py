@@ -28,7 +28,7 @@ from surgvista_jax.training.digests import ITEM as DIGESTS
 from surgvista_jax.training.digests import check_arrays, digest_of_json
 from surgvista_jax.training.orbax_manager import make_manager
 from surgvista_jax.training.quiet_orbax import silence
-from surgvista_jax.writing import writing_to
+from surgvista_jax.writing import remove_written, writing_to
 
 __all__ = ["CheckpointConfig", "Checkpoints", "Restored", "restore_params", "save_params"]
 
@@ -255,7 +255,7 @@ class Checkpoints:
             step, self._saving = self._saving, None
             if jax.process_index() == 0:
                 for unfinished in self.folder.glob(f"{step}{_HALF_WRITTEN}"):
-                    shutil.rmtree(unfinished, ignore_errors=True)
+                    remove_written(unfinished)
             if reason is None and not (isinstance(error, OSError) or "local file" in str(error)):
                 raise
             why = f"disk full ({reason})" if reason else f"cannot be written ({first_line(error)})"

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import orbax.checkpoint as ocp
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.digests import check_arrays, digest_of_json, write_digests
 from surgvista_jax.training.quiet_orbax import silence
-from surgvista_jax.writing import CannotWrite, reason_of, write_json
+from surgvista_jax.writing import CannotWrite, reason_of, remove_written, write_json
 
 DESCRIPTION = "weights.json"
 
@@ -61,10 +60,11 @@ def write(folder: Path, content: Content) -> None:
         digests = {"params": check_arrays(tree).digests, DESCRIPTION: digest_of_json(text)}
         write_digests(partial, digests)
         os.replace(partial, folder)
+        partial = None
     except (OSError, ValueError) as error:  # TensorStore's errors, of a full disk, are ValueErrors
         told = reason_of(error) if isinstance(error, OSError) else str(error)
         reason = told.splitlines()[0]
         raise CannotWrite(folder, reason) from error
     finally:
         if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
+            remove_written(partial)
