@@ -111,7 +111,7 @@ def main(arguments: argparse.Namespace) -> int:
     elif not parts.part.is_merge:
         if not arguments.overwrite and os.path.lexists(path):
             raise UserError(f"{path}: is there already; take another --out, or --overwrite")
-        with alone_in(parts.folder, "do another part"):
+        with parts.alone():
             clear_asides(parts.folder)
             return _predict_part(arguments, owned, parts)
     with alone_in(arguments.out, "take another --out"):

@@ -68,6 +68,10 @@ class Parts:
     def folder_of(self, number: int) -> Path:
         return self._place / str(number)
 
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Alone at this part; a second start is told to do another."""
+        return alone_in(self.folder, _BUSY)
+
     def check(self) -> None:
         """Refuses what can be known to differ before any work is done.
 
@@ -124,7 +128,7 @@ class Parts:
         note = self._note(self.part.number)
         self._refuse_merging()
         # A start beside one at work, or beside the merge, must not take the end away.
-        with alone_in(self.folder, _BUSY), writing_to(note):
+        with self.alone(), writing_to(note):
             note.unlink(missing_ok=True)
         return divide([size for _, size in items], self.part.of)[self.part.number - 1]
 

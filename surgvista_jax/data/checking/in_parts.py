@@ -16,7 +16,6 @@ from surgvista_jax.data.storage.records import RecordFrames
 from surgvista_jax.data.storage.shard_job import source_state, stamp_of
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
-from surgvista_jax.locking import alone_in
 from surgvista_jax.parts.plan import Parts
 from surgvista_jax.writing import clear_asides, replacing
 
@@ -30,7 +29,7 @@ def scan_part(parts: Parts, dataset: Dataset) -> int:
     Raises:
         UserError: as `Parts.begin`; another process does this part; the folder cannot be written.
     """
-    with alone_in(parts.folder, "do another part"):
+    with parts.alone():
         own = parts.begin(dataset.sizes, _facts(dataset))
         clear_asides(parts.folder)
         places = list(dataset.places())

@@ -17,7 +17,6 @@ from surgvista_jax.data.conversion.placing import FRAMES, FrameFolders
 from surgvista_jax.data.conversion.sources import SourceVideo, items_of
 from surgvista_jax.data.conversion.state import open_journal, ownership
 from surgvista_jax.data.storage.open import FRAME_NAME
-from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.parts.plan import Parts
 from surgvista_jax.writing import clear_asides, writing_to
@@ -43,7 +42,7 @@ def extract_part(
         UserError: as `extract_all` and `Parts.begin`; another process does this part.
     """
     with (
-        alone_in(parts.folder, "do another part"),
+        parts.alone(),
         open_journal(parts.folder, source_format, source, config) as journal,
     ):
         own = [sources[number] for number in parts.begin(items_of(sources))]

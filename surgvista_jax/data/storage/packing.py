@@ -138,7 +138,7 @@ def _pack_part(
             f"{parts.out}: its frames are packed already, without --part, or by a finished merge"
         )
     owned.check(path for job in jobs for path in (job.path, job.state_path))
-    with alone_in(parts.folder, "do another part"), writing_to(parts.folder / RECORDS):
+    with parts.alone(), writing_to(parts.folder / RECORDS):
         own = parts.begin([(job.name, job.num_frames) for job in jobs])
         owned = packed_files.ownership(parts.folder, overwrite=False)
         jobs = [jobs[number].at(parts.folder, owned) for number in own]
