@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.metrics import scores
+from surgvista_jax.metrics.intervals import draw, interval
 from surgvista_jax.metrics.statistics import holm, over_seeds, smallest_p, wilcoxon
 
 
@@ -70,6 +72,54 @@ def test_wilcoxon_holds_its_level() -> None:
     generator = np.random.default_rng(1)
     rejected = [wilcoxon(generator.normal(0, 1, 12)).p_value <= 0.05 for _ in range(800)]
     assert np.mean(rejected) < 0.075  # 0.05 + 3 standard errors of 800 draws
+
+
+def test_a_family_of_true_nulls_rejects_as_rarely_as_it_says() -> None:
+    """Four baselines as good as ours on the same 12 videos; values of videos in steps, so tied."""
+    generator, families, single, outside = np.random.default_rng(2), 0, 0, 0
+    repeats, baselines, videos = 300, 4, 12
+    for repeat in range(repeats):
+        difficulty = generator.normal(0.8, 0.1, videos)
+        models = difficulty + generator.normal(0, 0.05, (baselines + 1, videos))
+        ours, *theirs = np.round(models, 2)
+        p_values = np.array([wilcoxon(ours - other).p_value for other in theirs])
+        families += (holm(p_values) <= 0.05).any()
+        single += (p_values <= 0.05).sum()
+        gained = scores.mean_of_videos("gain", "Gain", ours - theirs[0])
+        found = interval(gained.of_weights, draw(videos, 200, repeat), (-1, 1))
+        outside += not found.low <= 0 <= found.high
+    three = 3 * np.sqrt(0.05 * 0.95 / repeats)  # standard errors
+    assert families / repeats < 0.05 + three
+    assert 0.025 < single / (repeats * baselines) < 0.05 + three  # exact, so hardly below its level
+    assert outside / repeats < 0.05 + three
+
+
+def test_a_difference_that_is_there_is_found() -> None:
+    generator = np.random.default_rng(3)
+    found = [
+        holm([wilcoxon(generator.normal(0.05, 0.05, 12)).p_value] * 4)[0] <= 0.05
+        for _ in range(100)
+    ]
+    assert np.mean(found) > 0.5
+
+
+@settings(deadline=None, max_examples=40)
+@given(differences_with_ties, st.sampled_from(["wilcox", "pratt"]))
+def test_the_effect_size_is_the_balance_of_the_ranks(differences, zero_rule) -> None:
+    found = wilcoxon(differences, "greater", zero_rule)
+    turned = wilcoxon(-differences, "greater", zero_rule)
+    assert -1 <= found.rank_biserial == -turned.rank_biserial <= 1
+    if (differences != 0).any():
+        balance = found.statistic - turned.statistic
+        expected = balance / (found.statistic + turned.statistic)
+        assert found.rank_biserial == pytest.approx(expected)
+    else:
+        assert found.rank_biserial == 0
+
+
+def test_all_videos_better_is_the_largest_effect() -> None:
+    assert wilcoxon(np.array([0.1, 0.3, 0.2])).rank_biserial == 1
+    assert wilcoxon(np.array([-0.1, 0.3, 0.2])).rank_biserial == pytest.approx(4 / 6)
 
 
 def test_holm_steps_down() -> None:
