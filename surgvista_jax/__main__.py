@@ -25,53 +25,95 @@ _SOON = 0.01  # seconds
 # Command -> its line of help, or a group of commands. The module of `data list` is
 # `commands.data_list`, with `add_arguments(parser)` and `main(arguments)`.
 COMMANDS = {
-    "demo": "the five-minute path: videos, clips, a tiny pretrained model, a figure",
+    "demo": "in minutes: made-up videos, a tiny model and its pages",
     "pretrain": "pretrain a student on a dataset folder",
-    "finetune": (
-        "finetune or probe a backbone on a labelled dataset folder, or train a temporal head"
-    ),
-    "predict": "videos -> a finetuned model's prediction for each moment",
-    "view": "predictions -> pages of the videos, shown in a browser with the video",
-    "evaluate": "predictions -> scores by a named protocol, with intervals and a report",
-    "export": "a model -> StableHLO, ONNX or a SavedModel, which run without this program",
-    "features": "a backbone's features of every frame of a dataset, for temporal heads",
-    "completion": "a script by which bash, zsh or fish completes commands, options and files",
-    "doctor": "versions, devices, decoders and limits of this machine, and what of it will hurt",
+    "finetune": "finetune or probe a backbone, or train a temporal head",
+    "predict": "videos -> a model's prediction for each moment",
+    "view": "predictions -> pages in a browser, with the video",
+    "evaluate": "predictions -> scores by a named protocol, and a report",
+    "export": "a model -> StableHLO, ONNX or a SavedModel",
+    "features": "a backbone's features of every frame of a dataset",
+    "completion": "a script by which bash, zsh or fish completes words",
+    "doctor": "what this machine has, and what of it will hurt",
     "merge": "what machines made with --part -> what one run makes",
     "data": {
         "list": "the datasets that can be converted, and their facts",
         "convert": "videos or official files -> a dataset folder",
         "pack": "the frames of a dataset folder -> record shards",
         "check": "is a dataset folder what it should be?",
-        "synthetic": "made-up operations with labels -> a dataset folder, to try things out",
+        "synthetic": "made-up operations with labels, to try things out",
         "bench": "clips/s of each stage and of the whole loader",
     },
     "weights": {
-        "inspect": "what a file of weights holds, and which tables of names fit it",
-        "import": "another program's weights -> a folder that every command takes",
-        "export": "a checkpoint -> a file under another program's names, with a model card",
+        "inspect": "what a file holds, and which tables of names fit it",
+        "import": "another program's weights -> a folder for all commands",
+        "export": "a checkpoint -> another program's names, with a card",
     },
     "figure": {
         "reconstruction": "what a pretrained student rebuilds",
-        "tokens": "where a model looks in a clip, and what its tokens tell apart",
+        "tokens": "where a model looks, and what its tokens tell apart",
     },
     "bench": {
-        "finetune": "step time, clips/s, memory and FLOPs utilisation of finetuning",
-        "digests": "seconds that the digests of a checkpoint take, for each GiB",
-        "intervals": "how often a report's intervals hold the truth, by size of the test set",
-        "plan": "memory, largest batch, clips/s and hours on devices that are not here",
+        "finetune": "step time, clips/s, memory and FLOPs of finetuning",
+        "digests": "seconds that a checkpoint's digests take, for each GiB",
+        "intervals": "how often a report's intervals hold the truth",
+        "plan": "memory, batch, clips/s and hours on devices not here",
         "predict": "clips/s of a finetuned model, and the wait for one clip",
-        "pretrain": "step time, clips/s, memory and FLOPs utilisation of pretraining",
-        "slide": "what clips that slide cost: loss and linear probe, with equal clips and time",
-        "weights": "seconds and memory of loading weights, and how devices share them",
+        "pretrain": "step time, clips/s, memory and FLOPs of pretraining",
+        "slide": "what clips that slide cost, with equal clips and time",
+        "weights": "seconds and memory of loading, and how devices share it",
     },
+}
+# What one wants -> commands and groups, for the list of them.
+_HEADINGS = {
+    "to begin": ("demo", "doctor", "completion"),
+    "data": ("data",),
+    "to train": ("pretrain", "finetune", "features"),
+    "to use a model": ("predict", "view", "evaluate", "export"),
+    "figures": ("figure",),
+    "other programs' weights": ("weights",),
+    "several machines": ("merge",),
+    "measurements": ("bench",),
 }
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="surgvista", description=__doc__.split("\n")[0], allow_abbrev=False
-    )
+class _Parser(argparse.ArgumentParser):
+    """Says of a group its usage and the list of its commands, and that too where none is given."""
+
+    listing = ""
+
+    def format_help(self) -> str:
+        """What `--help` prints."""
+        if not self.listing:
+            return super().format_help()
+        more = f"`{self.prog} COMMAND --help` says all of one."
+        return f"{self.format_usage()}\n{self.listing}\n{more}\n"
+
+    def no_command(self, arguments: argparse.Namespace) -> int:
+        """Lists the commands: nothing was done, as nothing was asked for."""
+        self.print_help()
+        return 2
+
+
+def _listing(commands: dict, before: str = "") -> str:
+    """A line for each command, below what one wants with it where they are all."""
+    if before:
+        named = {f"{before} {name}": line for name, line in commands.items()}
+        return "".join(f"  {name:21}  {line}\n" for name, line in named.items())
+    parts = []
+    for heading, members in _HEADINGS.items():
+        lines = (
+            _listing(commands[name], name)
+            if isinstance(commands[name], dict)
+            else f"  {name:21}  {commands[name]}\n"
+            for name in members
+        )
+        parts.append(f"{heading}:\n{''.join(lines)}")
+    return "\n".join(parts)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="surgvista", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"surgvista_jax {__version__}")
     return parser
 
@@ -84,13 +126,15 @@ def whole_parser() -> argparse.ArgumentParser:
 
 
 def _add_commands(
-    parser: argparse.ArgumentParser, commands: dict, words: list[str] | None, group: str = ""
+    parser: _Parser, commands: dict, words: list[str] | None, group: str = ""
 ) -> None:
     """Adds a sub-parser for each command; only the one in `words` has its module imported.
 
     Without words all have.
     """
-    choices = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parser.listing = _listing(commands, group)
+    parser.set_defaults(main=parser.no_command)
+    choices = parser.add_subparsers(title="commands", metavar="COMMAND")
     chosen = next((word for word in words or () if not word.startswith("-")), None)
     for name, entry in commands.items():
         if isinstance(entry, dict):
@@ -100,12 +144,13 @@ def _add_commands(
             rest = words
             if words is not None:
                 rest = words[words.index(name) + 1 :] if name == chosen else []
-            _add_commands(members, entry, rest, f"{name}_")
+            _add_commands(members, entry, rest, name)
             continue
         command = choices.add_parser(name, help=entry, description=entry, allow_abbrev=False)
         command.register("type", int, _whole_number)
         if words is None or name == chosen:
-            module = importlib.import_module(f"surgvista_jax.commands.{group}{name}")
+            path = f"{group}_{name}" if group else name
+            module = importlib.import_module(f"surgvista_jax.commands.{path}")
             module.add_arguments(command)
             command.set_defaults(main=module.main)
 

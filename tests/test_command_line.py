@@ -60,6 +60,23 @@ def test_every_command_explains_itself(words, capsys):
     assert "usage: surgvista " + " ".join(words) in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("group", ["", *(n for n, c in COMMANDS.items() if isinstance(c, dict))])
+def test_without_a_command_all_there_are_stand_in_a_line_each(group, capsys):
+    words = [group] if group else []
+    assert main(words) == 2
+    listed, error = capsys.readouterr()
+    assert not error
+    lines = listed.splitlines()
+    assert max(map(len, lines)) <= 80
+    for path in commands(COMMANDS[group] if group else COMMANDS, tuple(words)):
+        (line,) = (line for line in lines if line.startswith(f"  {' '.join(path)}  "))
+        help_of = COMMANDS[path[0]] if len(path) == 1 else COMMANDS[path[0]][path[1]]
+        assert line.endswith(f"  {help_of}")
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--help"])
+    assert left.value.code == 0 and capsys.readouterr().out == listed
+
+
 @pytest.mark.parametrize(
     "words",
     [
