@@ -149,7 +149,7 @@ def main(arguments: argparse.Namespace) -> int:
             return 1 if conversion.problems else 0
         parts.merged(KEPT)
     if caution := long_usual_clip(conversion.dataset):
-        print(f"WARNING: {caution}", file=sys.stderr)
+        print(f"note: {caution}", file=sys.stderr)
     return 1 if conversion.problems else 0
 
 

@@ -11,6 +11,7 @@ from surgvista_jax.data.labels.coverage import class_counts, classes_without_tra
 # The published clip, by which a dataset is judged before any run has said its own.
 USUAL_FRAMES = 16
 USUAL_STRIDE = 4
+_CHOOSING = "configs/pretrain/own.py and configs/finetune/own.py"
 
 
 def long_clip(
@@ -57,9 +58,10 @@ def long_clip(
 
 
 def long_usual_clip(dataset: Dataset) -> str | None:
-    """`long_clip` of the published clip, which actions spread over each video."""
+    """`long_clip` of the published clip, and who takes another; actions spread it over a video."""
     sampling = "uniform" if dataset.task == "action" else "past"
-    return long_clip(dataset.videos, USUAL_FRAMES, USUAL_STRIDE, sampling)
+    text = long_clip(dataset.videos, USUAL_FRAMES, USUAL_STRIDE, sampling)
+    return text and f"{_CHOOSING} choose a clip that fits these videos; as published, {text}"
 
 
 def never_learnt(dataset: Dataset, where: str = "training videos") -> str | None:

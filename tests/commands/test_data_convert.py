@@ -42,7 +42,7 @@ def files(out: Path) -> dict[str, bytes]:
 def problems(capfd) -> list[str]:
     """The lines on stderr without the progress bar, and without the one on clips and videos."""
     lines = capfd.readouterr().err.replace("\r", "\n").split("\n")
-    others = "video/s|s/video|^WARNING: clips of 16 x 4 at"
+    others = "video/s|s/video|^note: .* clips of 16 x 4 at"
     return [line for line in lines if line.strip() and not re.search(others, line)]
 
 
@@ -400,10 +400,15 @@ def test_what_is_the_same_of_many_videos_is_said_once_and_times_of_each(tmp_path
     assert sum("no pictures at" in line for line in problems(capfd)) == 4
 
 
-def test_a_conversion_warns_of_videos_shorter_than_a_clip(tmp_path, capfd):
+def test_videos_shorter_than_the_published_clip_are_noted_and_who_takes_another(tmp_path, capfd):
     footage.write_images(tmp_path / "in" / "a", [(48, 32)] * 10)
     assert convert(tmp_path / "in", tmp_path / "out") == 0
-    assert "WARNING: clips of 16 x 4 at 5 fps span 12.2 s" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "WARNING" not in said
+    assert (
+        "note: configs/pretrain/own.py and configs/finetune/own.py choose a clip that fits" in said
+    )
+    assert "as published, clips of 16 x 4 at 5 fps span 12.2 s" in said
 
 
 @pytest.mark.parametrize(

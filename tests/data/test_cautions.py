@@ -1,6 +1,7 @@
 """Is a user told of clips that do not fit the videos, and of classes that training lacks?"""
 
 import dataclasses
+from pathlib import Path
 
 from surgvista_jax.data import cautions
 from surgvista_jax.data.batches.clips import ClipConfig
@@ -39,7 +40,8 @@ def test_the_usual_clip_is_that_of_a_run():
     clip = ClipConfig()
     assert (clip.num_frames, clip.stride) == (cautions.USUAL_FRAMES, cautions.USUAL_STRIDE)
     short = dataset((0,) * 20)
-    assert cautions.long_usual_clip(short)
+    own = ("configs/pretrain/own.py", "configs/finetune/own.py")
+    assert all(path in cautions.long_usual_clip(short) and Path(path).is_file() for path in own)
     assert cautions.long_usual_clip(dataclasses.replace(short, task="action")) is None
 
 
