@@ -18,6 +18,7 @@ import traceback
 from typing import Any
 
 from surgvista_jax import __version__, stuck
+from surgvista_jax.addresses import is_address, not_here
 from surgvista_jax.errors import UserError, ending
 
 _SOON = 0.01  # seconds
@@ -167,7 +168,7 @@ def _whole_number(text: str) -> int:
 
 
 def _check_words(words: list[str]) -> None:
-    """Refuses what no option can mean: nothing at all, which as a path is the current folder."""
+    """Refuses what no option can mean, such as nothing at all: as a path, the current folder."""
     for before, word in itertools.pairwise(["", *words]):
         option, equals, value = word.partition("=")
         if word.startswith("--config."):
@@ -182,6 +183,9 @@ def _check_words(words: list[str]) -> None:
             word.encode()
         except UnicodeEncodeError:
             raise UserError(f"{word!a}: is not UTF-8; rename what it names") from None
+        if is_address(value):
+            is_option = option.startswith("-") and option != value
+            raise not_here(f"{option}={value}" if is_option else value)
 
 
 def main(argv: list[str] | None = None) -> int:

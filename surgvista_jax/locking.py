@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from surgvista_jax.addresses import refuse_address
 from surgvista_jax.books import NotOurs, begins_as, open_place
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
@@ -46,6 +47,7 @@ def alone_in(folder: Path, advice: str = "take another folder") -> Iterator[None
             there is something else in the place of the lock.
         CannotWrite: the folder cannot be written.
     """
+    refuse_address(folder)
     with writing_to(folder):
         made = _make(folder)
     place = os.path.realpath(folder)

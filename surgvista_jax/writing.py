@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from surgvista_jax.addresses import refuse_address
 from surgvista_jax.errors import UserError
 
 _LATE, _PATIENCE = 0.2, 5.0  # s that nothing comes anew, and that this is waited for
@@ -129,6 +130,7 @@ class _File(NamedTuple):
 
 def _aside(path: Path, asides: contextlib.ExitStack) -> _File:
     """Makes an empty file to write to instead of `path`."""
+    refuse_address(path)
     with writing_to(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -249,6 +251,7 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         CannotWrite: `path` is there, and not an empty folder, or cannot be written.
     """
+    refuse_address(path)
     place = Path(path).absolute()
     with writing_to(path):
         place.parent.mkdir(parents=True, exist_ok=True)

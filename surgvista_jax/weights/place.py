@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from surgvista_jax.addresses import is_address, not_here
 from surgvista_jax.errors import UserError
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.files.folders import (
@@ -61,6 +62,8 @@ def locate(spec: str | Path) -> Place:
             another program's holds no file that could be taken, or several.
     """
     text = str(spec)
+    if is_address(text):
+        raise not_here(text)
     if _exists(Path(text)):
         return _entered(Place(None, Path(text)))
     name, colon, rest = text.partition(":")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from surgvista_jax.addresses import refuse_address
 from surgvista_jax.data.dataset import TASKS, UNLABELLED, Dataset, Video
 from surgvista_jax.data.storage.open import FRAME_NAME
 from surgvista_jax.data.storage.records import read_index
@@ -33,6 +34,7 @@ def read_dataset(folder: str | os.PathLike) -> Dataset:
     Raises:
         UserError: naming the file, and the line of `videos.jsonl`, at fault.
     """
+    refuse_address(folder)
     folder = Path(folder)
     path = folder / DATASET_FILE
     if not folder.is_dir():
