@@ -9,6 +9,8 @@ from typing import NamedTuple
 # Of a run that was told to stop: cut short is no success, though nothing is lost. The shell's
 # number for SIGTERM.
 TOLD_TO_STOP = 128 + signal.SIGTERM
+# Of a run whose steps no longer end: the same command may go on. sysexits.h's EX_TEMPFAIL.
+STANDS_STILL = 75
 
 
 class UserError(Exception):

@@ -49,7 +49,7 @@ command=(srun --cpus-per-task="$cores" --kill-on-bad-exit=0 --wait=60
 requeue=(scontrol requeue "$id")
 if $dry; then
   show "${command[@]}"
-  echo "# and when that was told to stop (status 143) and nobody cancelled the job:"
+  echo "# and when that was told to stop (status 143) or stood still (75), and nobody cancelled the job:"
   show "${requeue[@]}"
   exit
 fi
@@ -59,16 +59,18 @@ trap 'told=$((told + 1))' TERM
 "${command[@]}" &
 status=0
 wait_for $! || status=$?
-((status == 143)) || exit "$status"
+((status == 143 || status == 75)) || exit "$status"
+how="stopped and saved"
+((status == 143)) || how="stood still"
 
 restarts=${SLURM_RESTART_COUNT:-0}
 state=$(squeue --noheader --jobs="$id" --format=%T 2>/dev/null || true)
 if [[ $state != RUNNING ]]; then
-  say "stopped and saved; not queued again, as the job is ${state:-unknown to squeue}"
+  say "$how; not queued again, as the job is ${state:-unknown to squeue}"
 elif ((restarts >= 100)); then
-  say "stopped and saved; not queued again after $restarts starts: is its time too short?"
+  say "$how; not queued again after $restarts starts: is its time too short?"
 else # Slurm ends this shell while it queues the job
-  say "stopped and saved; into the queue again, to go on from here (start $((restarts + 2)))"
+  say "$how; into the queue again, to go on from here (start $((restarts + 2)))"
   "${requeue[@]}" || say "Slurm does not queue it again; hand it in by the same command"
 fi
 exit "$status"

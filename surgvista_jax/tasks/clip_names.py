@@ -3,10 +3,10 @@
 from surgvista_jax.data.batches.clips import ClipConfig, ClipIndex
 from surgvista_jax.data.batches.samples import sample_frame_ids
 from surgvista_jax.data.dataset import Dataset
-from surgvista_jax.training import loop
+from surgvista_jax.training.names import Names
 
 
-def clip_names(dataset: Dataset, clip: ClipConfig) -> loop.Names:
+def clip_names(dataset: Dataset, clip: ClipConfig) -> Names:
     """Names by video and frame, from the index that batches carry.
 
     Args:
@@ -24,4 +24,4 @@ def clip_names(dataset: Dataset, clip: ClipConfig) -> loop.Names:
         video = dataset.videos[number]
         return f"{video.video}, frame {sample_frame_ids(clip, video, last)[place]}"
 
-    return loop.Names(clip=name, frame=frame)
+    return Names(clip=name, frame=frame)

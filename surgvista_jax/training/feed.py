@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from surgvista_jax import stuck
+from surgvista_jax.training import standstill
 from surgvista_jax.training.partition import to_global
 from surgvista_jax.training.preemption import Stopped, asked
 
@@ -98,6 +99,7 @@ class Feed:
         if isinstance(item, BaseException):
             self._queue.put(item)  # every further call raises it again
             raise item
+        standstill.alive()
         return item
 
     def close(self) -> None:

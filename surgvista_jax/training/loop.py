@@ -10,34 +10,24 @@ import jax
 from jax.sharding import Mesh
 
 from surgvista_jax.host_memory import give_back
+from surgvista_jax.training import processes
 from surgvista_jax.training.checkpoint import Checkpoints
 from surgvista_jax.training.faults import SkippedSteps, TooManySkipped
 from surgvista_jax.training.feed import Batches, Feed
-from surgvista_jax.training.goodput import Clock
+from surgvista_jax.training.goodput import PARTS, Clock
 from surgvista_jax.training.hooks import Hook, due_hooks
 from surgvista_jax.training.loop_config import LoopConfig
 from surgvista_jax.training.meters import TIME, Speed, Window
+from surgvista_jax.training.names import Names
 from surgvista_jax.training.peaks import peak_flops
 from surgvista_jax.training.preemption import Preemption, Stopped
 from surgvista_jax.training.profiling import Profiler
 from surgvista_jax.training.progress import Progress
+from surgvista_jax.training.standstill import Standstill
 from surgvista_jax.training.state import TrainState, is_finite
 from surgvista_jax.training.step_log import Dispatched, StepLog, unwritten_of
 from surgvista_jax.training.unreadable import TooManyUnreadable, UnreadableFrames
 from surgvista_jax.training.writers import MetricWriter
-
-
-@dataclasses.dataclass(frozen=True)
-class Names:
-    """What a person calls the data.
-
-    clip: names the clip of an index.
-    frame: names a frame by its clip's index and its place in the clip.
-    """
-
-    clip: Callable[[int], Any] = "clip {}".format
-    frame: Callable[[int, int], str] = "clip {}, frame {}".format
-
 
 _DEFAULT_NAMES = Names()
 
@@ -119,9 +109,14 @@ def run_to_end(run: Run, hooks: Sequence[Hook] = ()) -> Finished:
         feed = stack.enter_context(Feed(run.batches, run.mesh))
         first, active = int(run.state.step), jax.process_index() == 0
         progress = stack.enter_context(Progress(run.config.progress, first, run.last, active))
+        watch = processes.watched()
+        patience, action = run.config.patience, run.config.on_standstill
+        still = Standstill(patience, action, run.workdir, watch, active)
+        stack.enter_context(still)
         profiler = Profiler(run.workdir, first, run.config.profile, progress.say, run.clock)
         stack.enter_context(profiler)
-        course = _Course(run, hooks, preemption, feed, _make_log(run, feed, progress), profiler)
+        log = _make_log(run, feed, progress)
+        course = _Course(run, hooks, preemption, feed, log, profiler, still)
         try:
             finished = course.to_end()
         except Exception as error:
@@ -145,6 +140,7 @@ class _Course:
         feed: Feed,
         log: StepLog,
         profiler: Profiler,
+        still: Standstill,
     ):
         self.log = log
         self._run = run
@@ -152,6 +148,7 @@ class _Course:
         self._preemption = preemption
         self._feed = feed
         self._profiler = profiler
+        self._still = still
         self._state = run.state
         self._first = self._done = int(run.state.step)
         self._pending: Dispatched | None = None
@@ -192,9 +189,11 @@ class _Course:
         self._read()
         with self.log.speed.paused():
             if saving:
+                self._still.at(done, f"saving step {done}")
                 with run.clock.on("save"):
                     self._save(force=forced)
             for hook in due:
+                self._still.at(done, f"busy with {PARTS[hook.part]} after step {done}")
                 with run.clock.on(hook.part):
                     hook.run(done, self._state)
             give_back()  # what was compiled, saved or drawn took more than steps do
@@ -203,6 +202,7 @@ class _Course:
         """Does one step."""
         run, log = self._run, self.log
         waited = self._feed.waited
+        self._still.at(self._done, f"waiting for the data of step {self._done + 1}")
         try:
             batch = self._feed.take(busy=self._pending.metrics if self._pending else ())
         except StopIteration:
@@ -220,12 +220,14 @@ class _Course:
         known = shapes in self._compiled_for
         self._compiled_for.add(shapes)
         part = contextlib.nullcontext() if known else run.clock.on("compile")
+        if not known:
+            self._still.compiling()
         with part, jax.transfer_guard("disallow"):
             self._state, metrics = run.step(self._state, run.frozen, batch.arrays)
         self._done += 1
         before = self._pending
         self._pending = Dispatched(self._done, metrics, index, log.unreadable.replaced)
-        log.read(before)
+        self._count(before)
         if not log.speed.running:
             # The first step compiles; waiting for it keeps that out of the speed.
             self._read()
@@ -234,7 +236,15 @@ class _Course:
 
     def _read(self) -> None:
         pending, self._pending = self._pending, None
-        self.log.read(pending)
+        self._count(pending)
+
+    def _count(self, dispatched: Dispatched | None) -> None:
+        """Waits for a step to be computed, and counts it."""
+        if dispatched is None:
+            return
+        self._still.at(self._done, f"computing step {dispatched.step}")
+        self.log.read(dispatched)
+        self._still.ended()
 
     def _save(self, force: bool) -> bool:
         run, state = self._run, self._state

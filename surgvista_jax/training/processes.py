@@ -134,6 +134,11 @@ def joined(
         _watch = None
 
 
+def watched() -> Watch | None:
+    """The watch of the other processes; None where this one runs alone."""
+    return _watch
+
+
 def agree(facts: Mapping[str, str]) -> None:
     """Checks that facts that were not known at the start are those of process 0; all call it.
 

@@ -22,7 +22,8 @@ from surgvista_jax.training.banner import (
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.compiled_step import CompiledStep, Shapes
-from surgvista_jax.training.loop import Batches, Finished, Hook, LoopConfig, Names, Run
+from surgvista_jax.training.loop import Batches, Finished, Hook, LoopConfig, Run
+from surgvista_jax.training.names import Names
 from surgvista_jax.training.optim import Optimizer
 from surgvista_jax.training.partition import (
     AnyMesh,

@@ -26,6 +26,7 @@ _KEPT = ("checkpoints", "best")
 _OF_RUNS, _OF_KINDS = {"data", "seed"}, {"mask", "mode"}
 _GROWING = re.compile(
     r"(metrics|evaluations|(skipped_steps|unreadable_frames)(\.\d+)?)\.jsonl"
+    r"|standstill(\.\d+)?\.txt"
     r"|figures/[^/]*_\d{8,}\.png"
 )
 

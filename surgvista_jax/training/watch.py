@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from surgvista_jax import stuck
 from surgvista_jax.training.links import Link, Member
@@ -22,6 +22,18 @@ SILENCE = 40.0  # seconds without one after which a process counts as lost
 _GRACE = 2.0  # seconds in which this process may find the same fault as one that ended by an error
 _LOOK = 0.5  # seconds between two looks at the clock
 _WITHOUT_A_WORD = "ended without a word (killed, out of memory, or crashed)"
+
+
+class Place(NamedTuple):
+    """Where a process stands.
+
+    Attributes:
+        begun: steps that it has handed to its devices; one that has begun fewer is behind.
+        doing: what it waits for, in words, such as "computing step 12".
+    """
+
+    begun: int
+    doing: str
 
 
 class Watch:
@@ -51,6 +63,9 @@ class Watch:
         self._all_done = threading.Event()
         self._fault, self._fault_due = "", 0.0  # of another process, by an error of its own
         self._facts: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+        self._place: Place | None = None
+        self._places: dict[Member, Place] = {}  # of the others, that are told at each beat
+        self._on_standstill: Callable[[str, bool], None] | None = None
         for link in self._links:
             link.heard = time.monotonic()
         threading.Thread(target=self._run, name="watch", daemon=True).start()
@@ -62,6 +77,25 @@ class Watch:
     def hear(self) -> dict[str, str]:
         """The others: what process 0 tells, in its order; waits for it."""
         return self._facts.get()
+
+    def stand(self, place: Place) -> None:
+        """Says where this process stands; process 0 learns it at the next beat."""
+        self._place = place
+
+    def stands(self) -> dict[Member, Place]:
+        """Process 0: where the others stand, as far as they have said."""
+        return dict(self._places)
+
+    def heed(self, on_standstill: Callable[[str, bool], None] | None) -> None:
+        """What to do when process 0 tells that the run stands still: (words, whether it ends)."""
+        self._on_standstill = on_standstill
+
+    def tell_standstill(self, words: str, ends: bool) -> None:
+        """Process 0: tells all others that the run stands still; who hears it may end by that."""
+        if ends:
+            self._is_leaving = True
+        self._tell_all(standstill=words, ends=ends)
+        time.sleep(_GRACE if ends else 0)
 
     def fail(self, words: str) -> None:
         """Says why this process ends before the run does; the others end too."""
@@ -111,13 +145,16 @@ class Watch:
                 looked = now
                 if now - beaten >= self._beat:
                     beaten = now
-                    self._tell_all(beat=True)
+                    self._tell_all(beat=True, **self._own_place())
                 self._look(now)
         if self._all_done.is_set():
             if self._is_first:
                 self._hear_out()
             for link in self._links:
                 link.close()
+
+    def _own_place(self) -> dict[str, Any]:
+        return {} if self._is_first or self._place is None else {"place": list(self._place)}
 
     def _look(self, now: float) -> None:
         if self._fault and now >= self._fault_due and not self._is_leaving:
@@ -134,6 +171,15 @@ class Watch:
     def _take(self, member: Member, message: dict[str, Any]) -> None:
         if "facts" in message:
             self._facts.put(message["facts"])
+        elif "place" in message:
+            self._places[member] = Place(*message["place"])
+        elif "standstill" in message:
+            words, ends = message["standstill"], message["ends"]
+            self._is_leaving = self._is_leaving or ends
+            if self._on_standstill is not None:
+                self._on_standstill(words, ends)
+            elif ends:
+                self._end(words)
         elif "done" in message:
             self._left.add(member.process)
             if self._is_first:

@@ -82,6 +82,7 @@ def test_the_job_asks_for_the_signal_and_a_place_in_the_queue():
 
 QUEUED = {
     "saved": (143, "RUNNING", "0", ["requeue", "71"]),
+    "stood still": (75, "RUNNING", "0", ["requeue", "71"]),
     "done": (0, "RUNNING", "0", None),
     "failed": (1, "RUNNING", "0", None),
     "killed": (137, "RUNNING", "0", None),
@@ -92,7 +93,7 @@ QUEUED = {
 
 
 @pytest.mark.parametrize(("status", "state", "restarts", "words"), QUEUED.values(), ids=QUEUED)
-def test_only_a_run_that_saved_in_time_is_queued_again(
+def test_only_a_run_that_saved_in_time_or_stood_still_is_queued_again(
     place,
     status,
     state,
@@ -105,7 +106,7 @@ def test_only_a_run_that_saved_in_time_is_queued_again(
     given = {"STATUS": str(status), "STATE": state, "SLURM_RESTART_COUNT": restarts}
     _, err = place.run(*job_words(place), status=status, SLURM_JOB_ID="71", **given)
     assert place.calls("scontrol") == ([] if words is None else [words])
-    assert len(err) == (status == 143)
+    assert len(err) == (status in (75, 143))
 
 
 def test_an_element_of_an_array_queues_itself_alone(place):

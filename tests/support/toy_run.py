@@ -75,6 +75,7 @@ def train(
     state = jax.device_put(state, whole)
     frozen = jax.device_put(jnp.float32(2), whole)
     keys = {"stop_after", "max_bad_steps", "max_unreadable_share", "min_frames", "profile"}
+    keys |= {"patience", "on_standstill"}
     config = {key: options.pop(key) for key in keys & options.keys()}
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(folder, CheckpointConfig(save_every)))

@@ -7,7 +7,7 @@ import pytest
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.checkpoint import restore_params
-from surgvista_jax.training.loop import Names
+from surgvista_jax.training.names import Names
 from tests.support.toy_run import Batches, metrics, train
 
 

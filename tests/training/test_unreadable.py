@@ -7,7 +7,8 @@ import pytest
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.checkpoint_files import saved_steps
-from surgvista_jax.training.loop import Hook, Names
+from surgvista_jax.training.loop import Hook
+from surgvista_jax.training.names import Names
 from surgvista_jax.training.unreadable import (
     TooManyUnreadable,
     UnreadableFrames,

@@ -39,7 +39,8 @@ from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.checkpoint import CheckpointConfig
 from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.longer import Length
-from surgvista_jax.training.loop import LoopConfig, Names
+from surgvista_jax.training.loop import LoopConfig
+from surgvista_jax.training.names import Names
 from surgvista_jax.training.optim import Optimizer
 from surgvista_jax.training.partition import RULES, MeshConfig, make_mesh
 from surgvista_jax.training.run import Data, Loaded, TrainConfig, train

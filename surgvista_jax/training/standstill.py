@@ -1,0 +1,226 @@
+"""Has no step ended for too long?  Who is behind, where each process stands, and what is done then.
+
+A device, a network or a disk that hangs raises no error: the processes wait for ever, and hold
+their machines. The first process looks at the clock for all, for no step ends on it either.
+"""
+
+import faulthandler
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+import jax
+
+import surgvista_jax
+from surgvista_jax import stuck
+from surgvista_jax.errors import STANDS_STILL
+from surgvista_jax.training.durations import in_words
+from surgvista_jax.training.links import Member
+from surgvista_jax.training.watch import Place, Watch
+
+ACTIONS = END, _ = ("end", "warn")
+_TIMES = 3  # as long as the longest step so far, if that is longer: models may be large and slow
+_LOOK = 1.0  # seconds between two looks at the clock
+_STOPPED = 5.0  # seconds between two looks, above which this process itself was stopped
+_WRITING = 5.0  # seconds for the stacks: the disk may be what hangs
+_OURS = str(Path(surgvista_jax.__file__).parent)
+
+
+class Standstill:
+    """A thread that looks whether steps end; a context manager.
+
+    Args:
+        seconds: without a step ended, after which it is told; 0: never.
+        action: "end" ends this process and the others with status 75, "warn" goes on waiting.
+        folder: of the run; `standstill.txt` there gets the stacks of all threads.
+        watch: of the other processes; None where there are none.
+        first_is_us: whether this is process 0, which looks at the clock.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        action: str,
+        folder: Path,
+        watch: Watch | None = None,
+        first_is_us: bool = True,
+    ):
+        self._seconds, self._action, self._folder = seconds, action, folder
+        self._watch = watch
+        self._place = Place(0, "starting")
+        self._main = threading.get_ident()
+        self._since: float | None = None  # when a step last ended; None: not looked at
+        self._begun = time.monotonic()  # when what is not looked at began
+        self._longest = 0.0
+        self._told: float | None = None  # since when nothing had ended as it was told
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        if seconds and first_is_us:
+            self._thread = threading.Thread(target=self._look, name="standstill", daemon=True)
+
+    def at(self, begun: int, doing: str) -> None:
+        """Says where this process stands, see `Place`."""
+        self._place = Place(begun, doing)
+        if self._watch is not None:
+            self._watch.stand(self._place)
+
+    def compiling(self) -> None:
+        """Nothing is expected to end until the next step has, which is compiled first."""
+        self._since, self._begun = None, time.monotonic()
+
+    def ended(self) -> None:
+        """A step has."""
+        now = time.monotonic()
+        self._longest = max(self._longest, now - (self._since or self._begun))
+        self.alive()
+
+    def alive(self) -> None:
+        """Something has ended that is no step, such as a part of an evaluation."""
+        told, self._told = self._told, None
+        self._since = time.monotonic()
+        if told is not None:
+            _say(f"the run goes on: it stood still for {in_words(self._since - told)}")
+
+    def __enter__(self) -> "Standstill":
+        if self._watch is not None:
+            self._watch.heed(self._heed)
+        if self._thread is not None:
+            self._thread.start()
+        _running.append(self)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _running.remove(self)
+        if self._watch is not None:
+            self._watch.heed(None)
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _look(self) -> None:
+        looked = time.monotonic()
+        while not self._over.wait(min(_LOOK, self._seconds / 4)):
+            now, since = time.monotonic(), self._since
+            if now - looked > _STOPPED and since is not None:
+                self._since = since = since + now - looked
+            looked = now
+            if since is None or self._told is not None:
+                continue
+            if now - since > max(self._seconds, _TIMES * self._longest):
+                self._told = since
+                self._tell(now - since)
+
+    def _tell(self, seconds: float) -> None:
+        own = Member(jax.process_index(), socket.gethostname(), os.getpid())
+        places = {own: self._place} | (self._watch.stands() if self._watch else {})
+        words = f"no step has ended for {in_words(seconds)}: {where(places)}"
+        ends = self._action == END
+        if self._watch is not None:
+            self._watch.tell_standstill(words, ends)
+        self._heed(words, ends)
+
+    def _heed(self, words: str, ends: bool) -> None:
+        """Tells it, writes where this process stands, and ends it if that is asked for."""
+        name = f"standstill.{jax.process_index()}.txt" if jax.process_count() > 1 else STACKS
+        path = self._folder / name
+        then = (
+            f"ends with status {STANDS_STILL}: start all again (a run goes on from its newest"
+            " checkpoint)"
+            if ends
+            else "waits on (config.loop.on_standstill=warn)"
+        )
+        main = sys._current_frames().get(self._main)
+        _say(f"{words}; here {_in_main(main)}; {path} says more; {then}")
+        writer = threading.Thread(target=_write_stacks, args=(path, words), daemon=True)
+        writer.start()
+        writer.join(_WRITING)
+        if ends:
+            stuck.end_at_once(STANDS_STILL)
+
+
+STACKS = "standstill.txt"
+_running: list[Standstill] = []  # of the run under way in this process
+
+
+def alive() -> None:
+    """`Standstill.alive` of the run under way, if there is one and its first step has ended."""
+    for standstill in _running:
+        if standstill._since is not None:
+            standstill.alive()
+
+
+def where(places: Mapping[Member, Place]) -> str:
+    """Who is behind the others, and at what; else at what all are."""
+    least = min(place.begun for place in places.values())
+    behind = {member: place for member, place in places.items() if place.begun == least}
+    rest = len(places) - len(behind)
+    by_doing: dict[str, list[Member]] = {}
+    for member, place in (behind if rest else places).items():
+        by_doing.setdefault(place.doing, []).append(member)
+    said = " and ".join(
+        f"{_names(members, len(places))} {'is' if len(members) == 1 else 'are'} {doing}"
+        for doing, members in by_doing.items()
+    )
+    if rest:
+        others = "the other one is" if rest == 1 else f"the other {rest} are"
+        return f"{said}; {others} further on and wait{'s' if rest == 1 else ''}"
+    if len(places) > 1 and len(by_doing) == 1:
+        return f"{said}, none of them behind: a device, or the network between them, hangs"
+    return said
+
+
+_NAMED = 4  # processes that a line names
+
+
+def _names(members: list[Member], count: int) -> str:
+    if len(members) == count > 1:
+        return f"all {count} processes"
+    more = f" and {len(members) - _NAMED} more" if len(members) > _NAMED else ""
+    return ", ".join(map(str, members[:_NAMED])) + more
+
+
+def _in_main(frame: FrameType | None) -> str:
+    """Where the main thread is: its innermost function, and the innermost of ours."""
+    if frame is None:
+        return "the main thread has ended"
+    # The file's name alone is asked for: its lines are read from a disk, which may hang.
+    inner: FrameType | None = frame
+    while inner is not None and not inner.f_code.co_filename.startswith(_OURS):
+        inner = inner.f_back
+    said = f"the main thread is in {_place_of(frame)}"
+    return said if inner in (None, frame) else f"{said}, called by {_place_of(inner)}"
+
+
+def _place_of(frame: FrameType | None) -> str:
+    assert frame is not None
+    path = frame.f_code.co_filename
+    if path.startswith(_OURS):
+        path = os.path.relpath(path, os.path.dirname(_OURS))
+    elif "site-packages" in path:
+        path = path.rpartition(f"site-packages{os.sep}")[2]
+    else:
+        path = os.path.basename(path)
+    return f"{path}:{frame.f_lineno} ({frame.f_code.co_name})"
+
+
+def _write_stacks(path: Path, words: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {words}\n")
+            file.flush()
+            faulthandler.dump_traceback(file)
+            file.write("\n")
+    except OSError as error:
+        _say(f"{path}: cannot be written ({error.strerror})")
+
+
+def _say(words: str) -> None:
+    try:
+        print(f"surgvista: {words}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass  # the terminal may be gone

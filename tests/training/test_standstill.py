@@ -1,0 +1,157 @@
+"""Is a run that stands still told, by the process that is behind, and nothing else?"""
+
+import queue
+import threading
+import time
+import types
+
+import jax
+import numpy as np
+import pytest
+
+from surgvista_jax import stuck
+from surgvista_jax.training import standstill
+from surgvista_jax.training.links import Member
+from surgvista_jax.training.loop_config import LoopConfig
+from surgvista_jax.training.standstill import Standstill, where
+from surgvista_jax.training.watch import Place
+from tests.support.toy_run import Batches, metrics, train
+from tests.training.test_watch import group  # noqa: F401, a fixture
+
+MEMBERS = [Member(number, f"node{number}", 100 + number) for number in range(4)]
+WAITS, COMPUTES = Place(11, "waiting for the data of step 12"), Place(12, "computing step 12")
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What is said and the status that would end the process, as they come."""
+    lines = queue.SimpleQueue()
+    monkeypatch.setattr(standstill, "_say", lines.put)
+    monkeypatch.setattr(stuck, "end_at_once", lines.put)
+    return lines
+
+
+def hanging(released):
+    """Batches of which one comes when it is released."""
+    return lambda start: Batches(start, at={11: lambda: released.wait(60)})
+
+
+def test_a_hang_is_told_with_its_step_host_and_stacks_and_a_run_that_waits_goes_on(tmp_path, said):
+    released = threading.Event()
+    lines = []
+
+    def listen():
+        lines.append(said.get(timeout=60))
+        released.set()
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    batches = hanging(released)
+    finished = train(tmp_path, make_batches=batches, patience=1, on_standstill="warn")
+    listener.join()
+    (line,) = lines
+    own = f"process 0 ({standstill.socket.gethostname()}, pid {standstill.os.getpid()})"
+    assert line.startswith("no step has ended for ")
+    assert f"{own} is waiting for the data of step 12; here the main thread is in " in line
+    assert "called by surgvista_jax/training/feed.py:" in line and "on_standstill=warn" in line
+    assert said.get(timeout=5).startswith("the run goes on: it stood still for ")
+    stacks = (tmp_path / "standstill.txt").read_text()
+    assert own in stacks and "in _advance" in stacks and "test_standstill.py" in stacks
+    other = train(tmp_path / "other")
+    jax.tree.map(np.testing.assert_array_equal, finished.state, other.state)
+    assert metrics(tmp_path, "loss") == metrics(tmp_path / "other", "loss")
+    assert said.empty()
+
+
+def test_a_hang_ends_the_process_with_its_own_status(tmp_path, said):
+    with Standstill(0.1, "end", tmp_path) as still:
+        still.ended()
+        assert "ends with status 75: start all again" in said.get(timeout=20)
+        assert said.get(timeout=20) == 75
+
+
+def test_compiling_is_no_hang_nor_is_a_step_like_those_before(tmp_path, said):
+    with Standstill(0.1, "warn", tmp_path) as still:
+        standstill.alive()  # a batch has come, which is no step
+        time.sleep(0.4)  # the first step compiles
+        still.ended()
+        time.sleep(0.5)  # which it took together: under three times as long
+        still.ended()
+        still.compiling()
+        time.sleep(1.8)
+        assert said.empty()
+
+
+def test_an_evaluation_that_goes_on_is_no_hang(tmp_path, said):
+    with Standstill(0.5, "warn", tmp_path) as still:
+        still.ended()
+        for _ in range(10):
+            time.sleep(0.1)
+            standstill.alive()
+        assert said.empty()
+
+
+def test_a_process_that_was_stopped_itself_has_not_hung(tmp_path, said, monkeypatch):
+    """As where a scheduler suspends a job for hours."""
+    ahead = [0.0]
+    clock = types.SimpleNamespace(
+        monotonic=lambda: time.monotonic() + ahead[0], strftime=time.strftime
+    )
+    monkeypatch.setattr(standstill, "time", clock)
+    with Standstill(1, "warn", tmp_path) as still:
+        still.ended()
+        time.sleep(0.3)
+        ahead[0] = 3600
+        time.sleep(0.4)
+        assert said.empty()
+
+
+def test_all_processes_tell_who_is_behind_and_end(tmp_path, said, group):  # noqa: F811
+    watches, ends, _ = group(3)
+    stills = [
+        Standstill(0.6, "end", tmp_path / str(number), watch, number == 0)
+        for number, watch in enumerate(watches)
+    ]
+    for number, still in enumerate(stills):
+        (tmp_path / str(number)).mkdir()
+        still.__enter__()
+        still.at(*(WAITS if number == 1 else COMPUTES))
+        still.ended()
+    lines = [said.get(timeout=20) for _ in range(6)]
+    for still in stills:
+        still.__exit__()
+    behind = "process 1 (node1, pid 101) is waiting for the data of step 12"
+    assert lines.count(75) == 3
+    assert sum(f"{behind}; the other 2 are further on and wait" in str(line) for line in lines) == 3
+    assert all((tmp_path / str(number) / "standstill.txt").exists() for number in range(3))
+    assert all(end.empty() for end in ends)  # nobody is blamed for having died by it
+
+
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        ([COMPUTES], "process 0 (node0, pid 100) is computing step 12"),
+        (
+            [COMPUTES, COMPUTES],
+            "all 2 processes are computing step 12, none of them behind: a device, or the network"
+            " between them, hangs",
+        ),
+        (
+            [COMPUTES, WAITS],
+            "process 1 (node1, pid 101) is waiting for the data of step 12; the other one is"
+            " further on and waits",
+        ),
+        (
+            [COMPUTES, Place(12, "saving step 12")],
+            "process 0 (node0, pid 100) is computing step 12 and process 1 (node1, pid 101) is"
+            " saving step 12",
+        ),
+    ],
+)
+def test_who_is_behind_is_named(places, words):
+    assert where(dict(zip(MEMBERS, places, strict=False))) == words
+
+
+def test_what_is_done_about_it_is_one_of_two():
+    with pytest.raises(ValueError, match="on_standstill"):
+        LoopConfig(on_standstill="restart")
