@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
+from tqdm import tqdm
 
 from surgvista_jax.checks import check_whole
 from surgvista_jax.errors import UserError
@@ -26,12 +28,14 @@ from surgvista_jax.training.checkpoint_files import (
 from surgvista_jax.training.checkpoint_step import Restored, read_step
 from surgvista_jax.training.digests import ITEM as DIGESTS
 from surgvista_jax.training.digests import check_arrays, digest_of_json
+from surgvista_jax.training.durations import in_words
 from surgvista_jax.training.orbax_manager import make_manager
 from surgvista_jax.training.quiet_orbax import silence
 from surgvista_jax.writing import remove_written, writing_to
 
 __all__ = ["CheckpointConfig", "Checkpoints", "Restored", "restore_params", "save_params"]
 
+_LONG_WAIT = 10.0  # seconds for the checkpoint before, of which is told
 _HALF_WRITTEN = ".orbax-checkpoint-tmp*"
 _DAMAGED = ".damaged"
 # The words that Orbax's and TensorStore's errors, of no common type, carry for a full disk, an
@@ -87,6 +91,7 @@ class Checkpoints:
                     shutil.rmtree(leftover)
         self._manager = make_manager(self.folder, config.max_to_keep, config.keep_every)
         self._saving: int | None = None
+        self._told_of_waiting = False
 
     def latest(self) -> int | None:
         """The step of the newest complete checkpoint, None without one."""
@@ -119,7 +124,7 @@ class Checkpoints:
         """
         if not (force or self.due(step)):
             return False
-        self.wait()
+        self._wait_for_the_one_before()
         if step in self._manager.all_steps():
             return False
         trees = {"params": params, "opt_state": opt_state, "average": average}
@@ -140,6 +145,21 @@ class Checkpoints:
         with self._disk_errors():
             self._manager.wait_until_finished()
         self._saving = None
+
+    def _wait_for_the_one_before(self) -> None:
+        before, since = self._saving, time.perf_counter()
+        self.wait()
+        waited = time.perf_counter() - since
+        told = self._told_of_waiting or jax.process_index() > 0
+        if before is None or waited < _LONG_WAIT or told:
+            return
+        self._told_of_waiting = True
+        text = (
+            f"{self.folder}: training waited {in_words(waited)} for the checkpoint of step {before}"
+            " to be written, and will for others; a faster disk, or a larger"
+            f" config.checkpoint.save_every than {self.config.save_every}, costs less"
+        )
+        tqdm.write(text, file=sys.stderr)  # above a bar, if there is one
 
     def restore(
         self,

@@ -17,6 +17,7 @@ def silence() -> None:
     # addFilter takes the same function once only.
     logging.getLogger("absl").addFilter(_not_an_orbax_error)
     logging.getLogger("absl").addFilter(_not_our_own_handler)
+    logging.getLogger("absl").addFilter(_not_a_wait)
     logging.getLogger("asyncio").addFilter(_not_an_orbax_task)
     if not isinstance(sys.unraisablehook, _WithoutLateResults):
         sys.unraisablehook = _WithoutLateResults(sys.unraisablehook)
@@ -31,6 +32,11 @@ def _not_an_orbax_error(record: logging.LogRecord) -> bool:
 def _not_our_own_handler(record: logging.LogRecord) -> bool:
     """That `orbax_manager` puts another writer of arrays in the place of Orbax's is meant."""
     return not str(record.msg).startswith("Type handler registry")
+
+
+def _not_a_wait(record: logging.LogRecord) -> bool:
+    """`Checkpoints` says itself what a run waits for, and which key makes it wait less."""
+    return not str(record.msg).startswith("Waiting for previous save")
 
 
 def _not_an_orbax_task(record: logging.LogRecord) -> bool:

@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import orbax.checkpoint as ocp
 import pytest
 
 from surgvista_jax.errors import UserError, ending
-from surgvista_jax.training import partition
+from surgvista_jax.training import checkpoint, partition
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints, restore_params
 from surgvista_jax.training.checkpoint_files import saved_steps
 from surgvista_jax.training.partition import MeshConfig
@@ -62,6 +63,19 @@ def saved(folder, *steps, config=CONFIG):
         for step in steps:
             checkpoints.save(step, *make_state(step), {"step": step})
     return folder
+
+
+def test_a_slow_disk_is_told_once_in_our_words_alone(tmp_path, monkeypatch, capsys, caplog):
+    orbax_warns_from = "_WAIT_FOR_PREV_SAVE_WARNING_THRESHOLD_SECS"
+    monkeypatch.setattr(ocp.checkpoint_manager, orbax_warns_from, -1.0)
+    saved(tmp_path / "fast", 1, 2)
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(checkpoint, "_LONG_WAIT", 0.0)
+    saved(tmp_path / "slow", 1, 2, 3)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "for the checkpoint of step 1 to be written" in line
+    assert "a larger config.checkpoint.save_every than 1" in line
+    assert not caplog.records
 
 
 def test_restored_onto_another_mesh_bit_for_bit(tmp_path):
