@@ -15,7 +15,7 @@ from surgvista_jax.training.checkpoint import Checkpoints
 from surgvista_jax.training.faults import SkippedSteps, TooManySkipped
 from surgvista_jax.training.feed import Batches, Feed
 from surgvista_jax.training.goodput import PARTS, Clock
-from surgvista_jax.training.hooks import Hook, due_hooks
+from surgvista_jax.training.hooks import Hook, asides, due_hooks, name_of
 from surgvista_jax.training.loop_config import LoopConfig
 from surgvista_jax.training.meters import TIME, Speed, Window
 from surgvista_jax.training.names import Names
@@ -26,6 +26,7 @@ from surgvista_jax.training.progress import Progress
 from surgvista_jax.training.standstill import Standstill
 from surgvista_jax.training.state import TrainState, is_finite
 from surgvista_jax.training.step_log import Dispatched, StepLog, unwritten_of
+from surgvista_jax.training.time_left import TimeLeft
 from surgvista_jax.training.unreadable import TooManyUnreadable, UnreadableFrames
 from surgvista_jax.training.writers import MetricWriter
 
@@ -108,7 +109,10 @@ def run_to_end(run: Run, hooks: Sequence[Hook] = ()) -> Finished:
         preemption = stack.enter_context(Preemption())
         feed = stack.enter_context(Feed(run.batches, run.mesh))
         first, active = int(run.state.step), jax.process_index() == 0
-        progress = stack.enter_context(Progress(run.config.progress, first, run.last, active))
+        save_every = run.checkpoints.config.save_every
+        between = asides(hooks, save_every, first, run.last, run.num_steps)
+        left = TimeLeft(first, run.last, between)
+        progress = stack.enter_context(Progress(run.config.progress, left, active))
         watch = processes.watched()
         patience, action = run.config.patience, run.config.on_standstill
         still = Standstill(patience, action, run.workdir, watch, active)
@@ -179,6 +183,7 @@ class _Course:
     def _save_and_look(self, told: bool, stopping: bool) -> None:
         """Saves the state and calls the hooks that are due."""
         run, done, restored = self._run, self._done, self._done == self._first
+        left = self.log.progress.time_left
         due = [] if told else due_hooks(self._hooks, done, run.num_steps, restored)
         forced = stopping or any(hook.save_before for hook in due)
         saving = done > self._first and (forced or run.checkpoints.due(done))
@@ -190,11 +195,11 @@ class _Course:
         with self.log.speed.paused():
             if saving:
                 self._still.at(done, f"saving step {done}")
-                with run.clock.on("save"):
+                with run.clock.on("save"), left.aside("save", done):
                     self._save(force=forced)
             for hook in due:
                 self._still.at(done, f"busy with {PARTS[hook.part]} after step {done}")
-                with run.clock.on(hook.part):
+                with run.clock.on(hook.part), left.aside(name_of(self._hooks, hook), done):
                     hook.run(done, self._state)
             give_back()  # what was compiled, saved or drawn took more than steps do
 

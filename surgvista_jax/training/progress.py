@@ -2,13 +2,13 @@
 
 import contextlib
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
 from surgvista_jax.training.durations import in_words
+from surgvista_jax.training.time_left import TimeLeft
 
 MODES = ("auto", "bar", "lines", "none")
 # The first estimate is told after so many measured steps and seconds, if so much is left.
@@ -22,44 +22,31 @@ class Progress:
 
     Args:
         mode: "bar", "lines", "none", or "auto": a bar where stderr is a terminal, else lines.
-        step: where the run starts.
-        last: where it ends.
+        time_left: of the run, which counts its steps by it.
         active: whether this process shows anything but warnings.
-        now: a clock that only goes forward, in seconds.
     """
 
-    def __init__(
-        self,
-        mode: str,
-        step: int,
-        last: int,
-        active: bool,
-        now: Callable[[], float] = time.perf_counter,
-    ):
+    def __init__(self, mode: str, time_left: TimeLeft, active: bool):
         if mode == "auto":
             mode = "bar" if sys.stderr.isatty() else "lines"
         self._mode = mode if active else "none"
-        self._last = last
-        self._done = step
-        self._now = now
-        # The first step compiles: time is measured from its end.
-        self._measured_from: tuple[float, int] | None = None
+        self.time_left = time_left
+        self._last = time_left.last
         self._told = False
         self._bar = _Bar(
-            total=last,
-            initial=step,
+            total=time_left.last,
+            initial=time_left.done,
             unit="step",
             dynamic_ncols=True,
-            bar_format="{n_fmt}/{total_fmt} {bar} {remaining} left{postfix}",
+            bar_format="{n_fmt}/{total_fmt} {bar} {time_left} left{postfix}",
             file=sys.stderr,
             disable=self._mode != "bar",
         )
+        self._bar.time_left = time_left
 
     def step(self) -> None:
         """Counts a finished step."""
-        self._done += 1
-        if self._measured_from is None:
-            self._measured_from = self._now(), self._done
+        self.time_left.step()
         with _whoever_looks():
             self._bar.update()
         self._tell_once()
@@ -71,8 +58,8 @@ class Progress:
             self._bar.values = shown
             self._bar.refresh()
         if self._mode == "lines":
-            left = self._left()
-            said = "" if left is None or step == self._last else f", {in_words(left)} left"
+            left = self.time_left.seconds()
+            said = "" if left is None or step == self._last else f", {self._in_words(left)} left"
             self.say(f"step {step}/{self._last}{said}  {'  '.join(shown)}")
 
     def say(self, text: str) -> None:
@@ -80,28 +67,22 @@ class Progress:
         with _whoever_looks():
             tqdm.write(text, file=sys.stderr)
 
-    def _left(self) -> float | None:
-        """Seconds to the end, evaluations and saves so far included; None before two steps."""
-        if self._measured_from is None:
-            return None
-        since, first = self._measured_from
-        if self._done == first:
-            return None
-        return (self._now() - since) / (self._done - first) * (self._last - self._done)
+    def _in_words(self, seconds: float) -> str:
+        """Seconds, and what they do not count."""
+        return " and ".join(filter(None, (in_words(seconds), self.time_left.unmeasured())))
 
     def _tell_once(self) -> None:
-        if self._told or self._mode == "none" or self._measured_from is None:
+        measured, took = self.time_left.measured
+        if self._told or self._mode == "none" or measured < _MEASURED_STEPS:
             return
-        since, first = self._measured_from
-        measured = self._done - first
-        if measured < _MEASURED_STEPS or self._now() - since < _MEASURED_SECONDS:
+        if took < _MEASURED_SECONDS:
             return
         self._told = True
-        left = self._left()
+        left = self.time_left.seconds()
         if left is not None and left >= _WORTH_TELLING:
             self.say(
-                f"expected time: {in_words(left)} for the {self._last - self._done} steps to come,"
-                f" by the first {measured}"
+                f"expected time: {self._in_words(left)} for the"
+                f" {self._last - self.time_left.done} steps to come, by the first {measured}"
             )
 
     def __enter__(self) -> "Progress":
@@ -116,11 +97,14 @@ class _Bar(tqdm):
     """A bar that shows as many values as the terminal is wide for, whenever it is drawn."""
 
     values: Sequence[str] = ()
+    time_left: TimeLeft | None = None
 
     @property
     def format_dict(self) -> dict[str, Any]:
         """What the bar is drawn from."""
         found = super().format_dict
+        seconds = None if self.time_left is None else self.time_left.seconds()
+        found["time_left"] = "?" if seconds is None else tqdm.format_interval(seconds)
         found["ncols"] = found.get("ncols") or None  # 0 where a terminal does not say
         found["postfix"] = _fitting(self.values, found["ncols"], len(f"{found['total']}"))
         return found
