@@ -50,6 +50,9 @@ COMMANDS = {
         "import": "another program's weights -> a folder for all commands",
         "export": "a checkpoint -> another program's names, with a card",
     },
+    "study": {
+        "report": "a study's runs -> one page, tables, tests",
+    },
     "figure": {
         "reconstruction": "what a pretrained student rebuilds",
         "tokens": "where a model looks, and what its tokens tell apart",
@@ -71,6 +74,7 @@ _HEADINGS = {
     "data": ("data",),
     "to train": ("pretrain", "finetune", "features"),
     "to use a model": ("predict", "view", "evaluate", "export"),
+    "studies": ("study",),
     "figures": ("figure",),
     "other programs' weights": ("weights",),
     "several machines": ("merge",),

@@ -63,16 +63,16 @@ def build_report(
     cluster = _cluster(grouping)
     draws = draw(len(first.videos), samples, seed, cluster=cluster)
     evaluations = [evaluate_run(run, protocol) for run in system.runs]
-    scores = _mean_scores(evaluations)
+    scores = mean_scores(evaluations)
     shown = [score for score in scores if score.key in protocol.primary]
     comparisons = []
     for base in baselines:
-        of_base = _mean_scores([evaluate_run(run, protocol) for run in base.runs])
+        of_base = mean_scores([evaluate_run(run, protocol) for run in base.runs])
         theirs = {score.key: score for score in of_base}
         for score in shown:
             if score.key in theirs:
                 comparisons.append(compare(base.name, score, theirs[score.key], draws, cluster))
-    entries = [_score(score, evaluations, draws, protocol) for score in scores]
+    entries = [score_entry(score, evaluations, draws, protocol) for score in scores]
     ranked = next((score for score in shown if score.per_video is not None), None)
     judged = [
         (item.name, run)
@@ -84,7 +84,7 @@ def build_report(
     report = {
         "format": FORMAT,
         "made_by": f"surgvista_jax {__version__}",
-        "protocol": _protocol(protocol),
+        "protocol": protocol_entry(protocol),
         "system": _system(system),
         "baselines": [_system(base) for base in baselines],
         "split": protocol.recognise_split(first.videos, len(first.frame)),
@@ -140,7 +140,8 @@ def _cluster(grouping: Grouping | None) -> np.ndarray | None:
     return np.unique(grouping.names, return_inverse=True)[1].ravel()
 
 
-def _mean_scores(evaluations: list[Evaluation]) -> list[Score]:
+def mean_scores(evaluations: list[Evaluation]) -> list[Score]:
+    """Each score as its mean over runs."""
     keys = [score.key for score in evaluations[0].scores]
     for other in evaluations[1:]:
         if [score.key for score in other.scores] != keys:
@@ -148,7 +149,8 @@ def _mean_scores(evaluations: list[Evaluation]) -> list[Score]:
     return [mean_over_runs([item.score(key) for item in evaluations]) for key in keys]
 
 
-def _protocol(protocol: Protocol) -> dict:
+def protocol_entry(protocol: Protocol) -> dict:
+    """What a report says of its protocol."""
     return {
         "name": protocol.name,
         "version": protocol.version,
@@ -177,7 +179,10 @@ def _system(system: System) -> dict:
     }
 
 
-def _score(score: Score, evaluations: list[Evaluation], draws: Draws, protocol: Protocol) -> dict:
+def score_entry(
+    score: Score, evaluations: list[Evaluation], draws: Draws, protocol: Protocol
+) -> dict:
+    """A score with its interval over what is drawn and, of several runs, its spread over them."""
     found = interval(score.of_weights, draws, score.bounds)
     entry = {
         "key": score.key,

@@ -1,5 +1,6 @@
 """A report in a browser: one file, no network, from phone to desktop."""
 
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
@@ -29,7 +30,6 @@ SPREADS = {"std_over_videos": "videos", "std_over_classes": "classes"}
 def page(report: dict, pictures: Pictures | None = None) -> str:
     """The report as one self-contained HTML file, with the pictures of mistakes that are given."""
     protocol = report["protocol"]
-    style = (files("surgvista_jax.reports") / "page.css").read_text(encoding="utf-8")
     body = [
         f"<header><h1>{escape(report['system']['name'])}</h1>"
         f'<p class="soft">{report["num_frames"]:,} frames of {escape(report["split"])}'
@@ -38,37 +38,43 @@ def page(report: dict, pictures: Pictures | None = None) -> str:
         _cards(report),
     ]
     if report["comparisons"]:
-        body.append(_section("Against the baselines", comparison_section(report)))
-    body += class_tables(report, _section)
+        body.append(section("Against the baselines", comparison_section(report)))
+    body += class_tables(report, section)
     if report["confusion"]:
-        body.append(_section("Confusion", confusion_matrix(report["confusion"])))
+        body.append(section("Confusion", confusion_matrix(report["confusion"])))
     if report["ribbons"]:
-        body.append(_section("The course of each video", ribbon_section(report["ribbons"])))
+        body.append(section("The course of each video", ribbon_section(report["ribbons"])))
     if report["mistakes"]:
         runs = len(report["system"]["runs"])
         inner = mistake_section(report["mistakes"], pictures or {}, runs)
-        body.append(_section("Mistakes", inner))
-    body.append(_section("All videos", _videos(report)))
+        body.append(section("Mistakes", inner))
+    body.append(section("All videos", _videos(report)))
     if report.get("groups"):
-        body.append(_section(f"By {report['groups']['kind']}", group_section(report)))
+        body.append(section(f"By {report['groups']['kind']}", group_section(report)))
     if report["reliability"]:
-        body.append(_section("Calibration", _calibration(report)))
-    body.append(_section("All scores", _all_scores(report)))
+        body.append(section("Calibration", _calibration(report)))
+    body.append(section("All scores", _all_scores(report)))
     words = f'<p id="protocol">{escape(protocol["text"])}</p>'
-    body.append(_section("The protocol in words", words))
-    body.append(_section("Files and notes", _files(report)))
-    title = escape(f"{report['system']['name']}: {protocol['name']}")
+    body.append(section("The protocol in words", words))
+    body.append(section("Files and notes", _files(report)))
+    return document(f"{report['system']['name']}: {protocol['name']}", body)
+
+
+def document(title: str, body: Sequence[str]) -> str:
+    """A whole HTML file of these parts, with its style; empty parts are left out."""
+    style = (files("surgvista_jax.reports") / "page.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark"><title>{title}</title>'
+        f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title>'
         f"<style>\n{style}</style></head>\n<body><main>\n"
         + "\n".join(part for part in body if part)
         + "\n</main></body></html>\n"
     )
 
 
-def _section(title: str, inner: str) -> str:
+def section(title: str, inner: str) -> str:
+    """A part of a page under its heading; nothing of nothing."""
     return f"<section><h2>{escape(title)}</h2>{inner}</section>" if inner else ""
 
 

@@ -149,7 +149,7 @@ def _write_predictions(owned: Ownership, division: Division, outputs: Outputs, a
     assert division.test is not None  # the outputs are of its videos
     sizes = ("name", "model", "head", "clip", TRANSITIONS, BACKBONE)
     meta = {key: value for key, value in about.items() if key not in sizes}
-    meta |= {"model": about["name"], "split": next(iter(division.test.splits))}
+    meta |= {"model": about["name"], "split": next(iter(division.test.splits)), "smoothing": None}
     write_outputs(owned.folder / PREDICTIONS, division.test, outputs, meta, guard=owned)
 
 

@@ -1,0 +1,85 @@
+"""A study over all its datasets: pairs of backbones, and means of groups of datasets."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from surgvista_jax.metrics.statistics import over_seeds
+from surgvista_jax.studies.panels import Panel
+from surgvista_jax.studies.statistics import Pair, holm_by, over_datasets
+
+
+def datasets_entries(tests: Sequence[dict], asked: Sequence[Pair]) -> list[dict[str, Any]]:
+    """Each pair over all datasets of a mode, by the datasets' main scores."""
+    found: list[dict[str, Any]] = []
+    modes = dict.fromkeys(test["mode"] for test in tests)
+    for mode in modes:
+        for pair in asked:
+            values = {
+                test["dataset"]: test["difference"].value
+                for test in tests
+                if test["main"]
+                and (test["mode"], test["ours"], test["theirs"]) == (mode, pair.ours, pair.theirs)
+            }
+            result = over_datasets(list(values.values()))
+            if result is None:
+                continue
+            found.append(
+                {
+                    "mode": mode,
+                    "ours": pair.ours,
+                    "theirs": pair.theirs,
+                    "datasets": list(values),
+                    "better_on": sum(value > 0 for value in values.values()),
+                    "mean": float(np.nanmean(list(values.values()))),
+                    "one_sided": result,
+                }
+            )
+    holm_by(found, lambda test: "", "holm_study_one_sided")
+    return [entry | {"one_sided": asdict(entry["one_sided"])} for entry in found]
+
+
+def groups_entries(panels: Sequence[Panel], weights: Sequence[str]) -> list[dict[str, Any]]:
+    """Means of main scores over the datasets of a group, of each backbone and mode.
+
+    All datasets together are the group "". Spread over seeds where every dataset has the same.
+    """
+    found = []
+    named = dict.fromkeys(panel.first.group for panel in panels if panel.first.group)
+    for mode in dict.fromkeys(panel.first.mode for panel in panels):
+        of_mode = [panel for panel in panels if panel.first.mode == mode]
+        for group in (*named, ""):
+            members = [p for p in of_mode if not group or p.first.group == group]
+            if not members or (not group and len(members) < 2):
+                continue
+            rows = [_group_row(name, members) for name in weights]
+            found.append({"mode": mode, "group": group, "datasets": len(members), "rows": rows})
+    return found
+
+
+def _group_row(name: str, members: Sequence[Panel]) -> dict[str, Any]:
+    values, of_seeds = [], []
+    for panel in members:
+        system = panel.systems.get(name)
+        score = next((s for s in system.scores if s.key == panel.main), None) if system else None
+        if system is None or score is None:
+            continue
+        ones = np.ones(len(system.runs[0].videos))
+        values.append(score.value(ones))
+        of_seeds.append(
+            {
+                cell.seed: evaluation.score(score.key).value(ones)
+                for cell, evaluation in zip(system.cells, system.evaluations, strict=True)
+            }
+        )
+    row: dict[str, Any] = {"weights": name, "datasets": len(values), "value": None, "seeds": None}
+    if len(values) == len(members):
+        row["value"] = float(np.mean(values))
+        shared = set.intersection(*(set(seeds) for seeds in of_seeds))
+        if len(shared) > 1 and all(set(seeds) == shared for seeds in of_seeds):
+            means = [np.mean([seeds[k] for seeds in of_seeds]) for k in sorted(shared)]
+            mean, spread, number = over_seeds(np.array(means))
+            row["seeds"] = {"mean": mean, "std": spread, "number": number, "values": means}
+    return row
