@@ -117,6 +117,13 @@ def _listing(commands: dict, before: str = "") -> str:
     return "\n".join(parts)
 
 
+# Options that take addresses in buckets too.
+_IN_BUCKETS = {
+    "pretrain": ("--config.data.folder", "--config.data.root"),
+    "finetune": ("--config.data.folder",),
+}
+
+
 def _parser() -> _Parser:
     parser = _Parser(prog="surgvista", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"surgvista_jax {__version__}")
@@ -187,9 +194,13 @@ def _check_words(words: list[str]) -> None:
             word.encode()
         except UnicodeEncodeError:
             raise UserError(f"{word!a}: is not UTF-8; rename what it names") from None
-        if is_address(value):
+        if is_address(value) and not _takes_address(words[0], option):
             is_option = option.startswith("-") and option != value
             raise not_here(f"{option}={value}" if is_option else value)
+
+
+def _takes_address(command: str, option: str) -> bool:
+    return option.partition("=")[0] in _IN_BUCKETS.get(command, ())
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -23,21 +23,32 @@ def is_address(text: str) -> bool:
     return _ADDRESS.search(text) is not None
 
 
+def in_bucket(path: str | os.PathLike) -> bool:
+    """Whether a path was an address; `pathlib` takes one of its slashes away."""
+    first = PurePath(path).parts[:1]
+    return bool(first) and first[0].endswith(":") and first[0][:-1].lower() in _SCHEMES
+
+
+def address_of(path: str | os.PathLike) -> str:
+    """The address that a path was, without a slash at its end."""
+    scheme, rest = str(PurePath(path)).split(":", 1)
+    return f"{scheme.lower()}://{rest.lstrip('/')}"
+
+
 def refuse_address(path: str | os.PathLike) -> None:
-    """Refuses a path that was an address; `pathlib` takes one of its slashes away.
+    """Refuses a path that was an address.
 
     Raises:
         UserError: a folder of this machine is wanted here.
     """
-    first = PurePath(path).parts[:1]
-    if first and first[0].endswith(":") and first[0][:-1].lower() in _SCHEMES:
-        scheme, rest = str(PurePath(path)).split(":", 1)
-        raise not_here(f"{scheme}://{rest.lstrip('/')}")
+    if in_bucket(path):
+        raise not_here(address_of(path))
 
 
 def not_here(address: str) -> UserError:
     """The error for an address where a path is wanted."""
     return UserError(
-        f"{address}: lies in a bucket, and here a file or folder of this machine is wanted; copy"
-        " from and to buckets with `gcloud storage cp -r`, `aws s3 cp --recursive` or the like"
+        f"{address}: lies in a bucket, and here a file or folder of this machine is wanted (what"
+        " takes addresses: config.data.folder of `pretrain` and `finetune`); copy with `gcloud"
+        " storage cp -r`, `aws s3 cp --recursive` or the like"
     )

@@ -26,6 +26,7 @@ from surgvista_jax.writing import writing_to
 NAME = ".surgvista.lock"
 # That a process which has just taken the lock is given to write who it is, in seconds.
 _INTRODUCTION = 1.0
+_LOOK = 0.2  # seconds between two looks at a lock that is waited for
 
 _BEGINNING = b'{"host": '  # of what a lock says
 
@@ -34,17 +35,20 @@ _files: set[int] = set()  # open ones that stand for a lock
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path, advice: str = "take another folder") -> Iterator[None]:
+def alone_in(
+    folder: Path, advice: str = "take another folder", patience: float = 0.0
+) -> Iterator[None]:
     """Has a folder for this process alone; inside itself, in one process, it does nothing.
 
     The folder is made, and removed again where nothing came into it.
 
     Args:
         advice: what else can be done than to wait.
+        patience: seconds that the end of another process is waited for.
 
     Raises:
-        UserError: another process has it (at once, nothing is waited for): which, and where;
-            there is something else in the place of the lock.
+        UserError: another process has it, and keeps it for longer than `patience`: which, and
+            where; there is something else in the place of the lock.
         CannotWrite: the folder cannot be written.
     """
     refuse_address(folder)
@@ -55,7 +59,9 @@ def alone_in(folder: Path, advice: str = "take another folder") -> Iterator[None
         yield
         return
     try:
-        _held[place] = _take(Path(place), f"{folder}: another process is at work here", advice)
+        _held[place] = _take(
+            Path(place), f"{folder}: another process is at work here", advice, patience
+        )
         try:
             yield
         finally:
@@ -111,13 +117,16 @@ def _make(folder: Path) -> list[Path]:
     return missing
 
 
-def _take(folder: Path, busy: str, advice: str) -> int:
-    path = folder / NAME
+def _take(folder: Path, busy: str, advice: str, patience: float) -> int:
+    path, deadline = folder / NAME, time.monotonic() + patience
     while True:
         with writing_to(folder):
             file = _open(path)
         try:
-            if not _lock(file, folder):
+            while not _lock(file, folder):
+                if time.monotonic() < deadline:
+                    time.sleep(_LOOK)
+                    continue
                 raise UserError(f"{busy} ({_holder(path)}); wait for its end, or {advice}")
             # One that ended just now may have removed the file that was opened.
             if is_at(file, path):

@@ -6,7 +6,6 @@ import pytest
 
 from surgvista_jax.__main__ import main
 from surgvista_jax.addresses import is_address, refuse_address
-from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.locking import alone_in
 from surgvista_jax.weights.place import locate
@@ -42,12 +41,11 @@ def test_what_is_typed_is_refused_by_one_line_that_names_it(words, tmp_path, mon
 @pytest.mark.parametrize(
     "use",
     [
-        read_dataset,
         lambda path: write_text(path, "text"),
         lambda path: new_folder(path).__enter__(),
         lambda path: alone_in(path).__enter__(),
     ],
-    ids=["read_dataset", "write_text", "new_folder", "alone_in"],
+    ids=["write_text", "new_folder", "alone_in"],
 )
 def test_what_no_word_said_is_refused_where_it_is_used(use, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -54,6 +54,17 @@ def test_the_second_is_told_at_once_who_is_the_first(tmp_path):
         )
 
 
+def test_the_end_of_another_can_be_waited_for(tmp_path):
+    with holding(tmp_path, then="time.sleep(1)"), alone_in(tmp_path, patience=30):
+        assert json.loads((tmp_path / NAME).read_text())["pid"] == os.getpid()
+    with (
+        holding(tmp_path),
+        pytest.raises(UserError, match="another process is at work here"),
+        alone_in(tmp_path, patience=0.3),
+    ):
+        pytest.fail("two are at work")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_whoever_dies_frees_it(tmp_path, number):
     with holding(tmp_path) as process:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import jax
 
+from surgvista_jax.caches import user_cache
+
 _OF_USER = "JAX_COMPILATION_CACHE_DIR"  # JAX reads it
 _SWITCH = "JAX_ENABLE_COMPILATION_CACHE"
 _LARGEST = 2 * 2**30  # bytes, for each kind of machine; the programs that were used last stay
@@ -81,18 +83,6 @@ def _folder() -> Path:
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"\0")
     return folder
-
-
-def user_cache() -> Path:
-    """Where a user's programs keep what they can make again: $XDG_CACHE_HOME, or ~/.cache.
-
-    Raises:
-        RuntimeError: the user has no home.
-    """
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification has relative paths ignored.
-    root = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
-    return root / "surgvista_jax"
 
 
 def _machine() -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from surgvista_jax.addresses import refuse_address
+from surgvista_jax.addresses import address_of, in_bucket
 from surgvista_jax.data.dataset import TASKS, UNLABELLED, Dataset, Video
+from surgvista_jax.data.storage.fetching import fetched
 from surgvista_jax.data.storage.open import FRAME_NAME
 from surgvista_jax.data.storage.records import read_index
 from surgvista_jax.data.storage.tfds import is_tfds, read_tfds, source_folder
@@ -31,10 +32,14 @@ _LONGEST_FOUND = 300  # characters of a wrong value in a message
 def read_dataset(folder: str | os.PathLike) -> Dataset:
     """Reads and checks a dataset folder; a prepared TFDS folder counts as one.
 
+    One that lies in a bucket, packed, is fetched first; the dataset's folder is then that of this
+    machine.
+
     Raises:
         UserError: naming the file, and the line of `videos.jsonl`, at fault.
     """
-    refuse_address(folder)
+    if in_bucket(folder):
+        folder = fetched(address_of(folder), FILES)
     folder = Path(folder)
     path = folder / DATASET_FILE
     if not folder.is_dir():

@@ -6,6 +6,7 @@ from typing import Any
 
 import ml_collections
 
+from surgvista_jax.addresses import in_bucket
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
@@ -38,8 +39,9 @@ def with_seen_clips(
     if seen is None:
         return config
     stride = seen.clip.stride
-    if config.data.folder and Path(config.data.folder).is_dir():
-        stride = seen.stride_at(read_dataset(config.data.folder).fps)
+    folder = config.data.folder
+    if folder and (in_bucket(folder) or Path(folder).is_dir()):
+        stride = seen.stride_at(read_dataset(folder).fps)
     resolved = config.copy_and_resolve_references()
     taken, kept = [], []
     with resolved.unlocked():

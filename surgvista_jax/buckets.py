@@ -1,0 +1,73 @@
+"""A folder in a bucket: its objects by name, read and written whole.
+
+An object store has no folders, renames, links, locks or appends: an object is there whole, or is
+not. fsspec reaches it (gcsfs for gs://, s3fs for s3://), by the credentials that these find.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from surgvista_jax.addresses import address_of
+from surgvista_jax.errors import UserError
+
+_EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3"}
+_LONGEST = 200  # characters of a library's words in a message
+
+
+class Bucket:
+    """The objects below one address; names are relative to it.
+
+    All methods raise UserError, in one line, for what the store refuses.
+
+    Raises:
+        UserError: what reaches such a store is not installed, or is not known.
+    """
+
+    def __init__(self, address: str | os.PathLike):
+        self.address = address_of(address)
+        scheme = self.address.partition(":")[0]
+        try:
+            import fsspec
+
+            # Others write there too: what was listed before says nothing.
+            self._files, self._root = fsspec.url_to_fs(self.address, use_listings_cache=False)
+        except ImportError as error:
+            extra = _EXTRAS.get(scheme)
+            how = f'pip install "surgvista_jax[{extra}]"' if extra else _short(error)
+            raise UserError(f"{self.address}: reaching {scheme}:// needs more: {how}") from None
+        except Exception as error:  # the libraries raise no common type
+            raise UserError(f"{self.address}: cannot be reached ({_short(error)})") from error
+
+    def read(self, name: str) -> bytes | None:
+        """An object; None where there is none."""
+        with self._told(name):
+            try:
+                data: bytes = self._files.cat_file(self._place(name))
+            except FileNotFoundError:
+                return None
+            return data
+
+    def fetch(self, name: str, path: Path) -> None:
+        """Copies an object to a file of this machine, which is replaced."""
+        with self._told(name):
+            self._files.get_file(self._place(name), os.fspath(path))
+
+    def _place(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+    @contextlib.contextmanager
+    def _told(self, name: str) -> Iterator[None]:
+        """Makes what the store refuses one line."""
+        try:
+            yield
+        except Exception as error:  # the libraries raise no common type
+            where = f"{self.address.rstrip('/')}/{name}"
+            why = "no such object" if isinstance(error, FileNotFoundError) else _short(error)
+            raise UserError(f"{where}: cannot be reached ({why})") from error
+
+
+def _short(error: Exception) -> str:
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
