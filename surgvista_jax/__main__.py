@@ -51,6 +51,7 @@ COMMANDS = {
         "export": "a checkpoint -> another program's names, with a card",
     },
     "study": {
+        "run": "a study's cells -> their runs, what they share done once",
         "report": "a study's runs -> one page, tables, tests",
     },
     "figure": {
@@ -235,8 +236,16 @@ def _interrupt_again(unraisable: Any) -> None:
         sys.__unraisablehook__(unraisable)
 
 
+def in_full(words: list[str]) -> list[str]:
+    """`study STUDY.py …` is short for `study run STUDY.py …`."""
+    if words[:1] == ["study"] and len(words) > 1 and words[1] not in COMMANDS["study"]:
+        return words if words[1] in ("-h", "--help") else ["study", "run", *words[1:]]
+    return words
+
+
 def _run(words: list[str]) -> int:
     began = time.perf_counter()
+    words = in_full(words)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not have every letter
         sys.stdout.reconfigure(errors="backslashreplace")
     parser = _parser()

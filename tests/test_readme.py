@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from docs import generate, plans
+from surgvista_jax.__main__ import in_full
 from surgvista_jax.config import load_config
 from surgvista_jax.config.parts import dataclass_in
 from surgvista_jax.data import datasets
@@ -100,7 +101,7 @@ def words_of(line: str) -> list[str]:
     for part in re.split(r" (?:\||&&|>) ", line):
         words = shlex.split(re.sub(r"^(?:[A-Z_]+=\S+ +)*", "", part), comments=True)
         if words and words[0].rpartition("/")[2] == "surgvista":
-            return [word for word in words[1:] if word != "…"]
+            return in_full([word for word in words[1:] if word != "…"])
     return []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from surgvista_jax.config import run_config
-from surgvista_jax.models.video_vit import SIZES
+from surgvista_jax.models.sizes import SIZES
 
 
 def get_config() -> ConfigDict:

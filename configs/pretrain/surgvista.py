@@ -7,7 +7,7 @@ epoch.
 
 from ml_collections import ConfigDict
 
-from surgvista_jax.models.video_vit import SIZES
+from surgvista_jax.models.sizes import SIZES
 
 FEATURE_DECODER = {"width": 384, "depth": 2, "heads": 6, "drop_path": 0.1}
 PIXEL_DECODER = {"width": 384, "depth": 4, "heads": 6, "drop_path": 0.1}

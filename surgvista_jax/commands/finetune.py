@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 
 from surgvista_jax.config import load_config, told_keys
 from surgvista_jax.config.printing import printed
@@ -16,6 +17,12 @@ from surgvista_jax.training.profiling import add_profile, overrides_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     processes.add_run_arguments(parser)
     add_profile(parser)
+    parser.add_argument(
+        "--probe-features",
+        type=Path,
+        metavar="DIR",
+        help="where mode=linear keeps its features, for runs that share them (the run's folder)",
+    )
     parser.epilog = (
         "--config.a.b=VALUE replaces a value of the configuration, such as --config.init=WEIGHTS,"
         " --config.data.folder=DATASET, --config.mode=full|linear|attentive|lora, --config.seeds=3"
@@ -45,6 +52,8 @@ def main(arguments: argparse.Namespace) -> int:
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
     goodput.began(arguments.began)
     with processes.joined(arguments, facts):
-        finished = run(config, arguments.workdir, told, arguments.overwrite)
+        finished = run(
+            config, arguments.workdir, told, arguments.overwrite, arguments.probe_features
+        )
     finished = finished or bool("loop" in config and config.loop.stop_after)
     return 0 if finished else TOLD_TO_STOP

@@ -5,6 +5,7 @@ import os
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import ml_collections
@@ -32,21 +33,14 @@ def find_config(path: str) -> Path:
 
 def run_config(file: Path, argument: str = "") -> ml_collections.ConfigDict:
     """Runs `get_config` of a file; this is also how one configuration starts from another."""
-    spec = importlib.util.spec_from_file_location("surgvista_config", file)
-    if spec is None or spec.loader is None:
-        raise UserError(f"--config={file}: not a Python file (nor .json, nor .toml)")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise _failed(file, error) from error
+    module = run_file(file, f"--config={file}")
     if not callable(getattr(module, "get_config", None)):
         raise UserError(f"--config={file}: the file defines no function get_config")
     try:
         config = module.get_config(argument) if argument else module.get_config()
     except Exception as error:
         if not (argument and isinstance(error, KeyError | TypeError | ValueError)):
-            raise _failed(file, error) from error
+            raise failed(file, error, f"--config={file}") from error
         about = (module.get_config.__doc__ or "it takes none").strip().split("\n")[0]
         raise UserError(f"--config={file}:{argument}: not an argument of it ({about})") from error
     if not isinstance(config, ml_collections.ConfigDict):
@@ -57,8 +51,28 @@ def run_config(file: Path, argument: str = "") -> ml_collections.ConfigDict:
     return config
 
 
-def _failed(file: Path, error: Exception) -> UserError:
-    """What a configuration file raises, by the line of it that does."""
+def run_file(file: Path, named: str) -> ModuleType:
+    """The module that a Python file of a user makes, in which it may define what is asked for.
+
+    Args:
+        named: what messages call the file.
+
+    Raises:
+        UserError: it is no Python file, or fails.
+    """
+    spec = importlib.util.spec_from_file_location("surgvista_config", file)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{named}: not a Python file (nor .json, nor .toml)")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise failed(file, error, named) from error
+    return module
+
+
+def failed(file: Path, error: Exception, named: str) -> UserError:
+    """What a file of a user raises, by the line of it that does."""
     if isinstance(error, UserError):
         return error
     frames = traceback.extract_tb(error.__traceback__)
@@ -67,7 +81,7 @@ def _failed(file: Path, error: Exception) -> UserError:
         lines = [error.lineno]
     line = f", line {lines[-1]}" if lines and lines[-1] else ""
     said = " ".join(str(error).split())
-    return UserError(f"--config={file}{line}: {type(error).__name__}: {said}")
+    return UserError(f"{named}{line}: {type(error).__name__}: {said}")
 
 
 def variant(base: str, file: str, **changes: Any) -> Callable[..., ml_collections.ConfigDict]:

@@ -1,15 +1,18 @@
 """The arithmetic that a model needs: floating-point operations of its matrix products."""
 
-from surgvista_jax.models.backbones import BackboneConfig
-from surgvista_jax.models.image_vit import TeacherConfig
-from surgvista_jax.models.layers import TransformerConfig
-from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # so that a plan of many runs counts without JAX
+    from surgvista_jax.models.backbones import BackboneConfig
+    from surgvista_jax.models.image_vit import TeacherConfig
+    from surgvista_jax.models.layers import TransformerConfig
+    from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
 
 # A product's gradient costs two products of the same size.
 FORWARD_AND_BACKWARD = 3
 
 
-def transformer_flops(config: TransformerConfig, tokens: int, asked: int | None = None) -> int:
+def transformer_flops(config: "TransformerConfig", tokens: int, asked: int | None = None) -> int:
     """Operations (a multiply and an add count two) of one forward pass over [tokens, D].
 
     asked: how many of them are needed of the last block, which attend to all; None: all. A loop
@@ -21,14 +24,14 @@ def transformer_flops(config: TransformerConfig, tokens: int, asked: int | None 
     )
 
 
-def _block_flops(config: TransformerConfig, tokens: int, asked: int) -> int:
+def _block_flops(config: "TransformerConfig", tokens: int, asked: int) -> int:
     d = config.width
     projections = 2 * tokens * d * 2 * d + 2 * asked * d * (2 * d + 2 * config.mlp_width)
     return projections + 4 * tokens * asked * d
 
 
 def student_flops(
-    config: MaskedAutoencoderConfig, visible: int, hidden: int, feature_width: int
+    config: "MaskedAutoencoderConfig", visible: int, hidden: int, feature_width: int
 ) -> int:
     """Operations of one forward pass for one mask of one clip: V visible, M hidden tokens."""
     d = config.encoder.width
@@ -45,7 +48,7 @@ def student_flops(
 
 
 def teacher_flops(
-    config: TeacherConfig, frames: int, height: int, width: int, asked: int | None = None
+    config: "TeacherConfig", frames: int, height: int, width: int, asked: int | None = None
 ) -> int:
     """Operations of one forward pass over the teacher's frames of one clip.
 
@@ -60,7 +63,7 @@ def teacher_flops(
 _CNN_MULTIPLY_ADDS = {"resnet50": 4.1e9, "efficientvit_m5": 0.52e9}
 
 
-def backbone_flops(config: BackboneConfig, num_frames: int, size: int) -> float:
+def backbone_flops(config: "BackboneConfig", num_frames: int, size: int) -> float:
     """Operations of one forward pass over one clip of `num_frames` of `size` x `size` pixels."""
     if config.encoder is None:
         return 2 * _CNN_MULTIPLY_ADDS[config.architecture] * num_frames * (size / 224) ** 2

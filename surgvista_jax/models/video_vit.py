@@ -20,16 +20,9 @@ from surgvista_jax.models.layers import (
 from surgvista_jax.models.logical_axes import with_axes
 from surgvista_jax.models.norm import LayerNorm
 from surgvista_jax.models.positions import RESIZES, TABLES, check_width
+from surgvista_jax.models.sizes import SIZES as SIZES
 
 LEARNED = "learned"
-
-# width, depth and heads by name (ViT-S, -B, -L, -H).
-SIZES = {
-    "small": {"width": 384, "depth": 12, "heads": 6},
-    "base": {"width": 768, "depth": 12, "heads": 12},
-    "large": {"width": 1024, "depth": 24, "heads": 16},
-    "huge": {"width": 1280, "depth": 32, "heads": 16},
-}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -80,12 +80,15 @@ def run(
     workdir: Path,
     told: Collection[str] = (),
     overwrite: bool = False,
+    features: Path | None = None,
 ) -> bool:
     """Runs, or continues, what a configuration asks for, once or for several seeds.
 
     Args:
         told: keys that the command line says, such as "clip.size".
         overwrite: whether files in the run's way that no run has written may be replaced.
+        features: where linear probes keep their features, for runs that share them; None: in
+            `workdir`.
 
     Returns:
         Whether all came to its end; False if it was stopped before.
@@ -98,8 +101,10 @@ def run(
     config_dict = resolved(config_dict, told, workdir)
     config = build(program.config, config_dict)
     one_seed = functools.partial(program.run, overwrite=overwrite)
-    if program.shares and config.seeds > 1:
-        one_seed = functools.partial(one_seed, features=workdir / FEATURES)
+    if features is not None and (not program.shares or config.mode != "linear"):
+        raise UserError(f"--probe-features={features}: mode={config.mode} keeps none")
+    if program.shares and (config.seeds > 1 or features is not None):
+        one_seed = functools.partial(one_seed, features=features or workdir / FEATURES)
     if config.seeds > 1 and (workdir / CONFIG).exists():
         raise UserError(f"{workdir}: holds a run of one seed; take another --workdir")
     if config.seeds == 1 and any(workdir.glob(f"seed*/{CONFIG}")):

@@ -8,8 +8,9 @@ import pytest
 from surgvista_jax.__main__ import main
 from surgvista_jax.config import load_config
 from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.free_keys import PRETRAINING
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
-from surgvista_jax.tasks.pretraining.train import FREE_KEYS, KIND
+from surgvista_jax.tasks.pretraining.train import KIND
 from surgvista_jax.training import determinism
 from surgvista_jax.training.determinism import make_deterministic
 from surgvista_jax.training.rundir import claim
@@ -100,7 +101,7 @@ def test_a_run_goes_on_with_the_key_changed_and_one_of_an_earlier_version_lacks_
     write_json(tmp_path / "run" / "config.json", {"kind": KIND, **begun})
     (tmp_path / "run" / "metrics.jsonl").write_text("{}\n")
     asked = load_config(str(config), PretrainConfig, [SAID])
-    claim(tmp_path / "run", asked, PretrainConfig, KIND, FREE_KEYS)
+    claim(tmp_path / "run", asked, PretrainConfig, KIND, PRETRAINING)
     asked = load_config(str(config), PretrainConfig, ["--config.compute.dtype=bfloat16"])
     with pytest.raises(UserError, match="compute.dtype was 'float32', is 'bfloat16'"):
-        claim(tmp_path / "run", asked, PretrainConfig, KIND, FREE_KEYS)
+        claim(tmp_path / "run", asked, PretrainConfig, KIND, PRETRAINING)

@@ -5,8 +5,9 @@ import pytest
 
 from surgvista_jax.config import load_config
 from surgvista_jax.errors import UserError
+from surgvista_jax.tasks.free_keys import PRETRAINING
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
-from surgvista_jax.tasks.pretraining.train import FREE_KEYS, KIND
+from surgvista_jax.tasks.pretraining.train import KIND
 from surgvista_jax.training import xla_options
 from surgvista_jax.training.rundir import claim, read_config
 from surgvista_jax.training.xla_options import as_compiled, in_words, options_for, parse
@@ -114,9 +115,9 @@ def test_a_run_writes_its_options_and_goes_on_with_others(table, tmp_path):
     config = tiny_run.make_config(tmp_path / "config.py", tmp_path / "data")
     run = tmp_path / "run"
     values = load_config(str(config), PretrainConfig)
-    claim(run, as_compiled(values, KIND), PretrainConfig, KIND, FREE_KEYS)
+    claim(run, as_compiled(values, KIND), PretrainConfig, KIND, PRETRAINING)
     written = read_config(run).values["compute"]["xla"]
     assert noted(written) == table["cpu", "pretraining"]
     (run / "metrics.jsonl").write_text("{}\n")
     values = load_config(str(config), PretrainConfig, [f"--config.compute.xla={FAST}=true"])
-    claim(run, as_compiled(values, KIND), PretrainConfig, KIND, FREE_KEYS)
+    claim(run, as_compiled(values, KIND), PretrainConfig, KIND, PRETRAINING)

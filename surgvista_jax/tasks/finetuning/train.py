@@ -18,6 +18,7 @@ from surgvista_jax.inference.batch_memory import check_batch
 from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.inference.starting_point import RANDOM, StartingPoint
 from surgvista_jax.ownership import in_folder
+from surgvista_jax.tasks import free_keys
 from surgvista_jax.tasks.beginning import (
     say,
     tell_division,
@@ -57,13 +58,6 @@ from surgvista_jax.training.xla_options import as_compiled
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "finetuning"
-# What changes how a run is computed, watched or reported, but not its result.
-FREE_KEYS = (
-    *("loader", "mesh", "checkpoint", "loop", "tracking"),
-    *("compute.unroll", "compute.remat", "compute.deterministic", "compute.check_memory"),
-    "compute.xla",
-    *("data.folder", "evaluation.batch_size", "evaluation.protocol"),
-)
 # Each start trains all of a probe, from its features, which are kept.
 _OF_PROBE = Length(("probe.epochs",), lambda values: int(values["probe"]["epochs"]), anew=True)
 
@@ -134,7 +128,9 @@ def finetune(
     ]
     values = as_compiled(config_dict, KIND)
     length = _OF_PROBE if config.mode == "linear" else length_of_budget(len(samples))
-    changed = claim(workdir, values, FinetuneConfig, KIND, FREE_KEYS, owned, files, length)
+    changed = claim(
+        workdir, values, FinetuneConfig, KIND, free_keys.FINETUNING, owned, files, length
+    )
     if changed is not None:
         an_epoch = config.budget.steps_per_epoch(len(samples))
         anew = f"trained anew, {changed.after:,} epochs instead of {changed.before:,}"

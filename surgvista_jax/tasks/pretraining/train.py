@@ -21,6 +21,7 @@ from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.data.storage.records import shard_faults
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.computed import of_compute, of_data, sentences
+from surgvista_jax.tasks import free_keys
 from surgvista_jax.tasks.beginning import say, warn, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.clip_names import clip_names
 from surgvista_jax.tasks.ending import tell_pretrained
@@ -51,14 +52,6 @@ from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "pretraining"
 _FEW = 0.5  # of places with a clip, below which a run is warned
-# What changes how a run is computed or watched, but not its result: a run may be continued with
-# other values of these. Data and weights may have moved: digests say whether they are the same.
-FREE_KEYS = (
-    *("loader", "mesh", "checkpoint", "loop", "figure", "tracking"),
-    *("compute.unroll", "compute.remat", "compute.deterministic", "compute.check_memory"),
-    "compute.xla",
-    *("data.folder", "init", "teacher.weights"),
-)
 
 
 @timed
@@ -107,7 +100,9 @@ def pretrain(
     length = length_of_budget(stretches.places)
     values = as_compiled(config_dict, _program_of(config))
     files = tracking_files(config.tracking)
-    changed = claim(workdir, values, PretrainConfig, KIND, FREE_KEYS, owned, files, length)
+    changed = claim(
+        workdir, values, PretrainConfig, KIND, free_keys.PRETRAINING, owned, files, length
+    )
     if changed is not None:
         an_epoch = config.budget.steps_per_epoch(stretches.places)
         say(f"{workdir}: {changed.in_words(settings.optimizer, an_epoch)}")

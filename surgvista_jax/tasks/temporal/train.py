@@ -21,6 +21,7 @@ from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.temporal import BACKBONE
 from surgvista_jax.models.layers import ComputeConfig
+from surgvista_jax.tasks import free_keys
 from surgvista_jax.tasks.beginning import say, tell_division, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.ending import tell_finetuned
 from surgvista_jax.tasks.evaluation import Chooser
@@ -52,11 +53,6 @@ from surgvista_jax.training.tracking import check_tracking, tracked, tracking_fi
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "temporal"
-# What a continued run may differ in: the folders may have moved, the watching does not matter.
-FREE_KEYS = (
-    *("data.folder", "data.features", "evaluation.protocol"),
-    *("progress", "tracking", "compute"),
-)
 
 
 @goodput.timed
@@ -111,7 +107,9 @@ def train_temporal(
         *tracking_files(config.tracking),
     ]
     length = Length(("epochs",), lambda values: values["epochs"] * len(videos))
-    changed = claim(workdir, config_dict, TemporalConfig, KIND, FREE_KEYS, owned, files, length)
+    changed = claim(
+        workdir, config_dict, TemporalConfig, KIND, free_keys.TEMPORAL, owned, files, length
+    )
     if changed is not None:
         say(f"{workdir}: {changed.in_words(settings.optimizer, len(videos))}")
     tell_division(owned, division)

@@ -1,0 +1,90 @@
+"""How many clips has a dataset? Counted where it lies here, else as published, else assumed."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from surgvista_jax.data.dataset import UNLABELLED, Video
+from surgvista_jax.data.datasets import registry
+from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.errors import UserError
+from surgvista_jax.studies.cells import Data
+
+COUNTED, PUBLISHED, ASSUMED = "counted", "published", "assumed"
+FRAMES_OF_A_VIDEO = 2000  # where no number is published: half an hour at a frame a second
+_HOLD_OUT = 0.2  # of the training videos, where none are for selection
+
+
+class Clips(NamedTuple):
+    """Clips of a dataset, one for each labelled frame, or for each video that is one clip.
+
+    Attributes:
+        train, selection, test: of each part.
+        frames: of all videos, labelled or not.
+        source: "counted", "published" or "assumed".
+    """
+
+    train: float
+    selection: float
+    test: float
+    frames: float
+    source: str
+
+
+def clips_of(data: Data, uniform: bool) -> Clips | None:
+    """The clips of a dataset; None where nothing is known of it.
+
+    Args:
+        uniform: whether a video is one clip.
+    """
+    if data.made_by:
+        return _of_made(data.made_by, uniform)
+    try:
+        dataset = read_dataset(data.folder)
+    except UserError:  # it lies where the study will run, or is not there yet
+        return _published(data.name, uniform)
+    parts: Mapping[str, tuple[str, ...]] = dataset.splits or {
+        "train": tuple(video.video for video in dataset.videos)
+    }
+    each = {video.video: _labelled(video, uniform) for video in dataset.videos}
+    sums = {name: sum(each.get(video, 0) for video in ids) for name, ids in parts.items()}
+    frames = sum(video.num_frames for video in dataset.videos)
+    return _divided(sums, frames, COUNTED)
+
+
+def _labelled(video: Video, uniform: bool) -> int:
+    if uniform or video.labels is None:
+        return 1 if uniform else video.num_frames
+    return sum(label != UNLABELLED for label in video.labels)
+
+
+def _published(name: str, uniform: bool) -> Clips | None:
+    official = registry().get(name)
+    if official is None or not official.published:
+        return None
+    sums: dict[str, float] = {}
+    source = PUBLISHED
+    for split, counts in official.published.items():
+        if "/" in split or counts.videos is None and counts.frames is None:
+            continue
+        if uniform and counts.videos is not None:
+            sums[split] = counts.videos
+        elif counts.frames is not None:
+            sums[split] = counts.frames
+        else:
+            sums[split], source = FRAMES_OF_A_VIDEO * (counts.videos or 0), ASSUMED
+    return _divided(sums, sum(sums.values()), source) if sums else None
+
+
+def _of_made(words: tuple[str, ...], uniform: bool) -> Clips:
+    """Of `surgvista data synthetic`, whose splits have shares of all its videos."""
+    told = dict(word.removeprefix("--").partition("=")[::2] for word in words)
+    videos, frames = int(told.get("videos", 60)), int(told.get("frames", 200))
+    clips = videos * (1 if uniform else frames)
+    return Clips(0.6 * clips, 0.15 * clips, 0.25 * clips, videos * frames, COUNTED)
+
+
+def _divided(sums: Mapping[str, float], frames: float, source: str) -> Clips:
+    train, test = sums.get("train", 0.0), sums.get("test", 0.0)
+    if "val" in sums:
+        return Clips(train, sums["val"], test, frames, source)
+    return Clips((1 - _HOLD_OUT) * train, _HOLD_OUT * train, test, frames, source)

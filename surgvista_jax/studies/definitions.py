@@ -1,0 +1,66 @@
+"""What decides what a run makes, by which a study tells what is stale."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from surgvista_jax.training.agreement import belongs, flat
+
+_SHOWN = 3  # differing keys that a line names
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What decides what a run makes.
+
+    Attributes:
+        values: names and JSON values; not how fast it is computed, nor where data and weights lie.
+    """
+
+    values: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex)."""
+        text = json.dumps(self.values, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def differences(self, before: Mapping[str, Any]) -> str:
+        """What was otherwise in the values `before`, in words; "" where nothing was."""
+        now = json.loads(json.dumps(self.values, default=str))
+        names = sorted(now.keys() | before.keys())
+        other = [name for name in names if now.get(name) != before.get(name)]
+        said = [_change(name, before.get(name), now.get(name)) for name in other[:_SHOWN]]
+        more = [f"and {len(other) - _SHOWN} more"] if len(other) > _SHOWN else []
+        return "; ".join(said + more)
+
+
+def definition(
+    command: str,
+    config: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    needs: Mapping[str, str],
+    free: Sequence[str],
+) -> Definition:
+    """The definition of a run.
+
+    Args:
+        command: that makes it.
+        config: the keys and values of its file, nested.
+        changes: dotted keys and the values that replace them.
+        needs: what it is made from: names, and their digests.
+        free: keys, or groups of them, that decide nothing of what it makes.
+    """
+    kept = {key: value for key, value in flat(config).items() if not belongs(key, tuple(changes))}
+    values = {**kept, **changes}
+    decisive = {key: value for key, value in values.items() if not belongs(key, free)}
+    made_from = {f"from {name}": digest for name, digest in needs.items()}
+    return Definition({"command": command, **decisive, **made_from})
+
+
+def _change(key: str, before: Any, now: Any) -> str:
+    if key.startswith("from ") and before is not None and now is not None:
+        return f"{key.removeprefix('from ')} is another one"
+    return f"{key} was {before!r}, is {now!r}"

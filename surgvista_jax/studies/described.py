@@ -1,0 +1,74 @@
+"""What `study.json` says: the cells of a study, its datasets and its pretrainings, in its order."""
+
+import hashlib
+import json
+from typing import Any
+
+from surgvista_jax.studies.cells import Data, Pretraining
+from surgvista_jax.studies.collect import FORMAT
+from surgvista_jax.studies.layout import CELLS, DATA, PRETRAIN
+from surgvista_jax.studies.plan import Configs, seen_by
+from surgvista_jax.studies.reading import Study
+
+
+def described(study: Study, configs: Configs) -> dict[str, Any]:
+    """Cells, datasets and pretrainings as `study.json` lists them."""
+    pretrainings: dict[str, Pretraining] = {}
+    datasets: dict[str, Data] = {}
+    rows = []
+    for cell in study.cells:
+        backbone, data = cell.backbone, cell.data
+        start = backbone.start
+        datasets[data.name] = data
+        made = None if isinstance(start, str) else start
+        if made is not None:
+            pretrainings[made.name] = made
+        spec, changes = cell.config
+        protocol = changes.get("evaluation.protocol", configs(spec)["evaluation"]["protocol"])
+        rows.append(
+            {
+                "name": cell.name,
+                "setting": backbone.setting or backbone.name,
+                "weights": backbone.name,
+                "teacher": None if made is None else made.teacher,
+                "pretraining": None if made is None else made.name,
+                "init": start if isinstance(start, str) else None,
+                "dataset": data.name,
+                "task": data.task,
+                "group": data.group,
+                "mode": cell.mode,
+                "seed": cell.seed,
+                "protocol": protocol,
+                "folder": f"{CELLS}/{cell.name}",
+            }
+        )
+    settings = {row["pretraining"]: row["setting"] for row in rows}
+    definitions = json.dumps(rows, sort_keys=True)
+    return {
+        "format": FORMAT,
+        "study": study.name,
+        "title": study.title,
+        "digest": hashlib.sha256(definitions.encode()).hexdigest(),
+        "baseline": study.baseline,
+        "pretrainings": [
+            {
+                "name": made.name,
+                "setting": settings[made.name],
+                "teacher": made.teacher,
+                "folder": f"{PRETRAIN}/{made.name}",
+                "data": seen_by(made, configs),
+                "seed": made.seed,
+            }
+            for made in pretrainings.values()
+        ],
+        "datasets": [
+            {
+                "name": data.name,
+                "task": data.task,
+                "group": data.group,
+                "folder": f"{DATA}/{data.name}" if data.made_by else data.folder,
+            }
+            for data in datasets.values()
+        ],
+        "cells": rows,
+    }

@@ -1,0 +1,122 @@
+"""How far is a run of a study? Its folder tells it; nothing is booked beside it.
+
+What a folder was begun as stands in `definitions/`, a file for each, written before the run begins.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from surgvista_jax.data.batches.stretches import StretchIndex
+from surgvista_jax.data.storage.feature_folder import HEADER_FILE, open_features
+from surgvista_jax.data.storage.manifest import FILES, read_dataset
+from surgvista_jax.data.storage.mixture import read_folders
+from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import read_object
+from surgvista_jax.predictions.places import PREDICTIONS
+from surgvista_jax.studies.layout import DEFINITIONS
+from surgvista_jax.studies.plan import Run
+from surgvista_jax.training.budget import BudgetConfig
+from surgvista_jax.writing import write_json
+
+TO_DO, BEGUN, DONE, STALE = "to do", "begun", "done", "stale"
+_CONFIG, _RESULT, _REPORT = "config.json", "result.json", "report/report.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a run is.
+
+    Attributes:
+        name: "to do", "begun", "done" or "stale".
+        why: of a stale one, what is another than when it began.
+    """
+
+    name: str
+    why: str = ""
+
+
+def state_of(out: Path, run: Run) -> State:
+    """How far a run is, by its folder.
+
+    Args:
+        out: the study's folder.
+    """
+    folder = out / run.folder
+    if not folder.is_dir():
+        return State(TO_DO)
+    try:
+        begun = read_object(definition_file(out, run))
+    except UserError:
+        return State(STALE, "it does not say what it was begun as")
+    differences = run.definition.differences(begun)
+    if differences:
+        return State(STALE, differences)
+    return State(DONE if _is_done(folder, run) else BEGUN)
+
+
+def definition_file(out: Path, run: Run) -> Path:
+    """Where it stands what a run was begun as."""
+    return out / DEFINITIONS / f"{run.folder}.json"
+
+
+def note_definition(out: Path, run: Run) -> None:
+    """Writes down what a run is begun as, before it makes its folder."""
+    path = definition_file(out, run)
+    if not path.exists() or run.definition.differences(read_object(path)):
+        write_json(path, run.definition.values)
+
+
+def _is_done(folder: Path, run: Run) -> bool:
+    by_command = {"pretrain": _pretrained, "finetune": _finetuned, "features": _computed}
+    return by_command.get(run.words[0], _made)(folder, run)
+
+
+def _made(folder: Path, run: Run) -> bool:
+    return all((folder / name).is_file() for name in FILES)
+
+
+def _finetuned(folder: Path, run: Run) -> bool:
+    """Whether all is there that a run on labels leaves; the report is written last."""
+    try:
+        result, config = read_object(folder / _RESULT), read_object(folder / _CONFIG)
+    except UserError:
+        return False
+    if "test" not in result:
+        return True
+    scored = not config["evaluation"]["protocol"] or (folder / _REPORT).is_file()
+    return scored and (folder / PREDICTIONS).is_file()
+
+
+def _pretrained(folder: Path, run: Run) -> bool:
+    """Whether the newest checkpoint is that of the last step."""
+    steps = [int(path.name) for path in (folder / "checkpoints").glob("*") if path.name.isdecimal()]
+    try:
+        return bool(steps) and max(steps) >= _steps(read_object(folder / _CONFIG))
+    except UserError:  # the data are not here, or the run's configuration is not whole
+        return False
+
+
+def _steps(config: Mapping[str, Any]) -> int:
+    """The steps of a pretraining run."""
+    budget = BudgetConfig(**config["budget"])
+    if budget.steps is not None:
+        return budget.steps
+    data, clip = config["data"], config["clip"]
+    dataset = read_folders(data["folder"], data["split"], data["root"])
+    lengths = [video.num_frames for video in dataset.videos]
+    apart = config["model"]["tubelet"] * clip["stride"]
+    return budget.num_steps(StretchIndex(lengths, clip["slide"], apart).places)
+
+
+def _computed(folder: Path, run: Run) -> bool:
+    """Whether a features folder has a file for each video of its dataset."""
+    if not (folder / HEADER_FILE).is_file():
+        return False
+    (dataset,) = (word.partition("=")[2] for word in run.words if word.startswith("--dataset="))
+    try:
+        features = open_features(folder)
+        return all(features.path(video).is_file() for video in read_dataset(dataset).videos)
+    except UserError:
+        return False

@@ -1,0 +1,187 @@
+"""What does a study plan, and what becomes stale when it changes?"""
+
+import json
+
+import pytest
+
+from surgvista_jax.__main__ import main
+from surgvista_jax.config import run_config
+from surgvista_jax.errors import UserError
+from surgvista_jax.studies.cells import RANDOM, Backbone, Data, Pretraining, grid
+from surgvista_jax.studies.described import described
+from surgvista_jax.studies.layout import CELLS, PRETRAIN
+from surgvista_jax.studies.plan import plan
+from surgvista_jax.studies.reading import Study, read_study
+from tests.support.places import ROOT
+
+COMPARISON = "configs/studies/comparison.py"
+WEIGHTS = "surgvista videomae videomae2 internvideo umt mvd mae dino augreg endossl endovit".split()
+
+
+def configs(spec):
+    path, _, argument = spec.partition(":")
+    return run_config(ROOT / path, argument).to_dict()
+
+
+def data(name="one", folder="d", **more):
+    config = "configs/finetune/cholec80.py"
+    return Data(name=name, task="phase", config=config, folder=folder, **more)
+
+
+def made(name="student", **changes):
+    return Pretraining(name=name, config="configs/pretrain/settings.py:B", changes=changes)
+
+
+def student(**changes):
+    return Backbone(name="student", start=made(**changes))
+
+
+def jobs_of(cells, out):
+    return {job.name: job for job in plan(cells, out, configs)}
+
+
+def digests(cells, out):
+    runs = [run for job in plan(cells, out, configs) for run in job.runs]
+    return {run.folder: run.definition.digest for run in runs}
+
+
+def test_what_cells_share_is_one_job_and_comes_first(tmp_path):
+    modes = ["linear", "temporal", "full"]
+    cells = grid([student()], [data("one"), data("two")], modes, seeds=3)
+    jobs = jobs_of(cells, tmp_path)
+    assert [name for name in jobs if name.startswith(PRETRAIN)] == ["pretrain/student"]
+    assert jobs["pretrain/student"].cells == len(cells) == 18
+    assert jobs["features/student/one"].cells == 3  # for the temporal heads of all seeds
+    assert jobs["features/student/one"].needs == ("pretrain/student",)
+    linear = jobs["cells/student/one/linear"]
+    assert [run.cell.seed for run in linear.runs] == [0, 1, 2]
+    kept = {word for run in linear.runs for word in run.words if word.startswith("--probe-")}
+    assert kept == {f"--probe-features={tmp_path}/probe_features/student/one"}
+    place = {name: number for number, name in enumerate(jobs)}
+    assert all(place[need] < place[job.name] for job in jobs.values() for need in job.needs)
+    assert sum(len(job.runs) for job in jobs.values() if job.stage == CELLS) == len(cells)
+
+
+def test_each_command_says_what_its_cell_is(tmp_path):
+    backbone = Backbone(name="b", start="mvd:w.pth", changes={"model": None, "clip.size": 64})
+    (cell,) = grid([backbone], [data()], ["full"], 1, {"full": {"augment.flip": True}})
+    (job,) = plan([cell], tmp_path, configs)
+    words = set(job.runs[0].words)
+    assert words >= {
+        "finetune",
+        "--config=configs/finetune/cholec80.py",
+        f"--workdir={tmp_path}/cells/b/one/full/seed0",
+        "--config.init=mvd:w.pth",
+        "--config.model=none",
+        "--config.clip.size=64",
+        "--config.augment.flip=true",
+        "--config.mode=full",
+        "--config.seed=0",
+    }
+
+
+def test_random_weights_share_no_features(tmp_path):
+    """They are others for each seed."""
+    cells = grid([Backbone(name=RANDOM, start=RANDOM)], [data()], ["linear", "temporal"], 2)
+    jobs = jobs_of(cells, tmp_path)
+    assert list(jobs) == ["cells/random/one/linear/seed0", "cells/random/one/linear/seed1"]
+
+
+def test_a_change_reaches_all_that_follows_from_it_and_nothing_else(tmp_path):
+    given = Backbone(name="given", start="mvd:w.pth")
+    rows = [data("one"), data("two")]
+
+    def of(rate, one):
+        changed = [data("one", changes=one), rows[1]]
+        backbones = [student(**{"optim.learning_rate": rate}), given]
+        return digests(grid(backbones, changed, ["full", "temporal"], 1), tmp_path)
+
+    before = of(1e-3, {})
+    by_rate = {name for name, digest in of(2e-3, {}).items() if digest != before[name]}
+    assert by_rate == {name for name in before if "student" in name}
+    by_data = {k for k, digest in of(1e-3, {"drop_path": 0.0}).items() if digest != before[k]}
+    assert by_data == {"cells/student/one/full/seed0", "cells/given/one/full/seed0"}
+
+
+def test_how_it_is_computed_makes_nothing_stale(tmp_path):
+    fast = {"loader.workers": 3, "compute.unroll": False, "checkpoint.save_every": 7}
+
+    def of(changes, folder):
+        moved = Data(name="one", task="phase", config="configs/finetune/cholec80.py", folder=folder)
+        return digests(
+            grid([student(**changes)], [moved], ["full"], 1, {"full": changes}), tmp_path
+        )
+
+    assert of({}, "here") == of(fast, "there")
+
+
+def test_settings_differ_though_only_their_folders_do(tmp_path):
+    def of(letter):
+        start = Pretraining(name="s", config=f"configs/pretrain/settings.py:{letter}")
+        cells = grid([Backbone(name="s", start=start)], [data()], ["full"], 1)
+        return digests(cells, tmp_path)["pretrain/s"]
+
+    assert of("A") != of("B")
+
+
+def test_study_json_names_each_cell_in_order(tmp_path):
+    cells = grid(
+        [student(), Backbone(name=RANDOM, start=RANDOM)], [data(group="internal")], ["full"], 2
+    )
+    told = described(Study("s", "A title.", tuple(cells)), configs)
+    assert [row["name"] for row in told["cells"]] == [cell.name for cell in cells]
+    first, last = told["cells"][0], told["cells"][-1]
+    assert first["pretraining"] == "student" and first["init"] is None and first["teacher"] is True
+    assert last["pretraining"] is None and last["init"] == RANDOM and last["teacher"] is None
+    assert first["protocol"] == "surgvista-image-level" and first["group"] == "internal"
+    assert told["pretrainings"][0]["data"] == ["cholec80", "m2cai16"]
+
+
+def test_a_dry_run_of_the_whole_comparison_is_at_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [f"--config.weights.{name}=w.pth" for name in WEIGHTS]
+    assert main(["study", COMPARISON, "--out=s", "--dry-run", "--json", *words]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["jobs"]) == 12 * 13 * 3
+    assert not list(tmp_path.iterdir())
+    # 50 epochs of 69,075 clips at the 313 a second of an H100, and evaluations at 1,181.
+    hours = {job["name"]: job["device_hours"] for job in told["jobs"]}
+    assert hours["cells/mvd/cholec80/full/seed0"] == pytest.approx(3.29, abs=0.03)
+    assert told["sizes_of_data"]["cholec80"] == "published"
+    assert main(["study", COMPARISON, "--out=s", "--dry-run", *words]) == 0
+    assert "468 cells, 468 runs in 468 jobs" in capsys.readouterr().out
+
+
+MISTAKES = {
+    "nothing": ("x = 1", "defines no function study"),
+    "fails": ("def study(config):\n    return 1 / 0", "line 2: ZeroDivisionError"),
+    "no cells": ("def study(config):\n    return []", "returns no cells"),
+    "other things": ("def study(config):\n    return [1]", "returns int among its cells"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_a_file_that_is_no_study_is_one_line(text, said, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    with pytest.raises(UserError, match=said) as error:
+        read_study(str(file))
+    assert str(error.value).startswith(str(file))
+
+
+def test_two_things_of_one_name_are_refused(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from surgvista_jax.studies.cells import *\n"
+        "def study(config):\n"
+        "    d = Data(name='d', task='phase', config='c.py', folder='f')\n"
+        "    b = [Backbone(name='b', start=w) for w in ('one', 'two')]\n"
+        "    return [Cell(backbone=x, data=d, mode='full', seed=s) for s, x in enumerate(b)]\n"
+    )
+    with pytest.raises(UserError, match="two different weights are called b"):
+        read_study(str(file))
+
+
+def test_names_that_are_no_folders_are_refused():
+    with pytest.raises(UserError, match="weights '../b'"):
+        Backbone(name="../b", start=RANDOM)
