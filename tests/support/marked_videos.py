@@ -5,6 +5,7 @@ below them a block moves on with every field, so that the two fields of an inter
 differ as they do from a camera. PyAV alone writes and reads them.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -157,7 +158,8 @@ def write(
     kind = {".mpg": "vob", ".h264": "h264", ".m2v": "mpeg2video"}.get(path.suffix)
     if path.suffix == ".mpg":  # which tells the time of at most one picture a packet
         options = {"packetsize": "512"} | (options or {})
-    with av.open(str(path), "w", format=kind, options=options or {}) as container:
+    opened = av.open(str(path), "w", format=kind, options=options or {})
+    with _scheduled_as_before(), opened as container:
         outputs = [_add(container, pictures) for pictures in streams]
         packets = [
             packet
@@ -169,6 +171,23 @@ def write(
         for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
             container.mux(packet)
     return path
+
+
+@contextlib.contextmanager
+def _scheduled_as_before() -> Iterator[None]:
+    """Leaves the thread its scheduling, which SVT-AV1 makes root's of real time, and keeps so.
+
+    All that such a thread starts would go before every other process of the machine, and a browser
+    of which every part does so hangs.
+    """
+    if not hasattr(os, "sched_setscheduler"):  # not on Linux
+        yield
+        return
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
 
 
 def shown(path: Path, stream: int = 0) -> list[tuple[int, float]]:

@@ -1,5 +1,6 @@
 """Do the videos of the tests hold what they promise, by PyAV's own word?"""
 
+import os
 from fractions import Fraction
 
 import av
@@ -133,3 +134,11 @@ def test_the_expected_numbers_follow_the_rule_of_holes():
     late = Pictures(count=50, start=Fraction(1)).shown
     assert marked.expected(late, Fraction(2)) == [-1, -1, 0, 13, 25, 38]
     assert marked.expected(late, Fraction(2), clock=Fraction(1)) == [0, 13, 25, 38]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="not on Linux")
+def test_no_encoder_leaves_the_process_other_scheduling(tmp_path):
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    for k, codec in enumerate(marked.OPTIONS):
+        marked.write(tmp_path / f"{k}.mkv", Pictures(codec=codec, count=5))
+        assert (os.sched_getscheduler(0), os.sched_getparam(0)) == before, codec
