@@ -56,6 +56,7 @@ COMMANDS = {
     },
     "figure": {
         "reconstruction": "what a pretrained student rebuilds",
+        "comparison": "scores of several models as bars, for print",
         "tokens": "where a model looks, and what its tokens tell apart",
     },
     "bench": {

@@ -1,0 +1,41 @@
+"""The command `surgvista figure comparison`: scores of several models as bars, for print."""
+
+import argparse
+from pathlib import Path
+
+from surgvista_jax.figures.bars import draw_comparison
+from surgvista_jax.figures.printed import WIDTHS, outputs, save
+from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.studies.drawn import comparison, read_report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "reports",
+        nargs="+",
+        type=Path,
+        metavar="REPORT",
+        help="report.json files, or folders of reports and runs, of models on the same videos; or "
+        "the folder of a study",
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, help="NAME.pdf, NAME.png, or NAME for both"
+    )
+    parser.add_argument("--score", default="", metavar="KEY", help="as in report.json [main one]")
+    parser.add_argument(
+        "--ours", default="", metavar="NAME", help="the model that is tested [first report's]"
+    )
+    parser.add_argument(
+        "--width", choices=WIDTHS, default="single", help="one column of a journal, or two [single]"
+    )
+    add_overwrite(parser)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    owned = in_folder(arguments.out.parent, arguments.overwrite)
+    owned.check(outputs(arguments.out))
+    reports = [read_report(path) for path in arguments.reports]
+    panels, note = comparison(reports, arguments.score, arguments.ours)
+    figure = draw_comparison(panels, note, arguments.width)
+    for path in save(figure, arguments.out, owned):
+        print(f"written: {path}")

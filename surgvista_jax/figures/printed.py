@@ -1,0 +1,161 @@
+"""How figures for print look and are saved: a journal's columns, one size of letters, PDF and PNG.
+
+Nothing in a file depends on when or where it was drawn, so that the same numbers give the same
+bytes. Letters of a PDF stay letters (fonts of type 42), lines stay lines.
+"""
+
+import contextlib
+import functools
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.writing import Guard, replacing_all
+
+# Inches: one column and two of Nature's journals (89 and 183 mm), nearly those of others.
+WIDTHS = {"single": 89 / 25.4, "double": 183 / 25.4}
+SUFFIXES = (".pdf", ".png")
+TEXT, SMALL = 7.0, 6.0  # points
+DARK, MIDDLE, LIGHT, INK, PALE = "#1f4e6e", "#7aa6c2", "#d3dfe8", "#1c2430", "#5b6675"
+HATCH = "////"  # of a second kind of bars, told apart without colour
+_DPI = 300
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that it is the same everywhere
+    "font.size": TEXT,
+    "text.color": INK,
+    "text.parse_math": False,  # names are not formulas, whatever dollar signs they hold
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.5,
+    "axes.unicode_minus": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "xtick.major.size": 2,
+    "ytick.major.size": 2,
+    "xtick.major.pad": 2,
+    "ytick.major.pad": 2,
+    "hatch.linewidth": 0.4,
+    "lines.linewidth": 0.8,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "surgvista",
+    "image.interpolation": "none",
+}
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Inside, figures are drawn and saved as described above."""
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        # A name in letters that the font lacks is drawn with boxes in their place.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+class Sheet:
+    """A figure whose positions are inches from its top left corner.
+
+    Args:
+        width, height: inches.
+    """
+
+    def __init__(self, width: float, height: float):
+        self.width, self.height = width, height
+        self.figure = Figure((width, height), dpi=_DPI, facecolor="white")
+        FigureCanvasAgg(self.figure)
+
+    def axes(self, left: float, top: float, width: float, height: float, **style: Any) -> Any:
+        """Axes of a place."""
+        bottom = self.height - top - height
+        place = (left / self.width, bottom / self.height, width / self.width, height / self.height)
+        return self.figure.add_axes(place, **style)
+
+    def write(self, text: str, left: float, middle: float, **style: Any) -> None:
+        """One line of text, by default from its left end on."""
+        style = {"va": "center", "size": TEXT, **style}
+        self.figure.text(left / self.width, 1 - middle / self.height, text, **style)
+
+
+def save(figure: Figure, path: Path, guard: Guard | None = None) -> list[Path]:
+    """Writes a figure as PDF or PNG, or, where the name has neither ending, as both.
+
+    Raises:
+        UserError: a file cannot be written, or what is there may not be replaced.
+    """
+    paths = outputs(path)
+    with style(), replacing_all(paths, guard) as asides:
+        for aside in asides:
+            kind = aside.suffix.lower()[1:]
+            about = {"CreationDate": None} if kind == "pdf" else {"Software": None}
+            figure.savefig(aside, format=kind, dpi=_DPI, metadata=about)
+    return paths
+
+
+def outputs(path: Path) -> list[Path]:
+    """The files that a name means: itself, or without an ending a PDF and a PNG.
+
+    Raises:
+        UserError: it has another ending.
+    """
+    if path.suffix.lower() in SUFFIXES:
+        return [path]
+    if path.suffix.lower() in (".svg", ".jpg", ".jpeg", ".eps", ".tif", ".tiff", ".gif"):
+        raise UserError(f"--out={path}: a figure is {' or '.join(SUFFIXES)}; without, it is both")
+    return [path.with_name(path.name + suffix) for suffix in SUFFIXES]
+
+
+def width_of(text: str, size: float = TEXT, weight: str = "normal") -> float:
+    """Inches that a line of text takes."""
+    font = FontProperties(family=_STYLE["font.family"], size=size, weight=weight)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        return _renderer().get_text_width_height_descent(text, font, ismath=False)[0] / _DPI
+
+
+def shortened(text: str, width: float, size: float = TEXT, weight: str = "normal") -> str:
+    """The text, or as much of its beginning and its end as fits into so many inches."""
+    if width_of(text, size, weight) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        head = (kept + 1) // 2
+        cut = f"{text[:head]}…{text[len(text) - (kept - head) :]}"
+        if width_of(cut, size, weight) <= width:
+            return cut
+    return text[:1]
+
+
+def all_different(texts: Sequence[str], width: float, size: float = TEXT) -> list[str]:
+    """The texts, each shortened to a width, with a number where shortening makes them alike."""
+    short = [shortened(text, width, size) for text in texts]
+    for at, text in enumerate(texts):
+        if short.count(short[at]) > 1 and texts.count(text) == 1:
+            mark = f" ({at + 1})"
+            short[at] = shortened(text, width - width_of(mark, size), size) + mark
+    return short
+
+
+def wrapped(text: str, width: float, size: float = SMALL) -> list[str]:
+    """Lines of at most so many inches."""
+    whole = width_of(text, size)
+    letters = len(text) if whole <= width else int(1.3 * len(text) * width / whole)
+    lines = textwrap.wrap(text, max(letters, 1)) or [""]
+    while letters > 1 and max(width_of(line, size) for line in lines) > width:
+        letters -= 1
+        lines = textwrap.wrap(text, letters)
+    return lines
+
+
+@functools.lru_cache(maxsize=1)
+def _renderer() -> Any:
+    return FigureCanvasAgg(Figure(dpi=_DPI)).get_renderer()

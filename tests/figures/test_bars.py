@@ -1,0 +1,128 @@
+"""Do bars of a comparison say what the reports say, legibly, and the same each time?"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from surgvista_jax.commands import figure_comparison
+from surgvista_jax.errors import UserError
+from surgvista_jax.figures import printed
+from surgvista_jax.figures.bars import Bar, Panel, axis_of, draw_comparison, mark
+from surgvista_jax.metrics.named_protocols import find
+from surgvista_jax.predictions.reading import ReadingOptions, read_runs
+from surgvista_jax.reports.build import System, build_report
+from surgvista_jax.studies.collect import collect
+from surgvista_jax.studies.drawn import comparison
+from surgvista_jax.studies.files import write_study_report
+from surgvista_jax.studies.report import build_study_report
+from tests.support.drawn_text import check_texts, texts
+from tests.support.study_folder import make_study
+
+NAMES = ("SurgVISTA", "random", "MVD, Kinetics-400, 400 epochs, ViT-B/16", "<b>$x_1$ 手術</b>")
+
+
+def panel(number: int, spread: float = 20.0) -> Panel:
+    generator = np.random.default_rng(number)
+    bars = []
+    for k in range(number):
+        seeds = 90 - spread * generator.random() + generator.normal(0, 1, 3)
+        bars.append(
+            Bar(
+                NAMES[k % 4] + (f" {k}" if k > 3 else ""),
+                float(seeds.mean()) if k != 3 else float("nan"),
+                float(seeds.min()) - 1,
+                float(seeds.max()) + 1,
+                tuple(seeds),
+                10.0 ** -(k % 5) if k else float("nan"),
+                ours=k == 0,
+            )
+        )
+    return Panel("A dataset with a name that is long, linear probe", "Accuracy (%)", tuple(bars))
+
+
+@pytest.mark.parametrize(("number", "width"), [(2, "single"), (7, "double"), (24, "single")])
+def test_no_texts_run_into_each_other(number: int, width: str) -> None:
+    figure = draw_comparison([panel(number), panel(number, 0.1)], "Points: seeds. " * 9, width)
+    assert figure.get_size_inches()[0] == pytest.approx(printed.WIDTHS[width])
+    figure.set_dpi(100)
+    check_texts(figure)
+    written = [text for text, _ in texts(figure)]
+    assert written.count("SurgVISTA") == 2 and "Accuracy (%)" in " ".join(written)
+    assert ("no result" in written) == (number > 3)
+
+
+def test_stars_and_axes() -> None:
+    assert [mark(p) for p in (0.0004, 0.004, 0.04, 0.05, float("nan"))] == [
+        "***",
+        "**",
+        "*",
+        "n.s.",
+        "",
+    ]
+    assert axis_of([0.2, 90.0])[0] == 0 and axis_of([float("nan")]) == (0.0, 1.0)
+    low, high = axis_of([80.0, 90.0])
+    assert 70 < low < 80 and 90 < high < 100 and low == round(low, 6)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    folder = make_study(tmp_path_factory.mktemp("study"))
+    report = build_study_report(collect(folder), samples=20)
+    write_study_report(report, folder / "report", lambda path, aside: None)
+    return folder
+
+
+def run(*words: str) -> None:
+    parser = argparse.ArgumentParser()
+    figure_comparison.add_arguments(parser)
+    figure_comparison.main(parser.parse_args(list(words)))
+
+
+def test_a_study_is_drawn_the_same_each_time(study: Path, tmp_path: Path, capsys) -> None:
+    for name in ("a", "b"):
+        run(str(study), f"--out={tmp_path / name}")
+    for suffix in printed.SUFFIXES:
+        first, second = ((tmp_path / name).with_suffix(suffix).read_bytes() for name in "ab")
+        assert first == second and len(first) > 1000
+    assert b"/Subtype /Image" not in (tmp_path / "a.pdf").read_bytes()  # lines and letters alone
+    assert "a.pdf" in capsys.readouterr().out
+    with pytest.raises(UserError, match="no result of the study has a score 'f2'"):
+        run(str(study), f"--out={tmp_path / 'c'}", "--score=f2")
+    with pytest.raises(UserError, match="says itself what it compares"):
+        run(str(study), str(study), f"--out={tmp_path / 'c'}")
+    with pytest.raises(UserError, match="a figure is .pdf or .png"):
+        run(str(study), f"--out={tmp_path / 'c.svg'}")
+    (tmp_path / "a.pdf").write_text("mine")
+    with pytest.raises(UserError, match="is there already"):
+        run(str(study), f"--out={tmp_path / 'a'}")
+
+
+def test_bars_of_evaluations_are_tested_over_their_videos(study: Path) -> None:
+    reports = []
+    for name in ("A-teacher", "A-plain", "random"):
+        files = [str(study / f"cells/{name}/near/linear/seed{k}") for k in range(2)]
+        runs = read_runs(files, find("phase-strict"), ReadingOptions())
+        reports.append(build_report(find("phase-strict"), System(name, runs), samples=20))
+    (found,), note = comparison(reports)
+    values = [[item["values"]["accuracy"] for item in report["videos"]] for report in reports]
+    p_values = [
+        stats.wilcoxon(values[0], other, alternative="greater", method="exact").pvalue
+        for other in values[1:]
+    ]
+    assert [bar.p_value for bar in found.bars[1:]] == pytest.approx(
+        [2 * min(p_values), max(2 * min(p_values), max(p_values))]
+    )
+    assert found.bars[0].ours and np.isnan(found.bars[0].p_value)
+    assert found.bars[1].seeds == tuple(
+        100 * value for value in reports[1]["scores"][0]["seeds"]["values"]
+    )
+    assert "Holm over the 2 comparisons" in note and "A-teacher is better" in note
+    (worst,), _ = comparison(reports, ours="random", score="jaccard")
+    assert worst.bars[0].p_value == 1 and worst.axis == "Jaccard (%)"
+    with pytest.raises(UserError, match="--ours=nobody"):
+        comparison(reports, ours="nobody")
+    with pytest.raises(UserError, match="two reports are of A-teacher"):
+        comparison([reports[0], reports[0]])
