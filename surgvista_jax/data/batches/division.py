@@ -6,7 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from surgvista_jax.checks import check
-from surgvista_jax.data.batches.made_splits import lacks_splits, patients_of, with_made_splits
+from surgvista_jax.data.batches.class_spread import as_array, spread
+from surgvista_jax.data.batches.made_splits import lacks_splits, with_made_splits
+from surgvista_jax.data.batches.patients import groups_of, lacking_in_words, shown_by
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
 
@@ -123,7 +125,12 @@ def _parts(dataset: Dataset, splits: SplitConfig, select_on: str) -> Division:
     training, selection, held_out = training_and_validation(
         dataset, train, val, splits.hold_out, _HOLD_OUT_SEED
     )
-    return Division(training, selection, testing, "held-out train" if held_out else "val")
+    if not held_out:
+        return Division(training, selection, testing, "val")
+    drawn = {train: [v.video for v in training.videos], val: [v.video for v in selection.videos]}
+    lacks = lacking_in_words(drawn, [*training.videos, *selection.videos], dataset.classes)
+    note = f"{dataset.folder / 'dataset.json'}: {lacks}" if lacks else ""
+    return Division(training, selection, testing, "held-out train", note=note)
 
 
 def _check_disjoint(dataset: Dataset, first: str, second: str) -> None:
@@ -142,7 +149,8 @@ def training_and_validation(
     """The training and the validation videos, which are never test videos.
 
     Where the dataset has no split `val`, a share of the training videos is held out: whole
-    patients, where they are known, drawn by the seed alone.
+    patients, where they are known, drawn by the seed, which change places where either part would
+    lack a class otherwise (`class_spread`).
 
     Args:
         dataset: with all its splits.
@@ -164,22 +172,25 @@ def training_and_validation(
             f"{dataset.folder / 'dataset.json'}: no split {val!r}, and config.data.hold_out={share}"
             " holds nothing out: name a split to select on, or a share between 0 and 1"
         )
-    groups: dict[str, list[str]] = {}
-    whose = patients_of(training.videos)
-    for video in training.videos:
-        groups.setdefault(whose.get(video.video, video.video), []).append(video.video)
+    groups = groups_of(training.videos)
     wanted = max(1, round(share * len(training.videos)))
-    held: set[str] = set()
-    names = sorted(groups)
-    for number in np.random.default_rng(seed).permutation(len(names)):
-        if len(held) >= wanted:
-            break
-        held.update(groups[names[number]])
-    if len(held) == len(training.videos):
+    # By the patient's name alone, as earlier versions drew.
+    names = sorted(groups, key=lambda group: (group.partition(" ")[2], group))
+    order = [names[number] for number in np.random.default_rng(seed).permutation(len(names))]
+    sizes = [len(groups[group]) for group in order]
+    part = [int(before < wanted) for before in np.cumsum([0, *sizes[:-1]])]
+    if all(part):
         raise UserError(
             f"{dataset.folder / 'dataset.json'}: split {train!r} has {len(groups)} patient(s), of"
             " whom none can be held out for validation; name a split of other videos"
         )
+    found, _ = spread(as_array([shown_by(groups[group]) for group in order]), sizes, part, 2)
+    held = {
+        video.video
+        for group, number in zip(order, found, strict=True)
+        for video in groups[group]
+        if number
+    }
     parts = [
         dataclasses.replace(
             training,

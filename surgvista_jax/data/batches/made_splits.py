@@ -1,14 +1,18 @@
 """Splits of a dataset that comes without any: the same ones in every run."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
+from surgvista_jax.data.batches.class_spread import as_array, spread
+from surgvista_jax.data.batches.patients import groups_of, lacking_in_words, shown_by
 from surgvista_jax.data.dataset import TRAIN, UNLABELLED, Dataset, Video
 from surgvista_jax.data.labels.splits import seeded_order
 from surgvista_jax.errors import UserError
 
 # Not the run's seed, so that runs of several seeds train and are tested on the same videos.
 SEED = 0
+_DRAWS = 5  # after which the best is taken
 
 
 def lacks_splits(dataset: Dataset) -> bool:
@@ -54,6 +58,8 @@ def with_made_splits(dataset: Dataset, shares: Mapping[str, float]) -> tuple[Dat
     how = "by patient" if patients else "by video, as no patients are known"
     spare = len(videos) - len(usable)
     note = f"{lack}; made {how}, with seed {SEED}: {', '.join(parts)}"
+    if lacks := lacking_in_words(made, usable, dataset.classes):
+        note += f"; {lacks}"
     note += f"; {spare} videos without labels are left out" if spare else ""
     return dataclasses.replace(dataset, splits=made), note
 
@@ -63,8 +69,12 @@ def make_splits(
 ) -> dict[str, tuple[str, ...]] | None:
     """Draws splits by patient, where patients are known, else by video.
 
-    A function of the seed, the ids and the patients alone: neither the order of the videos nor any
-    library's version enters it.
+    Patients change places until each split shows each class of which there are as many patients as
+    splits, if that can be found; of other classes first "train", then the others in their order
+    should have a patient (`class_spread`).
+
+    A function of the seed, the ids, the patients and their classes alone: neither the order of the
+    videos nor any library's version enters it.
 
     Args:
         videos: to be divided.
@@ -76,32 +86,42 @@ def make_splits(
         "train" and the splits of `shares` -> ids, ascending; None where there are fewer patients
         than splits.
     """
-    groups: dict[str, list[str]] = {}
-    whose = patients_of(videos)
-    for video in videos:
-        patient = whose.get(video.video)
-        group = f"video {video.video}" if patient is None else f"patient {patient}"
-        groups.setdefault(group, []).append(video.video)
-    if len(groups) < len(shares) + 1:
+    groups = groups_of(videos)
+    shown = {group: shown_by(members) for group, members in groups.items()}
+    names = (TRAIN, *shares)
+    if len(groups) < len(names):
         return None
-    order = seeded_order(sorted(groups), seed)
-    made: dict[str, tuple[str, ...]] = {}
-    for number, (name, share) in enumerate(shares.items()):
-        held: list[str] = []
-        left = len(shares) - number  # one patient at least for each split to come, and for "train"
-        while not held or (len(held) < round(share * len(videos)) and len(order) > left):
-            held += groups[order.pop(0)]
-        made[name] = tuple(sorted(held))
-    return {TRAIN: tuple(sorted(video for group in order for video in groups[group])), **made}
+    best, fewest = {}, math.inf
+    for number in range(_DRAWS):
+        order = seeded_order(sorted(groups), seed + number)
+        sizes = [len(groups[group]) for group in order]
+        drawn = _draw(sizes, shares)
+        found, lacking = spread(as_array([shown[g] for g in order]), sizes, drawn, len(names))
+        if lacking < fewest:
+            best, fewest = dict(zip(order, found, strict=True)), lacking
+        if not lacking:
+            break
+    return {
+        name: tuple(
+            sorted(v.video for group in groups for v in groups[group] if best[group] == number)
+        )
+        for number, name in enumerate(names)
+    }
 
 
-def patients_of(videos: Sequence[Video]) -> dict[str, str]:
-    """Video id -> its patient, where known, in the one spelling that stands for all of them."""
-    spelled: dict[str, str] = {}
-    for video in videos:
-        if (key := video.patient_key) is not None and video.patient is not None:
-            spelled[key] = min(spelled.get(key, video.patient), video.patient)
-    return {v.video: spelled[v.patient_key] for v in videos if v.patient_key is not None}
+def _draw(sizes: Sequence[int], shares: Mapping[str, float]) -> list[int]:
+    """The split of each group of so many videos: `shares` from 1 on, and 0 for the rest."""
+    part = [0] * len(sizes)
+    taken = 0
+    for number, share in enumerate(shares.values(), start=1):
+        held = 0
+        left = len(shares) + 1 - number  # one at least for each split to come, and for the rest
+        wanted = round(share * sum(sizes))
+        while not held or (held < wanted and len(sizes) - taken > left):
+            held += sizes[taken]
+            part[taken] = number
+            taken += 1
+    return part
 
 
 def labelled(videos: Sequence[Video]) -> list[Video]:

@@ -5,11 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from surgvista_jax.data.batches.division import SplitConfig
-from surgvista_jax.data.batches.made_splits import (
-    lacks_splits,
-    patients_of,
-    what_splits_there_are,
-)
+from surgvista_jax.data.batches.made_splits import lacks_splits, what_splits_there_are
+from surgvista_jax.data.batches.patients import patients_of
 from surgvista_jax.data.cautions import unlearnt_in_splits
 from surgvista_jax.data.checking.report import Finding
 from surgvista_jax.data.dataset import UNLABELLED, Dataset, Video

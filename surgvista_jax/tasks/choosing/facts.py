@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 import jax
 
 from surgvista_jax.cores import available_cores
-from surgvista_jax.data.batches.made_splits import labelled, patients_of
+from surgvista_jax.data.batches.made_splits import labelled
+from surgvista_jax.data.batches.patients import patients_of
 from surgvista_jax.data.dataset import TRAIN, UNLABELLED, Dataset, Video
 from surgvista_jax.training import fits_devices
 from surgvista_jax.training.partition import MeshConfig, make_mesh

@@ -6,6 +6,7 @@ import pytest
 
 from surgvista_jax.data.batches.division import SplitConfig, divide
 from surgvista_jax.data.batches.made_splits import make_splits
+from surgvista_jax.data.batches.patients import shown_by
 from surgvista_jax.data.dataset import Video
 from surgvista_jax.errors import UserError
 from tests.support.labelled_dataset import dataset
@@ -55,6 +56,34 @@ def test_the_draw_knows_seed_ids_and_patients_alone():
     assert make_splits([dataclasses.replace(v, labels=None) for v in some], SHARES) == made
     assert make_splits(some, SHARES, seed=1) != made
     assert made["test"] == ("v14", "v16", "v3", "v8")  # in this and in any later version
+
+
+def test_each_part_shows_each_class_that_as_many_patients_have_and_others_are_named():
+    """Of 40 patients three show "b", two "c": where they are drawn, "b" is in all three."""
+    labels = [(0, 1)] * 3 + [(0, 2)] * 2 + [(0,)] * 35
+    for patients in (range(40), [k % 40 for k in range(80)]):
+        data = dataset(*(labels[k] for k in patients))
+        if len(patients) > 40:
+            pairs = zip(data.videos, patients, strict=True)
+            named = tuple(dataclasses.replace(video, patient=f"P{k}") for video, k in pairs)
+            data = dataclasses.replace(data, videos=named)
+        parts = divide(data, SplitConfig(), "val")
+        shown = [shown_by(part.videos) for part in (parts.train, parts.test, parts.selection)]
+        assert shown == [{0, 1, 2}, {0, 1, 2}, {0, 1}]
+        count = "2 patients" if len(patients) > 40 else "2 videos"
+        assert parts.summary().splitlines()[0].endswith(f"; val lacks c (of {count})")
+        sizes = [len(ids) for ids in parts.made.values()]
+        assert sizes == [share * len(patients) // 40 for share in (24, 8, 8)]
+
+
+def test_what_is_held_out_shows_the_classes_too():
+    data = dataset(*[(0, 1)] * 2, (0, 2), *[(0,)] * 27)
+    training = tuple(sorted(names(data) - {"v29"}))
+    data = dataclasses.replace(data, splits={"train": training, "test": ("v29",)})
+    parts = divide(data, SplitConfig(), "val")
+    assert [shown_by(part.videos) for part in (parts.train, parts.selection)] == [{0, 1, 2}, {0, 1}]
+    assert len(parts.selection.videos) == 6
+    assert "dataset.json: val lacks c (of 1 video)" in parts.summary()
 
 
 def test_every_part_has_something_or_one_line_says_that_it_cannot():
