@@ -11,7 +11,7 @@ from surgvista_jax.figures.printed import style
 def texts(figure: Figure) -> list[tuple[str, object]]:
     """Each visible text with its box, in pixels."""
     with style():
-        figure.canvas.draw()
+        figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()
     found = []
     for text in figure.findobj(Text):
