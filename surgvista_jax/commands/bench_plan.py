@@ -16,7 +16,6 @@ from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.data.batches.samples import labelled_samples
 from surgvista_jax.data.batches.stretches import stretches_of
 from surgvista_jax.data.storage.manifest import read_dataset
-from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.errors import UserError
 from surgvista_jax.models.attention import planned_for
 from surgvista_jax.models.layers import ComputeConfig
@@ -26,6 +25,7 @@ from surgvista_jax.tasks.finetuning.descent import settings_of as settings_of_fi
 from surgvista_jax.tasks.finetuning.rehearsal import rehearse
 from surgvista_jax.tasks.finetuning.task import Finetuning
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.data import read_data
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.tasks.pretraining.train import settings_of as settings_of_pretraining
 from surgvista_jax.training.beforehand import check_mesh, need_of_step
@@ -215,7 +215,7 @@ def _clips(asked: Plan) -> int | None:
 def _clips_of_data(asked: Plan) -> int:
     if isinstance(asked.task, Pretraining):
         config = asked.task.config
-        dataset = read_folders(config.data.folder, config.data.split, config.data.root)
+        dataset = read_data(config.data).dataset
         lengths = [video.num_frames for video in dataset.videos]
         return stretches_of(lengths, config.clip, config.model.tubelet).places
     train = read_dataset(asked.folder).split(asked.task.config.data.train)

@@ -65,7 +65,10 @@ def _completed(value: Any, hint: Any) -> Any:
 
 
 def _has_defaults(cls: type) -> bool:
-    return all(field.default is not dataclasses.MISSING for field in dataclasses.fields(cls))
+    return all(
+        not (field.default is field.default_factory is dataclasses.MISSING)
+        for field in dataclasses.fields(cls)
+    )
 
 
 def keys_of(values: Mapping[str, Any], prefix: str = "") -> set[str]:

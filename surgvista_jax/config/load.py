@@ -9,7 +9,7 @@ import ml_collections
 from surgvista_jax.config.code import find_config, run_config
 from surgvista_jax.config.data import complete, is_data, keys_of, read_data
 from surgvista_jax.config.overrides import apply_override
-from surgvista_jax.config.parts import check_keys, fill_defaults
+from surgvista_jax.config.parts import check_keys, fill_defaults, mappings_in
 from surgvista_jax.config.printing import ENDED, KIND
 from surgvista_jax.errors import UserError
 
@@ -42,9 +42,11 @@ def load_config(
         config = _config_of_data(file, argument, cls, kinds)
     else:
         config = run_config(file, argument)
-    fill_defaults(config, cls if isinstance(cls, type) else cls(config))
+    whole = cls if isinstance(cls, type) else cls(config)
+    fill_defaults(config, whole)
+    mappings = mappings_in(whole) if overrides else ()
     for word in overrides:
-        apply_override(config, word)
+        apply_override(config, word, mappings)
     return config.lock()
 
 

@@ -1,18 +1,26 @@
 """Words of the command line that replace values of a configuration."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import ml_collections
 
-from surgvista_jax.checks import LONGEST_SHOWN
-from surgvista_jax.config.parts import suggest
+from surgvista_jax.checks import LONGEST_SHOWN, shortened
+from surgvista_jax.config.parts import NAMES_AND_VALUES, check_names, suggest
 from surgvista_jax.errors import UserError
 
 
-def apply_override(config: ml_collections.ConfigDict, word: str) -> None:
-    """Replaces a value as a word like "--config.budget.steps=10" says, in the old one's type."""
+def apply_override(
+    config: ml_collections.ConfigDict, word: str, mappings: Collection[str] = ()
+) -> None:
+    """Replaces a value as a word like "--config.budget.steps=10" says, in the old one's type.
+
+    Args:
+        config: is changed.
+        word: see above.
+        mappings: keys that hold values by any names: `parts.mappings_in`.
+    """
     key, equals, text = word.removeprefix("--config.").partition("=")
     if not equals:
         raise UserError(f"{word}: write --config.{key}=VALUE")
@@ -22,10 +30,25 @@ def apply_override(config: ml_collections.ConfigDict, word: str) -> None:
         if not isinstance(node, ml_collections.ConfigDict) or parent not in node:
             _unknown_key(node, ".".join(parents[: i + 1]), parent)
         node = node[parent]
-    if not isinstance(node, ml_collections.ConfigDict) or name not in node:
+    within = ".".join(parents) in mappings
+    if not isinstance(node, ml_collections.ConfigDict) or name not in node and not within:
         _unknown_key(node, key, name)
     with node.ignore_type():
-        node[name] = _parse(text, node[name], key)
+        if key in mappings:
+            node[name] = _parse_names(text, key)
+        else:
+            node[name] = _parse(text, node.get(name, 0.0), key)
+
+
+def _parse_names(text: str, key: str) -> ml_collections.ConfigDict:
+    """Reads names with a value each, as Python and JSON write them."""
+    try:
+        values = ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        said = f"--config.{key}={shortened(text)}: should be {NAMES_AND_VALUES}"
+        raise UserError(said) from None
+    check_names(values, f"--config.{key}")
+    return ml_collections.ConfigDict(values)
 
 
 def _unknown_key(node: Any, key: str, name: str) -> None:

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T", bound="DataclassInstance")
+NAMES_AND_VALUES = 'names with a value each, as in {"NAME": 1}'
 
 
 def build(cls: type[T], values: Any, key: str = "config") -> T:
     """Makes the frozen dataclass of one part of a configuration, and of the parts inside it.
 
     Args:
-        cls: a dataclass; a field that is a dataclass itself takes a nested mapping, and one
-            declared `… | None` takes None.
+        cls: a dataclass; a field that is a dataclass itself takes a nested mapping, one declared
+            `Mapping[str, …]` a mapping of any names, and one declared `… | None` takes None.
         values: a mapping from field names to values.
         key: where the mapping stands in the configuration, for messages.
 
@@ -34,7 +35,7 @@ def build(cls: type[T], values: Any, key: str = "config") -> T:
         UserError: an unknown or missing key, a value of another type, or one that the dataclass's
             own check refuses.
     """
-    if not isinstance(values, Mapping | ml_collections.ConfigDict):
+    if not _is_group(values):
         raise UserError(f"{key}: should be a group of keys, not {shortened(values)}")
     fields = {field.name: field for field in dataclasses.fields(cls)}
     hints = typing.get_type_hints(cls)
@@ -57,7 +58,7 @@ def build(cls: type[T], values: Any, key: str = "config") -> T:
 
 def _named(key: str, error: ValueError, fields: Collection[str]) -> str:
     """What a dataclass refuses, by the key where it stands; see `checks`."""
-    field = re.match(r"(\w+)[\w.]*=", str(error))
+    field = re.match(r"(\w+)[\w.-]*=", str(error))
     return f"{key}{'.' if field and field[1] in fields else ': '}{error}"
 
 
@@ -81,6 +82,11 @@ def _convert(value: Any, hint: Any, key: str) -> Any:
     (option,) = (option for option in options if option is not type(None))
     if is_dataclass(option):
         return build(option, value, key)
+    if is_mapping(option):
+        if not _is_group(value):
+            raise UserError(f"{key}: should be {NAMES_AND_VALUES}, not {shortened(value)}")
+        inner = typing.get_args(option)[1]
+        return {name: _convert(value[name], inner, f"{key}.{name}") for name in value}
     kinds = (float, int) if option is float else option
     if not isinstance(value, kinds) or (isinstance(value, bool) and option is not bool):
         raise UserError(f"{key}: should be of type {option.__name__}, not {shortened(value)}")
@@ -108,6 +114,8 @@ def fill_defaults(config: ml_collections.ConfigDict, cls: type) -> None:
                 config[field.name] = ml_collections.ConfigDict(dataclasses.asdict(default))
             elif default is not dataclasses.MISSING:
                 config[field.name] = default
+            elif is_mapping(hints[field.name]):
+                config[field.name] = ml_collections.ConfigDict()
         elif isinstance(config[field.name], ml_collections.ConfigDict):
             part = dataclass_in(hints[field.name])
             if part is not None:
@@ -121,10 +129,21 @@ def check_keys(values: Mapping[str, Any], cls: type, key: str) -> None:
         if name not in hints:
             raise UserError(f"{key}.{name}: unknown key; {suggest(name, list(hints))}")
         part = dataclass_in(hints[name])
-        if part is not None and isinstance(value, Mapping):
+        if is_mapping(hints[name]):
+            check_names(value, f"{key}.{name}")
+        elif part is not None and isinstance(value, Mapping):
             check_keys(value, part, f"{key}.{name}")
         elif isinstance(value, Mapping | list):
             raise UserError(f"{key}.{name}: should be one value, not {shortened(value)}")
+
+
+def check_names(value: Any, key: str) -> None:
+    """Refuses what a field that maps any names cannot hold, before a configuration is made."""
+    if not _is_group(value):
+        raise UserError(f"{key}: should be {NAMES_AND_VALUES}, not {shortened(value)}")
+    for name in value:
+        if not isinstance(name, str) or "." in name:
+            raise UserError(f"{key}: {shortened(name)} should be a name without a dot")
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
@@ -139,6 +158,27 @@ def dataclass_in(hint: Any) -> "type[DataclassInstance] | None":
     """The dataclass of a field that is declared as one, or as one or None."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     return next((option for option in options if is_dataclass(option)), None)
+
+
+def is_mapping(hint: Any) -> bool:
+    """Whether a field takes values by any names, declared `Mapping[str, …]`."""
+    return typing.get_origin(hint) is Mapping
+
+
+def mappings_in(cls: type, prefix: str = "") -> set[str]:
+    """The keys, such as "data.mixture", of the fields that take values by any names."""
+    found: set[str] = set()
+    for name, hint in typing.get_type_hints(cls).items():
+        part = dataclass_in(hint)
+        if is_mapping(hint):
+            found.add(prefix + name)
+        elif part is not None:
+            found |= mappings_in(part, f"{prefix}{name}.")
+    return found
+
+
+def _is_group(value: Any) -> bool:
+    return isinstance(value, Mapping | ml_collections.ConfigDict)
 
 
 def is_dataclass(option: Any) -> "TypeGuard[type[DataclassInstance]]":

@@ -65,6 +65,10 @@ class Dataset:
         """The folder and the entry by which frames of each video are opened."""
         return [(self.folder, video) for video in self.videos]
 
+    def parts(self) -> list[tuple[str, int]]:
+        """The dataset folders that the videos are of, one after the other, and how many of each."""
+        return [(self.folder.resolve().name, len(self.videos))]
+
     @property
     def sizes(self) -> list[tuple[str, int]]:
         """The id and the number of frames of each video."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from surgvista_jax.data.batches.stretches import StretchIndex
+from surgvista_jax.data.checking.once import read_once
 from surgvista_jax.data.storage.feature_folder import HEADER_FILE, open_features
 from surgvista_jax.data.storage.manifest import FILES, read_dataset
-from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.predictions.places import PREDICTIONS
@@ -104,7 +104,8 @@ def _steps(config: Mapping[str, Any]) -> int:
     if budget.steps is not None:
         return budget.steps
     data, clip = config["data"], config["clip"]
-    dataset = read_folders(data["folder"], data["split"], data["root"])
+    twice = data.get("allow_overlap", False)
+    dataset = read_once(data["folder"], data["split"], data["root"], twice).dataset
     lengths = [video.num_frames for video in dataset.videos]
     apart = config["model"]["tubelet"] * clip["stride"]
     return budget.num_steps(StretchIndex(lengths, clip["slide"], apart).places)

@@ -10,7 +10,11 @@ _COMPUTED = (
     *("compute.unroll", "compute.remat", "compute.deterministic", "compute.check_memory"),
     "compute.xla",
 )
-PRETRAINING = (*_OF_ALL, *_COMPUTED, "figure", "data.folder", "init", "teacher.weights")
+PRETRAINING = (
+    *_OF_ALL,
+    *_COMPUTED,
+    *("figure", "data.folder", "data.allow_overlap", "init", "teacher.weights"),
+)
 FINETUNING = (*_OF_ALL, *_COMPUTED, "data.folder", "evaluation.batch_size", "evaluation.protocol")
 TEMPORAL = (
     *("data.folder", "data.features", "evaluation.protocol"),

@@ -52,8 +52,8 @@ def make_dataset(folder: Path, lengths=LENGTHS) -> Dataset:
 
 
 def batches(dataset, *, steps=4, start=0, batch_size=4, rows=None, seed=7, **other) -> list[dict]:
-    """The batches of steps `start` to `steps` - 1; `other` are clip, mask and loader."""
-    settings = {"clip": CLIP, "mask": MASK, "loader": THREADS, **other}
+    """The batches of steps `start` to `steps` - 1; `other`: clip, mask, loader, weights."""
+    settings = {"clip": CLIP, "mask": MASK, "loader": THREADS, "weights": {}, **other}
     rows = np.arange(batch_size) if rows is None else np.asarray(rows)
     with pretrain_batches(
         dataset,
@@ -63,6 +63,7 @@ def batches(dataset, *, steps=4, start=0, batch_size=4, rows=None, seed=7, **oth
         Share(batch_size, rows, start, steps),
         grid=GRID,
         seed=seed,
+        weights=settings["weights"],
     ) as loader:
         return list(loader)
 

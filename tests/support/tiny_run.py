@@ -84,7 +84,7 @@ def make_dataset(folder: Path) -> Path:
     return folder
 
 
-def make_config(path: Path, dataset: Path) -> Path:
+def make_config(path: Path, dataset: Path | str) -> Path:
     path.write_text(CONFIG.replace("FOLDER", repr(str(dataset))))
     return path
 

@@ -9,7 +9,8 @@ input is saved.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
 
 import grain
 import numpy as np
@@ -24,12 +25,15 @@ from surgvista_jax.data.batches.crop import (
 )
 from surgvista_jax.data.batches.loader import BatchLoader, LoaderConfig
 from surgvista_jax.data.batches.masking import MASKS, MaskConfig, hidden_count
+from surgvista_jax.data.batches.order import Order, order_of, seeds_of
 from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.batches.shared_memory import Batch
 from surgvista_jax.data.batches.stretches import stretch_frames, stretches_of
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.open import open_frames
 from surgvista_jax.errors import UserError
+
+_NO_WEIGHTS: Mapping[str, float] = types.MappingProxyType({})
 
 
 def pretrain_batches(
@@ -41,16 +45,18 @@ def pretrain_batches(
     *,
     grid: tuple[int, int, int],
     seed: int,
+    weights: Mapping[str, float] = _NO_WEIGHTS,
 ) -> BatchLoader:
     """Returns the batches of a share of a run, to be closed.
 
     Batch `step` holds the samples step * batch_size, ... of an endless order in which each epoch
-    visits every clip of the dataset once, shuffled anew. With `clip.slide` above 1 a sample is a
-    stretch of clips.
+    visits every clip of the dataset once, shuffled anew; with weights, in the order of `Order`.
+    With `clip.slide` above 1 a sample is a stretch of clips.
 
     Args:
         share: of the samples.
         grid: tokens of a clip along (t, h, w).
+        weights: of each of `dataset.parts()`, as shares of the samples; empty: they are one.
 
     Returns:
         Dicts with b = len(share.rows): `video` uint8 [b, T, H, W, 3], `visible_ids` int32 [b, V],
@@ -66,9 +72,10 @@ def pretrain_batches(
         UserError: if the dataset has no frames, or settings do not fit it or one another.
     """
     reader = _ClipReader(dataset, clip, clip.num_frames // grid[0])
-    order_seed, sample_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
-    order = grain.MapDataset.range(len(reader.stretches)).shuffle(seed=order_seed).repeat(None)
-    plans = order.random_map(_Planner(mask, grid, clip.slide), seed=sample_seed)
+    order_seed, sample_seed = seeds_of(seed)
+    order = order_of(dataset, reader.stretches, weights, order_seed)
+    planner = _Planner(mask, grid, clip.slide)
+    plans = grain.MapDataset.source(order).random_map(planner, seed=sample_seed)
     plans[0]  # grain sets up its counters at the first access, which is not safe in threads
     rows = tuple(map(int, share.rows))
     read = _RowReader(order, plans, reader, share.batch_size, rows)
@@ -214,7 +221,7 @@ def _crop_frame(crop: Crop, target: np.ndarray, image: np.ndarray) -> None:
 class _RowReader:
     """Reads some of this process's rows of the global batch of a step."""
 
-    order: grain.MapDataset
+    order: Order
     plans: grain.MapDataset
     reader: _ClipReader
     batch_size: int
@@ -229,6 +236,6 @@ class _RowReader:
 
     def _weights(self, first: int) -> np.ndarray:
         """Weights of the clips of a global batch, whichever rows of it are read here."""
-        stretches = [int(self.order[first + row]) for row in range(self.batch_size)]
+        stretches = [self.order[first + row] for row in range(self.batch_size)]
         holds = np.stack([self.reader.clips_of(stretch) for stretch in stretches])
         return (holds / holds.mean()).astype(np.float32)

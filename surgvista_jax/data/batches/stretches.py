@@ -1,6 +1,7 @@
 """Stretches: frames over which several clips slide, and the stretches that make a dataset."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -54,10 +55,23 @@ class StretchIndex:
         """Returns the number of the video and the last frame of stretch `index`."""
         if not 0 <= index < len(self):
             raise IndexError(f"stretch {index} of {len(self)}")
-        video = int(np.searchsorted(self._ends, index, side="right"))
-        block, place = divmod(int(self._ends[video]) - 1 - index, self._apart)
-        after = block * self._slide * self._apart + place
-        return video, int(self._num_frames[video]) - 1 - after
+        video, last = self._locate(np.int64(index))
+        return int(video), int(last)
+
+    def all_of_them(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns of every stretch the number of its video and the clips in it, int64 [len]."""
+        video, last = self._locate(np.arange(len(self)))
+        return video, np.minimum(last // self._apart + 1, self._slide)
+
+    def first(self, video: int) -> int:
+        """Returns the index of the first stretch of a video; of one more video, the length."""
+        return int(self._ends[video - 1]) if video else 0
+
+    def _locate(self, index: Any) -> tuple[Any, Any]:
+        """The video and the last frame of one stretch or of several, int64 like `index`."""
+        video = np.searchsorted(self._ends, index, side="right")
+        block, place = np.divmod(self._ends[video] - 1 - index, self._apart)
+        return video, self._num_frames[video] - 1 - block * self._slide * self._apart - place
 
     def clip_ends(self, last: int) -> np.ndarray:
         """Returns the last frames of the clips of the stretch that ends at `last`, int64 [K].

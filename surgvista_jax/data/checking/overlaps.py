@@ -77,16 +77,33 @@ def operation(dataset: Dataset, video: str) -> tuple[str, str] | None:
     return (collection, found[1].lstrip("0")) if found else None
 
 
+def shared_videos(dataset: Dataset, other: Dataset) -> set[str]:
+    """The videos of a dataset that show operations which another one is known to show too."""
+    seen = {operation(other, video.video) for video in other.videos} - {None}
+    own = {video.video for video in other.videos} if _number_alike(dataset, other) else set()
+    ids = (video.video for video in dataset.videos)
+    return {video for video in ids if video in own or operation(dataset, video) in seen}
+
+
+def unnamed_overlaps(dataset: Dataset, other: Dataset) -> list[str]:
+    """What is told of operations that two datasets share, where it is not known which."""
+    formats = dataset.source_format, other.source_format
+    return [
+        text
+        for first, second, text in UNNAMED
+        if any(a in first and b in second for a, b in (formats, formats[::-1]))
+    ]
+
+
 def check_overlap(dataset: Dataset, pretraining: list[Dataset]) -> list[Finding]:
     """Operations of the dataset's validation and test splits that models saw in pretraining."""
     findings = []
     for other in pretraining:
-        seen = {operation(other, video.video) for video in other.videos} - {None}
-        own = {video.video for video in other.videos} if _number_alike(dataset, other) else set()
+        shared = shared_videos(dataset, other)
         for split, ids in dataset.splits.items():
             if split.rpartition("/")[2] == "train":
                 continue
-            both = [v for v in ids if v in own or operation(dataset, v) in seen]
+            both = [video for video in ids if video in shared]
             if both:
                 text = (
                     f"{len(both)} of {len(ids)} operations of split {split} are in the "
@@ -94,10 +111,8 @@ def check_overlap(dataset: Dataset, pretraining: list[Dataset]) -> list[Finding]
                     + (", …" if len(both) > 8 else "")
                 )
                 findings.append(Finding("error", "leak", text))
-        for first, second, text in UNNAMED:
-            formats = dataset.source_format, other.source_format
-            if any(a in first and b in second for a, b in (formats, formats[::-1])):
-                findings.append(Finding("warning", "leak", f"{text}: {other.name} was trained on"))
+        for text in unnamed_overlaps(dataset, other):
+            findings.append(Finding("warning", "leak", f"{text}: {other.name} was trained on"))
     if pretraining and not findings:
         names = ", ".join(other.name for other in pretraining)
         text = f"no operation of validation or test is known to be in {names}"

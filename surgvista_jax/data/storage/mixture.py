@@ -1,5 +1,6 @@
 """Several dataset folders as one dataset to pretrain on."""
 
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +26,18 @@ class Mixture(Dataset):
     def places(self) -> list[tuple[Path, Video]]:
         return [self.homes[video.video] for video in self.videos]
 
+    def parts(self) -> list[tuple[str, int]]:
+        folders = (video.video.split("/")[0] for video in self.videos)
+        return [(name, len(list(videos))) for name, videos in itertools.groupby(folders)]
+
 
 def read_folders(folders: str, split: str | None = None, root: str = "") -> Dataset:
-    """Reads one dataset folder, or several as one dataset.
+    """Reads one dataset folder, or several as one dataset: `mix` of `read_each`."""
+    return mix(read_each(folders, split, root))
+
+
+def read_each(folders: str, split: str | None = None, root: str = "") -> list[Dataset]:
+    """Reads one dataset folder, or several.
 
     Args:
         folders: their paths, separated by commas.
@@ -36,8 +46,7 @@ def read_folders(folders: str, split: str | None = None, root: str = "") -> Data
         root: the folder below which relative paths lie.
 
     Raises:
-        UserError: what `read_dataset` and `Dataset.part` raise, or folders that cannot be
-            combined.
+        UserError: what `read_dataset` and `Dataset.part` raise, or a folder without a name.
     """
     paths = [Path(root, name.strip()) for name in folders.split(SEPARATOR)]
     if len(paths) > 1 and not all(name.strip() for name in folders.split(SEPARATOR)):
@@ -45,15 +54,20 @@ def read_folders(folders: str, split: str | None = None, root: str = "") -> Data
     datasets = [read_dataset(path) for path in paths]
     if split is not None:
         datasets = [dataset.part(split) for dataset in datasets]
-    return datasets[0] if len(datasets) == 1 else mix(datasets)
+    return datasets
 
 
-def mix(datasets: Sequence[Dataset]) -> Mixture:
+def mix(datasets: Sequence[Dataset]) -> Dataset:
     """Joins datasets; what decides the clips is the same wherever the folders lie.
+
+    Returns:
+        A `Mixture`; of one dataset itself.
 
     Raises:
         UserError: two folders have one name, or the datasets are at different rates.
     """
+    if len(datasets) == 1:
+        return datasets[0]
     names = [dataset.folder.resolve().name for dataset in datasets]
     for index, name in enumerate(names):
         if name in names[:index]:

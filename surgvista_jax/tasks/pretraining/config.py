@@ -1,8 +1,9 @@
 """What decides a pretraining run: its configuration, part by part."""
 
 import dataclasses
+from collections.abc import Mapping
 
-from surgvista_jax.checks import check_one_of, check_seed, check_whole
+from surgvista_jax.checks import LARGEST_FLOAT, check_one_of, check_seed, check_whole
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.batches.masking import MaskConfig
@@ -27,11 +28,25 @@ class DataConfig:
             commas, that are trained on as one.
         split: which of its splits, in each of several folders.
         root: the folder below which relative paths in `folder` lie.
+        mixture: each folder's name and its weight, of which its share of the clips is made, however
+            many it has; {}: all clips of all folders come once an epoch.
+        allow_overlap: takes an operation from every folder that shows it, instead of from the first
+            alone.
     """
 
     folder: str
     split: str = "train"
     root: str = ""
+    mixture: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
+    allow_overlap: bool = False
+
+    def __post_init__(self) -> None:
+        for name, weight in self.mixture.items():
+            if not 0 < weight <= LARGEST_FLOAT:
+                raise ValueError(
+                    f"mixture.{name}={weight:g}: should be above 0, and of a size that float32"
+                    " holds; a dataset that is not to be seen is left out of data.folder"
+                )
 
 
 @dataclasses.dataclass(frozen=True)

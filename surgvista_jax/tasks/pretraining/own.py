@@ -7,7 +7,6 @@ import ml_collections
 
 from surgvista_jax.config import build
 from surgvista_jax.data.storage.mixture import read_folders
-from surgvista_jax.errors import UserError
 from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.tasks.choosing.choice import CHOOSE, Choice, Choosing, begun_choices, tell
 from surgvista_jax.tasks.choosing.facts import (
@@ -33,6 +32,7 @@ from surgvista_jax.tasks.choosing.rules import (
     watch_choices,
 )
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.data import check_folder
 from surgvista_jax.tasks.pretraining.task import make_pretraining
 from surgvista_jax.tasks.pretraining.train import settings_of
 
@@ -64,8 +64,7 @@ def resolved(
     begun = begun_choices(config, told, workdir)
     if begun is not None:
         return begun.lock()
-    if not config.data.folder:
-        raise UserError("config.data.folder is empty: say --config.data.folder=DATASET")
+    check_folder(config.data.folder)
     dataset = read_folders(config.data.folder, None, config.data.root)
     devices = facts_of_devices()
     choosing = Choosing(config, told)

@@ -17,21 +17,21 @@ from surgvista_jax.data.batches.masked import pretrain_batches
 from surgvista_jax.data.batches.share import Share
 from surgvista_jax.data.batches.stretches import StretchIndex, stretch_frames, stretches_of
 from surgvista_jax.data.dataset import Dataset, fingerprint
-from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.data.storage.records import shard_faults
-from surgvista_jax.errors import UserError
 from surgvista_jax.inference.computed import of_compute, of_data, sentences
 from surgvista_jax.tasks import free_keys
 from surgvista_jax.tasks.beginning import say, warn, warn_of_data, warn_of_memory
 from surgvista_jax.tasks.clip_names import clip_names
 from surgvista_jax.tasks.ending import tell_pretrained
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.data import check_folder, read_data
 from surgvista_jax.tasks.pretraining.float8_scales import (
     add_scales,
     check_program,
     multiplies_float8,
 )
 from surgvista_jax.tasks.pretraining.reconstruction import figure_hook
+from surgvista_jax.tasks.pretraining.seen import SEEN, tell_seen
 from surgvista_jax.tasks.pretraining.start import start
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.training.beforehand import check_memory, check_mesh
@@ -70,12 +70,12 @@ def pretrain(
     config = build(PretrainConfig, config_dict)
     check_tracking(config.tracking)
     make_deterministic(config.compute.deterministic)
-    if not config.data.folder:
-        raise UserError("config.data.folder is empty: say --config.data.folder=DATASET")
+    check_folder(config.data.folder)
     task = make_pretraining(config)
     mesh = make_mesh(config.mesh)
     check_mesh(mesh, config.budget, task, config.clip.slide)
-    dataset = read_folders(config.data.folder, config.data.split, config.data.root)
+    read = read_data(config.data)
+    dataset = read.dataset
     stretches = stretches_of(
         [video.num_frames for video in dataset.videos], config.clip, config.model.tubelet
     )
@@ -99,13 +99,15 @@ def pretrain(
     owned = ownership(workdir, overwrite)
     length = length_of_budget(stretches.places)
     values = as_compiled(config_dict, _program_of(config))
-    files = tracking_files(config.tracking)
+    files = [*tracking_files(config.tracking), SEEN]
     changed = claim(
         workdir, values, PretrainConfig, KIND, free_keys.PRETRAINING, owned, files, length
     )
     if changed is not None:
         an_epoch = config.budget.steps_per_epoch(stretches.places)
         say(f"{workdir}: {changed.in_words(settings.optimizer, an_epoch)}")
+    for remark in read.remarks():
+        say(remark)
     _warn_of_faults(dataset)
     warn_of_data(dataset, config.clip)
     data = _data(task, dataset, stretches)
@@ -147,6 +149,8 @@ def pretrain(
             hooks=lambda run: [figure_hook(task, dataset, run)],
         )
         tracking.ended = finished.step == config.budget.num_steps(data.clips)
+    if not finished.preempted:
+        tell_seen(owned, config, read, stretches, finished.step)
     tell_pretrained(workdir, finished, config.budget.num_steps(data.clips))
     return finished
 
@@ -193,6 +197,7 @@ def _data(task: Pretraining, dataset: Dataset, stretches: StretchIndex) -> Data:
             Share(config.budget.batch_size // slide, rows, start_step, num_steps),
             grid=task.grid,
             seed=config.seed,
+            weights=config.data.mixture,
         )
 
     stretch = dataclasses.replace(clip, num_frames=num_frames, slide=1)

@@ -20,6 +20,9 @@ from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 
+# The first clips of a mixture as they were before there were weights.
+EARLIER = [[8, 6, 9, 3], [0, 2, 7, 10], [5, 4, 1, 11]]
+
 
 def shade(video: str, frame: int) -> int:
     """The grey of a frame, another one for each frame of each video; no crop changes it."""
@@ -65,15 +68,16 @@ def test_a_split_that_is_not_there_is_refused_with_what_is_near(root):
             read_folders(str(root / "one"), split)
 
 
-def batches(dataset: Dataset, workers: int = 0) -> list[dict]:
+def batches(dataset: Dataset, workers: int = 0, rows=range(4), start=0, **weights) -> list[dict]:
     with pretrain_batches(
         dataset,
         ClipConfig(4, 1, 32),
         MaskConfig("tube", 0.5),
         LoaderConfig(workers=workers),
-        Share(4, np.arange(4), start_step=0, num_steps=6),
+        Share(4, np.array(rows), start_step=start, num_steps=6),
         grid=(2, 2, 2),
         seed=1,
+        weights=weights,
     ) as loader:
         return list(loader)
 
@@ -112,6 +116,27 @@ def test_workers_and_the_place_of_the_folders_change_nothing(root, tmp_path):
         assert ours.keys() == theirs.keys()
         for key in ours:
             np.testing.assert_array_equal(ours[key], theirs[key])
+
+
+def test_a_weighted_batch_is_a_function_of_the_step_alone(root):
+    """Whatever number of processes, of loader workers and of restarts there are."""
+    mixture = read_folders("one,two", "train", str(root))
+    weights = {"one": 1, "two": 2.5}
+    whole = batches(mixture, **weights)
+    other = batches(mixture, workers=2, rows=[1, 2], start=4, **weights)
+    for ours, theirs in zip(whole[4:], other, strict=True):
+        for key in ours:
+            np.testing.assert_array_equal(ours[key][1:3], theirs[key])
+    names = [describe_clip(mixture, int(index))[0] for batch in whole for index in batch["index"]]
+    assert len(names) == 24 and sum(name == "two/v1" for name in names) == 17  # 24 * 2.5 / 3.5
+    plain = [batch["index"].tolist() for batch in batches(mixture)]
+    assert plain != [batch["index"].tolist() for batch in whole]
+
+
+def test_the_order_without_weights_stays_that_of_runs_that_go_on(root):
+    mixture = read_folders("one,two", "train", str(root))
+    found = [batch["index"].tolist() for batch in batches(mixture)][:3]
+    assert found == EARLIER
 
 
 def test_a_split_of_a_mixture_still_finds_its_frames(root):

@@ -1,4 +1,4 @@
-"""One run, whatever it is computed on: one device, eight in two meshes, two processes."""
+"""One run on two datasets, whatever computes it: one device, eight in two meshes, two processes."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import pytest
 
 from surgvista_jax.config import load_config
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.seen import SEEN
 from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training import run
 from surgvista_jax.training.checkpoint import restore_params
@@ -25,8 +26,11 @@ MESHES = {"data": "8,1,1", "all three": "2,2,2"}
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sharded")
-    file = make_config(folder / "config.py", make_dataset(folder / "dataset"))
-    file.write_text(file.read_text().replace('"save_every": 2', '"save_every": 8'))
+    datasets = [make_dataset(folder / name) for name in ("dataset", "other")]
+    file = make_config(folder / "config.py", ",".join(map(str, datasets)))
+    text = file.read_text().replace('"save_every": 2', '"save_every": 8')
+    mixture = '"allow_overlap": True, "mixture": {"dataset": 2.0, "other": 1.0}, "split"'
+    file.write_text(text.replace('"split"', mixture))
     return file
 
 
@@ -48,6 +52,8 @@ def one_device(config, tmp_path_factory):
 
 def assert_same_run(workdir, expected):
     """Sums come in another order, so the last digits differ; eight updates let them grow."""
+    seen, expected_seen = ((each / SEEN).read_text() for each in (workdir, expected))
+    assert seen == expected_seen
     ours, theirs = lines(workdir), lines(expected)
     assert ours.keys() == theirs.keys()
     for step, row in theirs.items():
@@ -105,7 +111,8 @@ def test_two_processes_equal_one(config, one_device, tmp_path):
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m surgvista_jax "$@"\n')
     program.chmod(0o755)
     workdir = tmp_path / "a run"
-    words = ["pretrain", config, config.parent / "dataset", workdir, *mesh_words("2,2,1")]
+    folders = f"{config.parent / 'dataset'},{config.parent / 'other'}"
+    words = ["pretrain", config, folders, workdir, *mesh_words("2,2,1")]
     variables = {
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
         "CUDA_VISIBLE_DEVICES": "0,1",
