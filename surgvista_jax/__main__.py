@@ -57,6 +57,7 @@ COMMANDS = {
     "figure": {
         "reconstruction": "what a pretrained student rebuilds",
         "comparison": "scores of several models as bars, for print",
+        "scale": "two scores over amounts of pretraining data, for print",
         "timeline": "what models say of a video over its time, for print",
         "confusion": "which classes models take for which, for print",
         "tokens": "where a model looks, and what its tokens tell apart",

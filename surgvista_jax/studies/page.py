@@ -231,6 +231,7 @@ def _backbones(report: dict) -> str:
     for entry in report["weights"]:
         teacher = {True: "with", False: "without", None: NONE}[entry["teacher"]]
         data = ", ".join(map(str, entry["data"])) if entry["data"] else NONE
+        data += f" ({entry['frames']:,} frames)" if entry["frames"] else ""
         start = entry["init"] or (f"pretrained here: {entry['pretraining']}")
         rows.append(
             [breakable(entry["weights"])]

@@ -15,6 +15,7 @@ from surgvista_jax.reports.build import plain, protocol_entry, score_entry
 from surgvista_jax.reports.comparison import check_same_frames, compare
 from surgvista_jax.studies.collect import Study
 from surgvista_jax.studies.panels import Panel, System, read_panel
+from surgvista_jax.studies.pretraining_data import parts_of, total_frames
 from surgvista_jax.studies.protocol_facts import answers, averaging, facts
 from surgvista_jax.studies.statistics import Pair, holm_by, pairs
 from surgvista_jax.studies.summaries import datasets_entries, groups_entries
@@ -215,4 +216,7 @@ def _weights_entry(study: Study, name: str) -> dict[str, Any]:
         "pretraining": cell.pretraining,
         "init": cell.init,
         "data": before.get("data"),
+        "frames": None
+        if cell.pretraining is None
+        else total_frames(parts_of(study.folder / before.get("folder", ""))),
     }
