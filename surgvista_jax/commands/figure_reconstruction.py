@@ -1,42 +1,25 @@
 """The command `surgvista figure reconstruction`: what a pretrained student rebuilds of clips."""
 
 import argparse
-import dataclasses
-import os
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 from matplotlib.image import imsave
 
-from surgvista_jax.config import build
-from surgvista_jax.data.batches.masked import describe_clip
-from surgvista_jax.data.storage.mixture import read_folders
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.denormalise import STATISTICS, squared_errors
 from surgvista_jax.figures.reconstruction_sheet import DPI, draw
 from surgvista_jax.models.patches import patchify
 from surgvista_jax.ownership import add_overwrite, in_folder
-from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.reconstruction import (
     figure_batch,
     make_caption,
-    predict_pixels,
     statistics_of,
 )
-from surgvista_jax.tasks.pretraining.task import make_pretraining
-from surgvista_jax.tasks.pretraining.train import KIND
-from surgvista_jax.training.checkpoint_files import (
-    FOLDER,
-    none_found,
-    restore_params,
-    saved_steps,
-)
+from surgvista_jax.tasks.pretraining.saved_student import check_readable, saved_student
 from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.devices import start_devices
-from surgvista_jax.training.rundir import read_config
-from surgvista_jax.weights.runs import find_run
 from surgvista_jax.writing import Guard, replacing
 
 MOST_CLIPS = 16  # more would make a page that nothing can display
@@ -97,18 +80,9 @@ def main(arguments: argparse.Namespace) -> int:
     owned.check([arguments.out])
     start_devices()
     keep_compiled()
-    run, step = find_checkpoint(arguments.checkpoint)
-    begun = read_config(run)
-    if begun.kind != KIND:
-        raise UserError(f"{run}: is a run of {begun.kind}, which rebuilds nothing")
-    find_run(run / FOLDER / str(step))  # refuses a configuration of another model
-    config = build(PretrainConfig, begun.values, f"{run / 'config.json'}: config")
-    # The figure shows pixels: it needs no teacher, whose weights may be elsewhere.
-    task = make_pretraining(dataclasses.replace(config, teacher=None))
-    if arguments.dataset is not None:
-        dataset = read_folders(str(arguments.dataset), arguments.split)
-    else:
-        dataset = read_folders(config.data.folder, arguments.split, config.data.root)
+    student = saved_student(arguments.checkpoint)
+    config, task, step = student.config, student.task, student.step
+    dataset = student.dataset(arguments.dataset, arguments.split)
     batch = figure_batch(
         dataset,
         task,
@@ -117,29 +91,14 @@ def main(arguments: argparse.Namespace) -> int:
         video=arguments.video,
         last=arguments.frame,
     )
-    if replaced := int(batch["unreadable"].sum()):
-        for index in batch["index"][batch["unreadable"].all(1)]:
-            video, last = describe_clip(dataset, int(index))
-            raise UserError(
-                f"{dataset.folder}: no frame of the clip that ends at frame {last} of {video} can"
-                " be read"
-            )
-        print(
-            f"WARNING: {replaced} of {batch['unreadable'].size} frames could not be read;"
-            " others stand in for them",
-            file=sys.stderr,
-        )
-    params = jax.device_put(restore_params(run, step))
-    predict = jax.jit(lambda params, clip: predict_pixels(task, params, clip))
-    keys = ("video", "visible_ids", "hidden_ids")
-    # Clip by clip, since a machine that draws may be smaller than one that trains.
-    each = ({key: batch[key][row : row + 1] for key in keys} for row in range(clips))
-    predicted = np.concatenate([np.asarray(predict(params, clip)) for clip in each])
+    if warning := check_readable(dataset, batch):
+        print(warning, file=sys.stderr)
+    predicted = student.predict(batch)
     plain = config.objective.pixels == "plain"
     if plain and arguments.denormalise is not None:
         raise UserError(
-            f"--denormalise={arguments.denormalise}: {run} predicts plain pixels, of which no"
-            " normalisation is to be undone; leave the option out"
+            f"--denormalise={arguments.denormalise}: {student.run} predicts plain pixels, of which"
+            " no normalisation is to be undone; leave the option out"
         )
     asked = arguments.denormalise or STATISTICS[0]
     image = draw(
@@ -158,19 +117,6 @@ def main(arguments: argparse.Namespace) -> int:
         f" of predicting zeros {error_of_zeros:.4f}"
     )
     return 0
-
-
-def find_checkpoint(folder: Path) -> tuple[Path, int]:
-    """The run's folder and the step that a run's folder, its checkpoints/ or one of them means."""
-    given = Path(os.path.abspath(folder))  # resolves "." and "..", but not links
-    if given.parent.name == FOLDER and given.name.isdecimal():
-        run, step = given.parent.parent, int(given.name)
-    else:
-        run, step = (given.parent if given.name == FOLDER else given), None
-    steps = saved_steps(run / FOLDER)
-    if not steps or (step is not None and step not in steps):
-        raise none_found(given if step is None else given.parent, step, steps)
-    return run, steps[-1] if step is None else step
 
 
 def save_png(path: Path, image: np.ndarray, guard: Guard | None = None) -> None:

@@ -28,7 +28,7 @@ ERROR_SCALE = 0.3  # the error, of a pixel range of 1, that gets the last colour
 DPI = 150
 HIDDEN = np.float32(0.55)  # grey of what the student does not see
 
-_COLOURS = colormaps["inferno"].with_extremes(bad="0.82")
+ERROR_COLOURS = colormaps["inferno"].with_extremes(bad="0.82")
 _STATISTICS = {
     "visible": "interpolated from visible neighbours, which uses nothing of a hidden patch",
     "target": "each hidden patch's own, which gives the prediction two numbers a channel",
@@ -192,7 +192,7 @@ class _Page:
     ) -> None:
         place = (left, left + width, top + height, top)
         self._axes.imshow(
-            picture, cmap=_COLOURS, vmin=0, vmax=ERROR_SCALE, extent=place, aspect="auto"
+            picture, cmap=ERROR_COLOURS, vmin=0, vmax=ERROR_SCALE, extent=place, aspect="auto"
         )
 
     def show_scale(self, left: float, top: float, width: float, height: float) -> None:
@@ -200,7 +200,7 @@ class _Page:
         across, up = self._width, self._height
         place = (left / across, bottom / up, width / across, height / up)
         axes = self._figure.add_axes(place)
-        colours = ScalarMappable(Normalize(0, ERROR_SCALE), _COLOURS)
+        colours = ScalarMappable(Normalize(0, ERROR_SCALE), ERROR_COLOURS)
         bar = self._figure.colorbar(colours, cax=axes, extend="max", ticks=[0, 0.1, 0.2, 0.3])
         bar.outline.set_linewidth(0.5)
         axes.tick_params(labelsize=_SMALL, labelcolor=_PALE, length=2, width=0.5, pad=2)

@@ -15,6 +15,7 @@ from surgvista_jax.data.batches.masking import MASKS
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.figures.denormalise import STATISTICS, assemble, denormalise, squared_errors
+from surgvista_jax.figures.distillation_sheet import Rebuilt, draw_distillation
 from surgvista_jax.figures.reconstruction_sheet import DPI, ERROR_SCALE, Caption, draw
 from surgvista_jax.models.patches import patchify
 from surgvista_jax.tasks.pretraining import losses
@@ -22,6 +23,7 @@ from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import make_pretraining
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.rundir import claim
+from tests.support.drawn_text import check_texts, texts
 
 GRID, TUBELET, PATCH = (2, 4, 4), 2, 8
 
@@ -296,3 +298,45 @@ def test_a_checkpoint_without_its_configuration(run_folder, tmp_path, capsys):
     (tmp_path / "checkpoints").symlink_to(run_folder / "checkpoints")
     assert figure(tmp_path, tmp_path / "figure.png") == 1
     assert str(tmp_path / "config.json") in capsys.readouterr().err
+
+
+# With and without a teacher.
+
+
+@pytest.mark.parametrize("width", ["single", "double"])
+def test_no_texts_of_the_figure_of_distillation_run_into_each_other(width):
+    batch = {key: values[:1] for key, values in make_batch().items()}
+    right = targets(batch)
+    students = [Rebuilt("with teacher", right, "target"), Rebuilt("without", 0 * right, "visible")]
+    sheet = draw_distillation(
+        batch,
+        students,
+        GRID,
+        "A note. " * 20,
+        tubelet=TUBELET,
+        patch=PATCH,
+        frame_ids=[1000, 1004, 1008, 1012],
+        width=width,
+    )
+    sheet.set_dpi(100)
+    check_texts(sheet)
+    written = [text for text, _ in texts(sheet)]
+    assert "mean 0.000" in written and "MSE 0.000" in written and "1012" in written
+
+
+def test_one_clip_is_rebuilt_by_both(run_folder, dataset, tmp_path, capsys):
+    runs = [str(run_folder / "checkpoints" / step) for step in "53"]
+    words = ["figure", "distillation", "--video", "first", "--frame", "6"]
+    for name in "ab":
+        assert main([*words, *runs, "--out", str(tmp_path / f"{name}.pdf")]) == 0
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+    out = ["--out", str(tmp_path / "c.pdf")]
+    capsys.readouterr()
+    for wrong, message in (
+        (runs[:1], "is no study"),
+        ([*runs, runs[0]], "two runs are drawn"),
+        (["nowhere", runs[0]], "no checkpoint here"),
+    ):
+        assert main([*words, *wrong, *out]) == 1
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
