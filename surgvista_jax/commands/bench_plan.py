@@ -29,6 +29,8 @@ from surgvista_jax.tasks.pretraining.data import read_data
 from surgvista_jax.tasks.pretraining.task import Pretraining, make_pretraining
 from surgvista_jax.tasks.pretraining.train import settings_of as settings_of_pretraining
 from surgvista_jax.training.beforehand import check_mesh, need_of_step
+from surgvista_jax.training.divided_step import collectives_of_step, simulate
+from surgvista_jax.training.interconnects import interconnect, seconds
 from surgvista_jax.training.memory import Need, bytes_of_one, size_of
 from surgvista_jax.training.partition import BATCH_AXES, RULES, MeshConfig, imagined_mesh
 from surgvista_jax.training.planning import DEVICES, rate_of
@@ -67,6 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clips", type=int, metavar="N", help="that make an epoch (those of config.data.folder)"
     )
+    parser.add_argument(
+        "--collectives",
+        action="store_true",
+        help="compile the step for as many simulated devices, and say what they exchange",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_print_config(parser, waived=[device])
     parser.epilog = (
@@ -88,12 +95,18 @@ def main(arguments: argparse.Namespace) -> None:
     if printed(arguments, values, _class_of(values), kind):
         return
     jax.config.update("jax_platforms", "cpu")
+    if arguments.collectives:
+        interconnect(arguments.device)
+        simulate(arguments.devices)
     result = plan(
         _read(values),
         arguments.device,
         arguments.devices,
         arguments.clips,
     )
+    if arguments.collectives:
+        values.compute.unroll = False  # the same exchanges, compiled in a fraction of the time
+        result |= exchanged(_read(values), arguments.device, arguments.devices, result)
     print(json.dumps(result) if arguments.json else _table(result))
 
 
@@ -174,6 +187,30 @@ def plan(asked: Plan, device: str, count: int, clips: int | None) -> dict[str, A
     }
 
 
+def exchanged(asked: Plan, device: str, count: int, planned: Mapping[str, Any]) -> dict[str, Any]:
+    """What devices exchange in a step, how long that takes at best, and the step with it.
+
+    Args:
+        planned: what `plan` says.
+    """
+    links, mesh = interconnect(device), planned["mesh"]
+    rows = asked.settings.budget.batch_size // asked.slide
+    shapes = asked.task.batch_shapes(rows)
+    found = collectives_of_step(asked.task, asked.settings, shapes, asked.mesh, count)
+    told = [
+        {**one._asdict(), "sent": one.sent, "seconds": seconds(one, mesh, links)} for one in found
+    ]
+    talk = sum(row["seconds"] for row in told)
+    work = planned["batch_size"] / planned["clips_per_second"]
+    return {
+        "collectives": told,
+        "exchange_seconds": talk,
+        "compute_seconds": work,
+        "step_seconds": [max(work, talk), work + talk],
+        "links": links.source,
+    }
+
+
 def _as_measured(asked: Plan) -> bool:
     """Whether it is computed as the programs were whose rates are known."""
     compute = asked.compute
@@ -243,5 +280,14 @@ def _table(result: dict[str, Any]) -> str:
         ("clips/s", f"{result['clips_per_second']:,.0f} ({result['rate_from']})"),
         ("whole recipe", said),
     ]
+    for row in result.get("collectives", ()):
+        name = f"{row['kind']} over {' x '.join(row['axes'])}"
+        size = f"{row['times']:,} a step, {row['dtype']}, {row['bytes'] / 1e6:,.1f} MB"
+        each = f"each sends {row['sent'] / 1e6:,.1f} MB, {1e3 * row['seconds']:.2f} ms at best"
+        rows.append((name, f"{size}; {each}"))
+    if "collectives" in result:
+        hidden, shown = (1e3 * value for value in result["step_seconds"])
+        words = f"{hidden:,.1f} ms if exchange hides behind computing, {shown:,.1f} ms if it cannot"
+        rows += [("a step", words), ("links", result["links"])]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import flax.linen as nn
 import jax
@@ -154,3 +156,30 @@ def test_mistakes_are_one_line(config, capsys, words, said):
     assert main(["bench", "plan", f"--config={config}", "--device=h100", *words]) == 1
     error = capsys.readouterr().err
     assert said in error and "Traceback" not in error
+
+
+def test_a_step_is_divided_among_64_devices_that_add_up_each_gradient_once(config):
+    """Blocks' parameters are shared by 8 devices, of which each adds up its part with 8 others."""
+    words = [f"--config={config}", *ONE_BLOCK, "--config.mesh.fsdp=8", "--device=h100"]
+    words += ["--devices=64", "--config.budget.batch_size=64", "--collectives", "--json"]
+    process = subprocess.run(
+        [sys.executable, "-m", "surgvista_jax", "bench", "plan", *words],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
+    )
+    found = json.loads(process.stdout)
+    sizes = {(row["kind"], *row["axes"]): 0 for row in found["collectives"]}
+    for row in found["collectives"]:
+        sizes[row["kind"], *row["axes"]] += row["bytes"]
+    shared = sizes["reduce-scatter", "fsdp"]
+    assert shared > 0.5 * found["memory_bytes"]["gradients"]
+    assert sizes["all-reduce", "data"] == shared / 8
+    whole = sizes["all-reduce", "data", "fsdp"]
+    own = found["memory_bytes"]["parameters"]  # of one device: its eighth of what is shared
+    assert shared / 8 + whole == pytest.approx(own, rel=0.02)
+    assert sizes["all-gather", "fsdp"] >= shared
+    assert found["exchange_seconds"] == sum(row["seconds"] for row in found["collectives"])
+    hidden, shown = found["step_seconds"]
+    assert 0 < hidden < shown == found["compute_seconds"] + found["exchange_seconds"]
