@@ -1,7 +1,6 @@
 """Checkpoints: complete ones, kept by rule, restored onto any mesh."""
 
 import contextlib
-import dataclasses
 import shutil
 import sys
 import time
@@ -15,8 +14,8 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from tqdm import tqdm
 
-from surgvista_jax.checks import check_whole
 from surgvista_jax.errors import UserError
+from surgvista_jax.training.checkpoint_config import CheckpointConfig
 from surgvista_jax.training.checkpoint_files import (
     FOLDER,
     Tree,
@@ -29,6 +28,7 @@ from surgvista_jax.training.checkpoint_step import Restored, read_step
 from surgvista_jax.training.digests import ITEM as DIGESTS
 from surgvista_jax.training.digests import check_arrays, digest_of_json
 from surgvista_jax.training.durations import in_words
+from surgvista_jax.training.local_checkpoint import LocalCheckpoints
 from surgvista_jax.training.orbax_manager import make_manager
 from surgvista_jax.training.quiet_orbax import silence
 from surgvista_jax.writing import remove_written, writing_to
@@ -41,32 +41,6 @@ _DAMAGED = ".damaged"
 # The words that Orbax's and TensorStore's errors, of no common type, carry for a full disk, an
 # exhausted quota and a file that would pass the size limit.
 _DISK_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
-
-
-@dataclasses.dataclass(frozen=True)
-class CheckpointConfig:
-    """When to save and what to keep.
-
-    save_every: steps between checkpoints.
-    max_to_keep: the newest so many are kept; with 1, a damaged checkpoint has nothing to fall back
-        to.
-    keep_every: checkpoints at multiples of it are kept for ever; 0 for none.
-    digests: whether a digest of each array is saved, and checked when it is restored.
-    """
-
-    save_every: int = 1000
-    max_to_keep: int = 3
-    keep_every: int = 0
-    digests: bool = True
-
-    def __post_init__(self) -> None:
-        check_whole(self, 1, "save_every", "max_to_keep")
-        check_whole(self, 0, "keep_every")
-        if self.keep_every % self.save_every:
-            raise ValueError(
-                f"keep_every={self.keep_every}: should be a multiple of"
-                f" save_every={self.save_every}, or no checkpoint is ever kept by it"
-            )
 
 
 class Checkpoints:
@@ -92,10 +66,38 @@ class Checkpoints:
         self._manager = make_manager(self.folder, config.max_to_keep, config.keep_every)
         self._saving: int | None = None
         self._told_of_waiting = False
+        self._local: LocalCheckpoints | None = None
+        if config.local_every:
+            self._local = LocalCheckpoints(Path(config.local_folder), self.folder)
+
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from, be it a local one."""
+        latest = self.latest()
+        if self._local is None:
+            return latest is not None
+        found = latest is not None or bool(self._local.steps(latest))
+        if not found:
+            self._local.leave()
+        return found
 
     def latest(self) -> int | None:
         """The step of the newest complete checkpoint, None without one."""
         return max(saved_steps(self.folder), default=None)
+
+    def local_due(self, step: int) -> bool:
+        """Whether the rule asks for a local checkpoint at `step`."""
+        every = self.config.local_every
+        return bool(every) and step > 0 and step % every == 0 and not self.due(step)
+
+    def save_local(
+        self, step: int, params: Tree, opt_state: Tree, meta: dict, *, average: Tree | None = None
+    ) -> None:
+        """Starts saving on each machine's own disk; the arrays may be donated on return."""
+        assert self._local is not None
+        trees = _items(params, opt_state, average)
+        noted: dict[str, Any] = {item: self._checked(step, item, trees[item]) for item in trees}
+        noted["meta"] = digest_of_json(meta)
+        self._local.save(step, trees, meta, noted if self.config.digests else None)
 
     def due(self, step: int) -> bool:
         """Whether the rule asks for a checkpoint at `step`."""
@@ -127,8 +129,7 @@ class Checkpoints:
         self._wait_for_the_one_before()
         if step in self._manager.all_steps():
             return False
-        trees = {"params": params, "opt_state": opt_state, "average": average}
-        trees = {item: tree for item, tree in trees.items() if tree is not None}
+        trees = _items(params, opt_state, average)
         self._check_free_space(step, trees)
         noted = {item: self._checked(step, item, tree) for item, tree in trees.items()}
         items = {item: ocp.args.StandardSave(tree) for item, tree in trees.items()}
@@ -144,7 +145,9 @@ class Checkpoints:
         """Blocks until the pending save is complete on disk; raises its error, if any."""
         with self._disk_errors():
             self._manager.wait_until_finished()
-        self._saving = None
+        saved, self._saving = self._saving, None
+        if saved is not None and self._local is not None:
+            self._local.drop(saved)
 
     def _wait_for_the_one_before(self) -> None:
         before, since = self._saving, time.perf_counter()
@@ -171,7 +174,8 @@ class Checkpoints:
         """Reads one checkpoint onto the shardings of the abstract trees given.
 
         A damaged newest checkpoint is named on stderr and set aside as `<step>.damaged`, and the
-        next one is read; with `step`, only that one is tried.
+        next one is read; with `step`, only that one is tried. A newer local one
+        comes before them.
 
         Args:
             params, opt_state, average: trees of `jax.ShapeDtypeStruct` with shardings, or of
@@ -182,12 +186,14 @@ class Checkpoints:
             UserError: there is none; it holds other parameters; every one is damaged.
         """
         self.wait()
+        trees = _items(params, opt_state, average)
         steps = saved_steps(self.folder)
+        if step is None and self._local is not None:
+            local = self._local.restore(steps[-1] if steps else None, trees)
+            if local is not None:
+                return local
         if not steps or (step is not None and step not in steps):
             raise none_found(self.folder, step, steps)
-        trees = {"params": params, "opt_state": opt_state}
-        if average is not None:
-            trees["average"] = average
         damaged: dict[int, str] = {}
         for candidate in reversed(steps) if step is None else [step]:
             restored, fault = read_step(
@@ -207,6 +213,8 @@ class Checkpoints:
         try:
             self.wait()
         finally:
+            if self._local is not None:
+                self._local.close()
             self._manager.close()
 
     def __enter__(self) -> "Checkpoints":
@@ -281,6 +289,11 @@ class Checkpoints:
             why = f"disk full ({reason})" if reason else f"cannot be written ({first_line(error)})"
             said = f"{self.folder}: {why} while saving step {step}; {self._last_complete()}"
             raise UserError(said) from error
+
+
+def _items(params: Tree, opt_state: Tree | None, average: Tree | None) -> dict[str, Tree]:
+    trees = {"params": params, "opt_state": opt_state, "average": average}
+    return {item: tree for item, tree in trees.items() if tree is not None}
 
 
 def save_params(folder: str | Path, step: int, params: Tree, meta: dict, *, keep: int = 1) -> None:

@@ -57,7 +57,7 @@ def read_step(
     # compute digests together, once each has its arrays.
     everywhere = _on_all(restored is not None)
     if restored is not None and everywhere:
-        fault = _difference(restored, trees, noted)
+        fault = difference(restored, trees, noted)
         everywhere = _on_all(not fault)
     return (restored, "") if everywhere else (None, fault or _ELSEWHERE)
 
@@ -98,10 +98,14 @@ def _read(
     return restored, noted, ""
 
 
-def _difference(
+def difference(
     restored: Restored, trees: Mapping[str, Tree], noted: Mapping[str, Any] | None
 ) -> str:
-    """In what a checkpoint is not what was saved, in words; "" where it is."""
+    """In what a checkpoint is not what was saved, in words; "" where it is. All processes call it.
+
+    Args:
+        noted: the digests that were saved with it; None where there are none.
+    """
     # All of them, whatever is found: other processes may find something else.
     checked = {
         item: check_arrays(getattr(restored, item), hashed=noted is not None) for item in trees

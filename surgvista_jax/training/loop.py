@@ -1,92 +1,31 @@
 """The way of a run from step to step: save, look, train, log, and leave nothing half done."""
 
 import contextlib
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import jax
-from jax.sharding import Mesh
+import numpy as np
 
 from surgvista_jax.host_memory import give_back
 from surgvista_jax.training import processes
-from surgvista_jax.training.checkpoint import Checkpoints
 from surgvista_jax.training.faults import SkippedSteps, TooManySkipped
 from surgvista_jax.training.feed import Batches, Feed
-from surgvista_jax.training.goodput import PARTS, Clock
+from surgvista_jax.training.goodput import PARTS
 from surgvista_jax.training.hooks import Hook, asides, due_hooks, name_of
 from surgvista_jax.training.loop_config import LoopConfig
 from surgvista_jax.training.meters import TIME, Speed, Window
-from surgvista_jax.training.names import Names
 from surgvista_jax.training.peaks import peak_flops
 from surgvista_jax.training.preemption import Preemption, Stopped
 from surgvista_jax.training.profiling import Profiler
 from surgvista_jax.training.progress import Progress
 from surgvista_jax.training.standstill import Standstill
-from surgvista_jax.training.state import TrainState, is_finite
+from surgvista_jax.training.state import is_finite
 from surgvista_jax.training.step_log import Dispatched, StepLog, unwritten_of
 from surgvista_jax.training.time_left import TimeLeft
+from surgvista_jax.training.under_way import Finished, Run
 from surgvista_jax.training.unreadable import TooManyUnreadable, UnreadableFrames
-from surgvista_jax.training.writers import MetricWriter
 
-_DEFAULT_NAMES = Names()
-
-
-class Finished(NamedTuple):
-    """How a run ended: the state, the steps done, and whether it was told to stop."""
-
-    state: TrainState
-    step: int
-    preempted: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """All that a run goes on with; it stands before its next step.
-
-    Attributes:
-        workdir: its folder.
-        mesh: where batches go.
-        config: see there.
-        step: compiled; (state, frozen, batch) -> (state, metrics). Metrics are float32 scalars and
-            have "finite", 0 when the step left the parameters as they were. May donate the state.
-        state: with global arrays.
-        frozen: arrays handed to each step.
-        batches: this process's rows of batch `state.step` and the following; closed at the end. The
-            keys "index" (int64 [b], which clip) and "unreadable" (bool [b, T]) stay on the host.
-        num_steps: where the run ends.
-        batch_size: clips of one step, all processes together; their mean, where steps differ.
-        checkpoints, writer: made for this run, closed by the caller.
-        meta: saved with each checkpoint, with "window" added to it.
-        window: the restored checkpoint's meta["window"].
-        names: what clips and frames are called in messages.
-        flops_per_clip: name of a metric -> floating-point operations that it counts for one clip.
-            Where the devices' peak is known it is logged as a share of it.
-        clock: measures where the run's time goes.
-    """
-
-    workdir: Path
-    mesh: Mesh
-    config: LoopConfig
-    step: Callable[[TrainState, Any, dict], tuple[TrainState, dict]]
-    state: TrainState
-    frozen: Any
-    batches: Batches
-    num_steps: int
-    batch_size: float
-    checkpoints: Checkpoints
-    writer: MetricWriter
-    meta: Mapping[str, Any]
-    window: Mapping[str, Any] | None = None
-    names: Names = _DEFAULT_NAMES
-    flops_per_clip: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    clock: Clock = dataclasses.field(default_factory=Clock)
-
-    @property
-    def last(self) -> int:
-        """The step to stop at, this time."""
-        return min(self.num_steps, self.config.stop_after or self.num_steps)
+__all__ = ["Batches", "Finished", "Hook", "LoopConfig", "Run", "run_to_end"]
 
 
 def run_to_end(run: Run, hooks: Sequence[Hook] = ()) -> Finished:
@@ -187,7 +126,8 @@ class _Course:
         due = [] if told else due_hooks(self._hooks, done, run.num_steps, restored)
         forced = stopping or any(hook.save_before for hook in due)
         saving = done > self._first and (forced or run.checkpoints.due(done))
-        if not (saving or due):
+        saving_local = not saving and done > self._first and run.checkpoints.local_due(done)
+        if not (saving or due or saving_local):
             return
         # The line of this step is written before its checkpoint, or a run that continues from
         # there would lack it.
@@ -197,6 +137,10 @@ class _Course:
                 self._still.at(done, f"saving step {done}")
                 with run.clock.on("save"), left.aside("save", done):
                     self._save(force=forced)
+            if saving_local:
+                self._still.at(done, f"saving step {done} on its own disk")
+                with run.clock.on("save"):
+                    self._save_local()
             for hook in due:
                 self._still.at(done, f"busy with {PARTS[hook.part]} after step {done}")
                 with run.clock.on(hook.part), left.aside(name_of(self._hooks, hook), done):
@@ -265,6 +209,14 @@ class _Course:
         self._saving = False
         self.log.unreadable.mark()
         return saved
+
+    def _save_local(self) -> None:
+        """Not where a process could not read frames: an error may yet disown these steps."""
+        if processes.on_all_processes(np.array(not self.log.unreadable.spoilt)).all():
+            state, meta = self._state, {**self._run.meta, "window": self.log.state()}
+            self._run.checkpoints.save_local(
+                self._done, state.params, state.opt_state, meta, average=state.average
+            )
 
     def rescue(self, error: Exception) -> None:
         """Saves the steps since the last checkpoint, if they are good, before an error ends it all.

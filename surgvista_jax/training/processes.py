@@ -48,7 +48,10 @@ _OF_CONNECTIONS = r"gloo|nccl|connect|peer|socket|unavailable|deadline|timed? ?o
 
 # Keys in which the processes of a run may differ: how many cores a machine has, and where data and
 # weights lie there; their digests are compared later.
-_FREE_KEYS = ("loader", "data.folder", "data.features", "data.root", "init", "teacher.weights")
+_FREE_KEYS = (
+    *("loader", "data.folder", "data.features", "data.root", "init", "teacher.weights"),
+    "checkpoint.local_folder",
+)
 _BY_HAND = "give --coordinator, --num-processes and --process-id"
 
 _watch: Watch | None = None  # of this process; None where it runs alone

@@ -148,7 +148,7 @@ def train(
         Checkpoints(workdir, config.checkpoint) as checkpoints,
         CompiledStep(step, config.options, config.check) as compiled,
     ):
-        if checkpoints.latest() is None:
+        if not checkpoints.begun():
             shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
             trained = create_filled(task.init_trained, loaded.trained, mesh, abstract.params)
             begin = jax.jit(first_state, out_shardings=shardings, donate_argnums=0)

@@ -15,6 +15,7 @@ from surgvista_jax.training.writers import MetricWriter
 
 BATCH = 8
 STEPS = 20
+LOCAL = {"local_every", "local_folder", "digests"}
 
 
 def toy_step(state, frozen, batch):
@@ -78,11 +79,13 @@ def train(
     keys |= {"patience", "on_standstill"}
     config = {key: options.pop(key) for key in keys & options.keys()}
     with contextlib.ExitStack() as stack:
-        checkpoints = stack.enter_context(Checkpoints(folder, CheckpointConfig(save_every)))
-        window, start = None, checkpoints.latest() or 0
-        if start:
+        local = {key: options.pop(key) for key in LOCAL & options.keys()}
+        kept = CheckpointConfig(save_every, **local)
+        checkpoints = stack.enter_context(Checkpoints(folder, kept))
+        window, start = None, 0
+        if checkpoints.begun():
             restored = checkpoints.restore(state.params, state.opt_state)
-            window = restored.meta["window"]
+            window, start = restored.meta["window"], restored.step
             number = jax.device_put(jnp.int32(restored.step), whole)
             state = TrainState(number, restored.params, restored.opt_state)
         batches = make_batches(start)
