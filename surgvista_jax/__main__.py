@@ -58,6 +58,7 @@ COMMANDS = {
         "reconstruction": "what a pretrained student rebuilds",
         "comparison": "scores of several models as bars, for print",
         "scale": "two scores over amounts of pretraining data, for print",
+        "rings": "what pretraining data and tasks have in common",
         "distillation": "a clip rebuilt with and without a teacher",
         "timeline": "what models say of a video over its time, for print",
         "confusion": "which classes models take for which, for print",

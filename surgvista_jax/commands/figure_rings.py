@@ -1,0 +1,49 @@
+"""The command `surgvista figure rings`: how much pretraining data shows what a task is of."""
+
+import argparse
+from pathlib import Path
+
+from surgvista_jax.errors import UserError
+from surgvista_jax.figures.printed import WIDTHS, outputs, save
+from surgvista_jax.figures.rings import draw_rings
+from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.studies.collect import collect
+from surgvista_jax.studies.drawn_rings import of_folders, of_study
+
+_NOTE = "Shares are of the frames that were pretrained on."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", nargs="?", type=Path, metavar="STUDY", help="a study's folder")
+    parser.add_argument(
+        "--pretraining", nargs="+", default=[], type=Path, metavar="FOLDER", help="or datasets"
+    )
+    parser.add_argument(
+        "--downstream",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="and other datasets",
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, help="NAME.pdf, NAME.png, or NAME for both"
+    )
+    parser.add_argument(
+        "--width", choices=WIDTHS, default="single", help="one column of a journal, or two [single]"
+    )
+    add_overwrite(parser)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    owned = in_folder(arguments.out.parent, arguments.overwrite)
+    owned.check(outputs(arguments.out))
+    folders = arguments.pretraining, arguments.downstream
+    if arguments.study and not any(folders):
+        groups = of_study(collect(arguments.study))
+    elif all(folders) and not arguments.study:
+        groups = of_folders(*folders)
+    else:
+        raise UserError("give a study's folder; or --pretraining and --downstream, dataset folders")
+    for path in save(draw_rings(groups, _NOTE, arguments.width), arguments.out, owned):
+        print(f"written: {path}")
