@@ -129,3 +129,19 @@ wait_for() { # PID
   do :; done
   return "$status"
 }
+
+# A job of Slurm that saved in time, or stood still, goes back into the queue, to go on from there.
+queue_again() { # STATUS ID
+  local how="stopped and saved" restarts=${SLURM_RESTART_COUNT:-0} state
+  (($1 == 143 || $1 == 75)) || return 0
+  (($1 == 143)) || how="stood still"
+  state=$(squeue --noheader --jobs="$2" --format=%T 2>/dev/null || true)
+  if [[ $state != RUNNING ]]; then
+    say "$how; not queued again, as the job is ${state:-unknown to squeue}"
+  elif ((restarts >= 100)); then
+    say "$how; not queued again after $restarts starts: is its time too short?"
+  else # Slurm ends this shell while it queues the job
+    say "$how; into the queue again, to go on from here (start $((restarts + 2)))"
+    scontrol requeue "$2" || say "Slurm does not queue it again; hand it in by the same command"
+  fi
+}

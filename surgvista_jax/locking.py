@@ -86,6 +86,27 @@ def try_lock(file: int) -> bool:
     return True
 
 
+def wait_until_free(folder: Path, seconds: float) -> None:
+    """Waits while another process has a folder for itself, but not for ever.
+
+    For one that was told to stop and saves: whoever comes next then finds the folder free.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            file = os.open(folder / NAME, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:  # nobody has it
+            return
+        try:
+            if try_lock(file):
+                return
+        except OSError:  # this file system has no locks
+            return
+        finally:
+            os.close(file)
+        time.sleep(0.2)
+
+
 def keep_from_children(file: int) -> None:
     """Closes an open file in processes that are forked, which would keep its lock otherwise."""
     _files.add(file)

@@ -15,7 +15,7 @@ import pytest
 
 from docs import generate, plans
 from surgvista_jax.__main__ import in_full
-from surgvista_jax.config import load_config
+from surgvista_jax.config import load_config, run_config
 from surgvista_jax.config.parts import dataclass_in, mappings_in
 from surgvista_jax.data import datasets
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
@@ -23,6 +23,7 @@ from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.programs import program_of
 from surgvista_jax.tasks.temporal.config import TemporalConfig
+from surgvista_jax.training.agreement import flat
 from surgvista_jax.weights import tables
 from tests.support import documentation
 from tests.support.documentation import README, blocks, prose
@@ -101,12 +102,13 @@ def words_of(line: str) -> list[str]:
     for part in re.split(r" (?:\||&&|>) ", line):
         words = shlex.split(re.sub(r"^(?:[A-Z_]+=\S+ +)*", "", part), comments=True)
         if words and words[0].rpartition("/")[2] == "surgvista":
-            return in_full([word for word in words[1:] if word != "…"])
+            return [word for word in words[1:] if word != "…"]
     return []
 
 
 def parser_for(words: list[str]) -> tuple[argparse.ArgumentParser, list[str]]:
     """The parser of the command that words name, and the words that it is given."""
+    words = in_full(words)
     for length in (2, 1):
         name = tuple(words[:length])
         if name in COMMANDS:
@@ -170,6 +172,8 @@ def test_every_key_of_a_configuration_is_one():
         for key in re.findall(r"--config\.([\w.]+\w)", text)
     }
     assert len(asked) > 30
+    for study in (ROOT / "configs" / "studies").glob("*.py"):
+        known |= set(flat(run_config(study).to_dict()))
     any_name = set().union(*map(mappings_in, CONFIGS))
     known |= {key for _, key in asked if key.rpartition(".")[0] in any_name}
     assert sorted(n for n in asked if n[1] not in known and n[1] not in ("a.b", "KEY")) == []

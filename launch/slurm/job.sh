@@ -46,11 +46,10 @@ cores=${SLURM_CPUS_PER_TASK:-1}
 command=(srun --cpus-per-task="$cores" --kill-on-bad-exit=0 --wait=60
   "$surgvista" "$program" --config="$config" --workdir="$workdir"
   --config.data.folder="$dataset" --config.loader.workers="$cores" ${words[@]+"${words[@]}"})
-requeue=(scontrol requeue "$id")
 if $dry; then
   show "${command[@]}"
   echo "# and when that was told to stop (status 143) or stood still (75), and nobody cancelled the job:"
-  show "${requeue[@]}"
+  show scontrol requeue "$id"
   exit
 fi
 
@@ -59,18 +58,5 @@ trap 'told=$((told + 1))' TERM
 "${command[@]}" &
 status=0
 wait_for $! || status=$?
-((status == 143 || status == 75)) || exit "$status"
-how="stopped and saved"
-((status == 143)) || how="stood still"
-
-restarts=${SLURM_RESTART_COUNT:-0}
-state=$(squeue --noheader --jobs="$id" --format=%T 2>/dev/null || true)
-if [[ $state != RUNNING ]]; then
-  say "$how; not queued again, as the job is ${state:-unknown to squeue}"
-elif ((restarts >= 100)); then
-  say "$how; not queued again after $restarts starts: is its time too short?"
-else # Slurm ends this shell while it queues the job
-  say "$how; into the queue again, to go on from here (start $((restarts + 2)))"
-  "${requeue[@]}" || say "Slurm does not queue it again; hand it in by the same command"
-fi
+queue_again "$status" "$id"
 exit "$status"

@@ -3,18 +3,37 @@
 import argparse
 import functools
 import json
-from collections.abc import Mapping
+import os
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from surgvista_jax.config.code import find_config, run_config
+from surgvista_jax.errors import TOLD_TO_STOP, UserError
+from surgvista_jax.json_object import read_object
+from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.parts.option import Part, parse_part
+from surgvista_jax.studies.collect import STUDY
 from surgvista_jax.studies.costs import Costs
-from surgvista_jax.studies.layout import CELLS
-from surgvista_jax.studies.plan import plan
-from surgvista_jax.studies.reading import read_study
-from surgvista_jax.studies.states import state_of
-from surgvista_jax.studies.telling import Told, as_json, cost_of, in_words
+from surgvista_jax.studies.described import described
+from surgvista_jax.studies.layout import CELLS, STAGES
+from surgvista_jax.studies.places import gpus_here, is_tpu_here, places_of
+from surgvista_jax.studies.plan import Job, plan
+from surgvista_jax.studies.reading import Study, read_study
+from surgvista_jax.studies.running import Outcome, run_jobs
+from surgvista_jax.studies.states import (
+    STALE,
+    TO_DO,
+    move_aside,
+    note_definition,
+    state_of,
+)
+from surgvista_jax.studies.telling import Told, as_json, cost_of, in_words, stale_in_words
 from surgvista_jax.training.planning import DEVICES
+from surgvista_jax.writing import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,12 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STUDY.py[:ARGUMENT]",
         help="a file with study(config), such as configs/studies/comparison.py",
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="the study's folder")
     parser.add_argument(
-        "--dry-run",
-        required=True,
-        action="store_true",
-        help="print the plan, and run nothing",
+        "--out", required=True, type=Path, metavar="DIR", help="the study's folder; it is continued"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the plan and how far it is, and run nothing"
     )
     parser.add_argument(
         "--device",
@@ -36,11 +54,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="h100",
         help="that the plan's hours are of (%(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="with --dry-run: one JSON object")
+    parser.add_argument("--json", action="store_true", help="with --dry-run: print one JSON object")
+    parser.add_argument(
+        "--commands",
+        action="store_true",
+        help="print the commands that are to be done, to be run elsewhere",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="side by side, each on a GPU of its own, or on its share of the cores (%(default)s)",
+    )
+    parser.add_argument(
+        "--stage",
+        choices=STAGES,
+        help="run the jobs of one stage alone; those before it have to be done",
+    )
+    parser.add_argument(
+        "--only",
+        type=_only,
+        metavar="I/N",
+        help="of a stage every Nth job, from the Ith on, for element I of an array of N",
+    )
+    add_overwrite(parser)
     parser.epilog = (
         "--config.a.b=VALUE replaces a value of the study's configuration, such as"
-        " --config.seeds=5."
+        " --config.seeds=5. Each run has a folder of its own, which says how far it is: the same"
+        " command goes on. What was begun with another definition is stale: it is neither run nor"
+        " replaced, and --overwrite moves it to DIR/stale/. `surgvista study report DIR` follows."
     )
+
+
+def _only(text: str) -> Part:
+    try:
+        return parse_part(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix(f"--part {text}: ")) from None
 
 
 @functools.cache
@@ -53,18 +104,100 @@ def _values(spec: str) -> Mapping[str, Any]:
 def main(arguments: argparse.Namespace) -> int:
     study = read_study(arguments.config, arguments.overrides)
     out = arguments.out
+    if arguments.only is not None and arguments.stage is None:
+        raise UserError("--only: is of one stage; say --stage too")
+    if arguments.jobs < 1:
+        raise UserError(f"--jobs={arguments.jobs}: at least 1 is needed")
     jobs = plan(study.cells, out, _values)
+    if arguments.dry_run:
+        told = _told(study, jobs, arguments)
+        print(json.dumps(as_json(told)) if arguments.json else in_words(told))
+        return 0
+    asked = _asked(jobs, arguments)
+    if arguments.commands:
+        _print_commands(asked, out)
+        return 0
+    places = places_of(arguments.jobs, gpus_here(os.environ), _cores(), is_tpu_here(os.environ))
+    _write_study(study, out, arguments.overwrite)
+    for line in _replaced(asked, out) if arguments.overwrite else ():
+        print(line, file=sys.stderr)
+    outcome = run_jobs(jobs, asked, out, places, lambda line: print(line, file=sys.stderr))
+    return _end(asked, out, outcome)
+
+
+def _told(study: Study, jobs: Sequence[Job], arguments: argparse.Namespace) -> Told:
     costs = Costs(_values, arguments.device)
-    told = Told(
+    return Told(
         study,
         jobs,
-        {run.folder: state_of(out, run) for job in jobs for run in job.runs},
+        {run.folder: state_of(arguments.out, run) for job in jobs for run in job.runs},
         {job.name: cost_of(job, costs) for job in jobs},
         arguments.device,
         costs.sources(),
-        _orphans(out, {cell.name for cell in study.cells}),
+        _orphans(arguments.out, {cell.name for cell in study.cells}),
     )
-    print(json.dumps(as_json(told)) if arguments.json else in_words(told))
+
+
+def _asked(jobs: Sequence[Job], arguments: argparse.Namespace) -> list[Job]:
+    asked = [job for job in jobs if arguments.stage in (None, job.stage)]
+    part = arguments.only
+    return asked if part is None else asked[part.number - 1 :: part.of]
+
+
+def _cores() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _print_commands(asked: Sequence[Job], out: Path) -> None:
+    """Prints the commands, and notes what each is begun as, so that its folder is known later."""
+    for job in asked:
+        for run in job.runs:
+            if state_of(out, run).name == TO_DO:
+                note_definition(out, run)
+                print(shlex.join(("surgvista", *run.words)))
+
+
+def _write_study(study: Study, out: Path, overwrite: bool) -> None:
+    """Writes `study.json`, if it is another one than there is.
+
+    Raises:
+        UserError: the folder is another study's.
+    """
+    path, values = out / STUDY, described(study, _values)
+    if path.is_file():
+        before = read_object(path)
+        if before.get("study") != study.name:
+            raise UserError(f"{path}: is of the study {before.get('study')!r}; take another --out")
+        if before == values:
+            return
+    write_json(path, values, in_folder(out, overwrite))
+
+
+def _replaced(asked: Sequence[Job], out: Path) -> list[str]:
+    """Moves stale runs away, and says where to."""
+    stale = [run for job in asked for run in job.runs if state_of(out, run).name == STALE]
+    return [f"{run.folder}: was stale; moved to {move_aside(out, run)}" for run in stale]
+
+
+def _end(asked: Sequence[Job], out: Path, outcome: Outcome) -> int:
+    """Says how it ended: what failed, what waits, what is stale."""
+    states = {run.folder: state_of(out, run) for job in asked for run in job.runs}
+    waiting = {} if outcome.stopped else Counter(filter(None, outcome.waiting.values()))
+    for line in (
+        *(f"failed: {folder}: {why}" for folder, why in outcome.failed.items()),
+        *(f"not begun: {jobs} jobs, which wait for {why}" for why, jobs in waiting.items()),
+        *stale_in_words(states),
+    ):
+        print(line, file=sys.stderr)
+    print(f"{out}: {len(outcome.done)} of {len(states)} runs are done")
+    if outcome.stopped:
+        print("told to stop; the same command goes on", file=sys.stderr)
+        return TOLD_TO_STOP
+    if len(outcome.done) < len(states):
+        return 1
+    print(f"next: surgvista study report {shlex.quote(str(out))}", file=sys.stderr)
     return 0
 
 

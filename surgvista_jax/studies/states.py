@@ -3,6 +3,7 @@
 What a folder was begun as stands in `definitions/`, a file for each, written before the run begins.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,10 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.studies.layout import DEFINITIONS
+from surgvista_jax.studies.layout import STALE as STALE_RUNS
 from surgvista_jax.studies.plan import Run
 from surgvista_jax.training.budget import BudgetConfig
-from surgvista_jax.writing import write_json
+from surgvista_jax.writing import write_json, writing_to
 
 TO_DO, BEGUN, DONE, STALE = "to do", "begun", "done", "stale"
 _CONFIG, _RESULT, _REPORT = "config.json", "result.json", "report/report.json"
@@ -121,3 +123,18 @@ def _computed(folder: Path, run: Run) -> bool:
         return all(features.path(video).is_file() for video in read_dataset(dataset).videos)
     except UserError:
         return False
+
+
+def move_aside(out: Path, run: Run) -> Path:
+    """Moves a stale run's folder below `stale/`, where nothing is lost; says where to.
+
+    Raises:
+        CannotWrite: it cannot be moved.
+    """
+    number = 1
+    while os.path.lexists(place := out / STALE_RUNS / f"{run.folder}.{number}"):
+        number += 1
+    with writing_to(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(out / run.folder, place)
+    return place

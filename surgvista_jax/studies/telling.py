@@ -104,7 +104,8 @@ def in_words(told: Told) -> str:
         *_shared(told),
         *_whole(told),
         *_how_far(told),
-        *_stale(told),
+        *stale_in_words(told.states),
+        *_orphans(told),
     ]
     return "\n".join(lines)
 
@@ -181,18 +182,20 @@ def _how_far(told: Told) -> list[str]:
     return [f"runs: {said}"]
 
 
-def _stale(told: Told) -> list[str]:
-    """What other definitions made, and what the study has no more."""
+def stale_in_words(states: Mapping[str, State]) -> list[str]:
+    """What was begun with other definitions, and what can be done."""
     lines = [
-        f"stale: {folder}: {state.why}"
-        for folder, state in told.states.items()
-        if state.name == STALE
+        f"stale: {folder}: {state.why}" for folder, state in states.items() if state.name == STALE
     ]
-    if lines:
-        advice = "stale runs are neither run nor replaced; --overwrite moves them to stale/"
-        lines = [*lines[:_SHOWN], *_more(lines), advice]
+    if not lines:
+        return []
+    advice = "stale runs are neither run nor replaced; --overwrite moves them to stale/"
+    return [*lines[:_SHOWN], *_more(lines), advice]
+
+
+def _orphans(told: Told) -> list[str]:
     left = [f"no more in the study, and left as it is: {folder}" for folder in told.orphans]
-    return [*lines, *left[:_SHOWN], *_more(left)]
+    return [*left[:_SHOWN], *_more(left)]
 
 
 def _more(lines: Sequence[str]) -> list[str]:

@@ -18,11 +18,12 @@ from surgvista_jax.books import NotOurs, begins_as, open_place
 from surgvista_jax.errors import TOLD_TO_STOP, UserError, end_in_words
 from surgvista_jax.writing import writing_to
 
-_SAID = "$ surgvista "  # by which a log begins
+SAID = "$ surgvista "  # by which a log begins
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What Python runs of a process that shall end with this one: `python -c BEGIN PID MODULE WORD …`.
 # Asks the kernel (prctl(2), PR_SET_PDEATHSIG; it outlives exec) to be told to stop when the parent
 # dies, be it by SIGKILL, and becomes the program, unless the parent is gone already.
-_BEGIN = """
+BEGIN = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
@@ -55,10 +56,10 @@ def run_program(words: Sequence[str], folder: Path, module: str = "surgvista_jax
     """
     log = folder.with_name(f"{folder.name}.log")
     print(f"{folder}: {words[0]}; what it says is added to {log}", file=sys.stderr)
-    command = [sys.executable, "-c", _BEGIN, str(os.getpid()), module, *words]
+    command = [sys.executable, "-c", BEGIN, str(os.getpid()), module, *words]
     # The stack of a crash is said too.
     environment = os.environ | {"PYTHONFAULTHANDLER": "1"}
-    with _heard() as signals, _added_to(log, f"{_SAID}{' '.join(words)}\n") as file:
+    with _heard() as signals, added_to(log, f"{SAID}{' '.join(words)}\n") as file:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -88,8 +89,8 @@ def run_program(words: Sequence[str], folder: Path, module: str = "surgvista_jax
 
 
 @contextlib.contextmanager
-def _added_to(log: Path, heading: str) -> Iterator[int]:
-    """An open file whose end is written to; a line says what of.
+def added_to(log: Path, heading: str) -> Iterator[int]:
+    """An open file whose end is written to, a log; a line, which begins as `SAID`, says what of.
 
     Raises:
         UserError: it cannot be written, or somebody else has.
@@ -98,7 +99,7 @@ def _added_to(log: Path, heading: str) -> Iterator[int]:
         log.parent.mkdir(parents=True, exist_ok=True)
         file = open_place(log, os.O_RDWR | os.O_APPEND)
     try:
-        if not begins_as(os.pread(file, len(_SAID), 0), [_SAID.encode()]):
+        if not begins_as(os.pread(file, len(SAID), 0), [SAID.encode()]):
             raise NotOurs(log, "was not written by this program")
         with writing_to(log):
             os.write(file, heading.encode())

@@ -1,0 +1,69 @@
+"""A process that runs commands of a study, one after another, each into the log of its job.
+
+It is told of each by a line of JSON on its standard input, and answers by one on its standard
+output: the status, and the last line that the command printed.
+"""
+
+import importlib
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from surgvista_jax.locking import wait_until_free
+from surgvista_jax.training.child import SAID, added_to
+
+_PATIENCE = 60.0  # s, for a run that was told to stop and still saves
+_LONGEST = 300  # characters of a line that is answered
+_STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+
+
+def main() -> int:
+    """Runs what it is told, until there is no more, or it is told to stop.
+
+    The first word is the package whose `__main__.main` takes the words of a command; then come the
+    cores that it may use, if not all.
+    """
+    package, *cores = sys.argv[1:]
+    if cores and hasattr(os, "sched_setaffinity"):  # macOS has none
+        os.sched_setaffinity(0, map(int, cores))
+    answers = os.dup(1)
+    command = importlib.import_module(f"{package}.__main__").main
+    for line in sys.stdin:
+        told = json.loads(line)
+        wait_until_free(Path(told["folder"]), _PATIENCE)
+        code, said = _logged(command, told["words"], Path(told["log"]))
+        os.write(answers, json.dumps({"code": code, "said": said}).encode() + b"\n")
+        if code in _STOPPED:
+            return code
+    return 0
+
+
+def _logged(command: Callable[[list[str]], int], words: list[str], log: Path) -> tuple[int, str]:
+    """Runs a command, whose output goes to the end of a log; its status and its last line."""
+    with added_to(log, f"{SAID}{' '.join(words)}\n") as file:
+        for stream in (1, 2):
+            os.dup2(file, stream)
+        try:
+            code = command(words)
+        except SystemExit as end:  # words that the command does not take
+            code = end.code if isinstance(end.code, int) else 1
+        except Exception:  # a fault of ours: its traceback is in the log
+            traceback.print_exc()
+            code = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return code, _last_line(log)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
+    last = lines[-1] if lines else ""
+    return last if len(last) <= _LONGEST else last[:_LONGEST] + "…"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

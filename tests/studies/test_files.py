@@ -1,0 +1,76 @@
+"""Do the studies that come with the package ask for what the programs understand?"""
+
+import pytest
+
+from surgvista_jax.config import build, load_config
+from surgvista_jax.errors import UserError
+from surgvista_jax.studies.costs import Costs
+from surgvista_jax.studies.plan import plan
+from surgvista_jax.studies.reading import read_study
+from surgvista_jax.studies.telling import cost_of
+from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.programs import program_of
+from tests.studies.test_plan import configs
+from tests.support.places import ROOT
+
+FILES = sorted(path.stem for path in (ROOT / "configs" / "studies").glob("*.py"))
+FEW = "datasets=surgicalactions160,prostatd"
+GIVEN = {
+    "comparison": ["weights.endossl=e.pth", "modes=full,temporal", "seeds=1"],
+    "probing": ["weights.gsvit=g.pth", FEW],
+    "scale": ["teacher=endossl:t.pth", FEW, "settings=A,E"],
+    "distillation": ["teacher=endossl:t.pth", FEW, "alone=published", "settings=B"],
+    "slide": [FEW],
+}
+
+
+def jobs_of(name, out):
+    words = [f"--config.{word}" for word in GIVEN.get(name, [])]
+    study = read_study(f"configs/studies/{name}.py", words)
+    return study, plan(study.cells, out, configs)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_run_is_one_that_its_program_takes(name, tmp_path):
+    study, jobs = jobs_of(name, tmp_path)
+    assert study.title.endswith(".")
+    seen = set()
+    for job in jobs:
+        for run in job.runs:
+            command, spec = run.words[0], run.words[1].removeprefix("--config=")
+            words = [word for word in run.words if word.startswith("--config.")]
+            alike = (command, spec, *(w for w in words if "seed" not in w and "folder" not in w))
+            if command not in ("pretrain", "finetune") or alike in seen:
+                continue
+            seen.add(alike)
+            cls = PretrainConfig if command == "pretrain" else lambda v: program_of(v).config
+            values = load_config(spec, cls, words)
+            build(PretrainConfig if command == "pretrain" else program_of(values).config, values)
+    assert seen
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_job_has_a_cost(name, tmp_path):
+    _, jobs = jobs_of(name, tmp_path)
+    costs = Costs(configs, "h100")
+    unknown = {job.cell.data.name for job in jobs if cost_of(job, costs).hours is None}
+    assert unknown <= {"cholec80-cvs"}
+
+
+def test_the_whole_of_the_published_recipe_costs_what_the_plan_of_one_run_says(tmp_path):
+    """docs/plans.md: 608 device-hours of H100s for the 3.55 million clips, 201 epochs."""
+    _, jobs = jobs_of("scale", tmp_path)
+    (whole,) = (job for job in jobs if job.name == "pretrain/setting-E")
+    assert cost_of(whole, Costs(configs, "h100")).hours == pytest.approx(608, rel=0.01)
+
+
+def test_tiny_is_what_it_promises(tmp_path):
+    study, jobs = jobs_of("tiny", tmp_path)
+    assert len(study.cells) == 4 * 2 * 2 * 3  # settings and teachers, datasets, modes, seeds
+    assert [job.stage for job in jobs if job.stage != "cells"] == ["data"] * 2 + ["pretrain"] * 4
+    assert study.baseline == "A-teacher"
+
+
+def test_a_teacher_that_is_not_named_is_one_line():
+    with pytest.raises(UserError, match="--config.teacher="):
+        read_study("configs/studies/scale.py")
