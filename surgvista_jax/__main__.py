@@ -126,8 +126,8 @@ def _listing(commands: dict, before: str = "") -> str:
 
 # Options that take addresses in buckets too.
 _IN_BUCKETS = {
-    "pretrain": ("--config.data.folder", "--config.data.root"),
-    "finetune": ("--config.data.folder",),
+    "pretrain": ("--workdir", "--config.data.folder", "--config.data.root"),
+    "finetune": ("--workdir", "--config.data.folder"),
 }
 
 

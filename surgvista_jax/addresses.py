@@ -49,6 +49,6 @@ def not_here(address: str) -> UserError:
     """The error for an address where a path is wanted."""
     return UserError(
         f"{address}: lies in a bucket, and here a file or folder of this machine is wanted (what"
-        " takes addresses: config.data.folder of `pretrain` and `finetune`); copy with `gcloud"
-        " storage cp -r`, `aws s3 cp --recursive` or the like"
+        " takes addresses: --workdir and config.data.folder of `pretrain` and `finetune`); copy"
+        " with `gcloud storage cp -r`, `aws s3 cp --recursive` or the like"
     )

@@ -49,6 +49,50 @@ class Bucket:
                 return None
             return data
 
+    def sizes(self) -> dict[str, int]:
+        """All objects: name -> bytes."""
+        with self._told(""):
+            self._files.invalidate_cache()
+            found = self._files.find(self._root, detail=True)
+        root = f"{self._root.rstrip('/')}/"
+        return {
+            path.removeprefix(root): int(about["size"])
+            for path, about in found.items()
+            if path.startswith(root) and path != root
+        }
+
+    def write(self, name: str, data: bytes) -> None:
+        """Puts an object in the place of what is there."""
+        with self._told(name):
+            self._files.pipe_file(self._place(name), data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Puts an object where there is none; False if there is one. Of two who do, one does.
+
+        (So it is on Google's and Amazon's; of other stores fsspec looks first, and two may.)
+        """
+        with self._told(name):
+            try:
+                self._files.pipe_file(self._place(name), data, mode="create")
+            except FileExistsError:
+                return False
+            except Exception:
+                # What the refusal is called differs; whether there is one now does not.
+                if self._files.exists(self._place(name)):
+                    return False
+                raise
+        return True
+
+    def put(self, path: Path, name: str) -> None:
+        """Copies a file of this machine to an object."""
+        with self._told(name):
+            self._files.put_file(os.fspath(path), self._place(name))
+
+    def remove(self, name: str) -> None:
+        """Removes an object, if it is there."""
+        with self._told(name), contextlib.suppress(FileNotFoundError):
+            self._files.rm_file(self._place(name))
+
     def fetch(self, name: str, path: Path) -> None:
         """Copies an object to a file of this machine, which is replaced."""
         with self._told(name):

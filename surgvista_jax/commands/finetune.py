@@ -9,6 +9,7 @@ from surgvista_jax.config.printing import printed
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.tasks.programs import program_of, resolved, run
 from surgvista_jax.training import goodput, processes
+from surgvista_jax.training.bucket_run import folder_of_run
 from surgvista_jax.training.determinism import asked_in, make_deterministic
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.profiling import add_profile, overrides_of
@@ -51,9 +52,7 @@ def main(arguments: argparse.Namespace) -> int:
     make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
     goodput.began(arguments.began)
-    with processes.joined(arguments, facts):
-        finished = run(
-            config, arguments.workdir, told, arguments.overwrite, arguments.probe_features
-        )
+    with processes.joined(arguments, facts), folder_of_run(arguments.workdir) as workdir:
+        finished = run(config, workdir, told, arguments.overwrite, arguments.probe_features)
     finished = finished or bool("loop" in config and config.loop.stop_after)
     return 0 if finished else TOLD_TO_STOP

@@ -10,6 +10,7 @@ from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.own import resolved
 from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training import goodput, processes
+from surgvista_jax.training.bucket_run import folder_of_run
 from surgvista_jax.training.determinism import asked_in, make_deterministic
 from surgvista_jax.training.devices import start_devices
 from surgvista_jax.training.profiling import add_profile, overrides_of
@@ -34,7 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
     make_deterministic(asked_in(config))
     facts = processes.run_facts(config.to_dict(), arguments.workdir)
     goodput.began(arguments.began)
-    with processes.joined(arguments, facts):
-        config = resolved(config, told, arguments.workdir)
-        finished = pretrain(config, arguments.workdir, arguments.overwrite)
+    with processes.joined(arguments, facts), folder_of_run(arguments.workdir) as workdir:
+        config = resolved(config, told, workdir)
+        finished = pretrain(config, workdir, arguments.overwrite)
     return TOLD_TO_STOP if finished.preempted else 0

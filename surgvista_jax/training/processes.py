@@ -18,6 +18,7 @@ from jax._src.clusters import ClusterEnv  # JAX has no public name for what it f
 from jax.experimental import multihost_utils
 
 from surgvista_jax import stuck
+from surgvista_jax.addresses import address_of, in_bucket
 from surgvista_jax.config.printing import add_print_config
 from surgvista_jax.errors import UserError, ending
 from surgvista_jax.ownership import add_overwrite, sha256_of
@@ -95,7 +96,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_facts(config: Mapping[str, Any], workdir: Path) -> dict[str, str]:
     """What of a run is the same in all of its processes: its configuration and its folder."""
-    return {**facts_of_config(config, _FREE_KEYS), "--workdir": str(workdir.absolute())}
+    folder = address_of(workdir) if in_bucket(workdir) else str(workdir.absolute())
+    return {**facts_of_config(config, _FREE_KEYS), "--workdir": folder}
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ class FakeBucket(AbstractFileSystem):
     protocol = ("gs", "gcs")
     cachable = False
     root: Path
-    # Called with "get" or "put" and the object's name before it is read or is there.
+    # Called with "get", "put" or "remove" and the object's name before that is done.
     meet: Callable[[str, str], None] = staticmethod(lambda what, name: None)
 
     @classmethod
@@ -56,6 +56,7 @@ class FakeBucket(AbstractFileSystem):
         return _Upload(self, path)
 
     def _rm(self, path: str) -> None:
+        self.meet("remove", self._strip_protocol(path))
         self._path(path).unlink()
 
     def mv(self, path1: str, path2: str, *_: object, **__: object) -> None:

@@ -1,0 +1,132 @@
+"""One run at a time in a folder of a bucket, where the kernel has no lock to give.
+
+The lease is an object that says who has the folder and when that was last so. A holder renews it
+while it lives; one that was killed is waited for, but on its own machine, where that is seen.
+Clocks of machines are taken to agree within a minute or two.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from surgvista_jax.buckets import Bucket
+from surgvista_jax.errors import UserError
+from surgvista_jax.json_object import parse
+
+NAME = ".surgvista_lease.json"
+RENEWED = 60.0  # seconds
+STALE = 300.0  # seconds after which a holder that renews nothing is taken to be gone
+
+
+class Lease:
+    """A lease of a folder; a context manager.
+
+    Args:
+        bucket: the folder.
+        lost: called once, in a thread, when another process has taken the folder.
+
+    Raises:
+        UserError: another process has it: which, and when it was heard of.
+    """
+
+    def __init__(self, bucket: Bucket, lost: Callable[[], None]):
+        self._bucket, self._lost = bucket, lost
+        self._about = {
+            "host": socket.gethostname(),
+            "space": _space(),
+            "pid": os.getpid(),
+            "since": time.strftime("%F %T %z"),
+            "id": uuid.uuid4().hex,
+        }
+        self._ended = threading.Event()
+        self.is_lost = False
+
+    def __enter__(self) -> "Lease":
+        if not self._bucket.create(NAME, self._text()):
+            refused = self._refused(_read(self._bucket))
+            if refused is None:
+                self._bucket.remove(NAME)
+                if not self._bucket.create(NAME, self._text()):
+                    refused = self._refused(_read(self._bucket)) or _words(self._bucket, {}, 0.0)
+            if refused is not None:
+                raise UserError(refused)
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        if not self.is_lost:
+            with contextlib.suppress(UserError):  # it will be stale soon
+                self._bucket.remove(NAME)
+
+    def check(self) -> bool:
+        """Whether the folder is still this process's; what cannot be asked is taken to be so."""
+        if not self.is_lost:
+            with contextlib.suppress(UserError):
+                if _read(self._bucket).get("id") == self._about["id"]:
+                    self._bucket.write(NAME, self._text())
+                else:
+                    self.is_lost = True
+                    self._lost()
+        return not self.is_lost
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEWED) and self.check():
+            pass
+
+    def _text(self) -> bytes:
+        return json.dumps({**self._about, "at": time.time()}).encode() + b"\n"
+
+    def _refused(self, held: dict[str, Any]) -> str | None:
+        """Why the folder cannot be taken from who holds it; None where it can."""
+        silent = time.time() - float(held.get("at", 0))
+        if silent > STALE or _is_dead_here(held):
+            return None
+        return _words(self._bucket, held, silent)
+
+
+def _words(bucket: Bucket, held: dict[str, Any], silent: float) -> str:
+    who = f"host {held.get('host')}, pid {held.get('pid')}, since {held.get('since')}"
+    return (
+        f"{bucket.address}: another process is at work here ({who}; heard of {silent:.0f} s ago);"
+        f" wait for its end, or, if it was killed, {max(STALE - silent, 1):.0f} s; or take another"
+        " --workdir"
+    )
+
+
+def _read(bucket: Bucket) -> dict[str, Any]:
+    try:
+        held = parse((bucket.read(NAME) or b"{}").decode())
+        float(held.get("at", 0))
+        return dict(held)
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _is_dead_here(held: dict[str, Any]) -> bool:
+    """Whether the holder was a process of this machine, and is no more."""
+    if (held.get("host"), held.get("space")) != (socket.gethostname(), _space()):
+        return False
+    try:
+        os.kill(int(held["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, KeyError, ValueError, TypeError, OverflowError):
+        return False
+    return False
+
+
+def _space() -> str:
+    """In which numbers of processes mean the same: containers have their own."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
