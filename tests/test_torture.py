@@ -1,6 +1,8 @@
 """The promises of `tests.torture`: what counts as broken, and that a try can be repeated."""
 
+import errno
 import importlib
+import os
 import pickle
 
 import numpy as np
@@ -10,7 +12,7 @@ from surgvista_jax.data.datasets import registry
 from surgvista_jax.locking import try_lock
 from tests.torture import kills, spoiling
 from tests.torture.official import FILES
-from tests.torture.process import Broken, Ended
+from tests.torture.process import Broken, Command, Ended
 from tests.torture.promises import PROMISES, check_told
 
 TRACEBACK = "Traceback (most recent call last):\n  File\nKeyError: 'x'\n"
@@ -86,3 +88,17 @@ def test_spoiling_changes_a_file_and_can_be_repeated(spoil, good):
         assert (kind, bad) == spoil(np.random.default_rng(seed), good)
         kinds.add((kind, bad != good))
     assert sum(changed for _, changed in kinds) >= 2
+
+
+def test_a_process_that_ends_while_all_are_looked_at_is_passed_over(monkeypatch):
+    real = os.stat
+
+    def stat(path, *args, **kwargs):
+        if str(path) == f"/proc/{os.getpid()}/stat":
+            raise ProcessLookupError(errno.ESRCH, "No such process")
+        return real(path, *args, **kwargs)
+
+    command = Command.__new__(Command)
+    command.pid, command.pids = os.getsid(0), set()
+    monkeypatch.setattr(os, "stat", stat)
+    assert os.getpid() in command.members()

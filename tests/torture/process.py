@@ -153,13 +153,14 @@ class Command:
     def members(self) -> list[int]:
         """The living processes of its session: itself and what it started."""
         found = []
-        for entry in Path("/proc").glob("[0-9]*/stat"):
+        for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))):
             try:
-                state, _, _, session = entry.read_text().rpartition(")")[2].split()[:4]
+                text = Path(f"/proc/{pid}/stat").read_text()
+                state, _, _, session = text.rpartition(")")[2].split()[:4]
             except (OSError, ValueError):
                 continue  # it has just ended
             if int(session) == self.pid and state != "Z":
-                found.append(int(entry.parent.name))
+                found.append(pid)
         self.pids.update(found)
         return found
 
