@@ -7,6 +7,8 @@
 # Each script's words, after its own options; `take_run` fills them in.
 program='' config='' dataset='' workdir='' words=() surgvista=''
 count='' command=() folder='' # of `take_parts`
+given=()                      # what `take_options` leaves
+after=''                      # behind which word those of surgvista come, where they do
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 lacking=false
 told=0 # signals that came, counted by the scripts' traps
@@ -39,6 +41,27 @@ need_command() { # NAME WHERE-FROM
 
 need_variable() { # NAME MEANING
   [[ -n ${!1:-} ]] || lacks "$1 is not set: $2"
+}
+
+# One that the script alone has, if it is one; scripts that have any define it anew.
+own_option() { # WORD
+  false
+}
+
+# The options before all other words, which are left in `given`.
+take_options() { # WORD …
+  while (($#)); do
+    case $1 in
+      --dry-run) dry=true ;;
+      -h | --help) usage && exit ;;
+      -*) own_option "$1" ||
+        refuse "$1 is no option${after:+; those of surgvista come after $after} (--help)" ;;
+      *) break ;;
+    esac
+    shift
+  done
+  # shellcheck disable=SC2034 # for the scripts
+  given=("$@")
 }
 
 # pretrain|finetune CONFIG DATASET WORKDIR [WORD …]

@@ -11,15 +11,8 @@ name=launch/container/build.sh dry=false
 # shellcheck source-path=SCRIPTDIR source=../needs.sh
 source "$here/../needs.sh"
 
-while (($#)); do
-  case $1 in
-    --dry-run) dry=true ;;
-    -h | --help) usage && exit ;;
-    -*) refuse "$1 is no option (--help)" ;;
-    *) break ;;
-  esac
-  shift
-done
+take_options "$@"
+set -- ${given[@]+"${given[@]}"}
 [[ ${1:-} =~ ^(gpu|tpu)$ ]] || refuse "gpu or tpu is needed (--help)"
 (($# <= 2)) || refuse "$3: one TAG is enough (--help)"
 need_command docker "Docker, or a podman that is called so"

@@ -15,15 +15,9 @@ name=launch/container/train.sh dry=false
 # shellcheck source-path=SCRIPTDIR source=../needs.sh
 source "$here/../needs.sh"
 
-while (($#)); do
-  case $1 in
-    --dry-run) dry=true ;;
-    -h | --help) usage && exit ;;
-    -*) refuse "$1 is no option; those of surgvista come after WORKDIR (--help)" ;;
-    *) break ;;
-  esac
-  shift
-done
+after=WORKDIR
+take_options "$@"
+set -- ${given[@]+"${given[@]}"}
 device=${1:-}
 [[ $device =~ ^(gpu|tpu)$ ]] || refuse "gpu or tpu is needed (--help)"
 take_run "${@:2}"

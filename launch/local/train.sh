@@ -17,16 +17,12 @@ name=launch/local/train.sh dry=false
 source "$here/../needs.sh"
 
 processes=1
-while (($#)); do
-  case $1 in
-    --dry-run) dry=true ;;
-    --processes=*) processes=${1#*=} ;;
-    -h | --help) usage && exit ;;
-    -*) refuse "$1 is no option; those of surgvista come after WORKDIR (--help)" ;;
-    *) break ;;
-  esac
-  shift
-done
+own_option() {
+  [[ $1 == --processes=* ]] && processes=${1#*=}
+}
+after=WORKDIR
+take_options "$@"
+set -- ${given[@]+"${given[@]}"}
 take_run "$@"
 need_surgvista
 need_config

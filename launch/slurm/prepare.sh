@@ -31,18 +31,16 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../needs.sh"
 
 options=(--job-name=surgvista --nodes=1 --ntasks=1 --requeue --open-mode=append) at_once=''
-while (($#)); do
+own_option() {
   case $1 in
-    --dry-run) dry=true ;;
-    -h | --help) usage && exit ;;
     --array=%*) at_once=${1#*=} ;;
     --array=*) refuse "$1: the parts are the array; --array=%4 does four at a time" ;;
     --*) options+=("$1") ;;
-    -*) refuse "$1: sbatch's options go as --NAME=VALUE here" ;;
-    *) break ;;
+    *) refuse "$1: sbatch's options go as --NAME=VALUE here" ;;
   esac
-  shift
-done
+}
+take_options "$@"
+set -- ${given[@]+"${given[@]}"}
 take_parts "$@"
 need_command sbatch "run this on a login node of a Slurm cluster"
 need_surgvista

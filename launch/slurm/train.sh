@@ -27,18 +27,16 @@ name=launch/slurm/train.sh dry=false
 source "$here/../needs.sh"
 
 options=() array='' cores=''
-while (($#)); do
+own_option() {
   case $1 in
-    --dry-run) dry=true ;;
-    -h | --help) usage && exit ;;
     --array=*) array=${1#*=} && options+=("$1") ;;
     --cpus-per-task=*) cores=${1#*=} && options+=("$1") ;;
     --*) options+=("$1") ;;
-    -*) refuse "$1: sbatch's options go as --NAME=VALUE here" ;;
-    *) break ;;
+    *) refuse "$1: sbatch's options go as --NAME=VALUE here" ;;
   esac
-  shift
-done
+}
+take_options "$@"
+set -- ${given[@]+"${given[@]}"}
 take_run "$@"
 # A shell within a step of another job hands down what would be taken for the new job's.
 unset "${!SLURM_STEP_@}"

@@ -20,15 +20,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../needs.sh
 source "$here/../needs.sh"
 
-while (($#)); do
-  case $1 in
-    --dry-run) dry=true ;;
-    -h | --help) usage && exit ;;
-    -*) refuse "$1 is no option (--help)" ;;
-    *) break ;;
-  esac
-  shift
-done
+take_options "$@"
+set -- ${given[@]+"${given[@]}"}
 take_parts "$@"
 # Each would want the TPUs of all hosts.
 [[ ${words[0]} == data ]] || refuse "${words[0]}: runs on the TPUs; on hosts apart, data alone does"

@@ -24,15 +24,8 @@ name=launch/tpu/slice.sh dry=false
 # shellcheck source-path=SCRIPTDIR source=../needs.sh
 source "$here/../needs.sh"
 
-while (($#)); do
-  case $1 in
-    --dry-run) dry=true ;;
-    -h | --help) usage && exit ;;
-    -*) refuse "$1 is no option (--help)" ;;
-    *) break ;;
-  esac
-  shift
-done
+take_options "$@"
+set -- ${given[@]+"${given[@]}"}
 (($# == 1)) || refuse "one of create, install, state, stop and delete is needed (--help)"
 slices=${TPU_SLICES:-1}
 need_command gcloud "the Google Cloud CLI"

@@ -25,16 +25,12 @@ name=launch/tpu/train.sh dry=false
 source "$here/../needs.sh"
 
 keep=false
-while (($#)); do
-  case $1 in
-    --dry-run) dry=true ;;
-    --keep) keep=true ;;
-    -h | --help) usage && exit ;;
-    -*) refuse "$1 is no option; those of surgvista come after WORKDIR (--help)" ;;
-    *) break ;;
-  esac
-  shift
-done
+own_option() {
+  [[ $1 == --keep ]] && keep=true
+}
+after=WORKDIR
+take_options "$@"
+set -- ${given[@]+"${given[@]}"}
 take_run "$@"
 need_command gcloud "the Google Cloud CLI"
 need_variable TPU_NAME "a name for these TPUs"

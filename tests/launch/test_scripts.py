@@ -11,7 +11,9 @@ from tests.support.places import ROOT
 
 SCRIPTS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("launch/**/*.sh"))
 # The others are called by these, and have no options.
-TYPED = [script for script in SCRIPTS if "| --help)" in (ROOT / script).read_text(encoding="utf-8")]
+TYPED = [
+    script for script in SCRIPTS if "\ntake_options " in (ROOT / script).read_text(encoding="utf-8")
+]
 TPU = {"TPU_NAME": "a", "TPU_ZONE": "b", "TPU_TYPE": "c", "TPU_RUNTIME": "d"}
 # Script -> its words, its variables, what is missing here and named.
 LACKING = {
@@ -61,6 +63,10 @@ def test_scripts_are_strict_and_can_be_started(script):
         return
     assert text.startswith("#!/usr/bin/env bash\n") and "\nset -euo pipefail\n" in text
     assert os.access(ROOT / script, os.X_OK)
+
+
+def test_eight_scripts_take_options():
+    assert len(TYPED) == 8
 
 
 @pytest.mark.parametrize("script", TYPED)
