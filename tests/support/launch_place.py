@@ -1,8 +1,10 @@
 """A folder in which launch scripts run: few programs beside them, some of them made up."""
 
+import contextlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,6 +57,13 @@ class Place:
         """The words of each call of a program that records them, in order."""
         files = sorted(self.folder.glob(f"calls/{name}[0-9]*"), key=lambda f: (len(f.name), f.name))
         return [file.read_text(encoding="utf-8").splitlines() for file in files]
+
+    def end_run(self) -> None:
+        """Ends the run that host.sh started here, if it goes on."""
+        with contextlib.suppress(OSError, ValueError):  # there is none, or it has ended
+            pid = int((self.folder / ".surgvista" / "pid").read_text(encoding="utf-8"))
+            if os.fsencode(self.bin) in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
 
     def environment(self, **variables: str) -> dict[str, str]:
         home = {"HOME": str(self.folder), "CALLS": str(self.folder / "calls")}
