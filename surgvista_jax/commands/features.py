@@ -53,7 +53,8 @@ from surgvista_jax.models.heads import POOLS
 from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.parts.option import add_part
-from surgvista_jax.parts.plan import Parts, read_plan, refuse_begun
+from surgvista_jax.parts.plan import Parts
+from surgvista_jax.parts.plan_file import read_plan, refuse_begun
 from surgvista_jax.parts.start import parts_of
 from surgvista_jax.training import processes
 from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh

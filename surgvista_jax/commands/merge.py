@@ -6,8 +6,8 @@ from pathlib import Path
 
 from surgvista_jax.data.storage.manifest import FILES
 from surgvista_jax.ownership import add_overwrite
-from surgvista_jax.parts.plan import sweep
 from surgvista_jax.parts.start import merge_of, parts_of
+from surgvista_jax.parts.sweep import sweep
 
 # Command -> its option that names the folder. The plan of the parts says with which options the
 # command is started again: it takes in what they made, and does what it does after that.

@@ -43,7 +43,8 @@ from surgvista_jax.inference.weights_option import add_weights, loaded
 from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership, add_overwrite, in_folder
 from surgvista_jax.parts.option import add_part
-from surgvista_jax.parts.plan import Parts, refuse_begun
+from surgvista_jax.parts.plan import Parts
+from surgvista_jax.parts.plan_file import refuse_begun
 from surgvista_jax.parts.start import parts_of
 from surgvista_jax.parts.words import words_of
 from surgvista_jax.predictions.places import PREDICTIONS

@@ -12,7 +12,8 @@ from surgvista_jax.data.storage.feature_folder import (
     open_features,
 )
 from surgvista_jax.errors import UserError
-from surgvista_jax.parts.plan import Item, Parts
+from surgvista_jax.parts.plan import Parts
+from surgvista_jax.parts.plan_file import Item
 from surgvista_jax.writing import writing_to
 
 FEATURES = "features"  # the command

@@ -6,13 +6,10 @@ order of the videos, and does with them what one run does with what it computes.
 """
 
 import dataclasses
-import json
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from surgvista_jax.archives import UNREADABLE
 from surgvista_jax.data.conversion.sources import Remark
@@ -20,13 +17,15 @@ from surgvista_jax.data.dataset import Video
 from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.inference.recordings import Moments
 from surgvista_jax.inference.remarks import Remarks
-from surgvista_jax.json_object import parse, read_object
-from surgvista_jax.parts.plan import Item, Parts
-from surgvista_jax.writing import replacing, write_json
+from surgvista_jax.json_object import read_object
+from surgvista_jax.parts.kept import PATTERN, kept_path, read_kept, write_kept
+from surgvista_jax.parts.plan import Parts
+from surgvista_jax.parts.plan_file import Item
+from surgvista_jax.writing import write_json
 
 PREDICT = "predict"  # the command
 _REST = "remarks.json"  # what is to be said of videos of which no moment is kept
-KEPT = ("*.npz", _REST)  # in the folder of a part
+KEPT = (PATTERN, _REST)  # in the folder of a part
 
 
 @dataclasses.dataclass
@@ -70,7 +69,7 @@ class Choice:
         with closing(each):
             for moments in each:
                 said, told = _since(told, remarks), (len(remarks.problems), len(remarks.notes))
-                _write(_path(folder, numbers[moments.video.video]), moments, said)
+                _write(kept_path(folder, numbers[moments.video.video]), moments, said)
         write_json(folder / _REST, _since(told, remarks))
         return [self.items[n][0] for n in self.own if self._about(n) is None]
 
@@ -88,7 +87,7 @@ class Choice:
                 _tell(read_object(folder / _REST), remarks)
         nothing = {n: self.parts.nothing_of(n) for n in range(1, self.parts.part.of + 1)}
         for number, part in enumerate(self.parts.part_of(self.items)):
-            path = _path(self.parts.folder_of(part), number)
+            path = kept_path(self.parts.folder_of(part), number)
             if self.items[number][0] in nothing[part] and not path.is_file():
                 continue
             try:
@@ -103,28 +102,20 @@ class Choice:
     def _about(self, number: int) -> dict[str, Any] | None:
         """What this part noted of a video that it keeps."""
         try:
-            return _read(_path(self.parts.folder, number))[0]
+            return _read(kept_path(self.parts.folder, number))[0]
         except UNREADABLE:
             return None
-
-
-def _path(folder: Path, number: int) -> Path:
-    return folder / f"{number:06d}.npz"
 
 
 def _write(path: Path, moments: Moments, said: Mapping[str, Any]) -> None:
     video = dataclasses.asdict(dataclasses.replace(moments.video, labels=None))
     about = {"folder": str(moments.folder.absolute()), "video": video, "remarks": said}
     outputs = moments.outputs._asdict()
-    arrays = {key: value for key, value in outputs.items() if value is not None}
-    with replacing(path) as aside, open(aside, "wb") as file:
-        np.savez(file, about=np.array(json.dumps(about)), **arrays)
+    write_kept(path, about, {key: value for key, value in outputs.items() if value is not None})
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Moments]:
-    with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-        about = parse(str(file["about"]))
-        arrays = {key: file[key] for key in file.files if key != "about"}
+    about, arrays = read_kept(path)
     outputs = Outputs(**{"unreadable": None, **arrays})
     return about, Moments(Video(**about["video"]), Path(about["folder"]), outputs)
 

@@ -13,28 +13,31 @@ A part that finds another plan than it would write itself stops before it does a
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from surgvista_jax import __version__
-from surgvista_jax.books import check_place
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.locking import alone_in
 from surgvista_jax.parts.division import divide
 from surgvista_jax.parts.option import Part
-from surgvista_jax.writing import CannotWrite, clear_asides, write_json, writing_to
+from surgvista_jax.parts.plan_file import (
+    PLAN,
+    Item,
+    changed,
+    differing,
+    place_of,
+    read_plan,
+    write_plan,
+)
+from surgvista_jax.parts.sweep import MERGED, MERGING
+from surgvista_jax.writing import write_json, writing_to
 
-FOLDER = ".surgvista_parts"
-_PLAN, _MERGING, _MERGED = "plan.json", "merging.json", "merged.json"
 _PAGE = "html"  # the option that names the page which the merge writes
 _BUSY = "do another part"
 _NAMED = 5  # parts that a message names
-_KEYS = {"version", "command", "of", "words", "options", "facts", "items"}
-
-Item = tuple[str, int]  # a video's id, or a shard's name, and its size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,30 +100,22 @@ class Parts:
             UserError: parts are begun here that do not fit to this one; the plan cannot be written;
                 another process does this part, whose end stays noted.
         """
-        path = self._place / _PLAN
         plan = {
-            "version": __version__,
-            "command": self.command,
             "of": self.part.of,
             "words": dict(self.words),
             "options": dict(self.options),
             "facts": dict(facts or {}),
             "items": [list(item) for item in items],
         }
-        if not path.exists():
-            try:
-                write_json(path, plan, _new_alone)
-            except (_ComeMeanwhile, CannotWrite):
-                if not path.exists():
-                    raise
+        write_plan(self.out, self.command, plan)
         begun = read_plan(self.out, self.command)
         assert begun is not None  # it was written, by this process or another
         self._compare(begun)
-        if facts is not None and (differing := _differing(begun["facts"], facts)):
-            raise UserError(f"{self.out}: its parts were begun with {differing}; {self._anew}")
+        if facts is not None and (others := differing(begun["facts"], facts)):
+            raise UserError(f"{self.out}: its parts were begun with {others}; {self._anew}")
         if begun["items"] != plan["items"]:
             raise UserError(
-                f"{self.out}: its parts were begun when {_changed(begun['items'], items)};"
+                f"{self.out}: its parts were begun when {changed(begun['items'], items)};"
                 f" {self._anew}"
             )
         if self.part.is_merge:
@@ -180,7 +175,7 @@ class Parts:
     def not_whole(self, number: int, what: str) -> UserError:
         """That a part which ended lacks something now; it may be started again for that."""
         with writing_to(self._place):
-            (self._place / _MERGING).unlink(missing_ok=True)
+            (self._place / MERGING).unlink(missing_ok=True)
         part = Part(number, self.part.of)
         return UserError(
             f"{self.folder_of(number)}: part {part} is not whole, {what}; start `surgvista"
@@ -197,7 +192,7 @@ class Parts:
 
     def moving(self) -> None:
         """Notes that the merge moves things from here on: no part may be started again."""
-        write_json(self._place / _MERGING, {"of": self.part.of})
+        write_json(self._place / MERGING, {"of": self.part.of})
 
     def merged(self, own: Sequence[str]) -> None:
         """Notes, in place of the plan, that all is in its place: `sweep` may take the parts away.
@@ -205,13 +200,13 @@ class Parts:
         Args:
             own: patterns of the files that the command keeps in the folder of a part.
         """
-        write_json(self._place / _MERGED, {"own": list(own)})
+        write_json(self._place / MERGED, {"own": list(own)})
         with writing_to(self._place):
-            (self._place / _PLAN).unlink()
+            (self._place / PLAN).unlink()
 
     @property
     def _place(self) -> Path:
-        return _place(self.out, self.command)
+        return place_of(self.out, self.command)
 
     @property
     def _numbers(self) -> range:
@@ -231,7 +226,7 @@ class Parts:
         return self._place / f"{number}.json"
 
     def _refuse_merging(self) -> None:
-        if not self.part.is_merge and (self._place / _MERGING).exists():
+        if not self.part.is_merge and (self._place / MERGING).exists():
             raise UserError(
                 f"{self.out}: its merge has begun, and a part would make again what was moved:"
                 f' type `surgvista merge {self.out} --of="{self.command}"` alone'
@@ -248,9 +243,9 @@ class Parts:
                 f"{self.out}: its parts were begun by version {begun['version']} of this program;"
                 f" {self._anew}"
             )
-        if differing := _differing(begun["words"], self.words):
+        if others := differing(begun["words"], self.words):
             raise UserError(
-                f"{self.out}: its parts were begun with other options: {differing}; give the same"
+                f"{self.out}: its parts were begun with other options: {others}; give the same"
                 f" ones, or, {self._anew}"
             )
         # The merge writes the page that the first part asked for.
@@ -261,100 +256,3 @@ class Parts:
                 f"{self.out}: its parts were begun with other options: --{_PAGE} was {was} and is"
                 f" {now}; give the same, or, {self._anew}"
             )
-
-
-def read_plan(out: Path, command: str) -> dict[str, Any] | None:
-    """The plan of the parts of a command that are begun in a folder; None where none are.
-
-    Raises:
-        UserError: the file is damaged, or not ours.
-    """
-    path = _place(out, command) / _PLAN
-    check_place(path)
-    if not path.exists():
-        return None
-    plan = read_object(path)
-    if plan.keys() != _KEYS:
-        raise UserError(f"{path}: not a plan of parts; to begin anew, remove {path.parent}")
-    return plan
-
-
-def begun_in(out: Path, commands: Sequence[str]) -> list[str]:
-    """Those of the commands of which a folder has parts, or what is left of merged ones."""
-    return [
-        command
-        for command in commands
-        if any((_place(out, command) / name).exists() for name in (_PLAN, _MERGED))
-    ]
-
-
-def refuse_begun(out: Path, command: str) -> None:
-    """Refuses to do as a whole what is begun in parts. Raises UserError."""
-    if (plan := read_plan(out, command)) is not None:
-        raise UserError(
-            f"{out}: is being made in {plan['of']} parts: go on with --part I/{plan['of']}, then"
-            f" `surgvista merge {out}`; to begin anew, remove {_place(out, command)}"
-        )
-
-
-def sweep(out: Path, command: str) -> None:
-    """Removes what is left of merged parts; files that are none of ours stay."""
-    place = _place(out, command)
-    if not (place / _MERGED).exists():
-        return
-    own = read_object(place / _MERGED)["own"]
-    with writing_to(place):
-        for folder in (path for path in place.glob("*") if path.is_dir() and path.name.isdecimal()):
-            for below, _, _ in os.walk(folder):
-                clear_asides(Path(below))
-            for pattern in own:
-                for path in folder.glob(pattern):
-                    path.unlink()
-            for below, _, _ in os.walk(folder, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(below)
-        clear_asides(place)
-        for path in place.glob("*.json"):
-            if path.stem.isdecimal():
-                path.unlink()
-        (place / _MERGING).unlink(missing_ok=True)
-        (place / _MERGED).unlink(missing_ok=True)
-        for folder in (place, place.parent):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-
-class _ComeMeanwhile(Exception):
-    """Another process wrote the plan first."""
-
-
-def _new_alone(path: Path, aside: Path) -> None:
-    """A guard of `writing`: nothing that is there is replaced."""
-    if os.path.lexists(path):
-        raise _ComeMeanwhile
-
-
-def _place(out: Path, command: str) -> Path:
-    return out / FOLDER / command.replace(" ", "-")
-
-
-def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What differs, in words; "" where nothing does."""
-    keys = [*now, *(key for key in before if key not in now)]
-    return ", ".join(
-        f"{key.replace('_', '-')} was {before.get(key)} and is {now.get(key)}"
-        for key in keys
-        if before.get(key) != now.get(key)
-    )
-
-
-def _changed(before: Sequence[Sequence], now: Sequence[Item]) -> str:
-    """The first thing in which the items differ from those of the plan, in words."""
-    old, new = {name: size for name, size in before}, dict(now)
-    for name, size in new.items():
-        if name not in old:
-            return f"{name} was not there"
-        if old[name] != size:
-            return f"{name} was of another size ({old[name]:,}, now {size:,})"
-    gone = [name for name in old if name not in new]
-    return f"{gone[0]} was there" if gone else "they came in another order"

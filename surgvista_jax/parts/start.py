@@ -6,7 +6,9 @@ from pathlib import Path
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.parts.option import Part
-from surgvista_jax.parts.plan import Parts, begun_in, read_plan
+from surgvista_jax.parts.plan import Parts
+from surgvista_jax.parts.plan_file import read_plan
+from surgvista_jax.parts.sweep import begun_in
 from surgvista_jax.parts.words import arguments_of, options_of, words_of
 
 

@@ -15,7 +15,7 @@ from surgvista_jax.commands import merge
 from surgvista_jax.data.storage.feature_folder import FeatureFolder
 from surgvista_jax.inference import moments_in_parts
 from surgvista_jax.ownership import Ownership
-from surgvista_jax.parts.plan import FOLDER
+from surgvista_jax.parts.plan_file import FOLDER
 from surgvista_jax.parts.words import arguments_of, options_of, words_of
 from tests.support import footage
 from tests.support.convert_run import run, write
@@ -131,7 +131,7 @@ def test_a_conversion_in_parts_is_that_of_one_run(parts, whole, monkeypatch):
         ("surgvista_jax.data.conversion.placing.FrameFolders", "install", 3),
         ("surgvista_jax.data.conversion.journal.Journal", "append", 4),
         ("surgvista_jax.data.conversion.convert", "write_dataset", 1),
-        ("surgvista_jax.parts.plan", "clear_asides", 3),
+        ("surgvista_jax.parts.sweep", "clear_asides", 3),
     ],
 )
 def test_a_merge_that_was_killed_goes_on(material, parts, whole, monkeypatch, owner, name, calls):

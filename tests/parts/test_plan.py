@@ -7,7 +7,9 @@ import pytest
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.parts.option import Part
-from surgvista_jax.parts.plan import FOLDER, Parts, refuse_begun, sweep
+from surgvista_jax.parts.plan import Parts
+from surgvista_jax.parts.plan_file import FOLDER, refuse_begun
+from surgvista_jax.parts.sweep import sweep
 from surgvista_jax.writing import CannotWrite
 
 ITEMS = [("a", 3), ("b", 2), ("c", 2)]

@@ -1,7 +1,6 @@
 """A check whose videos are divided among machines: what was seen of each, kept until merged."""
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +14,12 @@ from surgvista_jax.data.storage.open import open_frames
 from surgvista_jax.data.storage.records import RecordFrames
 from surgvista_jax.data.storage.shard_job import source_state, stamp_of
 from surgvista_jax.errors import UserError
-from surgvista_jax.json_object import parse
+from surgvista_jax.parts.kept import PATTERN, kept_path, read_kept, write_kept
 from surgvista_jax.parts.plan import Parts
-from surgvista_jax.writing import clear_asides, replacing
+from surgvista_jax.writing import clear_asides
 
 CHECK = "data check"  # the command
-KEPT = ("*.npz",)  # in the folder of a part
+KEPT = (PATTERN,)  # in the folder of a part
 
 
 def scan_part(parts: Parts, dataset: Dataset) -> int:
@@ -35,10 +34,10 @@ def scan_part(parts: Parts, dataset: Dataset) -> int:
         places = list(dataset.places())
         # Before they are looked at: frames that change meanwhile are looked at again.
         states = {number: _state(*places[number]) for number in own}
-        lacking = [n for n in own if not _is_kept(_path(parts.folder, n), states[n])]
+        lacking = [n for n in own if not _is_kept(kept_path(parts.folder, n), states[n])]
         scans = scan_videos([places[number] for number in lacking])
         for number, (_, scan) in zip(lacking, scans, strict=True):
-            _write(_path(parts.folder, number), scan, states[number])
+            _write(kept_path(parts.folder, number), scan, states[number])
         parts.end(0)
     return len(own)
 
@@ -51,7 +50,7 @@ def scans_of_parts(parts: Parts, dataset: Dataset) -> Iterator[Scan]:
     """
     parts.begin(items := dataset.sizes, _facts(dataset))
     for number, part in enumerate(parts.part_of(items)):
-        kept = _read(_path(parts.folder_of(part), number))
+        kept = _read(kept_path(parts.folder_of(part), number))
         if kept is None:
             what = f"what was seen of video {items[number][0]!r} is missing or damaged"
             raise parts.not_whole(part, what)
@@ -60,10 +59,6 @@ def scans_of_parts(parts: Parts, dataset: Dataset) -> Iterator[Scan]:
 
 def _facts(dataset: Dataset) -> dict[str, str]:
     return {"dataset": fingerprint(dataset)}
-
-
-def _path(folder: Path, number: int) -> Path:
-    return folder / f"{number:06d}.npz"
 
 
 def _state(folder: Path, video: Video) -> str | None:
@@ -85,17 +80,15 @@ def _is_kept(path: Path, state: str | None) -> bool:
 def _write(path: Path, scan: Scan, state: str | None) -> None:
     about = dataclasses.asdict(dataclasses.replace(scan, prints=np.zeros(0))) | {"state": state}
     del about["prints"]
-    with replacing(path) as aside, open(aside, "wb") as file:
-        np.savez(file, prints=scan.prints, about=np.array(json.dumps(about)))
+    write_kept(path, about, {"prints": scan.prints})
 
 
 def _read(path: Path) -> tuple[Scan, str | None] | None:
     """What was seen of a video, and the state that its frames had; None where nothing is kept."""
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            about = parse(str(file["about"]))
-            state = about.pop("state")
-            findings = [Finding(**finding) for finding in about.pop("findings")]
-            return Scan(**about, findings=findings, prints=file["prints"]), state
+        about, arrays = read_kept(path)
+        state = about.pop("state")
+        findings = [Finding(**finding) for finding in about.pop("findings")]
+        return Scan(**about, findings=findings, prints=arrays["prints"]), state
     except UNREADABLE:
         return None

@@ -22,7 +22,8 @@ from surgvista_jax.data.storage.manifest import DATASET_FILE, FILES, write_datas
 from surgvista_jax.errors import UserError
 from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership
-from surgvista_jax.parts.plan import Parts, read_plan, refuse_begun
+from surgvista_jax.parts.plan import Parts
+from surgvista_jax.parts.plan_file import read_plan, refuse_begun
 from surgvista_jax.writing import CannotWrite, clear_asides, writing_to
 
 CONVERT = "data convert"  # the command whose parts are divided here

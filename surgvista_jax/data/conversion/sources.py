@@ -15,7 +15,7 @@ from surgvista_jax.data.storage.suffixes import (
 )
 from surgvista_jax.data.storage.video_stream import is_video
 from surgvista_jax.errors import UserError
-from surgvista_jax.parts.plan import Item
+from surgvista_jax.parts.plan_file import Item
 
 # So many files of one suffix are opened in vain; no further one is.
 _MOST_IN_VAIN = 20

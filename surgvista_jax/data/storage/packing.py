@@ -33,7 +33,8 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
 from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import Ownership, sha256_of
-from surgvista_jax.parts.plan import Parts, read_plan, refuse_begun
+from surgvista_jax.parts.plan import Parts
+from surgvista_jax.parts.plan_file import read_plan, refuse_begun
 from surgvista_jax.writing import CannotWrite, writing_to
 
 # About 130 MB of frames of 16 KB: large enough for shared file systems, small enough to be made
