@@ -13,6 +13,7 @@ import numpy as np
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.crop import AugmentConfig, augment_clip, resize_clip
 from surgvista_jax.data.batches.loader import BatchLoader, LoaderConfig
+from surgvista_jax.data.batches.order import seeds_of
 from surgvista_jax.data.batches.samples import (
     Samples,
     every_sample,
@@ -55,7 +56,7 @@ def finetune_batches(
         UserError: if the dataset has no labels, or settings do not fit it.
     """
     reader = _SampleReader(dataset, clip, labelled_samples(dataset, clip))
-    order_seed, sample_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
+    order_seed, sample_seed = seeds_of(seed)
     plans = (
         grain.MapDataset.range(len(reader.samples))
         .shuffle(seed=order_seed)

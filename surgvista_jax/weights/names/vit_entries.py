@@ -64,6 +64,20 @@ def separate(names: BlockNames, template: str) -> BlockNames:
     )
 
 
+# A ViT as Hugging Face's transformers call it.
+TRANSFORMERS = separate(
+    BlockNames(
+        attention_norm="layernorm_before",
+        mlp_norm="layernorm_after",
+        qkv=(),
+        out="attention.output.dense",
+        up="intermediate.dense",
+        down="output.dense",
+    ),
+    "attention.attention.{long}",
+)
+
+
 def linear_entries(path: str, name: str, inputs: int, outputs: int, layers: int = 0) -> list[Entry]:
     """Kernel and bias of a linear layer."""
     return [

@@ -3,7 +3,7 @@
 import dataclasses
 
 from surgvista_jax.weights.names.table import Table
-from surgvista_jax.weights.names.vit_entries import VIDEOMAE, BlockNames, separate
+from surgvista_jax.weights.names.vit_entries import TRANSFORMERS, VIDEOMAE
 from surgvista_jax.weights.names.vit_forms import (
     ClassifierForm,
     DecoderForm,
@@ -44,17 +44,7 @@ PRETRAINING = pretraining(
 
 _INSIDE = "attention.attention"
 HUB_NAMES = dataclasses.replace(
-    separate(
-        BlockNames(
-            attention_norm="layernorm_before",
-            mlp_norm="layernorm_after",
-            qkv=(),
-            out="attention.output.dense",
-            up="intermediate.dense",
-            down="output.dense",
-        ),
-        f"{_INSIDE}.{{long}}",
-    ),
+    TRANSFORMERS,
     qv_bias=(f"{_INSIDE}.q_bias", f"{_INSIDE}.v_bias"),
     qkv_bias=(f"{_INSIDE}.q_bias", f"{_INSIDE}.key.bias", f"{_INSIDE}.v_bias"),
 )

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from surgvista_jax.weights.names.table import Pixels, Table
-from surgvista_jax.weights.names.vit_entries import TIMM, BlockNames, separate
+from surgvista_jax.weights.names.vit_entries import TIMM, TRANSFORMERS
 from surgvista_jax.weights.names.vit_forms import EncoderForm
 
 TIMM_FORM = EncoderForm(
@@ -39,20 +39,7 @@ VIT = Table(
 _INSIDE = "attention.attention"
 HUB_FORM = EncoderForm(
     "encoder.layer.{}.",
-    dataclasses.replace(
-        separate(
-            BlockNames(
-                attention_norm="layernorm_before",
-                mlp_norm="layernorm_after",
-                qkv=(),
-                out="attention.output.dense",
-                up="intermediate.dense",
-                down="output.dense",
-            ),
-            f"{_INSIDE}.{{long}}",
-        ),
-        qv_bias=(),
-    ),
+    dataclasses.replace(TRANSFORMERS, qv_bias=()),
     "embeddings.patch_embeddings.projection",
     "layernorm",
     positions="learned",
