@@ -6,7 +6,7 @@ from pathlib import Path
 import ml_collections
 
 from surgvista_jax.config import build
-from surgvista_jax.data.storage.mixture import read_folders
+from surgvista_jax.data.storage.mixture import SEPARATOR, read_folders
 from surgvista_jax.models.video_vit import SIZES
 from surgvista_jax.tasks.choosing.choice import CHOOSE, Choice, Choosing, begun_choices, tell
 from surgvista_jax.tasks.choosing.facts import (
@@ -31,8 +31,8 @@ from surgvista_jax.tasks.choosing.rules import (
     step_choices,
     watch_choices,
 )
-from surgvista_jax.tasks.pretraining.config import PretrainConfig
-from surgvista_jax.tasks.pretraining.data import check_folder
+from surgvista_jax.tasks.pretraining.config import DataConfig, PretrainConfig
+from surgvista_jax.tasks.pretraining.data import check_folder, read_data
 from surgvista_jax.tasks.pretraining.task import make_pretraining
 from surgvista_jax.tasks.pretraining.train import settings_of
 
@@ -65,12 +65,23 @@ def resolved(
     if begun is not None:
         return begun.lock()
     check_folder(config.data.folder)
-    dataset = read_folders(config.data.folder, None, config.data.root)
+    facts = facts_of_folders(build(DataConfig, config.data, "config.data"))
     devices = facts_of_devices()
     choosing = Choosing(config, told)
-    choose(choosing, facts_of_data(dataset, config.data.split), devices, _fit_of(devices))
+    choose(choosing, facts, devices, _fit_of(devices))
     tell(choosing)
     return choosing.config.lock()
+
+
+def facts_of_folders(config: DataConfig) -> DataFacts:
+    """The facts of one folder, with all its splits; of several, of what is trained on of each.
+
+    Raises:
+        UserError: the data cannot be read.
+    """
+    if SEPARATOR in config.folder:
+        return facts_of_data(read_data(config).dataset)
+    return facts_of_data(read_folders(config.folder, None, config.root), config.split)
 
 
 def choose(choosing: Choosing, data: DataFacts, devices: DeviceFacts, fit: Fit) -> None:

@@ -1,5 +1,6 @@
 """A run on several datasets: its weights, its report of what was seen, and what is refused."""
 
+import dataclasses
 import json
 import shutil
 
@@ -10,6 +11,7 @@ from surgvista_jax.config import build, load_config
 from surgvista_jax.errors import UserError
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.data import read_data
+from surgvista_jax.tasks.pretraining.own import facts_of_folders
 from surgvista_jax.tasks.pretraining.train import pretrain
 from tests.support.one_device import on_one_device
 from tests.support.tiny_run import make_config, make_dataset
@@ -160,6 +162,18 @@ def test_weights_are_said_one_by_one_in_files_of_data_and_in_code(root, tmp_path
     file.write_text(json.dumps({"data": {"folder": "one", "mixture": {"a.b": 1}}}))
     with pytest.raises(UserError, match="data.mixture: 'a.b' should be a name without a dot"):
         load_config(str(file), PretrainConfig)
+
+
+def test_choices_count_what_is_trained_on(root, tmp_path):
+    """Not the test videos of several folders, nor an operation twice."""
+    shutil.copytree(root / "two", tmp_path / "two")
+    edit(tmp_path / "two", splits={"train": ["video0", "video7"], "test": ["video1"]})
+    data = build(PretrainConfig, load(root, folders=f"one,{tmp_path / 'two'}")).data
+    assert sorted(facts_of_folders(data).lengths) == [9, 11, 11, 20]
+    twice = dataclasses.replace(data, allow_overlap=True)
+    assert sorted(facts_of_folders(twice).lengths) == [9, 9, 11, 11, 20]
+    alone = facts_of_folders(dataclasses.replace(data, folder=str(tmp_path / "two")))
+    assert alone.lengths == (9, 11) and set(alone.splits) == {"train", "test"}
 
 
 def test_a_folder_of_which_nothing_is_left_is_refused(root, tmp_path):
