@@ -6,7 +6,7 @@ from pathlib import Path
 from surgvista_jax.figures.bars import draw_comparison
 from surgvista_jax.figures.printed import WIDTHS, outputs, save
 from surgvista_jax.ownership import add_overwrite, in_folder
-from surgvista_jax.studies.drawn import comparison, read_report
+from surgvista_jax.studies.drawn import FAMILIES, comparison, read_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ours", default="", metavar="NAME", help="the model that is tested [first report's]"
     )
     parser.add_argument(
+        "--family",
+        choices=FAMILIES,
+        default=FAMILIES[0],
+        help="comparisons that Holm's adjustment covers: of the whole figure or of each panel"
+        " [%(default)s]",
+    )
+    parser.add_argument(
         "--width", choices=WIDTHS, default="single", help="one column of a journal, or two [single]"
     )
     add_overwrite(parser)
@@ -35,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
     owned = in_folder(arguments.out.parent, arguments.overwrite)
     owned.check(outputs(arguments.out))
     reports = [read_report(path) for path in arguments.reports]
-    panels, note = comparison(reports, arguments.score, arguments.ours)
+    panels, note = comparison(reports, arguments.score, arguments.ours, arguments.family)
     figure = draw_comparison(panels, note, arguments.width)
     for path in save(figure, arguments.out, owned):
         print(f"written: {path}")

@@ -1,6 +1,7 @@
 """The command `surgvista study report`: the runs of a study -> one page and its tables."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,16 @@ def main(arguments: argparse.Namespace) -> None:
     study = collect(arguments.study)
     owned = in_folder(out, arguments.overwrite)
     owned.check(out / name for name in FILES)
-    report = build_study_report(study, samples=arguments.samples, seed=arguments.seed, about=_about)
+    report = build_study_report(
+        study, samples=arguments.samples, seed=arguments.seed, about=_about, say=_tell
+    )
     write_study_report(report, out, owned)
     print(_screen(report))
     print(f"\nwritten: {out}/{', '.join(FILES)}")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"[-_. ]?(?:seed|fold|run|split|s|f)?[-_ ]?[0-9]+$", re.IGN
 _SUFFIXES = (".npz", ".csv", ".tsv", ".txt", ".gz")
 _USUAL = re.compile(r"(?:predictions?|preds?)(?:\.[a-z]+)*")
 _MOST = 3  # names of one system
-_MODES = {
+MODES = {  # of a configuration -> in words
     "full": "full finetuning",
     "linear": "linear probe",
     "attentive": "attentive probe",
@@ -61,7 +61,7 @@ def names_of_systems(systems: Sequence[Sequence[str]]) -> list[str]:
 def with_mode(name: str, metas: Iterable[dict | None]) -> str:
     """The name of a system and how its runs were trained, as far as their files say it."""
     modes = [(meta or {}).get("mode") for meta in metas]
-    words = dict.fromkeys(_MODES.get(mode, mode) for mode in modes if isinstance(mode, str))
+    words = dict.fromkeys(MODES.get(mode, mode) for mode in modes if isinstance(mode, str))
     said = " and ".join(word for word in words if word)
     return f"{name} ({said})" if said else name
 

@@ -1,6 +1,6 @@
 """What figures take from report.json files: those of evaluations, and that of a study."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,11 @@ def is_study(report: dict[str, Any]) -> bool:
     return report.get("kind") == KIND
 
 
+FAMILIES = ("figure", "panel")
+
+
 def comparison(
-    reports: Sequence[dict[str, Any]], score: str = "", ours: str = ""
+    reports: Sequence[dict[str, Any]], score: str = "", ours: str = "", family: str = FAMILIES[0]
 ) -> tuple[list[Panel], str]:
     """The panels of a comparison and the note below them.
 
@@ -57,6 +60,7 @@ def comparison(
         score: key of a score; "": the main one of each panel.
         ours: of evaluations, the system that is held against the others of its panel; "": the
             first.
+        family: what Holm's adjustment covers, all comparisons of the "figure" or of a "panel".
 
     Raises:
         UserError: reports that do not go together, or hold no such score.
@@ -64,11 +68,11 @@ def comparison(
     if any(map(is_study, reports)):
         if len(reports) > 1 or ours:
             raise UserError("a study's report is drawn alone, and says itself what it compares")
-        return _of_study(reports[0], score)
-    return _of_evaluations(reports, score, ours)
+        return _of_study(reports[0], score, family)
+    return _of_evaluations(reports, score, ours, family)
 
 
-def _of_study(report: dict[str, Any], score: str) -> tuple[list[Panel], str]:
+def _of_study(report: dict[str, Any], score: str, family: str) -> tuple[list[Panel], str]:
     chosen = [
         (panel, key)
         for panel in report["panels"]
@@ -82,7 +86,11 @@ def _of_study(report: dict[str, Any], score: str) -> tuple[list[Panel], str]:
         for test in report["tests"]
         if places.get((test["dataset"], test["mode"])) == test["key"] and test["one_sided"]
     ]
-    adjusted = holm(np.array([test["one_sided"]["p_value"] for test in tests]))
+    adjusted = _holm(
+        [test["one_sided"]["p_value"] for test in tests],
+        [(test["dataset"], test["mode"]) for test in tests],
+        family,
+    )
     p_of = {
         (test["dataset"], test["mode"], test["theirs"]): float(p)
         for test, p in zip(tests, adjusted, strict=True)
@@ -111,11 +119,11 @@ def _of_study(report: dict[str, Any], score: str) -> tuple[list[Panel], str]:
         words = f"{ours[0]} is better than this one"
     else:
         words = "better than this one is " + "; ".join(f"{a} (than {b})" for a, b in asked)
-    return panels, _note(words, len(tests))
+    return panels, _note(words, len(tests), family)
 
 
 def _of_evaluations(
-    reports: Sequence[dict[str, Any]], score: str, ours: str
+    reports: Sequence[dict[str, Any]], score: str, ours: str, family: str
 ) -> tuple[list[Panel], str]:
     together: dict[tuple, list[dict[str, Any]]] = {}
     for report in reports:
@@ -136,8 +144,8 @@ def _of_evaluations(
             float("nan") if report is base else _p_value(base, report, entry) for report in members
         ]
         found.append((first, entry, members, entry["key"], p_values))
-    tested = np.array([p for *_, p_values in found for p in p_values if not np.isnan(p)])
-    adjusted = iter(holm(tested))
+    tested = [(p, at) for at, (*_, ps) in enumerate(found) for p in ps if not np.isnan(p)]
+    adjusted = iter(_holm([p for p, _ in tested], [at for _, at in tested], family))
     panels = []
     for first, entry, members, key, p_values in found:
         bars = tuple(
@@ -151,7 +159,7 @@ def _of_evaluations(
         )
         panels.append(Panel(_title(members[0]), axis_title(entry), bars))
     firsts = list(dict.fromkeys(item[0] for item in found if len(item[2]) > 1))
-    return panels, _note(f"{' or '.join(firsts)} is better than this one", len(tested))
+    return panels, _note(f"{' or '.join(firsts)} is better than this one", len(tested), family)
 
 
 def amounts(report: dict[str, Any], score: str = "", second: str = "") -> tuple[list[Amounts], str]:
@@ -262,12 +270,23 @@ def _known(panels: Sequence[dict[str, Any]]) -> str:
     return f"there are {', '.join(keys) or 'none'}"
 
 
-def _note(better: str, tests: int) -> str:
+def _holm(p_values: Sequence[float], panels: Sequence[Hashable], family: str) -> list[float]:
+    """Adjusted over all, or over those of each panel."""
+    values = np.array(p_values)
+    of_panel = np.array([0 if family == FAMILIES[0] else panels.index(panel) for panel in panels])
+    adjusted = np.empty(len(values))
+    for each in np.unique(of_panel):
+        adjusted[of_panel == each] = holm(values[of_panel == each])
+    return adjusted.tolist()
+
+
+def _note(better: str, tests: int, family: str) -> str:
     note = "Bars: means over seeds; points: seeds; lines: 95 % intervals over videos."
     if not tests:
         return note
+    covered = "of this figure" if family == FAMILIES[0] else "in all, those of each panel apart"
     stars = ", ".join(f"{mark} p < {level:g}" for level, mark in reversed(LEVELS))
     return (
         f"{note} Stars: {better}; one-sided Wilcoxon signed-rank test over videos, Holm over the "
-        f"{tests} comparison{'s' if tests > 1 else ''} of this figure: {stars}."
+        f"{tests} comparison{'s' if tests > 1 else ''} {covered}: {stars}."
     )

@@ -4,21 +4,25 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from surgvista_jax.reports import charts
 from surgvista_jax.reports.page import document, section
 from surgvista_jax.reports.page_tables import breakable, html_table
-from surgvista_jax.reports.words import number, signed, span, title_of
+from surgvista_jax.reports.words import number, span, title_of
+from surgvista_jax.studies.page_tests import (
+    OPEN,
+    folded,
+    over_datasets_section,
+    tests_section,
+)
 from surgvista_jax.studies.words import (
     NONE,
     best_rows,
-    effect,
-    how_tested,
-    p_words,
+    mode_words,
     seeds_words,
     with_spread,
 )
 
 _ALL = "all datasets"
+_COLUMNS = 6  # datasets beside each other
 
 
 def study_page(report: dict[str, Any]) -> str:
@@ -32,30 +36,23 @@ def study_page(report: dict[str, Any]) -> str:
         f'<p class="soft">Study {escape(report["study"])}: {told}</p>'
         f'<p><span class="badge">cells {escape(report["digest"][:16])}</span></p></header>',
     ]
-    body += [section(f"Scores, {_mode(mode)}", _overview(report, mode)) for mode in _modes(report)]
-    body.append(section("Means over datasets", _groups(report)))
-    body.append(section("Is it better?", _tests(report)))
-    body.append(section("Is it better over all datasets?", _over_datasets(report)))
-    body.append(section("Backbones", _backbones(report)))
     body += [
-        section(f"{panel['dataset']}, {_mode(panel['mode'])}", _panel(panel))
-        for panel in report["panels"]
+        section(f"Scores, {mode_words(mode)}", _overview(report, mode)) for mode in _modes(report)
     ]
+    body.append(section("Means over datasets", _groups(report)))
+    body.append(section("Is it better?", tests_section(report)))
+    body.append(section("Is it better over all datasets?", over_datasets_section(report)))
+    body.append(section("Backbones", _backbones(report)))
+    for panel in report["panels"]:
+        inner = _panel(panel)
+        if len(report["panels"]) > OPEN:
+            inner = folded("Scores, intervals, and what was done", inner)
+        body.append(section(f"{panel['dataset']}, {mode_words(panel['mode'])}", inner))
     body.append(section("Runs without a result", _lacking(report)))
     notes = "".join(f"<li>{escape(note)}</li>" for note in report["notes"])
     made = f'<p class="soft">Made by {escape(report["made_by"])}.</p>'
     body.append(section("Notes", f"<ul>{notes}</ul>{made}" if notes else made))
     return document(title, body)
-
-
-def _mode(mode: str) -> str:
-    return {
-        "full": "full finetuning",
-        "linear": "linear probe",
-        "attentive": "attentive probe",
-        "lora": "LoRA",
-        "temporal": "MS-TCN",
-    }.get(mode, mode)
 
 
 def _modes(report: dict) -> list[str]:
@@ -73,7 +70,6 @@ def _overview(report: dict, mode: str) -> str:
     """A row for each backbone, a column for each dataset: its main score."""
     panels = [panel for panel in report["panels"] if panel["mode"] == mode]
     titles = {s["key"]: s for panel in panels for s in panel["scores"]}
-    header = ["Backbone", *(panel["dataset"] for panel in panels)]
     shown: dict[str, list[str]] = {}  # score -> datasets
     for panel in panels:
         if panel["main"]:
@@ -82,6 +78,20 @@ def _overview(report: dict, mode: str) -> str:
         title if len(shown) == 1 else f"{title} of {', '.join(datasets)}"
         for title, datasets in shown.items()
     )
+    parts = [
+        _overview_table(report, panels[at : at + _COLUMNS])
+        for at in range(0, len(panels), _COLUMNS)
+    ]
+    words = (
+        f'<p class="soft" style="margin-top:8px">{escape(scores)}: the mean over seeds ± their '
+        "standard deviation (N - 1); intervals over videos stand with each dataset below. "
+        "Bold: the best.</p>"
+    )
+    return "".join(parts) + words
+
+
+def _overview_table(report: dict, panels: Sequence[dict]) -> str:
+    header = ["Backbone", *(panel["dataset"] for panel in panels)]
     rows = []
     for name in (entry["weights"] for entry in report["weights"]):
         cells = [breakable(name)]
@@ -95,12 +105,7 @@ def _overview(report: dict, mode: str) -> str:
                 best = name in best_rows(panel, panel["main"])
                 cells.append(_cell(row, panel["main"], best))
         rows.append(cells)
-    words = (
-        f'<p class="soft" style="margin-top:8px">{escape(scores)}: the mean over seeds ± their '
-        "standard deviation (N - 1); intervals over videos stand with each dataset below. "
-        "Bold: the best.</p>"
-    )
-    return html_table(header, rows) + words
+    return html_table(header, rows)
 
 
 def _groups(report: dict) -> str:
@@ -120,7 +125,7 @@ def _groups(report: dict) -> str:
                     else f'<span class="soft">{row["datasets"]} of {entry["datasets"]}</span>'
                 )
             rows.append(cells)
-        parts.append(f"<h3>{escape(_mode(mode))}</h3>{html_table(header, rows)}")
+        parts.append(f"<h3>{escape(mode_words(mode))}</h3>{html_table(header, rows)}")
     if not parts:
         return ""
     return "".join(parts) + (
@@ -128,102 +133,6 @@ def _groups(report: dict) -> str:
         "in brackets: datasets. ± over seeds. Where a dataset has no result there is no mean, and "
         "it is said how many have one.</p>"
     )
-
-
-def _tests(report: dict) -> str:
-    if not report["tests"]:
-        return (
-            '<p class="soft">No two backbones that the study compares have results on the same '
-            "videos yet.</p>"
-        )
-    parts = []
-    for panel in report["panels"]:
-        here = [
-            test
-            for test in report["tests"]
-            if (test["dataset"], test["mode"]) == (panel["dataset"], panel["mode"])
-        ]
-        if not here:
-            continue
-        parts.append(f"<h3>{escape(panel['dataset'])}, {escape(_mode(panel['mode']))}</h3>")
-        main = [test for test in here if test["main"]]
-        parts.append(_forest(main))
-        others = _test_table([test for test in here if not test["main"]])
-        parts.append(_test_table(main))
-        if len(here) > len(main):
-            parts.append(f"<details><summary>Further scores</summary>{others}</details>")
-    return "".join(parts) + f'<p class="soft" style="margin-top:12px">{how_tested(report)}</p>'
-
-
-def _forest(tests: Sequence[dict]) -> str:
-    if not tests:
-        return ""
-    percent = tests[0]["percent"]
-    rows = [
-        (
-            f"{test['ours']} – {test['theirs']}",
-            test["difference"],
-            f"{signed(test['difference']['value'], percent)} "
-            f"({span(test['difference'], percent, signed)})",
-        )
-        for test in tests
-    ]
-    scale = charts.scale_of([test["difference"] for test in tests], (-1.0, 1.0), zero=True)
-    unit = "percentage points" if percent else "difference"
-    return (
-        f'<p class="soft">{escape(tests[0]["title"])}: {unit}, right of 0 the first is better; '
-        "bars: 95 % intervals.</p>"
-        + charts.forest(rows, scale, (signed(scale.low, percent), signed(scale.high, percent)))
-    )
-
-
-def _test_table(tests: Sequence[dict]) -> str:
-    header = ["Ours against theirs", "Score", "Ours", "Theirs", "p one-sided"]
-    header += ["Holm, dataset", "Holm, study", "Effect", "Videos"]
-    rows = []
-    for test in tests:
-        one = test["one_sided"]
-        rows.append(
-            [
-                f"{breakable(test['ours'])} – {breakable(test['theirs'])}",
-                f'<td class="names">{escape(test["title"])}</td>',
-                number(test["value_ours"], test["percent"]),
-                number(test["value_theirs"], test["percent"]),
-                p_words(one, one and one["p_value"]),
-                p_words(one, test["holm_dataset_one_sided"]),
-                f"<b>{p_words(one, test['holm_study_one_sided'])}</b>",
-                effect(one),
-                str(one["num_pairs"]) if one else NONE,
-            ]
-        )
-    return html_table(header, rows)
-
-
-def _over_datasets(report: dict) -> str:
-    if not report["over_datasets"]:
-        return ""
-    header = ["Ours against theirs", "Mode", "Datasets", "Better on", "Mean difference"]
-    header += ["p one-sided", "Holm", "Effect"]
-    rows = [
-        [
-            f"{breakable(entry['ours'])} – {breakable(entry['theirs'])}",
-            f'<td class="names">{escape(_mode(entry["mode"]))}</td>',
-            str(len(entry["datasets"])),
-            str(entry["better_on"]),
-            signed(entry["mean"]),
-            p_words(entry["one_sided"], entry["one_sided"]["p_value"]),
-            f"<b>{p_words(entry['one_sided'], entry['holm_study_one_sided'])}</b>",
-            effect(entry["one_sided"]),
-        ]
-        for entry in report["over_datasets"]
-    ]
-    fewest = min(len(entry["datasets"]) for entry in report["over_datasets"])
-    words = (
-        "Here the pairs are datasets, each counting once by its main score, so that differences of "
-        f"unlike scores are ranked together; {fewest} datasets cannot give a p below "
-        f"{2.0**-fewest:.3g}."
-    )
-    return html_table(header, rows) + f'<p class="soft" style="margin-top:8px">{words}</p>'
 
 
 def _backbones(report: dict) -> str:

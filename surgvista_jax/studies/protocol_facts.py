@@ -1,5 +1,6 @@
 """What a reader asks of a score (split, clip, rate, pooling, …), as the files of its run say it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from surgvista_jax.predictions.frames import Predictions
 from surgvista_jax.studies.collect import Cell
 
 NOT_RECORDED = "not recorded"
+_DIGEST = re.compile("[0-9a-f]{64}")
 _POOLS = {"mean": "mean over all tokens", "class": "the class token"}
 _TRAINED = {
     "full": "all parameters are finetuned",
@@ -38,7 +40,7 @@ def facts(
     return {
         "Trained": _TRAINED.get(cell.mode, cell.mode),
         "Started from": _start(cell, about),
-        "Split": _split(cell.config, predictions, meta),
+        "Split": _split(cell.config, predictions, meta, about),
         "Training samples": _training(about),
         "Test samples": _test(cell.result, predictions),
         "Clip": _clip(clip, fps),
@@ -92,18 +94,24 @@ def answers(of_weights: Mapping[str, Sequence[Mapping[str, str]]]) -> list[dict[
 
 def _start(cell: Cell, about: Mapping[str, Any]) -> str:
     init = cell.init or (f"pretraining {cell.pretraining}" if cell.pretraining else "")
-    digest = about.get("init_digest")
+    digest = str(about.get("init_digest"))
     told = init or str(about.get("init") or cell.config.get("init") or NOT_RECORDED)
-    return f"{told} (sha256 {digest[:16]}…)" if isinstance(digest, str) and digest else told
+    return f"{told} (sha256 {digest[:16]}…)" if _DIGEST.fullmatch(digest) else told
 
 
-def _split(config: Mapping[str, Any], predictions: Predictions, meta: Mapping[str, Any]) -> str:
+def _split(
+    config: Mapping[str, Any],
+    predictions: Predictions,
+    meta: Mapping[str, Any],
+    about: Mapping[str, Any],
+) -> str:
     data = config.get("data", {})
     train, test = data.get("train"), meta.get("split") or data.get("test")
     if not train and not test:
         return NOT_RECORDED
     videos = len(predictions.videos)
-    return f"trained on {train or NOT_RECORDED!r}, tested on {test!r} ({videos} videos)"
+    made = "; the run made the splits itself" if about.get("made_splits") else ""
+    return f"trained on {train or NOT_RECORDED!r}, tested on {test!r} ({videos} videos){made}"
 
 
 def _training(about: Mapping[str, Any]) -> str:

@@ -31,27 +31,33 @@ def build_study_report(
     samples: int = 1000,
     seed: int = 0,
     about: About = lambda folder: {},
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Scores every finished cell and compares backbones on the same videos.
 
     Args:
         samples, seed: of the bootstrap.
         about: what the checkpoint of a run's folder says of its model.
+        say: is told what is read next.
 
     Raises:
         UserError: no cell is finished.
     """
-    panels = [read_panel(cells) for cells in study.panels().values()]
     asked = pairs(study)
     tests: list[dict[str, Any]] = []
-    entries = []
-    for panel in panels:
+    entries: list[dict[str, Any]] = []
+    lacking: list[dict[str, str]] = []
+    notes: list[str] = []
+    for (dataset, mode), cells in study.panels().items():
+        say(f"{dataset}, {mode}: {sum(not cell.lacks for cell in cells)} of {len(cells)} runs")
+        panel = read_panel(cells)  # one at a time: memory holds no more predictions
         entries.append(_panel_entry(panel, samples, seed, about))
         tests += _tests(panel, asked, samples, seed)
-    if not any(panel.systems for panel in panels):
+        lacking += panel.lacking
+        notes += panel.notes
+    if len(lacking) == len(study.cells):
         raise UserError(f"{study.folder}: none of its {len(study.cells)} cells has a result yet")
     _adjust(tests)
-    lacking = [entry for panel in panels for entry in panel.lacking]
     report = {
         "format": FORMAT,
         "kind": KIND,
@@ -66,10 +72,10 @@ def build_study_report(
         "bootstrap": {"samples": samples, "seed": seed, "level": LEVEL},
         "weights": [_weights_entry(study, name) for name in study.weights],
         "panels": entries,
-        "groups": groups_entries(panels, study.weights),
+        "groups": groups_entries(entries, study.weights),
         "tests": [_flat(test) for test in tests],
         "over_datasets": datasets_entries(tests, asked),
-        "notes": list(dict.fromkeys(note for panel in panels for note in panel.notes)),
+        "notes": list(dict.fromkeys(notes)),
     }
     return plain(report)
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from surgvista_jax.metrics.statistics import over_seeds
-from surgvista_jax.studies.panels import Panel
 from surgvista_jax.studies.statistics import Pair, holm_by, over_datasets
 
 
@@ -41,17 +40,22 @@ def datasets_entries(tests: Sequence[dict], asked: Sequence[Pair]) -> list[dict[
     return [entry | {"one_sided": asdict(entry["one_sided"])} for entry in found]
 
 
-def groups_entries(panels: Sequence[Panel], weights: Sequence[str]) -> list[dict[str, Any]]:
+def groups_entries(
+    panels: Sequence[dict[str, Any]], weights: Sequence[str]
+) -> list[dict[str, Any]]:
     """Means of main scores over the datasets of a group, of each backbone and mode.
 
     All datasets together are the group "". Spread over seeds where every dataset has the same.
+
+    Args:
+        panels: entries of the report.
     """
     found = []
-    named = dict.fromkeys(panel.first.group for panel in panels if panel.first.group)
-    for mode in dict.fromkeys(panel.first.mode for panel in panels):
-        of_mode = [panel for panel in panels if panel.first.mode == mode]
+    named = dict.fromkeys(panel["group"] for panel in panels if panel["group"])
+    for mode in dict.fromkeys(panel["mode"] for panel in panels):
+        of_mode = [panel for panel in panels if panel["mode"] == mode]
         for group in (*named, ""):
-            members = [p for p in of_mode if not group or p.first.group == group]
+            members = [panel for panel in of_mode if not group or panel["group"] == group]
             if not members or (not group and len(members) < 2):
                 continue
             rows = [_group_row(name, members) for name in weights]
@@ -59,27 +63,21 @@ def groups_entries(panels: Sequence[Panel], weights: Sequence[str]) -> list[dict
     return found
 
 
-def _group_row(name: str, members: Sequence[Panel]) -> dict[str, Any]:
+def _group_row(name: str, members: Sequence[dict[str, Any]]) -> dict[str, Any]:
     values, of_seeds = [], []
     for panel in members:
-        system = panel.systems.get(name)
-        score = next((s for s in system.scores if s.key == panel.main), None) if system else None
-        if system is None or score is None:
-            continue
-        ones = np.ones(len(system.runs[0].videos))
-        values.append(score.value(ones))
-        of_seeds.append(
-            {
-                cell.seed: evaluation.score(score.key).value(ones)
-                for cell, evaluation in zip(system.cells, system.evaluations, strict=True)
-            }
-        )
+        for of_panel in panel["rows"]:
+            found = of_panel["scores"].get(panel["main"])
+            if of_panel["weights"] == name and found is not None:
+                values.append(found["value"])
+                seeds = found["seeds"]["values"] if "seeds" in found else [found["value"]]
+                of_seeds.append(dict(zip(of_panel["seeds"], seeds, strict=True)))
     row: dict[str, Any] = {"weights": name, "datasets": len(values), "value": None, "seeds": None}
     if len(values) == len(members):
         row["value"] = float(np.mean(values))
-        shared = set.intersection(*(set(seeds) for seeds in of_seeds))
-        if len(shared) > 1 and all(set(seeds) == shared for seeds in of_seeds):
-            means = [np.mean([seeds[k] for seeds in of_seeds]) for k in sorted(shared)]
+        shared = sorted(of_seeds[0])
+        if len(shared) > 1 and all(sorted(seeds) == shared for seeds in of_seeds):
+            means = [np.mean([seeds[k] for seeds in of_seeds]) for k in shared]
             mean, spread, number = over_seeds(np.array(means))
             row["seeds"] = {"mean": mean, "std": spread, "number": number, "values": means}
     return row

@@ -2,9 +2,15 @@
 
 from typing import Any
 
+from surgvista_jax.reports.names import MODES
 from surgvista_jax.reports.words import number, p_value
 
 NONE = "–"
+
+
+def mode_words(mode: str) -> str:
+    """How a backbone is used: "linear probe" of "linear"."""
+    return MODES.get(mode, mode)
 
 
 def with_spread(entry: dict[str, Any] | None) -> str:

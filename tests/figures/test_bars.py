@@ -15,7 +15,7 @@ from surgvista_jax.metrics.named_protocols import find
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import System, build_report
 from surgvista_jax.studies.collect import collect
-from surgvista_jax.studies.drawn import comparison
+from surgvista_jax.studies.drawn import comparison, read_report
 from surgvista_jax.studies.files import write_study_report
 from surgvista_jax.studies.report import build_study_report
 from tests.support.drawn_text import check_texts, texts
@@ -91,6 +91,7 @@ def test_a_study_is_drawn_the_same_each_time(study: Path, tmp_path: Path, capsys
     assert "a.pdf" in capsys.readouterr().out
     with pytest.raises(UserError, match="no result of the study has a score 'f2'"):
         run(str(study), f"--out={tmp_path / 'c'}", "--score=f2")
+    run(str(study), f"--out={tmp_path / 'd.pdf'}", "--family=panel")
     with pytest.raises(UserError, match="says itself what it compares"):
         run(str(study), str(study), f"--out={tmp_path / 'c'}")
     with pytest.raises(UserError, match="a figure is .pdf or .png"):
@@ -98,6 +99,18 @@ def test_a_study_is_drawn_the_same_each_time(study: Path, tmp_path: Path, capsys
     (tmp_path / "a.pdf").write_text("mine")
     with pytest.raises(UserError, match="is there already"):
         run(str(study), f"--out={tmp_path / 'a'}")
+
+
+def test_holm_covers_the_figure_or_each_panel(study: Path) -> None:
+    report = read_report(study)
+    whole, note = comparison([report])
+    apart, other = comparison([report], family="panel")
+    assert "Holm over the 4 comparisons of this figure" in note
+    assert "Holm over the 4 comparisons in all, those of each panel apart" in other
+    tests = [test for test in report["tests"] if test["main"]]
+    for panels, key in ((whole, "holm_study_one_sided"), (apart, "holm_dataset_one_sided")):
+        found = [bar.p_value for panel in panels for bar in panel.bars[1:]]
+        assert found == pytest.approx([test[key] for test in tests])
 
 
 def test_bars_of_evaluations_are_tested_over_their_videos(study: Path) -> None:

@@ -184,3 +184,27 @@ def test_how_a_score_is_averaged_is_seen_from_it() -> None:
     ]
     for score, expected in about:
         assert protocol_facts.averaging(score) == expected
+
+
+def test_what_the_checkpoint_says_is_told(whole: Path) -> None:
+    said = {
+        "fps": 5.0,
+        "clip": {"num_frames": 16, "stride": 10, "size": 224, "sampling": "uniform"},
+        "head": {"pool": "class"},
+        "init_digest": "a1" * 32,
+        "made_splits": {"train": ["a"]},
+        "sources": [{"what": "data: near (5 videos, 750 frames at 1 a second)"}],
+    }
+    found = build_study_report(collect(whole), samples=20, about=lambda folder: said)
+    answers = {
+        item["question"]: item["answers"][0]["answer"] for item in found["panels"][0]["facts"]
+    }
+    assert answers["Clip"] == "16 frames spread over the whole video, 224 pixels a side"
+    assert answers["Sees"] == "the whole video, before and after each moment"
+    assert answers["Pooling"] == "the class token"
+    assert answers["Training samples"] == "near (5 videos, 750 frames at 1 a second)"
+    assert answers["Split"].endswith("(8 videos); the run made the splits itself")
+    assert answers["Started from"] == "pretraining A-teacher (sha256 a1a1a1a1a1a1a1a1…)"
+    assert answers["Rate"].startswith("labelled frames: 5 a second")
+    assert answers["Parameters selected on"].startswith("val (split 'val'")
+    assert answers["Smoothing of predictions"] == "none"
