@@ -88,6 +88,7 @@ def test_overrides(file):
         ("--config.on=3", "should be true or false"),
         ("--config.sizes=3", "group of keys"),
         ("--config.rate", "--config.rate=VALUE"),
+        (f"--config.rate={10**400}", r"--config.rate=1000+…: is too large"),
     ],
 )
 def test_wrong_overrides(file, override, said):

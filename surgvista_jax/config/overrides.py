@@ -33,11 +33,15 @@ def apply_override(
     within = ".".join(parents) in mappings
     if not isinstance(node, ml_collections.ConfigDict) or name not in node and not within:
         _unknown_key(node, key, name)
-    with node.ignore_type():
-        if key in mappings:
-            node[name] = _parse_names(text, key)
-        else:
-            node[name] = _parse(text, node.get(name, 0.0), key)
+    if key in mappings:
+        value = _parse_names(text, key)
+    else:
+        value = _parse(text, node.get(name, 0.0), key)
+    try:
+        with node.ignore_type():
+            node[name] = value
+    except OverflowError:  # a whole number where a float stood
+        raise UserError(f"--config.{key}={_shown(text)}: is too large") from None
 
 
 def _parse_names(text: str, key: str) -> ml_collections.ConfigDict:
@@ -76,6 +80,11 @@ def _parse(text: str, old: Any, key: str) -> Any:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         if old is None:
             return text
-        said = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
         kind = type(old).__name__
-        raise UserError(f"--config.{key}={said}: should be of type {kind}, as {old!r} is") from None
+        raise UserError(
+            f"--config.{key}={_shown(text)}: should be of type {kind}, as {old!r} is"
+        ) from None
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

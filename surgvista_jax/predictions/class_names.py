@@ -14,7 +14,7 @@ from surgvista_jax.facts.spelling import (
     whole_number,
 )
 
-_MOST_DIGITS = 9
+_MOST_CLASSES = 10_000  # no vocabulary of surgery comes near
 
 
 def _plain(name: str) -> str:
@@ -74,6 +74,16 @@ def _check_number(name: str, told: Collection[str], where: str) -> None:
         )
 
 
+def _check_so_many(highest: str, source: str) -> None:
+    """Raises UserError where the highest number of a class would make more than any task has.
+
+    What is counted by class (confusions, columns) would fill the memory.
+    """
+    digits = highest.lstrip("0")
+    if len(digits) > len(str(_MOST_CLASSES)) or int(digits or 0) >= _MOST_CLASSES:
+        raise UserError(f"{source}: class {digits:.40}: no task has so many classes")
+
+
 def _known_ids(
     names: np.ndarray, classes: Sequence[str], first: int | None, source: str, where: Sequence[str]
 ) -> np.ndarray:
@@ -83,8 +93,8 @@ def _known_ids(
     if all(key.isascii() and key.isdigit() for key in keys):
         if first is None and all(key in by_key for key in keys):  # classes are called by numbers
             return np.array([by_key[key] for key in keys], np.int64)
-        if long := [key for key in keys if len(key) > _MOST_DIGITS]:
-            raise UserError(f"{source}: class {long[0]:.40}: no task has so many classes")
+        highest = max(keys, key=lambda key: (len(key.lstrip("0")), key.lstrip("0")))
+        _check_so_many(highest, source)
         ids = np.array(keys).astype(np.int64)
         if first is None:
             first = _first_number(ids, len(classes), source)

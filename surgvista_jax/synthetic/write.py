@@ -155,3 +155,14 @@ def _write_video(path: Path, operation: Operation, size: int | tuple[int, int]) 
         for frame in render(operation, range(start, stop), (height, width)):
             video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     video.release()
+    if _pictures(path) != operation.num_frames:  # OpenCV says nothing of a write that failed
+        raise CannotWrite(path, "its end is missing: is the disk full?")
+
+
+def _pictures(path: Path) -> int:
+    """How many pictures of a video can be decoded."""
+    video, count = cv2.VideoCapture(str(path)), 0
+    while video.grab():
+        count += 1
+    video.release()
+    return count

@@ -127,6 +127,7 @@ def test_numbers_may_be_written_as_floats(tmp_path):
 ROWS = {
     "long class": (["v,0," + "9" * 30 + ",0"], "class 9+: no task has so many classes"),
     "endless class": (["v,0," + "9" * 5000 + ",0"], "no task has so many classes"),
+    "class of 8 digits": (["v,0,99999999,0"], "class 99999999: no task has so many classes"),
     "infinite frame": (["v,inf,0,0"], "line 2: column 'frame': 'inf' is not a number"),
     "frame that is no number": (["v,nan,0,0"], "line 2: column 'frame': 'nan' is not a number"),
     "late frame": (["v,1e300,0,0"], "line 2: column 'frame' holds '1e300'"),

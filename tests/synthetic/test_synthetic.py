@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import resource
 
 import av
 import cv2
@@ -260,6 +261,17 @@ def test_action_clips_on_disk(tmp_path):
     for path in paths:
         with open(path.with_suffix(".csv"), encoding="utf-8") as file:
             assert {row["action"] for row in csv.DictReader(file)} == {path.stem[:-3]}
+
+
+@pytest.mark.parametrize("room", (300, 2000, 6000))  # bytes a file; the video has 9 kB
+def test_a_video_cut_short_by_a_full_disk_is_not_taken_for_whole(tmp_path, room):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"operation_00.mp4: cannot be written .*disk full"):
+            synthetic.write_videos(tmp_path, 1, 9, 40, FPS, 64)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_mistakes_are_one_clear_line(tmp_path):
