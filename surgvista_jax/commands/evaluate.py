@@ -7,7 +7,7 @@ from pathlib import Path
 
 from surgvista_jax.data.labels.tables import read_text
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.spelling import listed_classes
+from surgvista_jax.facts.spelling import listed_classes, same_class
 from surgvista_jax.metrics.named_protocols import PROTOCOLS, find
 from surgvista_jax.metrics.protocols import Protocol
 from surgvista_jax.ownership import add_overwrite
@@ -179,8 +179,10 @@ def evaluate(protocol: Protocol, args: argparse.Namespace) -> dict:
     if args.group_by:
         if not args.groups:
             raise UserError("--group-by needs --groups: a dataset folder or a CSV file")
-        internal = tuple(filter(None, args.internal.split(",")))
         groups = read_groups(args.groups, args.group_by, runs[0].videos)
+        spelled = {same_class(group): group for group in groups}
+        told = filter(None, args.internal.split(","))
+        internal = tuple(spelled.get(same_class(name), name.strip()) for name in told)
         grouping = Grouping(args.group_by, groups, internal)
     return build_report(
         protocol,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from surgvista_jax.data.labels.tables import read_rows
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.spelling import near
+from surgvista_jax.facts.spelling import near, same_class
 from surgvista_jax.json_lines import read_lines
 from surgvista_jax.json_object import parse
 
@@ -17,7 +17,11 @@ KINDS = ("centre", "procedure", "patient")
 
 
 def read_groups(path: Path, kind: str, videos: Sequence[str]) -> list[str]:
-    """The group of each video; raises UserError for a video that has none."""
+    """The group of each video; spellings of one name, as of a class, are the one that comes first.
+
+    Raises:
+        UserError: a video has none.
+    """
     path = Path(path)
     if not path.exists():
         raise UserError(f"--groups {path}: no such file or folder")
@@ -25,7 +29,8 @@ def read_groups(path: Path, kind: str, videos: Sequence[str]) -> list[str]:
     for video in videos:
         if not table.get(video):
             raise UserError(f"--groups {path}: no {kind} is given for {video}")
-    return [table[video] for video in videos]
+    spelled: dict[str, str] = {}
+    return [spelled.setdefault(same_class(table[video]), table[video]) for video in videos]
 
 
 def _from_dataset(folder: Path, kind: str) -> dict[str, str]:

@@ -97,6 +97,8 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
     score = check_scores(arrays["score"], f"{source}: score")
     if "label" in arrays:
         arrays["label"] = _label(arrays["label"], source)
+        if arrays["label"].shape[1:] == (1,) != score.shape[1:]:
+            raise UserError(f"{source}: `label` is [N, 1]; class ids are [N]")
     named = meta.get("classes", ())
     if named is None:
         raise UserError(f"{source}: meta key 'classes' is null; leave it out where none are known")

@@ -104,9 +104,11 @@ def _read_file(path: Path, source: str) -> tuple[np.ndarray, list[str], list[int
     lines: list[int] = []
     numbered = False  # whether lines begin with the number of a frame
     header_may_come = True
+    blank = 0  # the first empty line since the last that was not
     for number, line in enumerate(decoded(data, source).split("\n"), start=1):
         words = [word for word in re.split(r"[\t ,;]+", line.strip(), maxsplit=1) if word]
         if not words:
+            blank = blank or number
             continue
         if header_may_come and words[0].lower() in ("frame", "frames", "phase"):
             header_may_come = False
@@ -124,6 +126,9 @@ def _read_file(path: Path, source: str) -> tuple[np.ndarray, list[str], list[int
             if numbered:
                 raise UserError(f"{source}, line {number}: {words[0]!r} is not a frame number")
             words = [str(len(frames)), line.strip()]  # a phase of several words, without a frame
+        if blank and frames and not numbered:
+            raise UserError(f"{source}, line {blank}: empty; a phase for each frame is needed")
+        blank = 0
         frames.append(int(words[0]))
         labels.append(words[1].strip())
         lines.append(number)

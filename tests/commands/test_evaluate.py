@@ -142,7 +142,7 @@ def test_seeds_baseline_and_groups_on_the_screen(tmp_path: Path, capsys) -> None
         "video,centre\n" + "".join(f"v{k},{'Bern' if k < 3 else 'Oslo'}\n" for k in range(6))
     )
     arguments = [str(tmp_path / "s0.npz"), str(tmp_path / "s1.npz"), "--protocol=phase-strict"]
-    arguments += [f"--baseline={tmp_path / 'base.npz'}", "--group-by=centre", "--internal=Bern"]
+    arguments += [f"--baseline={tmp_path / 'base.npz'}", "--group-by=centre", "--internal=bern"]
     assert main(["evaluate", *arguments, f"--groups={tmp_path / 'groups.csv'}"]) == 0
     text = capsys.readouterr().out
     assert (

@@ -11,6 +11,8 @@ from surgvista_jax.predictions.groups import read_groups
 def test_groups_from_csv_and_dataset_folder(tmp_path: Path) -> None:
     (tmp_path / "g.csv").write_text("video,centre\nv1,Bern\nv2,Milan\n")
     assert read_groups(tmp_path / "g.csv", "centre", ["v2", "v1"]) == ["Milan", "Bern"]
+    (tmp_path / "g.csv").write_text("\nvideo;centre\nv1;Bern\nv2; BERN \n", encoding="utf-16")
+    assert read_groups(tmp_path / "g.csv", "centre", ["v2", "v1"]) == ["BERN", "BERN"]
     with pytest.raises(UserError, match="no centre is given for v3"):
         read_groups(tmp_path / "g.csv", "centre", ["v3"])
     with pytest.raises(UserError, match="columns video and patient are needed"):

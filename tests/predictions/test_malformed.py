@@ -40,6 +40,7 @@ FAULTS = {
     "label beyond any task": ({"label": np.full(4, 1e30)}, "label of row 0 is 1e\\+30"),
     "label of 64 bits": ({"label": np.full(4, 2**64 - 1, np.uint64)}, "label of row 0"),
     "label of complex numbers": ({"label": np.full(4, 1j)}, "`label` must hold numbers"),
+    "label of one column": ({"label": np.zeros((4, 1))}, "`label` is .N, 1.; class ids are .N."),
     "score of text": ({"score": np.full((4, 3), "x")}, "`score` must hold numbers"),
     "score of complex numbers": ({"score": np.full((4, 3), 1j)}, "`score` must hold numbers"),
     "frame beyond any video": ({"frame": np.arange(4) + 2**62}, "beyond any video"),
@@ -179,6 +180,15 @@ def test_frames_without_a_label_in_text_stay_unlabelled(tmp_path, none):
     (tmp_path / "v.txt").write_text("0\t1\n1\t-3\n")
     with pytest.raises(UserError, match="p/v.txt, line 2: class '-3' is below 0"):
         read_folder(tmp_path, "p", 1, ("a", "b", "c"))
+
+
+def test_an_empty_line_among_phases_without_frames_is_refused(tmp_path):
+    (tmp_path / "v.txt").write_text("\nPhase\n\na\nb\n\n\n")
+    found = read_folder(tmp_path, "p", 1, ("a", "b"))
+    assert found.decision is not None and found.decision.tolist() == [0, 1]
+    (tmp_path / "v.txt").write_text("a\nb\n\na\n")
+    with pytest.raises(UserError, match="p/v.txt, line 3: empty; a phase for each frame is needed"):
+        read_folder(tmp_path, "p", 1, ("a", "b"))
 
 
 @pytest.mark.parametrize("row", [[-1, -1, -1], [-100, -100, -100]])

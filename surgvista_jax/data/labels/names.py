@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.spelling import same_class
+from surgvista_jax.facts.spelling import same_class, whole_number
 
 _SHORTEST, _NEAR = 6, 0.9  # letters of names that a letter may tell apart; how alike words are
 
@@ -66,18 +66,25 @@ def one_of_each(names: Iterable[str]) -> tuple[tuple[str, ...], list[str]]:
     """The classes that names speak of, in the order and the spelling in which they come first.
 
     Returns:
-        The classes; and a text for each that has several spellings.
+        The classes, whole numbers among them as digits alone; and a text for each that has several
+        spellings.
     """
     spellings: dict[str, dict[str, None]] = {}
     for name in names:
         spellings.setdefault(same_class(name), {})[name] = None
-    classes = tuple(next(iter(found)) for found in spellings.values())
+    classes = tuple(_plainest(next(iter(found))) for found in spellings.values())
     notes = [
         f"{', '.join(map(shown, found))} are one class"
         for found in spellings.values()
         if len(found) > 1
     ]
     return classes, notes
+
+
+def _plainest(name: str) -> str:
+    """A whole number that is written as 1.0 or 1e0 as 1; other names as they are."""
+    whole = whole_number(name)
+    return name if whole is None or name.isdigit() else whole
 
 
 def near_equal(classes: Sequence[str]) -> str:

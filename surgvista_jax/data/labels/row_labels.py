@@ -1,12 +1,11 @@
 """Which classes one row of a CSV file names."""
 
-import re
 from dataclasses import dataclass
 
 from surgvista_jax.data.labels.names import ClassNames
 from surgvista_jax.data.labels.tables import Row, unguarded
 from surgvista_jax.errors import UserError
-from surgvista_jax.facts.spelling import is_unlabelled, near, same_class
+from surgvista_jax.facts.spelling import is_number, is_unlabelled, near, same_class
 from surgvista_jax.facts.tasks import NONE, TASKS
 
 
@@ -102,7 +101,7 @@ def found_in(row: Row, columns: LabelColumns, names: ClassNames) -> Found:
         key = same_class(name)
         if columns.multi and is_unlabelled(name) and key not in columns.told:
             raise UserError(f"{row.where}: {name!r} beside classes that are told")
-        if re.fullmatch(r"-\d+", key) and key not in columns.told:
+        if key.startswith("-") and is_number(key) and key not in columns.told:
             raise UserError(
                 f"{row.where}: class {name!r}: only -1 and -100 say that there is none; --classes "
                 "names it if it is one"

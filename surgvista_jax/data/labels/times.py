@@ -14,7 +14,8 @@ _CALLED = {
     "second": {"second", "seconds", "sec", "secs", "s", "time", "timestamp", "t"},
     "frame": {"frame", "frames"},
 }
-_CLOCK = re.compile(r"(\d{1,9}:)?\d{1,9}:\d{1,9}([.,]\d*)?", re.ASCII)
+# H:MM:SS or M:SS, of which the first number may be any.
+_CLOCK = re.compile(r"(\d{1,9}|\d{1,9}:[0-5]?\d):[0-5]?\d([.,]\d*)?", re.ASCII)
 _MOST_APART = 1.0  # seconds between a frame's time and its rate's: times may be whole seconds
 
 
@@ -37,7 +38,7 @@ def renaming(columns: Sequence[str]) -> str:
 def seconds_of(row: Row, column: str) -> float:
     """Seconds from `12.5`, `3:07`, `1:03:07`, or as subtitles write them `00:03:07,500`."""
     text = row.cells[column].strip()
-    if ":" in text and _CLOCK.fullmatch(text):
+    if _CLOCK.fullmatch(text):
         seconds = 0.0
         for part in text.replace(",", ".").split(":"):
             seconds = 60 * seconds + float(part)

@@ -43,8 +43,12 @@ def test_a_class_that_the_user_names_is_one_whatever_it_is_called(tmp_path):
 
 
 def test_other_negative_numbers_are_a_mistake(tmp_path):
-    with pytest.raises(UserError, match="line 3: class '-2': only -1 and -100 say"):
-        read(tmp_path, "video,second,label\na,0,1\na,1,-2\n")
+    for told in (None, ("1", "2")):
+        for text in ("-2", "-2.0", "- 2", "\u22122", "-1.5", "-99"):
+            with pytest.raises(UserError, match="line 3: class '.*': only -1 and -100 say"):
+                read(tmp_path, f"video,second,label\na,0,1\na,1,{text}\n", told=told)
+    classes, _, _ = read(tmp_path, "video,second,label\na,0,1.0\na,1,2e+00\na,2,01\n")
+    assert classes == ("1", "2")
 
 
 def test_spellings_of_one_name_are_one_class(tmp_path):

@@ -17,6 +17,7 @@ from tests.support.convert_run import write
         ("0:02", 2),
         ("1:00:02.5", 3602.5),
         ("00:00:02,500", 2.5),
+        ("90:30", 5430),
     ],
 )
 def test_a_time_is_seconds_or_a_clock(text, seconds):
