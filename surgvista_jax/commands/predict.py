@@ -26,7 +26,7 @@ from surgvista_jax.inference.given_videos import add_given, is_dataset
 from surgvista_jax.inference.idle_options import refuse_idle, way_of
 from surgvista_jax.inference.live_option import LIVE_HELP, add_live, run_live
 from surgvista_jax.inference.moments_in_parts import KEPT, PREDICT, Choice
-from surgvista_jax.inference.pages_due import PagesDue, pages_due
+from surgvista_jax.inference.pages_due import PagesDue, pages_due, room_for_note
 from surgvista_jax.inference.predictions import (
     places_of,
     said_of,
@@ -238,17 +238,20 @@ def _predict(
         copies.check([video.video for video in dataset.videos])
     remarks.say()
     finished = []
-    with closing(written_tables(each, owned, trained.meaning, smoothing)) as tables:
+    with (
+        closing(written_tables(each, owned, trained.meaning, smoothing)) as tables,
+        room_for_note(owned, words, dataset.videos),
+    ):
         for moments in tables:
             if copies is not None:
                 remarks.add(copies.write(moments), printed=True)
             finished.append(moments)
-    if not finished:
-        raise UserError(remarks.last())
-    remarks.say()
-    done, status = said_of(smoothing, trained), 1 if remarks.problems else 0
-    due = PagesDue(owned, words, trained.digest, status, places_of(finished))
-    write_predictions(owned, trained, dataset, finished, labelled, done, due)
+        if not finished:
+            raise UserError(remarks.last())
+        remarks.say()
+        done, status = said_of(smoothing, trained), 1 if remarks.problems else 0
+        due = PagesDue(owned, words, trained.digest, status, places_of(finished))
+        write_predictions(owned, trained, dataset, finished, labelled, done, due)
     count = sum(len(moments.outputs.frame) for moments in finished)
     clips = f"{count} {'labelled ' if labelled else ''}clips"
     print(f"{arguments.out / PREDICTIONS}: {clips} of {len(finished)} videos")

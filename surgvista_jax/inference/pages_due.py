@@ -6,7 +6,7 @@ The same command again then writes the pages alone, from predictions that took h
 import contextlib
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.writing import CannotWrite, write_text, writing_to
 
 NOTE = ".surgvista_pages_due.json"
+_ROOM = "room"  # the key of a note that is still to be written
+_ENTRY = 1024  # bytes that a video's entry may have beyond what is known of it before
 _KEYS = {"words", "weights", "predictions", "status", "places"}
 
 Place = tuple[Path, Video]  # the folder of a dataset, and a video's entry in it
@@ -43,7 +45,8 @@ class PagesDue:
     def __call__(self, path: Path, aside: Path) -> None:
         """Notes it, before the predictions `aside` take the place of `path`.
 
-        A disk that has no room for the note may well have it for them, which are there already.
+        A disk that has no room for the note may well have it for them, which are there already;
+        `room_for_note` has kept some.
 
         Raises:
             Foreign: either file in the way is not ours.
@@ -56,8 +59,13 @@ class PagesDue:
             "status": self.status,
             "places": [_entry(folder, video) for folder, video in self.places],
         }
-        with contextlib.suppress(CannotWrite):
-            write_text(self.owned.folder / NOTE, json.dumps(note, indent=1) + "\n", self.owned)
+        path, text = self.owned.folder / NOTE, json.dumps(note, indent=1) + "\n"
+        try:
+            write_text(path, text, self.owned)
+        except CannotWrite:
+            self.done()  # which gives back its room
+            with contextlib.suppress(CannotWrite):
+                write_text(path, text, self.owned)
 
     def left(self, error: UserError) -> str:
         """What is there, and what can be done, where `error` kept the pages from being written."""
@@ -70,10 +78,39 @@ class PagesDue:
 
     def done(self) -> None:
         """The pages are there: removes the note."""
-        path = self.owned.folder / NOTE
-        if self.owned.wrote(path):
-            with writing_to(path):
-                path.unlink()
+        _remove(self.owned)
+
+
+@contextlib.contextmanager
+def room_for_note(
+    owned: Ownership, words: dict[str, Any], videos: Sequence[Video]
+) -> Iterator[None]:
+    """Takes the room of the note on the disk before what it is noted of is computed, in hours.
+
+    If nothing comes of that, the room is given back. An earlier note stays till there is a new one.
+
+    Raises:
+        CannotWrite: there is no room, and there would be none for predictions.
+    """
+    path = owned.folder / NOTE
+    if path.exists() and _ROOM not in read_object(path):
+        yield
+        return
+    known = json.dumps([words, [_entry(owned.folder, video) for video in videos]], indent=1)
+    kept = len(known) + _ENTRY * (1 + len(videos))
+    write_text(path, json.dumps({_ROOM: "." * kept}) + "\n", owned)
+    try:
+        yield
+    except BaseException:
+        _remove(owned)
+        raise
+
+
+def _remove(owned: Ownership) -> None:
+    path = owned.folder / NOTE
+    if owned.wrote(path):
+        with writing_to(path):
+            path.unlink()
 
 
 def pages_due(owned: Ownership, words: dict[str, Any], predictions: Path) -> PagesDue | None:

@@ -16,18 +16,19 @@ import pytest
 
 from surgvista_jax.__main__ import main
 from surgvista_jax.data.conversion.own_videos import VideoLabels, read_videos
+from surgvista_jax.data.dataset import Video
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference import live_option, weights_option
 from surgvista_jax.inference.live_record import LiveRecord
 from surgvista_jax.inference.page import predicted_page
-from surgvista_jax.inference.pages_due import PagesDue
+from surgvista_jax.inference.pages_due import NOTE, PagesDue, pages_due, room_for_note
 from surgvista_jax.inference.predictions import write_table
 from surgvista_jax.ownership import in_folder
 from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.predictions.smoothing import Smoothing
 from surgvista_jax.predictions.transitions import transitions_of
-from surgvista_jax.writing import CannotWrite, write_json
+from surgvista_jax.writing import CannotWrite, write_json, write_text
 from tests.support import device_memory
 from tests.support.finetune_run import COLOURS, make_config, make_dataset, meta, predictions, run
 from tests.support.footage import cut, index_first, write_video
@@ -142,6 +143,34 @@ def test_predictions_stay_where_no_room_is_left_for_the_note_that_pages_are_due(
     assert (tmp_path / PREDICTIONS).exists()
     said = due.left(CannotWrite(tmp_path, "No space left on device"))
     assert said == f"the predictions are whole: `surgvista view {tmp_path}` shows them"
+
+
+def test_room_for_the_note_is_kept_while_predictions_are_computed(tmp_path, monkeypatch):
+    """A disk that fills up meanwhile has it still; a start that fails leaves nothing behind."""
+    owned, words = in_folder(tmp_path, False), {"out": "x"}
+    videos = [Video(f"v{k}", f"{k}.mp4", 1.0, 9) for k in range(3)]
+    due = PagesDue(owned, words, "", 0, [(tmp_path / "frames", video) for video in videos])
+
+    def full(path, text, guard):
+        used = sum(each.stat().st_size for each in tmp_path.iterdir() if each.name == NOTE)
+        if path.name == NOTE and used:
+            raise CannotWrite(path, "No space left on device")
+        assert len(text) <= room
+        write_text(path, text, guard)
+
+    with room_for_note(owned, words, videos):
+        room = (tmp_path / NOTE).stat().st_size
+        assert pages_due(owned, words, tmp_path / PREDICTIONS) is None
+        monkeypatch.setattr("surgvista_jax.inference.pages_due.write_text", full)
+        write_json(tmp_path / PREDICTIONS, {}, due)
+    found = pages_due(owned, words, tmp_path / PREDICTIONS)
+    assert found is not None and [video.video for _, video in found.places] == ["v0", "v1", "v2"]
+    found.done()
+    monkeypatch.undo()
+    with pytest.raises(UserError), room_for_note(owned, words, videos):
+        assert (tmp_path / NOTE).exists()
+        raise UserError("no frame can be read")
+    assert not (tmp_path / NOTE).exists()
 
 
 def test_who_replaced_predictions_is_told_not_to_replace_them_again(tmp_path):
