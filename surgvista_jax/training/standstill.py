@@ -23,11 +23,12 @@ from surgvista_jax.training.durations import in_words
 from surgvista_jax.training.links import Member
 from surgvista_jax.training.watch import Place, Watch
 
-ACTIONS = END, _ = ("end", "warn")
+ACTIONS = END, WARN = "end", "warn"
 _TIMES = 3  # as long as the longest step so far, if that is longer: models may be large and slow
 _LOOK = 1.0  # seconds between two looks at the clock
 _STOPPED = 5.0  # seconds between two looks, above which this process itself was stopped
 _WRITING = 5.0  # seconds for the stacks: the disk may be what hangs
+_NAMED = 4  # processes that a line names
 _OURS = str(Path(surgvista_jax.__file__).parent)
 
 
@@ -126,13 +127,13 @@ class Standstill:
 
     def _heed(self, words: str, ends: bool) -> None:
         """Tells it, writes where this process stands, and ends it if that is asked for."""
-        name = f"standstill.{jax.process_index()}.txt" if jax.process_count() > 1 else STACKS
-        path = self._folder / name
+        process = f".{jax.process_index()}" if jax.process_count() > 1 else ""
+        path = self._folder / f"standstill{process}.txt"
         then = (
             f"ends with status {STANDS_STILL}: start all again (a run goes on from its newest"
             " checkpoint)"
             if ends
-            else "waits on (config.loop.on_standstill=warn)"
+            else f"waits on (config.loop.on_standstill={WARN})"
         )
         main = sys._current_frames().get(self._main)
         _say(f"{words}; here {_in_main(main)}; {path} says more; {then}")
@@ -143,7 +144,6 @@ class Standstill:
             stuck.end_at_once(STANDS_STILL)
 
 
-STACKS = "standstill.txt"
 _running: list[Standstill] = []  # of the run under way in this process
 
 
@@ -172,9 +172,6 @@ def where(places: Mapping[Member, Place]) -> str:
     if len(places) > 1 and len(by_doing) == 1:
         return f"{said}, none of them behind: a device, or the network between them, hangs"
     return said
-
-
-_NAMED = 4  # processes that a line names
 
 
 def _names(members: list[Member], count: int) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import jax
 import numpy as np
@@ -104,19 +105,52 @@ def test_activations_are_constrained(config, tmp_path, monkeypatch):
         pretrain(load_config(str(config), PretrainConfig, mesh_words("2,2,2")), tmp_path / "run")
 
 
-def test_two_processes_equal_one(config, one_device, tmp_path):
-    """As launch/local starts them, each with a GPU for itself: here is none, so they do without."""
-    program = tmp_path / "bin" / "surgvista"
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+from surgvista_jax.__main__ import main
+from surgvista_jax.training.step_log import StepLog
+
+read = StepLog.read
+
+
+def read_or_die(self, dispatched):
+    read(self, dispatched)
+    if dispatched is not None and dispatched.step == 6:
+        while not Path(sys.argv[1], "checkpoints", "4").is_dir():
+            time.sleep(0.01)
+        Path(sys.argv[1], "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if "--process-id=1" in sys.argv:
+    StepLog.read = read_or_die
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_two_processes_of_which_one_is_killed_are_gone_on_with_by_one(
+    config, one_device, tmp_path, monkeypatch
+):
+    """As launch/local starts them, each with a GPU for itself: here is none, so they do without.
+
+    Among two devices sums have one order, whichever processes they are of: the end is the same bit
+    for bit.
+    """
+    program, workdir = tmp_path / "bin" / "surgvista", tmp_path / "a run"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m surgvista_jax "$@"\n')
+    (tmp_path / "killed.py").write_text(KILLED)
+    program.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/killed.py" "{workdir}" "$@"\n'
+    )
     program.chmod(0o755)
-    workdir = tmp_path / "a run"
+    asked = [*mesh_words("1,2,1"), "--config.checkpoint.save_every=4"]
     folders = f"{config.parent / 'dataset'},{config.parent / 'other'}"
-    words = ["pretrain", config, folders, workdir, *mesh_words("2,2,1")]
+    words = ["pretrain", config, folders, workdir, *asked]
     variables = {
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
         "CUDA_VISIBLE_DEVICES": "0,1",
-        "JAX_NUM_CPU_DEVICES": "2",
+        "JAX_NUM_CPU_DEVICES": "1",
         "TF_CPP_MIN_LOG_LEVEL": "1",
         "PYTHONWARNINGS": "error",
     }
@@ -127,7 +161,18 @@ def test_two_processes_equal_one(config, one_device, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    finish(both)
+    said = finish(both, code=1, seconds=420)
+    assert (workdir / "killed").exists(), said
+    assert time.time() - (workdir / "killed").stat().st_mtime < 60
+    (line,) = (line for line in said.splitlines() if line.startswith("surgvista: "))
+    assert line.startswith("surgvista: process 1 (") and "ended without a word (killed" in line
+
+    devices = jax.devices()[:2]
+    monkeypatch.setattr(jax, "devices", lambda *asked: devices)
+    finished = pretrain(load_config(str(config), PretrainConfig, asked), workdir)
+    assert finished.step == 8 and lines(workdir).keys() == lines(one_device).keys()
     assert_same_run(workdir, one_device)
     meta = json.loads((workdir / "checkpoints" / "8" / "meta" / "metadata").read_text())
     assert meta["batch_size"] == 8
+    whole = pretrain(load_config(str(config), PretrainConfig, asked), tmp_path / "uninterrupted")
+    jax.tree.map(np.testing.assert_array_equal, finished.state, whole.state)
