@@ -12,6 +12,7 @@ from surgvista_jax.studies.cells import Backbone, Cell, Data, Pretraining, grid
 _LOADER = {"loader.workers": 0}  # processes take longer to start than these clips to be read
 _PRETRAINING = {
     **_LOADER,
+    "data.allow_overlap": True,  # the datasets' operations have the same names, and are others
     "budget.batch_size": 16,
     "clip.num_frames": 4,
     "clip.stride": 2,

@@ -187,7 +187,7 @@ def _end(asked: Sequence[Job], out: Path, outcome: Outcome) -> int:
     waiting = {} if outcome.stopped else Counter(filter(None, outcome.waiting.values()))
     for line in (
         *(f"failed: {folder}: {why}" for folder, why in outcome.failed.items()),
-        *(f"not begun: {jobs} jobs, which wait for {why}" for why, jobs in waiting.items()),
+        *(f"not begun, for want of {why}: {number} jobs" for why, number in waiting.items()),
         *stale_in_words(states),
     ):
         print(line, file=sys.stderr)

@@ -165,8 +165,10 @@ class _Running:
                 self._dismiss(process)
             for number, handler in before.items():
                 signal.signal(number, handler)
-        for job in self._waiting:
-            self._outcome.waiting[job.name] = self._missing(job)
+        for job in self._waiting:  # those come first that others wait for
+            waiting = self._outcome.waiting
+            above = next((name for name in job.needs if name in waiting), None)
+            waiting[job.name] = waiting[above] if above else self._missing(job)
         return self._outcome
 
     def _told(self, number: int, frame: FrameType | None) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 def main(words: list[str]) -> int:
     named = dict(word.partition("=")[::2] for word in words)
-    folder = Path(named["--workdir"])
+    folder = Path(named.get("--workdir") or named["--out"])
     does = {
         what
         for what, parts in json.loads(os.environ.get("TOY", "{}")).items()
