@@ -199,7 +199,10 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             if path not in self.server.missing:
                 self.server.missing.add(path)
-                print(f"{path}: is no longer there; the page shows frames of it", file=sys.stderr)
+                print(
+                    f"{path}: is no longer there; give VIDEO, where it is now",
+                    file=sys.stderr,
+                )
             return self._text(HTTPStatus.NOT_FOUND, "The video was moved or removed.")
         with file:
             self._part(file, mimetypes.guess_type(path.name)[0] or "application/octet-stream")

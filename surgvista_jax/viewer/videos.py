@@ -15,6 +15,7 @@ from surgvista_jax.facts.spelling import near
 from surgvista_jax.json_object import read_object
 from surgvista_jax.viewer.film import Film, film_of, film_of_file
 from surgvista_jax.viewer.operation import Operation
+from surgvista_jax.viewer.written_film import film_of_page
 
 SOURCES = "videos.json"  # beside predictions, where each video was
 FRAMES = "frames"  # beside predictions, the dataset of frames that `predict` extracts
@@ -100,13 +101,15 @@ def film_of_video(
 class Films:
     """The film of each operation, from its extracted frames, or else from its video file.
 
+    Where that is gone, or never was, as of a camera: from the page beside the predictions.
+
     Args:
         folder: where the predictions are, beside which frames may lie.
         files: of videos, by their ids.
     """
 
     def __init__(self, folder: Path, files: Mapping[str, Path]):
-        self.files, self.folder = files, folder / FRAMES
+        self.files, self.folder, self.pages = files, folder / FRAMES, folder
         self.frames: dict[str, Video] = {}
         if (self.folder / "dataset.json").is_file():
             dataset = read_dataset(self.folder)
@@ -118,4 +121,6 @@ class Films:
         if entry and (film := film_of_video(self.folder, entry, operation)):
             return film
         path = self.files.get(operation.video)
-        return None if path is None else film_of_file(path, operation.duration)
+        if path and (film := film_of_file(path, operation.duration)):
+            return film
+        return film_of_page(self.pages / f"{operation.video}.html", operation.video)

@@ -48,6 +48,32 @@ def test_a_video_is_served_with_its_page_until_ctrl_c(predictions, tmp_path, ser
     assert len(served) == 2 and data_of(served[-1][0]["/case.html"])["media"] is None
 
 
+def test_a_film_outlives_its_video_in_the_page_beside_the_predictions(
+    predictions, tmp_path, served
+):
+    """As of a camera, which left a page and no file."""
+    video = write_video(tmp_path / "case.mp4", 100)
+    assert main(["view", str(predictions), str(video), f"--out={tmp_path}"]) == 0
+    film = data_of((tmp_path / "case.html").read_text())["film"]
+    video.unlink()
+
+    def shown():
+        assert main(["view", str(predictions)]) == 0
+        return data_of(served[-1][0]["/case.html"])["film"]
+
+    assert shown() == film and film["images"]
+    text = (tmp_path / "case.html").read_text()
+    for damage in (
+        text.replace('"video":"case"', '"video":"other"'),
+        text.replace('"images":["', '"images":["§'),
+        text.replace('"film":{"seconds":[', '"film":{"seconds":[9,'),
+        text[: len(text) // 20],
+        "",
+    ):
+        (tmp_path / "case.html").write_text(damage)
+        assert shown() is None
+
+
 def test_pages_are_served_while_the_browser_runs(predictions, monkeypatch, capsys):
     serving, opened, seen = threading.Event(), threading.Event(), []
 
