@@ -36,7 +36,7 @@ case $action in
       PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --user uv
       python3 -m uv venv --quiet --seed --python 3.12 .venv
     fi
-    .venv/bin/pip install --quiet -e ".[tpu]"
+    .venv/bin/pip install --quiet -e ".[tpu,gcs]"
     ;;
   start)
     take_run "$@"

@@ -171,9 +171,11 @@ class _Copying:
 
     def _run(self) -> None:
         last, told = -_AT_LEAST, ""
-        while not self.ended.wait(_LOOK) and not self._lease.is_lost:
+        while not self.ended.wait(_LOOK):
             if time.monotonic() - last < _AT_LEAST and not self._mirror.new_checkpoints():
                 continue
+            if not self._lease.check():  # before each: this process may have been stopped for long
+                return
             try:
                 self._mirror.push()
                 told = ""

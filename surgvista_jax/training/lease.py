@@ -44,7 +44,7 @@ class Lease:
             "since": time.strftime("%F %T %z"),
             "id": uuid.uuid4().hex,
         }
-        self._ended = threading.Event()
+        self._ended, self._lock = threading.Event(), threading.Lock()
         self.is_lost = False
 
     def __enter__(self) -> "Lease":
@@ -69,8 +69,8 @@ class Lease:
 
     def check(self) -> bool:
         """Whether the folder is still this process's; what cannot be asked is taken to be so."""
-        if not self.is_lost:
-            with contextlib.suppress(UserError):
+        with self._lock, contextlib.suppress(UserError):
+            if not self.is_lost:
                 if _read(self._bucket).get("id") == self._about["id"]:
                     self._bucket.write(NAME, self._text())
                 else:

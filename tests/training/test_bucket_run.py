@@ -150,12 +150,16 @@ def test_what_comes_is_brought_there_while_the_run_goes_on(store, monkeypatch, c
 def test_a_run_whose_folder_was_taken_stops_and_leaves_the_bucket_alone(store, monkeypatch):
     stopped = []
     monkeypatch.setattr(bucket_run, "_stop", lambda: stopped.append(1))
+    monkeypatch.setattr(bucket_run, "_LOOK", 0.02)
     with pytest.raises(UserError, match="another process has gone on there"):
         with folder_of_run(RUN) as folder:
-            (folder / "metrics.jsonl").write_text("ours")
             lease = {"id": "another", "at": time.time()}
             Bucket(RUN).write(LEASE, json.dumps(lease).encode())
-    assert stopped and Bucket(RUN).read("metrics.jsonl") is None
+            (folder / "metrics.jsonl").write_text("ours")
+            (folder / "checkpoints" / "2").mkdir(parents=True)
+            (folder / "checkpoints" / "2" / "params").write_text("ours")
+            wait(lambda: stopped)
+    assert stopped == [1] and not [n for n in Bucket(RUN).sizes() if not n.startswith(".")]
 
 
 def wait(happened):
