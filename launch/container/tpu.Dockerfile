@@ -5,7 +5,7 @@ WORKDIR /opt/surgvista
 COPY pyproject.toml requirements.txt README.md LICENSE ./
 COPY surgvista_jax surgvista_jax
 COPY configs configs
-RUN pip install --no-cache-dir -e ".[tpu,gcs]"
+RUN pip install --no-cache-dir -e ".[tpu]"
 
 ENTRYPOINT ["surgvista"]
 CMD ["--help"]
