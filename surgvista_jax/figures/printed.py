@@ -6,7 +6,6 @@ bytes. Letters of a PDF stay letters (fonts of type 42), lines stay lines.
 
 import contextlib
 import functools
-import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -115,6 +114,7 @@ def outputs(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in SUFFIXES]
 
 
+@functools.lru_cache(maxsize=4096)
 def width_of(text: str, size: float = TEXT, weight: str = "normal") -> float:
     """Inches that a line of text takes."""
     font = FontProperties(family=_STYLE["font.family"], size=size, weight=weight)
@@ -127,33 +127,48 @@ def shortened(text: str, width: float, size: float = TEXT, weight: str = "normal
     """The text, or as much of its beginning and its end as fits into so many inches."""
     if width_of(text, size, weight) <= width:
         return text
-    for kept in range(len(text) - 1, 1, -1):
+
+    def cut(kept: int) -> str:
         head = (kept + 1) // 2
-        cut = f"{text[:head]}…{text[len(text) - (kept - head) :]}"
-        if width_of(cut, size, weight) <= width:
-            return cut
-    return text[:1]
+        return f"{text[:head]}…{text[len(text) - (kept - head) :]}"
+
+    # All up to `fits` letters fit, none from `not_fits` on: letters differ in width, but a text of
+    # more of them is hardly ever narrower.
+    fits, not_fits = 0, len(text)
+    while not_fits - fits > 1:
+        middle = (fits + not_fits) // 2
+        if width_of(cut(middle), size, weight) <= width:
+            fits = middle
+        else:
+            not_fits = middle
+    return cut(fits) if fits else text[:1]
 
 
 def all_different(texts: Sequence[str], width: float, size: float = TEXT) -> list[str]:
     """The texts, each shortened to a width, with a number where shortening makes them alike."""
     short = [shortened(text, width, size) for text in texts]
+    alike = {text for text in short if short.count(text) > 1}
     for at, text in enumerate(texts):
-        if short.count(short[at]) > 1 and texts.count(text) == 1:
+        if short[at] in alike and texts.count(text) == 1:
             mark = f" ({at + 1})"
             short[at] = shortened(text, width - width_of(mark, size), size) + mark
     return short
 
 
 def wrapped(text: str, width: float, size: float = SMALL) -> list[str]:
-    """Lines of at most so many inches."""
-    whole = width_of(text, size)
-    letters = len(text) if whole <= width else int(1.3 * len(text) * width / whole)
-    lines = textwrap.wrap(text, max(letters, 1)) or [""]
-    while letters > 1 and max(width_of(line, size) for line in lines) > width:
-        letters -= 1
-        lines = textwrap.wrap(text, letters)
-    return lines
+    """Lines of at most so many inches, broken between words; a longer word is shortened."""
+    space = width_of("n n", size) - width_of("nn", size)
+    lines: list[list[str]] = [[]]
+    left = width
+    for word in text.split():
+        fitting = shortened(word, width, size)
+        wide = width_of(fitting, size)
+        if lines[-1] and wide > left:
+            lines.append([])
+            left = width
+        lines[-1].append(fitting)
+        left -= wide + space
+    return [" ".join(line) for line in lines]
 
 
 @functools.lru_cache(maxsize=1)

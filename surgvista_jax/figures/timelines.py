@@ -59,16 +59,18 @@ def draw_timelines(
             _video(sheet, video, top)
             top += tall
         top += _GAP
-        at = 0
+        page = sheet.axes(0, 0, across, height, xlim=(0, across), ylim=(height, 0))
+        page.set_axis_off()
+        classes_left = iter(used)
         for line in legend:
-            left = _MARGIN
+            left, above = _MARGIN, top + (_LINE - _SWATCH) / 2
             for name, room in line:
-                axes = sheet.axes(left, top + (_LINE - _SWATCH) / 2, _SWATCH, _SWATCH)
-                axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
-                _paint(axes, used[at], [(0, 1)], 0, 1)
+                _paint(page, next(classes_left), [(left, _SWATCH)], above, _SWATCH)
+                border = Rectangle((left, above), _SWATCH, _SWATCH)
+                border.set(fill=False, edgecolor=PALE, linewidth=0.3)
+                page.add_patch(border)
                 sheet.write(name, left + _SWATCH + 0.04, top + _LINE / 2, size=SMALL)
                 left += room
-                at += 1
             top += _LINE
         return sheet.figure
 

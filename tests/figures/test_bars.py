@@ -54,6 +54,17 @@ def test_no_texts_run_into_each_other(number: int, width: str) -> None:
     assert ("no result" in written) == (number > 3)
 
 
+def test_texts_are_cut_to_their_width_and_stay_apart() -> None:
+    names = ["W" * 60, "short", "W" * 30 + "i" + "W" * 30, "W" * 60 + "W"]
+    cut = printed.all_different(names, 1.0)
+    assert cut[1] == "short" and len(set(cut)) == 4
+    assert all(printed.width_of(text) <= 1.0 for text in cut)
+    text = "one two three " * 12 + "W" * 80
+    lines = printed.wrapped(text, 2.0)
+    assert all(printed.width_of(line, printed.SMALL) <= 2.02 for line in lines)
+    assert " ".join(lines).split()[:-1] == text.split()[:-1]
+
+
 def test_stars_and_axes() -> None:
     assert [mark(p) for p in (0.0004, 0.004, 0.04, 0.05, float("nan"))] == [
         "***",
