@@ -144,6 +144,47 @@ def test_clicks_and_drags_go_where_they_are(opened):
     assert not opened.is_visible(".overview")
 
 
+# Counts what a page does: what it asks to be called for later, what it changes, what it draws.
+COUNTED = """
+window.done = {later: 0, changed: 0, drawn: 0};
+for (const name of ["requestAnimationFrame", "setTimeout", "setInterval"]) {
+  const before = window[name].bind(window);
+  window[name] = (...given) => { done.later += 1; return before(...given); };
+}
+const fill = CanvasRenderingContext2D.prototype.fillRect;
+CanvasRenderingContext2D.prototype.fillRect = function (...given) {
+  done.drawn += 1;
+  return fill.apply(this, given);
+};
+addEventListener("DOMContentLoaded", () => new MutationObserver((all) => {
+  done.changed += all.length;
+}).observe(document, {subtree: true, childList: true, attributes: true, characterData: true}));
+"""
+
+
+def test_a_drag_draws_no_ribbon_anew_and_nobody_touching_it_a_page_does_nothing(opened, long_page):
+    """By counts, as times differ: 10,800 moments are drawn once for a view, not at each move."""
+    opened.add_init_script(COUNTED)
+    opened.goto(long_page.as_uri())
+    opened.keyboard.press("d")
+    box = opened.locator(".timeline").bounding_box()
+    y = box["y"] + 40
+    opened.mouse.move(box["x"] + 5, y)
+    opened.mouse.down()
+    opened.wait_for_timeout(300)  # till the picture of that moment is there
+    assert opened.evaluate("done.drawn") > 0
+    opened.evaluate("done.drawn = 0")
+    for place in range(30):
+        opened.mouse.move(box["x"] + 5 + 20 * place, y)
+    assert shown(opened)[0] > "0:30:00" and opened.evaluate("done.changed") > 30
+    assert opened.evaluate("done.drawn") == 0
+    opened.mouse.up()
+    opened.wait_for_timeout(300)
+    opened.evaluate("done = {later: 0, changed: 0, drawn: 0}")
+    opened.wait_for_timeout(700)
+    assert opened.evaluate("done") == {"later": 0, "changed": 0, "drawn": 0}
+
+
 def test_details_come_on_demand_and_are_remembered(opened, long_page):
     assert not opened.is_visible(".bins")
     low = opened.locator(".timeline").bounding_box()["height"]
