@@ -67,12 +67,15 @@ class Bucket:
             self._files.pipe_file(self._place(name), data)
 
     def create(self, name: str, data: bytes) -> bool:
-        """Puts an object where there is none; False if there is one. Of two who do, one does.
+        """Puts an object where there is none; False if there is one.
 
-        (So it is on Google's and Amazon's; of other stores fsspec looks first, and two may.)
+        Of two who do so at once, one does where the store heeds what gcsfs and s3fs ask of it
+        (ifGenerationMatch, IfNoneMatch); on others the last one wins.
         """
         with self._told(name):
             try:
+                if self._files.exists(self._place(name)):
+                    return False
                 self._files.pipe_file(self._place(name), data, mode="create")
             except FileExistsError:
                 return False

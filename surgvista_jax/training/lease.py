@@ -48,14 +48,15 @@ class Lease:
         self.is_lost = False
 
     def __enter__(self) -> "Lease":
-        if not self._bucket.create(NAME, self._text()):
-            refused = self._refused(_read(self._bucket))
-            if refused is None:
-                self._bucket.remove(NAME)
-                if not self._bucket.create(NAME, self._text()):
-                    refused = self._refused(_read(self._bucket)) or _words(self._bucket, {}, 0.0)
-            if refused is not None:
-                raise UserError(refused)
+        created = self._bucket.create(NAME, self._text())
+        held = _read(self._bucket)
+        if not created and self._may_take_from(held):
+            self._bucket.remove(NAME)
+            created = self._bucket.create(NAME, self._text())
+            held = _read(self._bucket)
+        # Where a store lets two create it at once, the last one is there.
+        if not created or held.get("id") != self._about["id"]:
+            raise UserError(_words(self._bucket, held))
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._thread.start()
         return self
@@ -85,16 +86,18 @@ class Lease:
     def _text(self) -> bytes:
         return json.dumps({**self._about, "at": time.time()}).encode() + b"\n"
 
-    def _refused(self, held: dict[str, Any]) -> str | None:
-        """Why the folder cannot be taken from who holds it; None where it can."""
-        silent = time.time() - float(held.get("at", 0))
-        if silent > STALE or _is_dead_here(held):
-            return None
-        return _words(self._bucket, held, silent)
+    def _may_take_from(self, held: dict[str, Any]) -> bool:
+        return _silent(held) > STALE or _is_dead_here(held)
 
 
-def _words(bucket: Bucket, held: dict[str, Any], silent: float) -> str:
+def _silent(held: dict[str, Any]) -> float:
+    """Seconds since a holder was heard of."""
+    return time.time() - float(held.get("at", 0))
+
+
+def _words(bucket: Bucket, held: dict[str, Any]) -> str:
     who = f"host {held.get('host')}, pid {held.get('pid')}, since {held.get('since')}"
+    silent = _silent(held) if "at" in held else 0.0
     return (
         f"{bucket.address}: another process is at work here ({who}; heard of {silent:.0f} s ago);"
         f" wait for its end, or, if it was killed, {max(STALE - silent, 1):.0f} s; or take another"

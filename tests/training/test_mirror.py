@@ -230,6 +230,25 @@ def test_a_second_process_is_told_who_has_the_folder(store):
     assert Bucket(HERE).sizes() == {}
 
 
+def test_so_it_is_where_a_store_heeds_no_conditions(store, monkeypatch):
+    """The emulators of stores do not all: of two who begin at once, the last one has it."""
+    whole = store.pipe_file
+    monkeypatch.setattr(store, "pipe_file", lambda s, p, v, mode="": whole(s, p, v))
+    with Lease(Bucket(HERE), pytest.fail):
+        with pytest.raises(UserError, match="another process"), Lease(Bucket(HERE), pytest.fail):
+            pytest.fail("two are at work")
+    with monkeypatch.context() as at_once:
+        read = leases._read
+
+        def late(bucket):
+            bucket.write(NAME, json.dumps({"id": "another", "at": time.time()}).encode())
+            return read(bucket)
+
+        at_once.setattr(leases, "_read", late)
+        with pytest.raises(UserError, match="another process"), Lease(Bucket(HERE), pytest.fail):
+            pytest.fail("two are at work")
+
+
 def held(**other):
     with Lease(Bucket(HERE), pytest.fail):
         return json.loads(Bucket(HERE).read(NAME)) | {"id": "another"} | other
