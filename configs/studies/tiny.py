@@ -49,7 +49,7 @@ def get_config() -> ConfigDict:
             "videos": 16,
             "frames": 60,
             "pretraining_steps": 200,
-            "finetuning_steps": 120,
+            "finetuning_steps": 60,
             "seeds": 3,
             "modes": "full,linear",
             "baseline": "A-teacher",

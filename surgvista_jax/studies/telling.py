@@ -211,4 +211,6 @@ def _hours(costs: Iterable[Cost]) -> float | None:
 def _said(hours: float | None) -> str:
     if hours is None:
         return "?"
+    if 0 < hours < 0.01:
+        return "<0.01"
     return f"{hours:,.0f}" if hours >= 10 else f"{hours:,.2f}"

@@ -1,0 +1,67 @@
+"""Is a run of a study told as done when all is there that it leaves, and not before?"""
+
+import pytest
+
+from surgvista_jax.studies.cells import Backbone, Data, Pretraining, grid
+from surgvista_jax.studies.plan import plan
+from surgvista_jax.studies.states import note_definition, state_of
+from surgvista_jax.writing import write_json
+from tests.studies.test_plan import configs
+from tests.support.feature_run import make_dataset, make_features
+
+
+@pytest.fixture
+def study(tmp_path):
+    """The dataset, the study's folder, and a run of each kind, begun."""
+    dataset = make_dataset(tmp_path / "phases")
+    config = "configs/finetune/cholec80.py"
+    data = Data(name="phases", task="phase", config=config, folder=str(dataset.folder))
+    start = Pretraining(name="student", config="configs/pretrain/cpu.py", data=(data,))
+    cells = grid([Backbone(name="student", start=start)], [data], ["temporal", "full"], 1)
+    out = tmp_path / "study"
+    runs = [run for job in plan(cells, out, configs) for run in job.runs]
+    for run in runs:
+        note_definition(out, run)
+    return dataset, out, {run.folder.partition("/")[0]: run for run in runs}
+
+
+def test_features_are_done_with_those_of_the_last_video(study):
+    dataset, out, runs = study
+    run = runs["features"]
+    assert state_of(out, run).name == "to do"
+    features = make_features(out / run.folder, dataset)
+    assert state_of(out, run).name == "done"
+    features.path(dataset.videos[-1]).unlink()
+    assert state_of(out, run).name == "begun"
+
+
+def test_a_cell_is_done_with_its_report(study):
+    _, out, runs = study
+    run, folder = runs["cells"], out / runs["cells"].folder
+    write_json(folder / "config.json", {"evaluation": {"protocol": "phase-strict"}})
+    assert state_of(out, run).name == "begun"
+    (folder / "predictions.npz").touch()
+    write_json(folder / "result.json", {"score": "accuracy", "test": 0.5})
+    assert state_of(out, run).name == "begun"
+    write_json(folder / "report" / "report.json", {})
+    assert state_of(out, run).name == "done"
+
+
+@pytest.mark.parametrize("budget", [{"steps": 40}, {"epochs": 0.5}], ids=["steps", "epochs"])
+def test_a_student_is_done_with_its_last_checkpoint(study, budget):
+    """An epoch is what the videos of training have of clips."""
+    dataset, out, runs = study
+    run, folder = runs["pretrain"], out / runs["pretrain"].folder
+    frames = sum(video.num_frames for video in dataset.split("train").videos)
+    last = budget.get("steps") or -(-(frames // 8) // 2)
+    values = {
+        "budget": {"batch_size": 8, **budget},
+        "data": {"folder": str(dataset.folder), "split": "train", "root": ""},
+        "clip": {"stride": 1, "slide": 1},
+        "model": {"tubelet": 2},
+    }
+    write_json(folder / "config.json", values)
+    (folder / "checkpoints" / str(last - 1)).mkdir(parents=True)
+    assert state_of(out, run).name == "begun"
+    (folder / "checkpoints" / str(last)).mkdir()
+    assert state_of(out, run).name == "done"
