@@ -22,7 +22,8 @@ from surgvista_jax.figures.printed import (
 # Inches.
 _ROW, _RIBBON, _TITLE, _AXIS, _GAP = 0.16, 0.12, 0.2, 0.3, 0.1
 _MARGIN, _LINE, _SWATCH = 0.06, 0.15, 0.11
-_TICKS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 480)  # minutes
+_TICKS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 480)  # minutes, or seconds
+_SHORT = 120  # seconds of a video, below which its axis is in seconds
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,14 @@ def _video(sheet: Sheet, video: Timeline, top: float) -> None:
         frame = Rectangle((0, at + above), video.seconds, _RIBBON / _ROW)
         frame.set(fill=False, edgecolor=PALE, linewidth=0.3)
         axes.add_patch(frame)
-    minutes = video.seconds / 60
+    unit, each = ("seconds", 1) if video.seconds < _SHORT else ("minutes", 60)
+    whole = video.seconds / each
     fitting = max(2, int(space / 0.35))
-    tick = next((t for t in _TICKS if minutes / t <= fitting), _TICKS[-1])
+    tick = next((t for t in _TICKS if whole / t <= fitting), _TICKS[-1])
     # What would reach over the end is left out.
-    marks = [m for m in range(0, int(minutes) + 1, tick) if m <= 0.97 * minutes or m == 0]
-    axes.set_xticks([60 * m for m in marks], [str(m) for m in marks])
-    sheet.write("minutes", left + space / 2, top + _TITLE + height + 0.21, size=SMALL, ha="center")
+    marks = [m for m in range(0, int(whole) + 1, tick) if m <= 0.97 * whole or m == 0]
+    axes.set_xticks([each * m for m in marks], [str(m) for m in marks])
+    sheet.write(unit, left + space / 2, top + _TITLE + height + 0.21, size=SMALL, ha="center")
 
 
 def _paint(

@@ -54,7 +54,10 @@ def _of_study(folder: Path, panel: str) -> list[Named]:
         of_weights: dict[str, dict[str, Any]] = {}
         for cell in cells:
             if cell.weights not in of_weights and (cell.folder / "report/report.json").is_file():
-                of_weights[cell.weights] = read_report(cell.folder)
+                report = read_report(cell.folder)
+                # What the study calls it, not the folder that it was converted into.
+                report["system"]["runs"][0]["meta"]["dataset"] = cell.dataset
+                of_weights[cell.weights] = report
         if of_weights:
             return list(of_weights.items())
     there = [f"{dataset}/{mode}" for dataset, mode in panels]

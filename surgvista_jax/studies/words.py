@@ -70,6 +70,7 @@ def how_tested(report: dict[str, Any]) -> str:
         f"{100 * boot['level']:.0f} %, by a paired bootstrap of whole videos ({boot['samples']} "
         f"draws, seed {boot['seed']}; the same videos for both). The effect is the matched-pairs "
         "rank-biserial correlation (Kerby 2014): +1 where every video is better, 0 where ranks are "
-        "balanced. Two-sided values are in tests.csv. Tests are of videos: how "
-        "much another seed would change is told by the spread over seeds alone."
+        "balanced. Scores that no single video has, such as mAP over pooled frames, have the "
+        "interval alone. Two-sided values are in tests.csv. Tests are of videos: how much another "
+        "seed would change is told by the spread over seeds alone."
     )

@@ -38,7 +38,8 @@ def test_no_texts_of_a_timeline_run_into_each_other(rows, classes, minutes, widt
     figure = draw_timelines([timeline(rows, classes, minutes)] * 2, names, width)
     figure.set_dpi(100)
     check_texts(figure)
-    assert [text for text, _ in texts(figure)].count("minutes") == 2
+    unit = "minutes" if minutes >= 2 else "seconds"
+    assert [text for text, _ in texts(figure)].count(unit) == 2
 
 
 @pytest.mark.parametrize(("classes", "width"), [(2, "single"), (7, "double"), (40, "single")])
@@ -76,7 +77,7 @@ def test_rows_are_the_truth_and_each_model(study: Path) -> None:
     assert drawn.rows[2].note == f"{100 * item['value']:.1f}"
     assert len(timelines(found)[0]) == 1  # without a choice: the one in the middle
     for drawn_one, (name, report) in zip(confusions(found), found, strict=True):
-        assert drawn_one.title == f"{name}, near"
+        assert drawn_one.title == f"{name}, near"  # as the study calls its dataset
         assert drawn_one.counts.tolist() == report["confusion"]["counts"]
 
 
