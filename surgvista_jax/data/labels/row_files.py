@@ -80,11 +80,16 @@ class RowFiles:
         tables, hidden = self._tables, self._named(_beside_tables(self.path))
         unread = f"{len(hidden)} files are not read beside .csv: {named(hidden)}" if hidden else ""
         if not self._own and not tables:
-            wanted = f"{self.path / self.videos.ids[0]}{_CSV}"
-            raise UserError(
-                f"{self.path}: no file of any video in it; the first would be {wanted}"
-                + (f"; {unread}" if unread else "")
+            kinds = {file.suffix for file in self._others} or {_CSV}
+            wanted = f"{self.path / self.videos.ids[0]}{min(kinds)}"
+            there = self._named(self._others)
+            said = (
+                f"{self.path}: no file of any video in it; the first would be {wanted}",
+                f"there are {named(there)}" if there else "",
+                self._strangers(),
+                unread,
             )
+            raise UserError("; ".join(filter(None, said)))
         spare = self._named(self._others - {*tables})
         notes = [f"{len(spare)} files are of no video: {named(spare)}"] if spare else []
         return [*notes, unread] if unread else notes
@@ -116,16 +121,22 @@ class RowFiles:
         """The files that are no video's by their name and name videos themselves."""
         return sorted(file for file in self._others if self._names_videos(file))
 
+    def _strangers(self) -> str:
+        """Which videos the first rows of tables name, none of which is there, in words; or ""."""
+        first = (_first_of_table(file) for file in sorted(self._others) if file.suffix == _CSV)
+        names = sorted({row.cells[VIDEO[0]] for row in first if row is not None})
+        return f"they are of {named(names)}, which --source does not hold" if names else ""
+
     def _names_videos(self, file: Path) -> bool:
         """Whether a file, by its first row, is a table of videos that there are."""
         if file.suffix != _CSV:
             return file.suffix.lower() == ".json"
         try:
-            first = next(read_rows(file), None)
-            if first is None or not {VIDEO[0], "start", "end"} <= first.cells.keys():
+            first = _first_of_table(file)
+            if first is None:
                 return False
             self.videos.id_of(first.cells[VIDEO[0]], first.where)
-        except UserError:  # not CSV, or of a video that is not there
+        except UserError:  # of a video that is not there
             return False
         return True
 
@@ -141,6 +152,15 @@ class RowFiles:
                 f" of whole clips path and label alone; there are {', '.join(row.cells)}"
                 f"{renaming([*row.cells])}"
             )
+
+
+def _first_of_table(file: Path) -> Row | None:
+    """The first row of a CSV file whose rows name their videos; None of any other file."""
+    try:
+        first = next(read_rows(file), None)
+    except UserError:  # not CSV
+        return None
+    return first if first and {VIDEO[0], "start", "end"} <= first.cells.keys() else None
 
 
 def _label_files(folder: Path) -> list[Path]:

@@ -127,6 +127,25 @@ def test_saved_tables_in_a_folder_are_found_by_the_videos_that_they_name(tmp_pat
     assert files.classes()[1][-1].startswith("2 files are of no video: again.csv, splits.csv")
 
 
+def test_a_folder_of_other_videos_labels_says_whose_they_are(tmp_path):
+    """As a page saves them that is of `MY_VIDEOS/case`, where --source is MY_VIDEOS itself."""
+    (tmp_path / "MY_VIDEOS_case.csv").write_text(
+        "video,start,end,label,confidence,mended\nMY_VIDEOS/case,0.000,2.000,Clip,0.9,\n"
+    )
+    (tmp_path / "notes.csv").write_text("")
+    said = (
+        f"the first would be {tmp_path}/case.csv; there are MY_VIDEOS_case.csv, notes.csv; they are"
+        " of MY_VIDEOS/case, which --source does not hold"
+    )
+    with pytest.raises(UserError, match=said):
+        files_of(tmp_path).classes()
+    for path in tmp_path.iterdir():
+        path.unlink()
+    (tmp_path / "MY_VIDEOS_case.vtt").write_text("WEBVTT\n")
+    with pytest.raises(UserError, match="be .*/case.vtt; there are MY_VIDEOS_case.vtt$"):
+        files_of(tmp_path).classes()
+
+
 def test_tables_are_preferred_to_other_files_of_a_folder(tmp_path):
     (tmp_path / "case.csv").write_text("start,end,label\n0,4,Clip\n")
     (tmp_path / "videos.json").write_text("{}")
