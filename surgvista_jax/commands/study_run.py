@@ -25,9 +25,8 @@ from surgvista_jax.studies.plan import Job, plan
 from surgvista_jax.studies.reading import Study, read_study
 from surgvista_jax.studies.running import Outcome, run_jobs
 from surgvista_jax.studies.states import (
-    STALE,
     TO_DO,
-    move_aside,
+    move_stale,
     note_definition,
     state_of,
 )
@@ -119,8 +118,9 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     places = places_of(arguments.jobs, gpus_here(os.environ), _cores(), is_tpu_here(os.environ))
     _write_study(study, out, arguments.overwrite)
-    for line in _replaced(asked, out) if arguments.overwrite else ():
-        print(line, file=sys.stderr)
+    if arguments.overwrite:
+        for line in move_stale(out, [run for job in asked for run in job.runs]):
+            print(line, file=sys.stderr)
     outcome = run_jobs(jobs, asked, out, places, lambda line: print(line, file=sys.stderr))
     return _end(asked, out, outcome)
 
@@ -173,12 +173,6 @@ def _write_study(study: Study, out: Path, overwrite: bool) -> None:
         if before == values:
             return
     write_json(path, values, in_folder(out, overwrite))
-
-
-def _replaced(asked: Sequence[Job], out: Path) -> list[str]:
-    """Moves stale runs away, and says where to."""
-    stale = [run for job in asked for run in job.runs if state_of(out, run).name == STALE]
-    return [f"{run.folder}: was stale; moved to {move_aside(out, run)}" for run in stale]
 
 
 def _end(asked: Sequence[Job], out: Path, outcome: Outcome) -> int:

@@ -4,7 +4,7 @@ What a folder was begun as stands in `definitions/`, a file for each, written be
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,12 +125,20 @@ def _computed(folder: Path, run: Run) -> bool:
         return False
 
 
-def move_aside(out: Path, run: Run) -> Path:
-    """Moves a stale run's folder below `stale/`, where nothing is lost; says where to.
+def move_stale(out: Path, runs: Iterable[Run]) -> list[str]:
+    """Moves the folders of stale runs below `stale/`, where nothing is lost; says so in lines.
 
     Raises:
         CannotWrite: it cannot be moved.
     """
+    return [
+        f"{run.folder}: was stale; moved to {_moved(out, run)}"
+        for run in runs
+        if state_of(out, run).name == STALE
+    ]
+
+
+def _moved(out: Path, run: Run) -> Path:
     number = 1
     while os.path.lexists(place := out / STALE_RUNS / f"{run.folder}.{number}"):
         number += 1

@@ -13,10 +13,10 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.studies.cells import Backbone, Pretraining, grid
-from surgvista_jax.studies.places import Place, places_of
+from surgvista_jax.studies.places import Place, gpus_here, places_of
 from surgvista_jax.studies.plan import plan
 from surgvista_jax.studies.running import run_jobs
-from surgvista_jax.studies.states import move_aside, state_of
+from surgvista_jax.studies.states import move_stale, state_of
 from tests.studies.test_plan import configs, data
 from tests.support.places import ROOT
 
@@ -123,6 +123,17 @@ def test_more_at_a_time_than_there_are_places_is_one_line(count, gpus, said):
         places_of(count, gpus, [0, 1])
 
 
+def test_gpus_are_those_that_the_environment_leaves(tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H100'\necho 'GPU 1: NVIDIA H100'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert gpus_here({}) == ["0", "1"]
+    assert gpus_here({"CUDA_VISIBLE_DEVICES": "3, GPU-ab"}) == ["3", "GPU-ab"]
+    assert gpus_here({"CUDA_VISIBLE_DEVICES": ""}) == []
+    assert gpus_here({"JAX_PLATFORMS": "cpu"}) == []
+
+
 PARENT = """
 import sys
 from pathlib import Path
@@ -167,9 +178,10 @@ def test_a_changed_definition_is_stale_until_it_is_moved_away(tmp_path, toy):
     assert state.name == "stale" and state.why == "optim.learning_rate was 0.001, is 0.5"
     cell = runs["cells/made/one/full/seed0"]
     assert state_of(out, cell).why == "pretrain/made is another one"
-    for run_ in runs.values():
-        if state_of(out, run_).name == "stale":
-            assert move_aside(out, run_).is_dir()
+    moved = move_stale(out, runs.values())
+    assert len(moved) == 5 and moved[0] == (
+        f"pretrain/made: was stale; moved to {out}/stale/pretrain/made.1"
+    )
     outcome, _ = run(out, changed)
     assert len(outcome.done) == 9 and len(toy()) == 5
     assert (out / "stale" / "cells/made/one/full/seed0.1" / "result.json").is_file()
