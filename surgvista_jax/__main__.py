@@ -51,7 +51,7 @@ COMMANDS = {
         "export": "a checkpoint -> another program's names, with a card",
     },
     "study": {
-        "run": "a study's cells -> their runs, what they share done once",
+        "run": "a study's cells -> their runs, what they share once",
         "report": "a study's runs -> one page, tables, tests",
     },
     "figure": {
