@@ -137,7 +137,8 @@ class _Running:
         tell: Callable[[str], None],
         package: str,
     ):
-        self._jobs, self._out, self._tell, self._package = jobs, out, tell, package
+        self._jobs = {job.name: job for job in jobs}
+        self._out, self._tell, self._package = out, tell, package
         self._outcome = Outcome()
         self._states = {run.folder: state_of(out, run) for job in jobs for run in job.runs}
         self._waiting = deque(job for job in asked if self._pending(job))
@@ -184,9 +185,8 @@ class _Running:
 
     def _missing(self, job: Job) -> str:
         """What a job waits for, in words; "" where it can begin."""
-        by_name = {other.name: other for other in self._jobs}
         for name in job.needs:
-            for run in by_name[name].runs:
+            for run in self._jobs[name].runs:
                 if not self._is(run, DONE):
                     stale = " (stale)" if self._is(run, STALE) else ""
                     failed = " (failed)" if run.folder in self._outcome.failed else ""
