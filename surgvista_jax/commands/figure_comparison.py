@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 
 from surgvista_jax.figures.bars import draw_comparison
-from surgvista_jax.figures.printed import WIDTHS, outputs, save
-from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.figures.printed import add_output, owned_output, save
 from surgvista_jax.studies.drawn import FAMILIES, comparison, read_report
 
 
@@ -18,9 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="report.json files, or folders of reports and runs, of models on the same videos; or "
         "the folder of a study",
     )
-    parser.add_argument(
-        "--out", required=True, type=Path, help="NAME.pdf, NAME.png, or NAME for both"
-    )
     parser.add_argument("--score", default="", metavar="KEY", help="as in report.json [main one]")
     parser.add_argument(
         "--ours", default="", metavar="NAME", help="the model that is tested [first report's]"
@@ -32,15 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="comparisons that Holm's adjustment covers: of the whole figure or of each panel"
         " [%(default)s]",
     )
-    parser.add_argument(
-        "--width", choices=WIDTHS, default="single", help="one column of a journal, or two [single]"
-    )
-    add_overwrite(parser)
+    add_output(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    owned = in_folder(arguments.out.parent, arguments.overwrite)
-    owned.check(outputs(arguments.out))
+    owned = owned_output(arguments)
     reports = [read_report(path) for path in arguments.reports]
     panels, note = comparison(reports, arguments.score, arguments.ours, arguments.family)
     figure = draw_comparison(panels, note, arguments.width)

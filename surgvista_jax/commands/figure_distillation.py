@@ -8,8 +8,7 @@ from typing import Any
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.denormalise import STATISTICS
 from surgvista_jax.figures.distillation_sheet import Rebuilt, draw_distillation
-from surgvista_jax.figures.printed import WIDTHS, outputs, save
-from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.figures.printed import add_output, owned_output, save
 from surgvista_jax.studies.collect import STUDY, collect
 from surgvista_jax.tasks.pretraining.reconstruction import (
     figure_batch,
@@ -33,9 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="two pretraining runs or checkpoints, with a teacher and without; or a study's folder",
     )
-    parser.add_argument(
-        "--out", required=True, type=Path, help="NAME.pdf, NAME.png, or NAME for both"
-    )
     parser.add_argument("--setting", default="", help="of a study [the first that has both]")
     parser.add_argument(
         "--dataset", type=Path, metavar="FOLDER", help="of the clip [what the first run trained on]"
@@ -49,17 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--denormalise", choices=STATISTICS, default=STATISTICS[0], help="[%(default)s]"
     )
-    parser.add_argument(
-        "--width", choices=WIDTHS, default="double", help="one column of a journal, or two [double]"
-    )
-    add_overwrite(parser)
+    add_output(parser, "double")
 
 
 def main(arguments: argparse.Namespace) -> None:
     if arguments.seed < 0:
         raise UserError(f"--seed={arguments.seed}: an integer from 0 on is needed")
-    owned = in_folder(arguments.out.parent, arguments.overwrite)
-    owned.check(outputs(arguments.out))
+    owned = owned_output(arguments)
     paths = arguments.runs
     if len(paths) == 1:
         paths = _runs_of_study(paths[0], arguments.setting)

@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.figures.printed import WIDTHS, outputs, save
+from surgvista_jax.figures.printed import add_output, owned_output, save
 from surgvista_jax.figures.rings import draw_rings
-from surgvista_jax.ownership import add_overwrite, in_folder
 from surgvista_jax.studies.collect import collect
 from surgvista_jax.studies.drawn_rings import of_folders, of_study
 
@@ -26,18 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="and other datasets",
     )
-    parser.add_argument(
-        "--out", required=True, type=Path, help="NAME.pdf, NAME.png, or NAME for both"
-    )
-    parser.add_argument(
-        "--width", choices=WIDTHS, default="single", help="one column of a journal, or two [single]"
-    )
-    add_overwrite(parser)
+    add_output(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    owned = in_folder(arguments.out.parent, arguments.overwrite)
-    owned.check(outputs(arguments.out))
+    owned = owned_output(arguments)
     folders = arguments.pretraining, arguments.downstream
     if arguments.study and not any(folders):
         groups = of_study(collect(arguments.study))

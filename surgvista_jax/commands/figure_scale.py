@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 
 from surgvista_jax.figures.amounts import draw_amounts
-from surgvista_jax.figures.printed import WIDTHS, outputs, save
-from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.figures.printed import add_output, owned_output, save
 from surgvista_jax.studies.drawn import amounts, read_report
 
 
@@ -14,21 +13,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "study", type=Path, metavar="STUDY", help="the folder of a study, after `study report`"
     )
     parser.add_argument(
-        "--out", required=True, type=Path, help="NAME.pdf, NAME.png, or NAME for both"
-    )
-    parser.add_argument(
         "--score", default="", metavar="KEY", help="by the left axis, as in report.json [main one]"
     )
     parser.add_argument("--second", default="", metavar="KEY", help="by the right axis [the next]")
-    parser.add_argument(
-        "--width", choices=WIDTHS, default="single", help="one column of a journal, or two [single]"
-    )
-    add_overwrite(parser)
+    add_output(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    owned = in_folder(arguments.out.parent, arguments.overwrite)
-    owned.check(outputs(arguments.out))
+    owned = owned_output(arguments)
     report = read_report(arguments.study)
     panels, note = amounts(report, arguments.score, arguments.second)
     figure = draw_amounts(panels, note, arguments.width)

@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-from surgvista_jax.figures.printed import WIDTHS, outputs, save
+from surgvista_jax.figures.printed import add_output, owned_output, save
 from surgvista_jax.figures.timelines import draw_timelines
-from surgvista_jax.ownership import add_overwrite, in_folder
 from surgvista_jax.studies.drawn_videos import evaluations, timelines
 
 
@@ -19,9 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " the first seed of each backbone is drawn",
     )
     parser.add_argument(
-        "--out", required=True, type=Path, help="NAME.pdf, NAME.png, or NAME for both"
-    )
-    parser.add_argument(
         "--panel", default="", metavar="DATASET[/MODE]", help="of a study [the first]"
     )
     parser.add_argument(
@@ -31,15 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="one or several [that in the middle by the first model's score]",
     )
-    parser.add_argument(
-        "--width", choices=WIDTHS, default="single", help="one column of a journal, or two [single]"
-    )
-    add_overwrite(parser)
+    add_output(parser)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    owned = in_folder(arguments.out.parent, arguments.overwrite)
-    owned.check(outputs(arguments.out))
+    owned = owned_output(arguments)
     found = evaluations(arguments.reports, arguments.panel)
     videos, classes = timelines(found, arguments.video)
     figure = draw_timelines(videos, classes, arguments.width)

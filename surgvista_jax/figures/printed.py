@@ -4,6 +4,7 @@ Nothing in a file depends on when or where it was drawn, so that the same number
 bytes. Letters of a PDF stay letters (fonts of type 42), lines stay lines.
 """
 
+import argparse
 import contextlib
 import functools
 import warnings
@@ -17,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.ownership import Ownership, add_overwrite, in_folder
 from surgvista_jax.writing import Guard, replacing_all
 
 # Inches: one column and two of Nature's journals (89 and 183 mm), nearly those of others.
@@ -60,6 +62,31 @@ def style() -> Iterator[None]:
         # A name in letters that the font lacks is drawn with boxes in their place.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
+
+
+def add_output(parser: argparse.ArgumentParser, width: str = "single") -> None:
+    """Adds the options by which a command says where its figure goes and how wide it is."""
+    parser.add_argument(
+        "--out", required=True, type=Path, help="NAME.pdf, NAME.png, or NAME for both"
+    )
+    parser.add_argument(
+        "--width",
+        choices=WIDTHS,
+        default=width,
+        help="one column of a journal, or two [%(default)s]",
+    )
+    add_overwrite(parser)
+
+
+def owned_output(arguments: argparse.Namespace) -> Ownership:
+    """The ownership of the figure's files, checked before it is drawn.
+
+    Raises:
+        UserError: the name has another ending, or what is there may not be replaced.
+    """
+    owned = in_folder(arguments.out.parent, arguments.overwrite)
+    owned.check(outputs(arguments.out))
+    return owned
 
 
 class Sheet:
