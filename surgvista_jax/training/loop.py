@@ -137,14 +137,17 @@ class _Course:
                 self._still.at(done, f"saving step {done}")
                 with run.clock.on("save"), left.aside("save", done):
                     self._save(force=forced)
+                self._still.alive()
             if saving_local:
                 self._still.at(done, f"saving step {done} on its own disk")
                 with run.clock.on("save"):
                     self._save_local()
+                self._still.alive()
             for hook in due:
                 self._still.at(done, f"busy with {PARTS[hook.part]} after step {done}")
                 with run.clock.on(hook.part), left.aside(name_of(self._hooks, hook), done):
                     hook.run(done, self._state)
+                self._still.alive()
             give_back()  # what was compiled, saved or drawn took more than steps do
 
     def _advance(self) -> None:

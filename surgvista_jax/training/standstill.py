@@ -56,7 +56,6 @@ class Standstill:
         self._place = Place(0, "starting")
         self._main = threading.get_ident()
         self._since: float | None = None  # when a step last ended; None: not looked at
-        self._begun = time.monotonic()  # when what is not looked at began
         self._longest = 0.0
         self._told: float | None = None  # since when nothing had ended as it was told
         self._over = threading.Event()
@@ -72,16 +71,20 @@ class Standstill:
 
     def compiling(self) -> None:
         """Nothing is expected to end until the next step has, which is compiled first."""
-        self._since, self._begun = None, time.monotonic()
+        self._since = None
 
     def ended(self) -> None:
         """A step has."""
-        now = time.monotonic()
-        self._longest = max(self._longest, now - (self._since or self._begun))
-        self.alive()
+        if self._since is not None:  # else it was compiled first
+            self._longest = max(self._longest, time.monotonic() - self._since)
+        self._goes_on()
 
     def alive(self) -> None:
-        """Something has ended that is no step, such as a part of an evaluation."""
+        """Something has ended that is no step, such as a save or a part of an evaluation."""
+        if self._since is not None:
+            self._goes_on()
+
+    def _goes_on(self) -> None:
         told, self._told = self._told, None
         self._since = time.monotonic()
         if told is not None:
@@ -150,8 +153,7 @@ _running: list[Standstill] = []  # of the run under way in this process
 def alive() -> None:
     """`Standstill.alive` of the run under way, if there is one and its first step has ended."""
     for standstill in _running:
-        if standstill._since is not None:
-            standstill.alive()
+        standstill.alive()
 
 
 def where(places: Mapping[Member, Place]) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from surgvista_jax import stuck
 from surgvista_jax.training import standstill
+from surgvista_jax.training.hooks import Hook
 from surgvista_jax.training.links import Member
 from surgvista_jax.training.loop_config import LoopConfig
 from surgvista_jax.training.standstill import Standstill, where
@@ -71,15 +72,31 @@ def test_a_hang_ends_the_process_with_its_own_status(tmp_path, said):
 
 
 def test_compiling_is_no_hang_nor_is_a_step_like_those_before(tmp_path, said):
-    with Standstill(0.1, "warn", tmp_path) as still:
+    with Standstill(0.5, "warn", tmp_path) as still:
         standstill.alive()  # a batch has come, which is no step
-        time.sleep(0.4)  # the first step compiles
+        time.sleep(0.8)  # the first step compiles
         still.ended()
-        time.sleep(0.5)  # which it took together: under three times as long
+        time.sleep(0.4)
+        still.ended()
+        time.sleep(0.9)  # under three times as long
         still.ended()
         still.compiling()
-        time.sleep(1.8)
+        time.sleep(2.0)
         assert said.empty()
+
+
+def test_a_step_that_was_compiled_is_no_measure_for_those_after_it(tmp_path, said):
+    with Standstill(0.1, "warn", tmp_path) as still:
+        time.sleep(5)
+        still.ended()
+        assert "no step has ended" in said.get(timeout=10)
+
+
+def test_saves_and_figures_one_after_the_other_are_no_hang(tmp_path, said):
+    """Each has the patience of a step, however many there are between two steps."""
+
+    slow = Hook(every=10, run=lambda step, state: time.sleep(0.6))
+    assert train(tmp_path, hooks=[slow] * 4, patience=1) and said.empty()
 
 
 def test_an_evaluation_that_goes_on_is_no_hang(tmp_path, said):
