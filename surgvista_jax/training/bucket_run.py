@@ -99,12 +99,12 @@ def _begin(bucket: Bucket, folder: Path, mirror: Mirror) -> None:
     """Decides from where the run goes on, and notes that it is this folder."""
     there = _owner(bucket.read(OWNER))
     here = _owner((folder / OWNER).read_bytes() if (folder / OWNER).is_file() else None)
-    sizes = mirror.look()
-    if not there and sizes:
+    if not there and (others := mirror.objects()):  # before `look`, which removes
         raise UserError(
-            f"{bucket.address}: holds what no run brought there, such as {min(sizes)}; take another"
-            " --workdir"
+            f"{bucket.address}: holds what no run brought there, such as {min(others)}; take"
+            " another --workdir"
         )
+    sizes = mirror.look()
     if there and there[-1] in here:
         print(
             f"{bucket.address}: going on with what is here, in {folder}: nobody else has since",

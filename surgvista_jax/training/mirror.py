@@ -9,7 +9,8 @@ other, what it wrote first is there first:
 - lines of metrics.jsonl and the like, before the checkpoint of their step.
 
 A checkpoint is there by its mark, a list of its files, which comes after them: one that lacks any
-is none. What has gone here is removed there last.
+is none. What has gone here is removed there last, if a run has put it there or fetched it: the
+folder here has a list of such names. Objects that others put beside a run are let be.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from surgvista_jax.buckets import Bucket
@@ -27,14 +28,16 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
 from surgvista_jax.ownership import RECORD
 from surgvista_jax.training.lease import NAME as LEASE
+from surgvista_jax.writing import write_text
 
 OWNER = ".surgvista_bucket.json"  # who wrote last; there and in the folder here, see `bucket_run`
+NAMES = ".surgvista_bucket_names.json"  # in the folder here: what was put there or fetched
 _MARK = ".surgvista_whole.json"
 _CHECKPOINT = re.compile(r"((?:.*/)?checkpoints/\d+)/.+")
 # What is no part of a run: locks, and what is half written, set aside or kept by us.
 _NOT_COPIED = re.compile(
-    rf"(.*/)?(\.surgvista\.lock|{re.escape(LEASE)}|{re.escape(OWNER)}|\.partial-[^/]*(/.*)?"
-    r"|[^/]*\.orbax-checkpoint-tmp[^/]*(/.*)?|checkpoints/[^/]*\.damaged(/.*)?)"
+    rf"(.*/)?(\.surgvista\.lock|{re.escape(LEASE)}|{re.escape(OWNER)}|{re.escape(NAMES)}"
+    r"|\.partial-[^/]*(/.*)?|[^/]*\.orbax-checkpoint-tmp[^/]*(/.*)?|checkpoints/[^/]*\.damaged(/.*)?)"
 )
 _BEST = re.compile(r"(.*/)?best/checkpoints/\d+")
 _AT_ONCE = 8
@@ -59,27 +62,43 @@ class Mirror:
     def __init__(self, bucket: Bucket, folder: Path):
         self._bucket, self._folder = bucket, folder
         self._files: dict[str, tuple[int, int]] = {}  # in the bucket -> size and time here
-        self._checkpoints: set[str] = set()  # whole ones in the bucket
+        self._checkpoints: dict[str, list[str]] = {}  # whole ones in the bucket -> their objects
+        self._noted: set[str] = set()  # what the list in the folder says
+
+    def objects(self) -> dict[str, int]:
+        """All objects in the bucket but locks and the like; removes nothing."""
+        return {n: size for n, size in self._bucket.sizes().items() if not _is_left_out(n)}
 
     def look(self) -> dict[str, int]:
-        """The objects of the run in the bucket; removes checkpoints that were half uploaded."""
-        sizes = {n: size for n, size in self._bucket.sizes().items() if not _is_left_out(n)}
+        """The objects to fetch; removes checkpoints that were half uploaded.
+
+        Only for a bucket that has an owner: in another, no checkpoint has our mark.
+        """
+        sizes = self.objects()
         for checkpoint, names in _checkpoints_of(sizes).items():
-            if self._is_whole(checkpoint, names, sizes):
-                self._checkpoints.add(checkpoint)
-                del sizes[f"{checkpoint}/{_MARK}"]
-            else:
+            mark = f"{checkpoint}/{_MARK}"
+            files = self._files_of(mark, sizes)
+            if files is None:
                 _all(self._bucket.remove, names)
-                sizes = {name: size for name, size in sizes.items() if name not in names}
-        self._files = {name: (-1, -1) for name in sizes if not _CHECKPOINT.fullmatch(name)}
+            else:  # of what is in it, what others put there is let be
+                self._checkpoints[checkpoint] = [*files, mark]
+            for name in set(names).difference(files or ()):
+                del sizes[name]
+        self._noted = names_noted(self._folder)
+        self._files = {name: (-1, -1) for name in self._noted & _plain(sizes)}
         return sizes
 
     def fetch(self, sizes: dict[str, int]) -> None:
         """Copies objects into the folder, which is empty.
 
         Raises:
-            UserError: they do not fit on the disk, or cannot be reached.
+            UserError: they do not fit on the disk, or cannot be reached; a name leads out of the
+                folder, and nothing was fetched.
         """
+        for name in sizes:
+            pure = PurePosixPath(name)
+            if pure.is_absolute() or ".." in pure.parts:
+                raise UserError(f"{self._bucket.address}/{name}: is no name of a file")
         needed, free = sum(sizes.values()), shutil.disk_usage(self._folder).free
         if needed > free:
             raise UserError(
@@ -90,18 +109,16 @@ class Mirror:
 
         def fetch(name: str) -> None:
             place = self._folder / name
-            if ".." in place.parts:
-                raise UserError(f"{self._bucket.address}/{name}: is no name of a file")
             place.parent.mkdir(parents=True, exist_ok=True)
             self._bucket.fetch(name, place)
 
+        self._note(sizes)
         _all(fetch, sizes)
-        for name in self._files:
-            self._files[name] = _stamp(self._folder / name)
+        self._files = {name: _stamp(self._folder / name) for name in _plain(sizes)}
 
     def new_checkpoints(self) -> bool:
         """Whether there are checkpoints that the bucket does not have."""
-        return not self._checkpoints.issuperset(self._here()[1])
+        return not self._checkpoints.keys() >= self._here()[1].keys()
 
     def push(self) -> None:
         """Brings the bucket to what is in the folder.
@@ -113,17 +130,17 @@ class Mirror:
         changed = [n for n, at in self._here()[0].items() if self._files.get(n) != at]
         data = {name: self._read(name) for name in sorted(changed, key=_is_record)}
         files, checkpoints = self._here()
+        self._note(data)  # before they are put: a kill may come between
         best = {name for name in checkpoints if _BEST.fullmatch(name)}
-        for checkpoint in sorted(best - self._checkpoints, key=_step):
+        for checkpoint in sorted(best - self._checkpoints.keys(), key=_step):
             self._put_checkpoint(checkpoint, checkpoints[checkpoint])
         for named in (filter(_is_record, data), (n for n in data if not _is_record(n))):
             _all(lambda name: self._put(name, data[name]), named)
-        for checkpoint in sorted(before & checkpoints.keys() - self._checkpoints, key=_step):
+        for checkpoint in sorted(before & checkpoints.keys() - self._checkpoints.keys(), key=_step):
             self._put_checkpoint(checkpoint, checkpoints[checkpoint])
-        for checkpoint in self._checkpoints - checkpoints.keys():
-            names = [name for name in self._bucket.sizes() if name.startswith(f"{checkpoint}/")]
-            _all(self._bucket.remove, names)
-            self._checkpoints.discard(checkpoint)
+        for checkpoint in self._checkpoints.keys() - checkpoints.keys():
+            _all(self._bucket.remove, self._checkpoints[checkpoint])
+            del self._checkpoints[checkpoint]
         for name in self._files.keys() - files.keys():
             self._bucket.remove(name)
             del self._files[name]
@@ -179,15 +196,36 @@ class Mirror:
             _all(self._bucket.remove, names)  # newer ones took its place here meanwhile
             return
         self._bucket.write(f"{checkpoint}/{_MARK}", json.dumps({"files": before}).encode())
-        self._checkpoints.add(checkpoint)
+        self._checkpoints[checkpoint] = [*names, f"{checkpoint}/{_MARK}"]
 
-    def _is_whole(self, checkpoint: str, names: list[str], sizes: dict[str, int]) -> bool:
-        mark = f"{checkpoint}/{_MARK}"
+    def _files_of(self, mark: str, sizes: dict[str, int]) -> list[str] | None:
+        """The files of a checkpoint; None where it is not whole."""
+        if mark not in sizes:
+            return None
         try:
-            noted = parse((self._bucket.read(mark) or b"").decode())["files"]
-        except (ValueError, KeyError, TypeError):  # or there is none
-            return False
-        return bool({name: sizes[name] for name in names if name != mark} == noted)
+            noted = dict(parse((self._bucket.read(mark) or b"").decode())["files"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        return list(noted) if noted.items() <= sizes.items() else None
+
+    def _note(self, names: Iterable[str]) -> None:
+        """Adds to the list of what was put into the bucket or fetched."""
+        if not self._noted.issuperset(names):
+            self._noted |= set(names)
+            write_text(self._folder / NAMES, json.dumps({"names": sorted(self._noted)}) + "\n")
+
+
+def names_noted(folder: Path) -> set[str]:
+    """The objects that runs in a folder have put into the bucket or fetched, as far as is known."""
+    try:
+        return set(map(str, parse((folder / NAMES).read_bytes().decode())["names"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _plain(names: Iterable[str]) -> set[str]:
+    """Those that are in no checkpoint."""
+    return {name for name in names if not _CHECKPOINT.fullmatch(name)}
 
 
 def _is_record(name: str) -> bool:

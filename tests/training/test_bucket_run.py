@@ -72,12 +72,13 @@ def test_a_run_in_a_bucket_goes_on_on_another_machine(store, dataset, tmp_path, 
         jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
-def test_other_objects_are_let_be(store, tmp_path):
-    Bucket(RUN).write("thesis.pdf", b"years")
-    with pytest.raises(UserError, match="holds what no run brought there, such as thesis.pdf"):
+@pytest.mark.parametrize("name", ["thesis.pdf", "checkpoints/3/params", "a/checkpoints/3/params"])
+def test_other_objects_are_let_be(store, name):
+    Bucket(RUN).write(name, b"years")
+    with pytest.raises(UserError, match=f"holds what no run brought there, such as {name}"):
         with folder_of_run(RUN):
             pytest.fail("a run begins")
-    assert Bucket(RUN).sizes() == {"thesis.pdf": 5}
+    assert Bucket(RUN).sizes() == {name: 5}
 
 
 def train(steps):

@@ -65,7 +65,7 @@ def content(folder):
     return {
         str(path.relative_to(folder)): path.read_text()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != mirrors.NAMES
     }
 
 
@@ -305,3 +305,40 @@ def test_names_that_lead_out_of_the_folder_are_refused(store, tmp_path):
     Bucket(HERE).write("../outside", b"x")
     with pytest.raises(UserError, match=re.escape("is no name of a file")):
         fetched(tmp_path / "run")
+
+
+def test_absolute_names_are_refused_before_anything_is_fetched(store, tmp_path):
+    folder, outside = tmp_path / "run", tmp_path / "outside"
+    folder.mkdir()
+    Bucket(HERE).write("config.json", b"{}")
+    Bucket(HERE).write(str(outside), b"x")  # .../run//tmp/...
+    with pytest.raises(UserError, match=re.escape("is no name of a file")):
+        Mirror(Bucket(HERE), folder).fetch({"config.json": 2, str(outside): 1})
+    assert not outside.exists() and not list(folder.iterdir())
+
+
+def test_what_others_put_beside_a_run_is_let_be(store, tmp_path):
+    folder = tmp_path / "run"
+    train_to(folder, 2)
+    Mirror(Bucket(HERE), folder).push()
+    theirs = {"notes.txt", "checkpoints/2/notes.txt"}
+    for name in theirs:
+        Bucket(HERE).write(name, b"of others")
+    (folder / "report_2.md").unlink()  # while no mirror sees it
+    train_to(folder, 4)
+    train_to(folder, 6)
+    mirror = Mirror(Bucket(HERE), folder)
+    mirror.look()
+    mirror.push()
+    there = Bucket(HERE).sizes().keys()
+    assert theirs <= there and "report_2.md" not in there
+    assert {n for n in there if n.startswith("checkpoints/2/")} == {"checkpoints/2/notes.txt"}
+
+
+def test_an_object_more_in_a_checkpoint_harms_nothing(store, tmp_path):
+    folder = tmp_path / "run"
+    train_to(folder, 2)
+    Mirror(Bucket(HERE), folder).push()
+    Bucket(HERE).write("checkpoints/2/notes.txt", b"of others")
+    assert fetched(tmp_path / "other") == content(folder)
+    assert "checkpoints/2/notes.txt" in Bucket(HERE).sizes()
