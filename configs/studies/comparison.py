@@ -3,7 +3,8 @@
 Every file that is given is compared, and random weights: `--config.weights.mvd=FILE` for each.
 Datasets are those that `surgvista data convert` made below `--config.root`;
 `--config.datasets=cholec80,autolaparo` takes a few. Video models see clips, and image models 8
-frames of as many tokens.
+frames of as many tokens. Where SurgVISTA's file is given, tests ask whether it is better than each
+other; else there are none, unless `--config.ours` names the weights of which that is asked.
 """
 
 from ml_collections import ConfigDict
@@ -28,6 +29,7 @@ WEIGHTS = {
     "gsvit": "efficientvit_m5",
     "resnet50": "resnet50",
 }
+OURS = "surgvista"
 
 
 def get_config() -> ConfigDict:
@@ -39,7 +41,7 @@ def get_config() -> ConfigDict:
             "random": True,
             "modes": "full",
             "seeds": 3,
-            "baseline": "",
+            "ours": OURS,
         }
     )
 
@@ -53,5 +55,7 @@ def study(config: ConfigDict) -> list[Cell]:
     ]
     if config.random:
         backbones.append(Backbone(name=RANDOM, start=RANDOM))
+    if config.ours == OURS and OURS not in given:
+        config.ours = ""
     datasets = [dataset(name, config.root) for name in config.datasets.split(",")]
     return grid(backbones, datasets, config.modes.split(","), config.seeds)

@@ -33,7 +33,7 @@ def get_config() -> ConfigDict:
             "datasets": ",".join(DATASETS),
             "modes": "full",
             "seeds": 3,
-            "baseline": "",
+            "ours": "",
         }
     )
 

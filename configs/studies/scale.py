@@ -23,7 +23,8 @@ def get_config() -> ConfigDict:
             "datasets": ",".join(DATASETS),
             "modes": "full",
             "seeds": 3,
-            "baseline": "",
+            "ours": "",
+            "ordered": True,  # each setting is tested against the one before it
         }
     )
 

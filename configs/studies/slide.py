@@ -22,7 +22,7 @@ def get_config() -> ConfigDict:
             "datasets": ",".join(DATASETS),
             "modes": "linear",
             "seeds": 3,
-            "baseline": "slide1",
+            "ours": "slide1",
         }
     )
 

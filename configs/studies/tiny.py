@@ -52,7 +52,7 @@ def get_config() -> ConfigDict:
             "finetuning_steps": 60,
             "seeds": 3,
             "modes": "full,linear",
-            "baseline": "A-teacher",
+            "ours": "A-teacher",
         }
     )
 

@@ -59,7 +59,8 @@ class Study:
     name: str
     title: str
     digest: str
-    baseline: str
+    ours: str
+    ordered: bool
     cells: tuple[Cell, ...]
     pretrainings: tuple[dict[str, Any], ...]
     datasets: tuple[dict[str, Any], ...]
@@ -95,7 +96,8 @@ def collect(folder: Path) -> Study:
             str(plan["study"]),
             str(plan["title"]),
             str(plan["digest"]),
-            str(plan["baseline"]),
+            str(plan["ours"]),
+            bool(plan["ordered"]),
             cells,
             tuple(dict(entry) for entry in plan["pretrainings"]),
             tuple(dict(entry) for entry in plan["datasets"]),
@@ -105,8 +107,8 @@ def collect(folder: Path) -> Study:
         raise UserError(f"{path}: is not what `surgvista study` writes ({reason})") from None
     if not cells:
         raise UserError(f"{path}: holds no cells, so that there is nothing to report")
-    if study.baseline and study.baseline not in study.weights:
-        raise UserError(f"{path}: no cell has the baseline {study.baseline!r}")
+    if study.ours and study.ours not in study.weights:
+        raise UserError(f"{path}: 'ours' is {study.ours!r}: no cell has these weights")
     return study
 
 

@@ -49,7 +49,8 @@ def described(study: Study, configs: Configs) -> dict[str, Any]:
         "study": study.name,
         "title": study.title,
         "digest": hashlib.sha256(definitions.encode()).hexdigest(),
-        "baseline": study.baseline,
+        "ours": study.ours,
+        "ordered": study.ordered,
         "pretrainings": [
             {
                 "name": made.name,

@@ -16,7 +16,7 @@ from surgvista_jax.studies.report import KIND
 
 _PLACES = ("report.json", "report/report.json")
 _KEYS = ("protocol", "system", "scores", "videos", "split")
-_KEYS_OF_STUDY = ("panels", "tests", "weights", "baseline")
+_KEYS_OF_STUDY = ("panels", "tests", "weights", "ours")
 
 
 def read_report(path: Path) -> dict[str, Any]:

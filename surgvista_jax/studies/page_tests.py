@@ -20,8 +20,8 @@ def tests_section(report: dict) -> str:
     """Differences of each dataset and mode on one scale, and the tests below them."""
     if not report["tests"]:
         return (
-            '<p class="soft">No two backbones that the study compares have results on the same '
-            "videos yet.</p>"
+            '<p class="soft">None: the study names no `ours` to be held against the others, or no '
+            "two backbones that it compares have results on the same videos yet.</p>"
         )
     parts = []
     for panel in report["panels"]:

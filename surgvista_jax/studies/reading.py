@@ -20,13 +20,15 @@ class Study:
         name: of the file.
         title: the first line of its docstring.
         cells: in the order in which they are told.
-        baseline: the backbone that all are compared with; "": none.
+        ours: the backbone of which is asked whether it is better than each other; "": none.
+        ordered: whether each backbone should be better than the one before it.
     """
 
     name: str
     title: str
     cells: tuple[Cell, ...]
-    baseline: str = ""
+    ours: str = ""
+    ordered: bool = False
 
 
 def read_study(spec: str, overrides: Sequence[str] = ()) -> Study:
@@ -58,10 +60,10 @@ def read_study(spec: str, overrides: Sequence[str] = ()) -> Study:
         raise failed(file, error, str(file)) from error
     title = (module.__doc__ or "").strip().partition("\n")[0]
     _check(file, cells)
-    baseline = str(config.get("baseline", ""))
-    if baseline and baseline not in {cell.backbone.name for cell in cells}:
-        raise UserError(f"{file}: config.baseline={baseline!r}: no cell has these weights")
-    return Study(file.stem, title, cells, baseline)
+    ours = str(config.get("ours", ""))
+    if ours and ours not in {cell.backbone.name for cell in cells}:
+        raise UserError(f"{file}: config.ours={ours!r}: no cell has these weights")
+    return Study(file.stem, title, cells, ours, bool(config.get("ordered", False)))
 
 
 def _check(file: Path, cells: Sequence[object]) -> None:

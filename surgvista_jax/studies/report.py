@@ -65,7 +65,7 @@ def build_study_report(
         "study": study.name,
         "title": study.title,
         "digest": study.digest,
-        "baseline": study.baseline,
+        "ours": study.ours,
         "planned": len(study.cells),
         "finished": len(study.cells) - len(lacking),
         "lacking": lacking,

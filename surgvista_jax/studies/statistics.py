@@ -22,9 +22,9 @@ class Pair:
 def pairs(study: Study) -> list[Pair]:
     """The comparisons that a study is about, each once, in its order.
 
-    With and without a teacher, in each setting that has both; the study's baseline against all
-    others; and where neither is there, each backbone against the one before it, as amounts of data
-    grow.
+    With and without a teacher, in each setting that has both; the study's `ours` against each
+    other; and where neither is there, in an ordered study, each backbone against the one before
+    it, as amounts of data grow.
     """
     first = {cell.weights: cell for cell in reversed(study.cells)}
     order = [name for name in study.weights]
@@ -34,10 +34,10 @@ def pairs(study: Study) -> list[Pair]:
             a, b = first[with_teacher], first[without]
             if a.setting == b.setting and a.teacher is True and b.teacher is False:
                 found.append(Pair(with_teacher, without, "with and without teacher"))
-    if study.baseline:
-        others = (name for name in order if name != study.baseline)
-        found += [Pair(study.baseline, name, "against the others") for name in others]
-    if not found:
+    if study.ours:
+        others = (name for name in order if name != study.ours)
+        found += [Pair(study.ours, name, "against the others") for name in others]
+    if not found and study.ordered:
         found = [
             Pair(ours, theirs, "against the one before")
             for theirs, ours in zip(order[:-1], order[1:], strict=True)

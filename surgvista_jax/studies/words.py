@@ -60,8 +60,8 @@ def how_tested(report: dict[str, Any]) -> str:
     of_main = sum(test["main"] for test in tests)
     fewest = max(test["one_sided"]["smallest_p"] for test in tests)
     return (
-        "Each test is a one-sided Wilcoxon signed-rank test of “ours is better than theirs”, whose "
-        "pairs are the test videos (values of a video are means over the finished seeds; "
+        "H1 of each test: ours is better than theirs, one-sided. It is a Wilcoxon signed-rank "
+        "test; its pairs are the test videos (values of a video are means over the finished seeds; "
         "differences of exactly zero are dropped; p is exact up to 200 pairs). Holm’s adjustment "
         "is made twice: over the comparisons of one score on one dataset in one mode, and over the "
         f"whole study ({of_main} comparisons by the main scores of all datasets, and each further "

@@ -62,7 +62,7 @@ def study(tmp_path: Path) -> Path:
         {"name": name, "setting": name, "teacher": False, "folder": f"pretrain/{name}", "data": []}
         for name in "AB"
     ]
-    folder = make_study(tmp_path / "s", weights, 2, baseline="", pretrainings=pretrainings)
+    folder = make_study(tmp_path / "s", weights, 2, ours="", pretrainings=pretrainings)
     for name, folders in (("A", [cholec]), ("B", [cholec, pituitary])):
         (folder / "pretrain" / name).mkdir(parents=True)
         data = {"folder": ",".join(map(str, folders)), "split": "train", "root": ""}

@@ -68,7 +68,20 @@ def test_tiny_is_what_it_promises(tmp_path):
     study, jobs = jobs_of("tiny", tmp_path)
     assert len(study.cells) == 4 * 2 * 2 * 3  # settings and teachers, datasets, modes, seeds
     assert [job.stage for job in jobs if job.stage != "cells"] == ["data"] * 2 + ["pretrain"] * 4
-    assert study.baseline == "A-teacher"
+    assert study.ours == "A-teacher"
+
+
+@pytest.mark.parametrize("name", ["comparison", "probing"])
+def test_surgvista_is_tested_where_its_file_is_given(name):
+    def ours(*words):
+        return read_study(f"configs/studies/{name}.py", [f"--config.{word}" for word in words]).ours
+
+    both = "weights.mvd=m.pth", "weights.surgvista=s.pth", FEW
+    assert ours(*both) == "surgvista"
+    assert ours(*both, "ours=mvd") == "mvd" and ours(*both, "ours=") == ""
+    assert ours("weights.mvd=m.pth", FEW) == ""
+    with pytest.raises(UserError, match="config.ours='dino': no cell has these weights"):
+        ours(*both, "ours=dino")
 
 
 def test_a_teacher_that_is_not_named_is_one_line():

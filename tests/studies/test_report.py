@@ -158,11 +158,33 @@ def test_what_is_compared_follows_from_the_study(tmp_path: Path, whole: Path) ->
     assert asked(collect(whole)) == [("A-teacher", "A-plain"), ("A-teacher", "random")]
     both = {name: WEIGHTS[name] for name in ("A-plain", "A-teacher")}
     both |= {"B-teacher": ("B", True, 0.1), "B-plain": ("B", False, 0.2)}
-    study = study_of(tmp_path / "a", both, baseline="")
+    study = study_of(tmp_path / "a", both, ours="")
     assert asked(study) == [("A-teacher", "A-plain"), ("B-teacher", "B-plain")]
     amounts = {name: (name, None, 0.1) for name in "ABC"}
-    study = study_of(tmp_path / "b", amounts, baseline="")
+    study = study_of(tmp_path / "b", amounts, ours="")
+    assert asked(study) == []  # the order of a table is no question
+    study = study_of(tmp_path / "c", amounts, ours="", ordered=True)
     assert asked(study) == [("B", "A"), ("C", "B")]
+    assert asked(study_of(tmp_path / "d", amounts, ours="B")) == [("B", "A"), ("B", "C")]
+
+
+def test_h1_is_that_ours_is_better(tmp_path: Path) -> None:
+    """Of good and bad weights, the bad are not found better, whichever are named."""
+    weights = {"good": ("a", None, 0.1), "bad": ("b", None, 0.6)}
+    for number, (ours, better) in enumerate((("good", True), ("bad", False))):
+        found = build_study_report(study_of(tmp_path / str(number), weights, ours=ours), samples=20)
+        main = [test for test in found["tests"] if test["main"]]
+        assert {test["ours"] for test in main} == {ours}
+        assert all((test["one_sided"]["p_value"] < 0.05) == better for test in main)
+        assert "H1 of each test: ours is better than theirs, one-sided." in study_page(found)
+
+
+def test_a_study_that_asks_nothing_says_how_to_ask(tmp_path: Path) -> None:
+    found = build_study_report(study_of(tmp_path, WEIGHTS, ours="", ordered=False), samples=20)
+    assert {test["ours"] for test in found["tests"]} == {"A-teacher"}  # with and without teacher
+    plain = {name: ("a", None, 0.3) for name in "ab"}
+    found = build_study_report(study_of(tmp_path / "b", plain, ours=""), samples=20)
+    assert found["tests"] == [] and "no `ours`" in study_page(found)
 
 
 def test_how_a_score_is_averaged_is_seen_from_it() -> None:

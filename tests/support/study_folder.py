@@ -93,7 +93,8 @@ def make_study(folder: Path, weights: dict | None = None, seeds: int = 2, **chan
         "study": "made_up",
         "title": "Made-up backbones <compared>",
         "digest": "0123456789abcdef0123",
-        "baseline": "A-teacher",
+        "ours": "A-teacher",
+        "ordered": False,
         "pretrainings": [
             {"name": name, "setting": "A", "teacher": teacher, "data": ["cholec80"], "seed": 0}
             for name, (_, teacher, _) in (weights or WEIGHTS).items()
