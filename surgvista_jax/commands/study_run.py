@@ -117,7 +117,7 @@ def main(arguments: argparse.Namespace) -> int:
         _print_commands(asked, out)
         return 0
     places = places_of(arguments.jobs, gpus_here(os.environ), _cores(), is_tpu_here(os.environ))
-    _write_study(study, out, arguments.overwrite)
+    _write_study(study, jobs, out, arguments.overwrite)
     if arguments.overwrite:
         for line in move_stale(out, [run for job in asked for run in job.runs]):
             print(line, file=sys.stderr)
@@ -159,13 +159,13 @@ def _print_commands(asked: Sequence[Job], out: Path) -> None:
                 print(shlex.join(("surgvista", *run.words)))
 
 
-def _write_study(study: Study, out: Path, overwrite: bool) -> None:
+def _write_study(study: Study, jobs: Sequence[Job], out: Path, overwrite: bool) -> None:
     """Writes `study.json`, if it is another one than there is.
 
     Raises:
         UserError: the folder is another study's.
     """
-    path, values = out / STUDY, described(study, _values)
+    path, values = out / STUDY, described(study, jobs, _values)
     if path.is_file():
         before = read_object(path)
         if before.get("study") != study.name:

@@ -7,11 +7,18 @@ from typing import Any
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.predictions.places import PREDICTIONS
+from surgvista_jax.studies.definitions import Definition
+from surgvista_jax.studies.layout import DEFINITIONS
 
 STUDY = "study.json"
 FORMAT = 1
 _CONFIG, _RESULT = "config.json", "result.json"
-_TEXTS = ("name", "setting", "weights", "dataset", "task", "group", "mode", "protocol", "folder")
+_TEXTS = (
+    *("name", "setting", "weights", "dataset", "task", "group", "mode", "protocol", "folder"),
+    "definition",
+)
+_STALE = "stale: was begun with another definition; --dry-run of the study says which"
+_UNKNOWN = "stale: does not say what it was begun as"
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Cell:
         group: of its dataset: "internal", "external", "cross-centre" or "".
         folder: of the run.
         lacks: why there is no result, in words; "" where there is one.
-        config: of the run; {} where it has not begun.
+        config: of the run; {} where it has not begun, or is another's.
         result: what `result.json` says; {} where there is none.
     """
 
@@ -117,11 +124,14 @@ def _cell(folder: Path, entry: dict) -> Cell:
     for key, value in texts.items():
         if not isinstance(value, str):
             raise ValueError(f"a cell's {key!r} is {value!r:.60}")
-    place = folder / texts.pop("folder")
+    place, definition = folder / texts["folder"], texts.pop("definition")
+    begun, _ = _read(folder / DEFINITIONS / f"{texts.pop('folder')}.json")
     config, lacks = _read(place / _CONFIG)
     result: dict[str, Any] = {}
     if not place.is_dir():
         lacks = "not begun"
+    elif Definition(begun).digest != definition:
+        config, lacks = {}, _STALE if begun else _UNKNOWN
     elif not lacks:
         result, lacks = _read(place / _RESULT)
         if not result:

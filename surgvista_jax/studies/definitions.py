@@ -23,8 +23,9 @@ class Definition:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex)."""
-        text = json.dumps(self.values, sort_keys=True, default=str)
+        """SHA-256 (hex), in which a key without a value is as one that is not there."""
+        given = {key: value for key, value in self.values.items() if value is not None}
+        text = json.dumps(given, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def differences(self, before: Mapping[str, Any]) -> str:
@@ -53,11 +54,16 @@ def definition(
         needs: what it is made from: names, and their digests.
         free: keys, or groups of them, that decide nothing of what it makes.
     """
-    kept = {key: value for key, value in flat(config).items() if not belongs(key, tuple(changes))}
-    values = {**kept, **changes}
+    values = changed(config, changes)
     decisive = {key: value for key, value in values.items() if not belongs(key, free)}
     made_from = {f"from {name}": digest for name, digest in needs.items()}
     return Definition({"command": command, **decisive, **made_from})
+
+
+def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a nested configuration, flat; `changes` replace some, or groups of them."""
+    kept = {key: value for key, value in flat(config).items() if not belongs(key, tuple(changes))}
+    return {**kept, **changes}
 
 
 def _change(key: str, before: Any, now: Any) -> str:

@@ -2,17 +2,19 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from surgvista_jax.studies.cells import Data, Pretraining
 from surgvista_jax.studies.collect import FORMAT
 from surgvista_jax.studies.layout import CELLS, DATA, PRETRAIN
-from surgvista_jax.studies.plan import Configs, seen_by
+from surgvista_jax.studies.plan import Configs, Job, seen_by
 from surgvista_jax.studies.reading import Study
 
 
-def described(study: Study, configs: Configs) -> dict[str, Any]:
-    """Cells, datasets and pretrainings as `study.json` lists them."""
+def described(study: Study, jobs: Sequence[Job], configs: Configs) -> dict[str, Any]:
+    """Cells, datasets and pretrainings as `study.json` lists them; jobs are those of its plan."""
+    runs = {run.cell.name: run for job in jobs for run in job.runs if run.cell is not None}
     pretrainings: dict[str, Pretraining] = {}
     datasets: dict[str, Data] = {}
     rows = []
@@ -40,6 +42,7 @@ def described(study: Study, configs: Configs) -> dict[str, Any]:
                 "seed": cell.seed,
                 "protocol": protocol,
                 "folder": f"{CELLS}/{cell.name}",
+                "definition": runs[cell.name].definition.digest,  # of what it is made from, too
             }
         )
     settings = {row["pretraining"]: row["setting"] for row in rows}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from surgvista_jax.studies.cells import RANDOM, Backbone, Cell, Data, Pretraining
-from surgvista_jax.studies.definitions import Definition, definition
+from surgvista_jax.studies.definitions import Definition, changed, definition
 from surgvista_jax.studies.layout import (
     CELLS,
     DATA,
@@ -21,10 +21,13 @@ from surgvista_jax.studies.layout import (
     STAGES,
 )
 from surgvista_jax.tasks import free_keys
+from surgvista_jax.training.agreement import flat
 
 # FILE[:ARGUMENT] -> the configuration's keys and values, nested.
 Configs = Callable[[str], Mapping[str, Any]]
 _FREE = {"pretrain": free_keys.PRETRAINING, "finetune": free_keys.FINETUNING}
+# A run may go on with others of these, whose digests it compares; another student they do make.
+_STARTS = ("teacher.weights", "init", "data.allow_overlap")
 
 
 @dataclass(frozen=True)
@@ -156,10 +159,11 @@ class _Planner:
             if start.data:
                 words["data.folder"] = ",".join(map(self._folder, start.data))
             seen = seen_by(start, self._configs)
-            needed = {**self._digests(needs), "data": ",".join(seen)}
-            defined = definition(
-                "pretrain", self._configs(start.config), changes, needed, _FREE["pretrain"]
-            )
+            config = self._configs(start.config)
+            values = flat(changed(config, changes))
+            from_where = {key: str(values[key]) for key in _STARTS if values.get(key)}
+            needed = {**self._digests(needs), "data": ",".join(seen), **from_where}
+            defined = definition("pretrain", config, changes, needed, _FREE["pretrain"])
             run = Run(
                 name,
                 (

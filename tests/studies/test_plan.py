@@ -103,6 +103,19 @@ def test_a_change_reaches_all_that_follows_from_it_and_nothing_else(tmp_path):
     assert by_data == {"cells/student/one/full/seed0", "cells/given/one/full/seed0"}
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("teacher.weights", "other.pth"), ("init", "mae:w.pth"), ("data.allow_overlap", True)],
+)
+def test_what_a_student_learns_from_and_begins_with_reaches_it_and_its_cells(key, value, tmp_path):
+    def of(**changes):
+        return digests(grid([student(**changes)], [data()], ["full", "temporal"], 1), tmp_path)
+
+    before, after = of(), of(**{key: value})
+    assert len(after) == 4 and not set(before.values()) & set(after.values())
+    assert of(**{"teacher.weights": "t.pth"}) == of(**{"teacher.weights": "t.pth"})
+
+
 def test_how_it_is_computed_makes_nothing_stale(tmp_path):
     fast = {"loader.workers": 3, "compute.unroll": False, "checkpoint.save_every": 7}
 
@@ -128,7 +141,8 @@ def test_study_json_names_each_cell_in_order(tmp_path):
     cells = grid(
         [student(), Backbone(name=RANDOM, start=RANDOM)], [data(group="internal")], ["full"], 2
     )
-    told = described(Study("s", "A title.", tuple(cells)), configs)
+    jobs = plan(cells, tmp_path, configs)
+    told = described(Study("s", "A title.", tuple(cells)), jobs, configs)
     assert [row["name"] for row in told["cells"]] == [cell.name for cell in cells]
     first, last = told["cells"][0], told["cells"][-1]
     assert first["pretraining"] == "student" and first["init"] is None and first["teacher"] is True

@@ -119,6 +119,20 @@ def test_what_has_no_result_is_told_and_the_rest_is_reported(tmp_path: Path) -> 
     )
 
 
+def test_what_was_begun_as_another_is_not_averaged_with_the_rest(tmp_path: Path) -> None:
+    folder = make_study(tmp_path)
+    begun = folder / "definitions/cells"
+    (begun / "A-plain/near/linear/seed1.json").write_text('{"command": "another"}')
+    (begun / "random/near/linear/seed0.json").unlink()
+    found = build_study_report(collect(folder), samples=20)
+    why = {entry["cell"]: entry["why"] for entry in found["lacking"]}
+    assert found["finished"] == 10 and len(why) == 2
+    assert all(said.startswith("stale: ") for said in why.values())
+    (near,) = (panel for panel in found["panels"] if panel["dataset"] == "near")
+    seeds = {row["weights"]: row["seeds"] for row in near["rows"]}
+    assert (seeds["A-plain"], seeds["A-teacher"]) == ([0], [0, 1])
+
+
 def test_a_study_without_results_or_plan_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="study.json: no such file"):
         collect(tmp_path)

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.predictions.npz import write_npz
+from surgvista_jax.studies.definitions import Definition
+from surgvista_jax.writing import write_json
 
 CLASSES = ("Preparation", "Dissection", "Closing & check")
 VIDEOS, SECONDS = 8, 150
@@ -68,8 +70,10 @@ def make_study(folder: Path, weights: dict | None = None, seeds: int = 2, **chan
                         "seed": seed,
                         "protocol": "phase-strict",
                         "folder": f"cells/{place}",
+                        "definition": Definition({"command": place}).digest,
                     }
                 )
+                write_json(folder / "definitions/cells" / f"{place}.json", {"command": place})
                 run = folder / "cells" / place
                 run.mkdir(parents=True)
                 (run / "config.json").write_text(
