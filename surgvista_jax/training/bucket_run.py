@@ -3,11 +3,13 @@
 Locks, lines that are added and folders that are renamed need a disk. A thread brings each
 checkpoint to the bucket when it is complete, and other files within a minute; at the end of the
 run, all. The bucket is what counts: a start on any machine goes on from there. What a killed run
-had not yet brought is still on its machine, and is taken there if nobody went on meanwhile.
+had not yet brought is still on its machine, and is taken there if nobody went on meanwhile; else
+it is set aside there.
 """
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -27,11 +29,12 @@ from surgvista_jax.buckets import Bucket
 from surgvista_jax.caches import user_cache
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
+from surgvista_jax.locking import NAME as LOCK
 from surgvista_jax.locking import alone_in
 from surgvista_jax.training.lease import Lease
-from surgvista_jax.training.mirror import OWNER, Mirror
+from surgvista_jax.training.mirror import NAMES, OWNER, Mirror, names_noted
 from surgvista_jax.training.processes import agree_on_file, on_all_processes
-from surgvista_jax.writing import write_text
+from surgvista_jax.writing import write_text, writing_to
 
 _LOOK = 1.0  # seconds between two looks for new checkpoints
 _AT_LEAST = 60.0  # seconds between two copies of other files
@@ -111,7 +114,7 @@ def _begin(bucket: Bucket, folder: Path, mirror: Mirror) -> None:
             file=sys.stderr,
         )
     else:
-        _clear(folder)
+        _set_aside(bucket, folder)
         print(f"{bucket.address}: the run works in {folder}", file=sys.stderr)
         mirror.fetch(sizes)
     new = uuid.uuid4().hex
@@ -127,13 +130,37 @@ def _owner(data: bytes | None) -> list[str]:
         return []
 
 
-def _clear(folder: Path) -> None:
-    """Empties a folder of ours, but for its lock."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != ".surgvista.lock":
-            path.unlink()
+def _set_aside(bucket: Bucket, folder: Path) -> None:
+    """Empties a folder, but for its lock: what a run left in it is moved to a folder beside it."""
+    ours = {LOCK, OWNER, NAMES}
+    if not (folder / OWNER).is_file():  # a start was cut off while it fetched
+        ours |= names_noted(folder)
+    found = [
+        os.path.relpath(os.path.join(at, f), folder) for at, _, fs in os.walk(folder) for f in fs
+    ]
+    if ours.issuperset(found):
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
+        return
+    left = next(
+        place
+        for number in itertools.count(1)
+        if not os.path.lexists(place := folder.with_name(f"{folder.name}.left-{number}"))
+    )
+    with writing_to(left):
+        left.mkdir()
+        # The owner last: what is here without one is taken for fetched.
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == OWNER):
+            if path.name != LOCK:
+                path.rename(left / path.name)
+    print(
+        f"{bucket.address}: what is there counts; what a run left in {folder} is now in {left}, and"
+        " may be deleted",
+        file=sys.stderr,
+    )
 
 
 def _finish(bucket: Bucket, folder: Path, mirror: Mirror, lease: Lease) -> None:
@@ -141,7 +168,7 @@ def _finish(bucket: Bucket, folder: Path, mirror: Mirror, lease: Lease) -> None:
     if not lease.check():
         raise UserError(
             f"{bucket.address}: another process has gone on there; what this one trained since is"
-            f" in {folder}"
+            f" in {folder} until a run is started here again, and then beside it (.left-N)"
         )
     try:
         mirror.push()

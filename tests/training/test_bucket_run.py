@@ -12,7 +12,7 @@ from surgvista_jax.buckets import Bucket
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.packing import pack
 from surgvista_jax.errors import UserError
-from surgvista_jax.training import bucket_run
+from surgvista_jax.training import bucket_run, mirror
 from surgvista_jax.training.bucket_run import folder_of_run
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.lease import NAME as LEASE
@@ -40,8 +40,8 @@ def dataset(tmp_path_factory):
 def copy_of(folder):
     """The run in the bucket, copied to a folder."""
     folder.mkdir()
-    mirror = Mirror(Bucket(RUN), folder)
-    mirror.fetch(mirror.look())
+    there = Mirror(Bucket(RUN), folder)
+    there.fetch(there.look())
     return folder
 
 
@@ -112,7 +112,7 @@ def test_what_could_not_be_brought_there_is_gone_on_with_here(store, tmp_path, c
     assert Bucket(RUN).read("metrics.jsonl") == b"\n\n\n"
 
 
-def test_where_another_machine_went_on_that_counts(store, tmp_path, monkeypatch):
+def test_where_another_machine_went_on_that_counts(store, tmp_path, monkeypatch, capsys):
     train(1)
     unreachable(store)
     with pytest.raises(UserError):
@@ -121,7 +121,43 @@ def test_where_another_machine_went_on_that_counts(store, tmp_path, monkeypatch)
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
         assert train(1) == "\n"
+    capsys.readouterr()
     assert train(1) == "\n\n"
+    (left,) = (tmp_path / "cache").rglob("tiny.left-1")  # what the bucket never had
+    assert (left / "metrics.jsonl").read_text() == "\n" * 6
+    assert capsys.readouterr().err.count(str(left)) == 1
+
+
+def test_the_copy_here_outlives_an_emptied_bucket(store, tmp_path):
+    for _ in range(2):
+        assert train(2) == ""
+        for name in Bucket(RUN).sizes():
+            Bucket(RUN).remove(name)
+    assert train(1) == ""
+    for number in (1, 2):
+        (left,) = (tmp_path / "cache").rglob(f"tiny.left-{number}")
+        assert (left / "metrics.jsonl").read_text() == "\n\n"
+
+
+def test_of_a_start_that_was_cut_off_while_it_fetched_nothing_is_left(store, tmp_path, monkeypatch):
+    with folder_of_run(RUN) as folder:
+        (folder / "checkpoints" / "2").mkdir(parents=True)
+        (folder / "checkpoints" / "2" / "params").write_text("x")
+        (folder / "metrics.jsonl").write_text("\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
+
+    def meet(what, name):
+        if what == "get" and name.endswith("metrics.jsonl"):
+            raise OSError("no route to the store")
+
+    store.meet = staticmethod(meet)
+    monkeypatch.setattr(mirror, "_AT_ONCE", 1)
+    with pytest.raises(UserError, match="no route"):
+        train(1)
+    assert list((tmp_path / "another machine").rglob("params"))
+    reachable(store)
+    assert train(1) == "\n"
+    assert not list((tmp_path / "another machine").rglob("tiny.left*"))
 
 
 def test_an_error_of_the_run_is_the_one_that_is_told(store, capsys):
