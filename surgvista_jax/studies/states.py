@@ -15,6 +15,8 @@ from surgvista_jax.data.storage.feature_folder import HEADER_FILE, open_features
 from surgvista_jax.data.storage.manifest import FILES, read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
+from surgvista_jax.locking import NAME as LOCK
+from surgvista_jax.locking import alone_in
 from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.studies.layout import DEFINITIONS
 from surgvista_jax.studies.layout import STALE as STALE_RUNS
@@ -129,6 +131,7 @@ def move_stale(out: Path, runs: Iterable[Run]) -> list[str]:
     """Moves the folders of stale runs below `stale/`, where nothing is lost; says so in lines.
 
     Raises:
+        UserError: another process is at work in one of them.
         CannotWrite: it cannot be moved.
     """
     return [
@@ -142,7 +145,8 @@ def _moved(out: Path, run: Run) -> Path:
     number = 1
     while os.path.lexists(place := out / STALE_RUNS / f"{run.folder}.{number}"):
         number += 1
-    with writing_to(place):
+    with alone_in(out / run.folder, "stop it"), writing_to(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         os.rename(out / run.folder, place)
+        (place / LOCK).unlink(missing_ok=True)  # ours, which is looked for where it was
     return place

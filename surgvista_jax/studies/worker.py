@@ -13,6 +13,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from surgvista_jax import stuck
+from surgvista_jax.errors import UserError
 from surgvista_jax.locking import wait_until_free
 from surgvista_jax.training.child import SAID, added_to
 
@@ -31,11 +33,15 @@ def main() -> int:
     if cores and hasattr(os, "sched_setaffinity"):  # macOS has none
         os.sched_setaffinity(0, map(int, cores))
     answers = os.dup(1)
+    os.dup2(2, 1)  # what is printed on import is no answer
     command = importlib.import_module(f"{package}.__main__").main
     for line in sys.stdin:
         told = json.loads(line)
         wait_until_free(Path(told["folder"]), _PATIENCE)
-        code, said = _logged(command, told["words"], Path(told["log"]))
+        try:
+            code, said = _logged(command, told["words"], Path(told["log"]))
+        except UserError as error:  # there is no log to be had
+            code, said = 1, str(error)
         os.write(answers, json.dumps({"code": code, "said": said}).encode() + b"\n")
         if code in _STOPPED:
             return code
@@ -66,4 +72,6 @@ def _last_line(log: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    stuck.leave(status)
+    sys.exit(status)

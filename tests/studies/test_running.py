@@ -12,6 +12,8 @@ import pytest
 from surgvista_jax.__main__ import main
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
+from surgvista_jax.locking import NAME as LOCK
+from surgvista_jax.locking import try_lock
 from surgvista_jax.studies.cells import Backbone, Pretraining, grid
 from surgvista_jax.studies.places import Place, gpus_here, places_of
 from surgvista_jax.studies.plan import plan
@@ -99,6 +101,29 @@ def test_what_needs_a_run_that_failed_waits_and_says_so(tmp_path, toy):
     assert [row[0] for row in toy() if "made/" in row[0]] == []
 
 
+def test_a_thread_that_never_ends_keeps_nobody_waiting(tmp_path):
+    toy_log = {"TOY": '{"sticks": ["cells"]}', "TOY_LOG": str(tmp_path / "begun")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **toy_log}
+    words = [sys.executable, "-m", "surgvista_jax.studies.worker", TOY]
+    folder = tmp_path / "cells"
+    told = {"words": ["finetune", f"--workdir={folder}"], "folder": str(folder)}
+    told["log"] = str(tmp_path / "log")
+    ended = subprocess.run(
+        words, input=json.dumps(told), env=environment, capture_output=True, text=True, timeout=20
+    )
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["code"] == 0  # and nothing of what was printed on import
+
+
+def test_a_log_that_cannot_be_written_fails_its_run_alone(tmp_path, toy):
+    out = tmp_path / "study"
+    one = "cells/given/one/full/seed0"
+    (out / "logs" / f"{one}.log").mkdir(parents=True)
+    outcome, _ = run(out, cells_of([GIVEN], ["full"]))
+    assert list(outcome.failed) == [one] and len(outcome.done) == 1
+    assert outcome.failed[one].startswith(f"failed (status 1): {out}/logs/{one}.log: ")
+
+
 def test_side_by_side_each_process_has_its_gpu_or_its_cores(tmp_path, toy):
     toy(meets=["full"])  # each waits until another has begun: alone it would wait for ever
     outcome, _ = run(tmp_path / "study", cells_of([GIVEN], ["full"]), places_of(2, ["4", "7"], []))
@@ -178,6 +203,14 @@ def test_a_changed_definition_is_stale_until_it_is_moved_away(tmp_path, toy):
     assert state.name == "stale" and state.why == "optim.learning_rate was 0.001, is 0.5"
     cell = runs["cells/made/one/full/seed0"]
     assert state_of(out, cell).why == "pretrain/made is another one"
+    lock = out / cell.folder / LOCK
+    with open(lock, "w") as held:  # as a process has it that still trains there
+        held.write('{"host": "a"}')
+        held.flush()
+        assert try_lock(held.fileno())
+        with pytest.raises(UserError, match="another process is at work here"):
+            move_stale(out, [cell])
+    assert lock.is_file()
     moved = move_stale(out, runs.values())
     assert len(moved) == 5 and moved[0] == (
         f"pretrain/made: was stale; moved to {out}/stale/pretrain/made.1"
@@ -185,6 +218,7 @@ def test_a_changed_definition_is_stale_until_it_is_moved_away(tmp_path, toy):
     outcome, _ = run(out, changed)
     assert len(outcome.done) == 9 and len(toy()) == 5
     assert (out / "stale" / "cells/made/one/full/seed0.1" / "result.json").is_file()
+    assert not list(out.rglob(LOCK))
 
 
 def test_a_folder_that_the_study_did_not_begin_is_left_alone(tmp_path, toy):

@@ -1,14 +1,20 @@
 """`main(words)` leaves a run that is done, or does what $TOY says of its folder.
 
 $TOY is JSON, {what: [parts of folders' names]}: "fails", "crashes", "hangs" and "meets" (waits
-until another run has begun too). Each begin is a line of the file $TOY_LOG.
+until another run has begun too), "sticks" (leaves a thread that does not end). Each begin is a line
+of the file $TOY_LOG.
 """
 
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
+
+from surgvista_jax import stuck
+
+print("what a library says on import")
 
 
 def main(words: list[str]) -> int:
@@ -33,6 +39,9 @@ def main(words: list[str]) -> int:
         time.sleep(0.05)
     while "meets" in does and len(Path(os.environ["TOY_LOG"]).read_text().splitlines()) < 2:
         time.sleep(0.05)
+    if "sticks" in does:
+        threading.Thread(target=threading.Event().wait).start()
+        stuck.note(lambda: True)
     if words[0] == "pretrain":
         (folder / "checkpoints" / "1").mkdir(parents=True, exist_ok=True)
     else:
