@@ -5,6 +5,7 @@ Frames of one video are not independent, so videos (or patients) are the unit: t
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,15 @@ class Wilcoxon:
     # positive difference less the share against it (Kerby, "The simple difference formula",
     # Comprehensive Psychology 3, 2014); 0 where all differences are zero.
     rank_biserial: float
+
+
+def without_last_bits(differences: np.ndarray | Sequence[float]) -> np.ndarray:
+    """Differences [n] of scores, those below 1e-12 as 0.
+
+    Equal scores computed along two paths may differ in the last bits, which is no win.
+    """
+    differences = np.asarray(differences, dtype=np.float64)
+    return np.where(np.abs(differences) < 1e-12, 0.0, differences)
 
 
 def smallest_p(num_pairs: int, alternative: str) -> float:

@@ -8,7 +8,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.averaging import divide
 from surgvista_jax.metrics.intervals import Draws, Interval, interval
 from surgvista_jax.metrics.scores import Score, gain
-from surgvista_jax.metrics.statistics import Wilcoxon, holm, wilcoxon
+from surgvista_jax.metrics.statistics import Wilcoxon, holm, wilcoxon, without_last_bits
 from surgvista_jax.predictions.frames import Predictions
 
 ZERO_RULE = "wilcox"
@@ -64,8 +64,7 @@ def compare(
             defined = ~np.isnan(differences)
             sums = np.bincount(cluster, np.where(defined, differences, 0))
             differences = divide(sums, np.bincount(cluster, defined))
-        # Equal scores computed along two paths may differ in the last bits.
-        differences = np.where(np.abs(differences) < 1e-12, 0.0, differences)
+        differences = without_last_bits(differences)
         one_sided = wilcoxon(differences, "greater", ZERO_RULE)
         two_sided = wilcoxon(differences, "two-sided", ZERO_RULE)
     weighted, bounds = gain(ours, theirs)

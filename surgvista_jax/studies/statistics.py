@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surgvista_jax.metrics.statistics import Wilcoxon, holm, wilcoxon
+from surgvista_jax.metrics.statistics import Wilcoxon, holm, wilcoxon, without_last_bits
 from surgvista_jax.reports.comparison import ZERO_RULE
 from surgvista_jax.studies.collect import Study
 
@@ -72,4 +72,5 @@ def over_datasets(differences: Sequence[float]) -> Wilcoxon | None:
     over Multiple Data Sets", JMLR 7, 2006).
     """
     known = np.array([value for value in differences if not np.isnan(value)])
+    known = without_last_bits(known)
     return wilcoxon(known, "greater", ZERO_RULE) if len(known) > 1 else None

@@ -10,6 +10,7 @@ import pytest
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics import scores
+from surgvista_jax.metrics.intervals import Interval
 from surgvista_jax.metrics.named_protocols import find
 from surgvista_jax.metrics.statistics import holm
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
@@ -18,6 +19,7 @@ from surgvista_jax.studies import protocol_facts, statistics, tables
 from surgvista_jax.studies.collect import collect
 from surgvista_jax.studies.page import study_page
 from surgvista_jax.studies.report import build_study_report
+from surgvista_jax.studies.summaries import datasets_entries
 from tests.support.study_folder import WEIGHTS, make_study
 
 
@@ -191,6 +193,20 @@ def test_h1_is_that_ours_is_better(tmp_path: Path) -> None:
         assert {test["ours"] for test in main} == {ours}
         assert all((test["one_sided"]["p_value"] < 0.05) == better for test in main)
         assert "H1 of each test: ours is better than theirs, one-sided." in study_page(found)
+
+
+def test_datasets_that_differ_in_the_last_bit_are_no_wins() -> None:
+    last_bit = [0.1 + 0.2 - 0.3] * 5
+    assert last_bit[0] > 0
+    found = statistics.over_datasets([*last_bit, -0.1])
+    assert found is not None and (found.num_zeros, found.p_value) == (5, 1.0)
+    tests = [
+        {"dataset": str(k), "mode": "full", "ours": "a", "theirs": "b", "main": True}
+        | {"difference": Interval(value, 0.0, 0.0, 0.95, 20)}
+        for k, value in enumerate([*last_bit, -0.1])
+    ]
+    (entry,) = datasets_entries(tests, [statistics.Pair("a", "b", "")])
+    assert entry["better_on"] == 0 and entry["one_sided"]["num_zeros"] == 5
 
 
 def test_a_study_that_asks_nothing_says_how_to_ask(tmp_path: Path) -> None:
