@@ -116,7 +116,7 @@ def axis_of(values: Sequence[float]) -> tuple[float, float]:
 def _panel(sheet: Sheet, panel: Panel, left: float, top: float, width: float) -> None:
     bars = panel.bars
     words = ["" if np.isnan(bar.value) else f"{bar.value:.{panel.decimals}f}" for bar in bars]
-    marks = [mark(bar.p_value) for bar in bars]
+    marks = ["" if np.isnan(bar.value) else mark(bar.p_value) for bar in bars]
     numbers = max(width_of(word) for word in words)
     stars = max(width_of(text, SMALL) for text in marks)
     names = min(max(width_of(bar.name) for bar in bars), 0.38 * width)

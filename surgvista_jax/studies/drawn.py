@@ -10,7 +10,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.figures.amounts import Amounts
 from surgvista_jax.figures.bars import LEVELS, Bar, Panel
 from surgvista_jax.json_object import read_object
-from surgvista_jax.metrics.statistics import holm, wilcoxon
+from surgvista_jax.metrics.statistics import holm, wilcoxon, without_last_bits
 from surgvista_jax.reports.comparison import ZERO_RULE
 from surgvista_jax.studies.report import KIND
 
@@ -81,9 +81,10 @@ def _of_study(report: dict[str, Any], score: str, family: str) -> tuple[list[Pan
     if not chosen:
         raise UserError(f"no result of the study has a score {score!r}; {_known(report['panels'])}")
     places = {(panel["dataset"], panel["mode"]): key for panel, key in chosen}
+    compared = _one_of_each(report["tests"], report["ours"])
     tests = [
         test
-        for test in report["tests"]
+        for test in compared
         if places.get((test["dataset"], test["mode"])) == test["key"] and test["one_sided"]
     ]
     adjusted = _holm(
@@ -92,12 +93,12 @@ def _of_study(report: dict[str, Any], score: str, family: str) -> tuple[list[Pan
         family,
     )
     p_of = {
-        (test["dataset"], test["mode"], test["theirs"]): float(p)
+        (test["dataset"], test["mode"], test["theirs"]): float(p)  # of one `ours` each
         for test, p in zip(tests, adjusted, strict=True)
     }
-    ours = list(dict.fromkeys(test["ours"] for test in report["tests"]))
+    ours = list(dict.fromkeys(test["ours"] for test in compared))
     # Where each is held against the one before it, none stands out.
-    dark = {name for name in ours if name not in {test["theirs"] for test in report["tests"]}}
+    dark = {name for name in ours if name not in {test["theirs"] for test in compared}}
     panels = []
     for panel, key in chosen:
         about = next(found for found in panel["scores"] if found["key"] == key)
@@ -120,6 +121,13 @@ def _of_study(report: dict[str, Any], score: str, family: str) -> tuple[list[Pan
     else:
         words = "better than this one is " + "; ".join(f"{a} (than {b})" for a, b in asked)
     return panels, _note(words, len(tests), family)
+
+
+def _one_of_each(tests: Sequence[dict[str, Any]], ours: str) -> list[dict[str, Any]]:
+    """The tests of one pair for each `theirs` (a bar has one mark): of `ours`, else the first."""
+    pairs = sorted(((test["ours"], test["theirs"]) for test in tests), key=lambda p: p[0] != ours)
+    chosen = {theirs: name for name, theirs in reversed(pairs)}
+    return [test for test in tests if chosen[test["theirs"]] == test["ours"]]
 
 
 def _of_evaluations(
@@ -237,9 +245,7 @@ def _p_value(ours: dict[str, Any], theirs: dict[str, Any], entry: dict[str, Any]
     a, b = (np.array(each, np.float64) for each in values)  # None becomes NaN
     if np.isnan(a).all() or np.isnan(b).all():
         return float("nan")
-    differences = sign * (a - b)
-    differences = np.where(np.abs(differences) < 1e-12, 0.0, differences)
-    return wilcoxon(differences, "greater", ZERO_RULE).p_value
+    return wilcoxon(without_last_bits(sign * (a - b)), "greater", ZERO_RULE).p_value
 
 
 def _bar(name: str, entry: dict[str, Any] | None, p_value: float, ours: bool) -> Bar:

@@ -124,6 +124,38 @@ def test_holm_covers_the_figure_or_each_panel(study: Path) -> None:
         assert found == pytest.approx([test[key] for test in tests])
 
 
+def test_each_mark_is_of_the_pair_that_the_note_names(tmp_path: Path) -> None:
+    """A bar has one mark, though two ask whether they are better than it."""
+    weights = {
+        "A-teacher": ("A", True, 0.6),
+        "A-alone": ("A", False, 0.6),
+        "B-teacher": ("B", True, 0.1),
+        "B-alone": ("B", False, 0.3),
+    }
+    folder = make_study(tmp_path, weights, seeds=1, ours="A-teacher")
+    report = build_study_report(collect(folder), samples=20)
+    tests = [t for t in report["tests"] if t["main"] and t["theirs"] == "B-alone"]
+    assert {test["ours"] for test in tests} == {"A-teacher", "B-teacher"}
+    panels, note = comparison([report], family="panel")
+    assert "Stars: A-teacher is better than this one" in note and "Holm over the 6 " in note
+    assert "B-teacher" not in note
+    for panel in panels:
+        assert [bar.ours for bar in panel.bars] == [True, False, False, False]
+        assert panel.bars[3].p_value == 1  # B-teacher is better than it, A-teacher is not
+    report["ours"] = ""  # then the first pair of each, which the note names
+    report["tests"] = [test for test in report["tests"] if test["theirs"] == "B-alone"]
+    report["tests"].sort(key=lambda test: test["ours"], reverse=True)
+    panels, note = comparison([report])
+    assert "Stars: B-teacher is better than this one" in note and "Holm over the 2 " in note
+    assert all(panel.bars[3].p_value < 0.05 for panel in panels)
+
+
+def test_what_has_no_result_has_no_mark() -> None:
+    bars = Bar("a", 90.0, ours=True), Bar("b", float("nan"), p_value=0.5)
+    written = [text for text, _ in texts(draw_comparison([Panel("t", "x", bars)], "note"))]
+    assert "no result" in written and "n.s." not in written
+
+
 def test_bars_of_evaluations_are_tested_over_their_videos(study: Path) -> None:
     reports = []
     for name in ("A-teacher", "A-plain", "random"):
