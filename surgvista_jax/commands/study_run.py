@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from surgvista_jax.config.code import find_config, run_config
-from surgvista_jax.errors import TOLD_TO_STOP, UserError
+from surgvista_jax.errors import STANDS_STILL, TOLD_TO_STOP, UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import add_overwrite, in_folder
 from surgvista_jax.parts.option import Part, parse_part
 from surgvista_jax.studies.collect import STUDY
 from surgvista_jax.studies.costs import Costs
-from surgvista_jax.studies.described import described
+from surgvista_jax.studies.described import check_configs, described
 from surgvista_jax.studies.layout import CELLS, STAGES
 from surgvista_jax.studies.places import gpus_here, is_tpu_here, places_of
 from surgvista_jax.studies.plan import Job, plan
 from surgvista_jax.studies.reading import Study, read_study
 from surgvista_jax.studies.running import Outcome, run_jobs
 from surgvista_jax.studies.states import (
+    BEGUN,
     TO_DO,
     move_stale,
     note_definition,
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--commands",
         action="store_true",
-        help="print the commands that are to be done, to be run elsewhere",
+        help="print the commands of runs that are not done, to be run elsewhere",
     )
     parser.add_argument(
         "--jobs",
@@ -107,6 +108,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError("--only: is of one stage; say --stage too")
     if arguments.jobs < 1:
         raise UserError(f"--jobs={arguments.jobs}: at least 1 is needed")
+    check_configs(study, arguments.config, _values)
     jobs = plan(study.cells, out, _values)
     if arguments.dry_run:
         told = _told(study, jobs, arguments)
@@ -154,7 +156,7 @@ def _print_commands(asked: Sequence[Job], out: Path) -> None:
     """Prints the commands, and notes what each is begun as, so that its folder is known later."""
     for job in asked:
         for run in job.runs:
-            if state_of(out, run).name == TO_DO:
+            if state_of(out, run).name in (TO_DO, BEGUN):
                 note_definition(out, run)
                 print(shlex.join(("surgvista", *run.words)))
 
@@ -189,6 +191,8 @@ def _end(asked: Sequence[Job], out: Path, outcome: Outcome) -> int:
     if outcome.stopped:
         print("told to stop; the same command goes on", file=sys.stderr)
         return TOLD_TO_STOP
+    if STANDS_STILL in outcome.statuses.values():  # by which a scheduler begins it again
+        return STANDS_STILL
     if len(outcome.done) < len(states):
         return 1
     print(f"next: surgvista study report {shlex.quote(str(out))}", file=sys.stderr)

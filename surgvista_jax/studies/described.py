@@ -5,11 +5,37 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from surgvista_jax.errors import UserError
 from surgvista_jax.studies.cells import Data, Pretraining
 from surgvista_jax.studies.collect import FORMAT
 from surgvista_jax.studies.layout import CELLS, DATA, PRETRAIN
 from surgvista_jax.studies.plan import Configs, Job, seen_by
 from surgvista_jax.studies.reading import Study
+from surgvista_jax.training.agreement import flat
+
+
+def check_configs(study: Study, spec: str, configs: Configs) -> None:
+    """Refuses configurations of another program than the one that is to take them.
+
+    Args:
+        spec: the study's file, for the message.
+
+    Raises:
+        UserError: one lacks what each of its program has.
+    """
+    wanted: dict[tuple[str, str], tuple[str, str]] = {}
+    for cell in study.cells:
+        named = f"the data {cell.data.name!r}"
+        wanted[cell.config[0], "evaluation.protocol"] = named, "finetuning"
+        start = cell.backbone.start
+        if not isinstance(start, str):
+            wanted[start.config, "data.folder"] = f"the pretraining {start.name!r}", "pretraining"
+    for (config, key), (named, program) in wanted.items():
+        if key not in flat(configs(config)):
+            raise UserError(
+                f"{spec}: {named} names {config}, which has no {key}: it is no configuration of"
+                f" {program}"
+            )
 
 
 def described(study: Study, jobs: Sequence[Job], configs: Configs) -> dict[str, Any]:

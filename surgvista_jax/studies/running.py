@@ -36,12 +36,14 @@ class Outcome:
     Attributes:
         done: folders of those that are done, now or before.
         failed: folder -> why, in a line.
+        statuses: folder -> that of the process or command, of those that failed.
         waiting: name of a job that was not begun -> for what.
         stopped: whether it was told to stop.
     """
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
 
@@ -259,6 +261,7 @@ class _Running:
             why = end_in_words(code) if code else "ended, but not all is there that it leaves"
             why += f": {said}" if said else ""
             self._outcome.failed[run.folder] = f"{why}; {log} says more"
+            self._outcome.statuses[run.folder] = code
             self._tell(f"{run.folder}: FAILED: {self._outcome.failed[run.folder]}")
 
     def _dismiss(self, process: _Process) -> int:

@@ -5,6 +5,7 @@ import pytest
 from surgvista_jax.config import build, load_config
 from surgvista_jax.errors import UserError
 from surgvista_jax.studies.costs import Costs
+from surgvista_jax.studies.described import check_configs
 from surgvista_jax.studies.plan import plan
 from surgvista_jax.studies.reading import read_study
 from surgvista_jax.studies.telling import cost_of
@@ -27,6 +28,7 @@ GIVEN = {
 def jobs_of(name, out):
     words = [f"--config.{word}" for word in GIVEN.get(name, [])]
     study = read_study(f"configs/studies/{name}.py", words)
+    check_configs(study, name, configs)
     return study, plan(study.cells, out, configs)
 
 

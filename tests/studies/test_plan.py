@@ -183,6 +183,32 @@ def test_a_file_that_is_no_study_is_one_line(text, said, tmp_path):
     assert str(error.value).startswith(str(file))
 
 
+@pytest.mark.parametrize(
+    ("config", "start", "said"),
+    [
+        ("configs/pretrain/minutes.py", "'mvd:w.pth'", "the data 'd' names configs/pretrain/m"),
+        (
+            "configs/finetune/cholec80.py",
+            "Pretraining(name='p', config='configs/studies/scale.py')",
+            "the pretraining 'p' names configs/studies/scale.py, which has no data.folder",
+        ),
+    ],
+    ids=["data", "pretraining"],
+)
+def test_a_configuration_of_another_program_is_one_line(config, start, said, tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from surgvista_jax.studies.cells import *\n"
+        "def study(config):\n"
+        f"    d = Data(name='d', task='phase', config='{config}', folder='f')\n"
+        f"    return grid([Backbone(name='b', start={start})], [d], ['full'], 1)\n"
+    )
+    assert main(["study", str(file), f"--out={tmp_path / 's'}", "--dry-run"]) == 1
+    assert f"{file}: {said}" in capsys.readouterr().err
+    assert main(["study", str(file), f"--out={tmp_path / 's'}"]) == 1
+    assert f"{file}: {said}" in capsys.readouterr().err and not (tmp_path / "s").exists()
+
+
 def test_two_things_of_one_name_are_refused(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(

@@ -1,5 +1,6 @@
 """Do the runs of a study come to their end, whatever happens to some of them or to the parent?"""
 
+import functools
 import json
 import os
 import signal
@@ -10,7 +11,8 @@ import time
 import pytest
 
 from surgvista_jax.__main__ import main
-from surgvista_jax.errors import UserError
+from surgvista_jax.commands import study_run
+from surgvista_jax.errors import STANDS_STILL, UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.locking import NAME as LOCK
 from surgvista_jax.locking import try_lock
@@ -122,6 +124,17 @@ def test_a_log_that_cannot_be_written_fails_its_run_alone(tmp_path, toy):
     outcome, _ = run(out, cells_of([GIVEN], ["full"]))
     assert list(outcome.failed) == [one] and len(outcome.done) == 1
     assert outcome.failed[one].startswith(f"failed (status 1): {out}/logs/{one}.log: ")
+
+
+def test_a_run_that_stood_still_is_told_by_the_status_of_the_study(tmp_path, toy, monkeypatch):
+    toy(stands=["seed1"])
+    file, out = tmp_path / "mine.py", tmp_path / "study"
+    file.write_text(STUDY)
+    monkeypatch.setattr(study_run, "run_jobs", functools.partial(run_jobs, package=TOY))
+    words = ["study", str(file), f"--out={out}"]
+    assert main(words) == STANDS_STILL
+    toy()
+    assert main(words) == 0
 
 
 def test_side_by_side_each_process_has_its_gpu_or_its_cores(tmp_path, toy):
@@ -248,6 +261,9 @@ def test_from_the_command_line_a_stage_can_be_divided_and_commands_be_printed(
     assert main([*words, "--commands"]) == 0
     printed = capfd.readouterr().out.splitlines()
     assert len(printed) == 4 and all(line.startswith("surgvista finetune ") for line in printed)
+    (out / "cells/given/one/full/seed0").mkdir(parents=True)  # one that was begun there
+    assert main([*words, "--commands"]) == 0
+    assert capfd.readouterr().out.splitlines() == printed
     # The programs themselves say what is wrong: there are no data.
     assert main([*words, "--stage=cells", "--only=2/3"]) == 1
     said = capfd.readouterr()

@@ -1,8 +1,8 @@
 """`main(words)` leaves a run that is done, or does what $TOY says of its folder.
 
 $TOY is JSON, {what: [parts of folders' names]}: "fails", "crashes", "hangs" and "meets" (waits
-until another run has begun too), "sticks" (leaves a thread that does not end). Each begin is a line
-of the file $TOY_LOG.
+until another run has begun too), "sticks" (leaves a thread that does not end), "stands" (still, and
+so ends). Each begin is a line of the file $TOY_LOG.
 """
 
 import json
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from surgvista_jax import stuck
+from surgvista_jax.errors import STANDS_STILL
 
 print("what a library says on import")
 
@@ -33,6 +34,8 @@ def main(words: list[str]) -> int:
     if "fails" in does:
         print("surgvista: config.init: no such file")
         return 1
+    if "stands" in does:
+        stuck.end_at_once(STANDS_STILL)
     if "crashes" in does:
         os.kill(os.getpid(), signal.SIGKILL)
     while "hangs" in does:
