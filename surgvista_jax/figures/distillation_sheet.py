@@ -114,10 +114,10 @@ def _lay_out(
         sheet.write(text, middle, top + _NUMBERS / 2, size=SMALL, color=PALE, ha="center")
     top += _NUMBERS
     for names, pictures in rows:
-        fitting = names[: max(1, int(tall / _LINE))]
-        for at, name in enumerate(fitting):
+        label = [line for name in names for line in wrapped(name, left - _MARGIN - 0.05)]
+        fitting = label[: max(1, int(tall / _LINE))]
+        for at, text in enumerate(fitting):
             middle = top + tall / 2 + (at - (len(fitting) - 1) / 2) * _LINE
-            text = shortened(name, left - _MARGIN - 0.05, SMALL)
             sheet.write(text, left - 0.06, middle, size=SMALL, ha="right")
         for place, column in enumerate(columns):
             axes = sheet.axes(left + place * (each + _GAP), top, each, tall)

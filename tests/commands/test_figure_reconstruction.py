@@ -303,11 +303,17 @@ def test_a_checkpoint_without_its_configuration(run_folder, tmp_path, capsys):
 # With and without a teacher.
 
 
+LONG = "without teacher, 40 epochs"
+
+
 @pytest.mark.parametrize("width", ["single", "double"])
 def test_no_texts_of_the_figure_of_distillation_run_into_each_other(width):
     batch = {key: values[:1] for key, values in make_batch().items()}
     right = targets(batch)
-    students = [Rebuilt("with teacher", right, "target"), Rebuilt("without", 0 * right, "visible")]
+    students = [
+        Rebuilt("with teacher", right, "target"),
+        Rebuilt(LONG, 0 * right, "visible"),
+    ]
     sheet = draw_distillation(
         batch,
         students,
@@ -321,6 +327,8 @@ def test_no_texts_of_the_figure_of_distillation_run_into_each_other(width):
     sheet.set_dpi(100)
     check_texts(sheet)
     written = [text for text, _ in texts(sheet)]
+    lines = {"single": ["without teacher,", "40 epochs"], "double": [LONG]}[width]
+    assert [text for text in written if text in lines] == lines  # wrapped, not cut
     assert "mean 0.000" in written and "MSE 0.000" in written and "1012" in written
 
 
