@@ -116,6 +116,7 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     asked = _asked(jobs, arguments)
     if arguments.commands:
+        _write_study(study, jobs, out, arguments.overwrite)
         _print_commands(asked, out)
         return 0
     places = places_of(arguments.jobs, gpus_here(os.environ), _cores(), is_tpu_here(os.environ))

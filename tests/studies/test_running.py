@@ -260,6 +260,7 @@ def test_from_the_command_line_a_stage_can_be_divided_and_commands_be_printed(
     words = ["study", str(file), f"--out={out}"]
     assert main([*words, "--commands"]) == 0
     printed = capfd.readouterr().out.splitlines()
+    assert len(read_object(out / "study.json")["cells"]) == 4  # for the report
     assert len(printed) == 4 and all(line.startswith("surgvista finetune ") for line in printed)
     (out / "cells/given/one/full/seed0").mkdir(parents=True)  # one that was begun there
     assert main([*words, "--commands"]) == 0
