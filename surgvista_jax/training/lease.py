@@ -1,14 +1,16 @@
 """One run at a time in a folder of a bucket, where the kernel has no lock to give.
 
 The lease is an object that says who has the folder and when that was last so. A holder renews it
-while it lives; one that was killed is waited for, but on its own machine, where that is seen.
-Clocks of machines are taken to agree within a minute or two.
+while it lives. One that was killed is seen to be gone on its own machine; else it is waited for
+until it renews, and so lives, or is stale: that its number is some process's says little, as
+numbers are used again. Clocks of machines are taken to agree within a minute or two.
 """
 
 import contextlib
 import json
 import os
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -22,10 +24,11 @@ from surgvista_jax.json_object import parse
 NAME = ".surgvista_lease.json"
 RENEWED = 60.0  # seconds
 STALE = 300.0  # seconds after which a holder that renews nothing is taken to be gone
+_LOOK = 2.0  # seconds between two looks at a lease that is waited for
 
 
 class Lease:
-    """A lease of a folder; a context manager.
+    """A lease of a folder; a context manager, which waits for one that may be of a killed process.
 
     Args:
         bucket: the folder.
@@ -48,12 +51,22 @@ class Lease:
         self.is_lost = False
 
     def __enter__(self) -> "Lease":
-        created = self._bucket.create(NAME, self._text())
-        held = _read(self._bucket)
-        if not created and self._may_take_from(held):
-            self._bucket.remove(NAME)
-            created = self._bucket.create(NAME, self._text())
+        begun, first = time.monotonic(), None
+        while not (created := self._bucket.create(NAME, self._text())):
             held = _read(self._bucket)
+            if first and held and held != first:  # it lives
+                break
+            # By this process's clock alone, too: that of the holder may be ahead.
+            if self._may_take_from(held) or time.monotonic() - begun > STALE:
+                if _read(self._bucket) == held:  # nobody else has just taken it
+                    self._bucket.remove(NAME)
+                    created = self._bucket.create(NAME, self._text())
+                break
+            if first is None:
+                first = held
+                print(_words(self._bucket, held, waits=True), file=sys.stderr)
+            time.sleep(_LOOK)
+        held = _read(self._bucket)
         # Where a store lets two create it at once, the last one is there.
         if not created or held.get("id") != self._about["id"]:
             raise UserError(_words(self._bucket, held))
@@ -95,13 +108,18 @@ def _silent(held: dict[str, Any]) -> float:
     return time.time() - float(held.get("at", 0))
 
 
-def _words(bucket: Bucket, held: dict[str, Any]) -> str:
+def _words(bucket: Bucket, held: dict[str, Any], waits: bool = False) -> str:
     who = f"host {held.get('host')}, pid {held.get('pid')}, since {held.get('since')}"
-    silent = _silent(held) if "at" in held else 0.0
+    silent = max(_silent(held), 0.0) if "at" in held else 0.0
+    heard, left = f"({who}; heard of {silent:.0f} s ago)", max(STALE - silent, 1)
+    if waits:
+        return (
+            f"{bucket.address}: another process was at work here {heard}: waiting until it is heard"
+            f" of again, or for {left:.0f} s, after which it is taken to be gone"
+        )
     return (
-        f"{bucket.address}: another process is at work here ({who}; heard of {silent:.0f} s ago);"
-        f" wait for its end, or, if it was killed, {max(STALE - silent, 1):.0f} s; or take another"
-        " --workdir"
+        f"{bucket.address}: another process is at work here {heard}; wait for its end, or, if"
+        f" it was killed, {left:.0f} s; or take another --workdir"
     )
 
 

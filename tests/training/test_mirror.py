@@ -220,7 +220,14 @@ def test_a_checkpoint_that_changes_while_it_is_uploaded_is_put_again(store, tmp_
     assert fetched(tmp_path / "other") == content(folder)
 
 
-def test_a_second_process_is_told_who_has_the_folder(store):
+@pytest.fixture
+def lively(monkeypatch):
+    """Holders that are heard of soon."""
+    monkeypatch.setattr(leases, "RENEWED", 0.05)
+    monkeypatch.setattr(leases, "_LOOK", 0.02)
+
+
+def test_a_second_process_is_told_who_has_the_folder(store, lively):
     with Lease(Bucket(HERE), pytest.fail):
         said = rf"^{HERE}: another process is at work here \(host .*, pid {os.getpid()}, since"
         with pytest.raises(UserError, match=said), Lease(Bucket(HERE), pytest.fail):
@@ -230,7 +237,7 @@ def test_a_second_process_is_told_who_has_the_folder(store):
     assert Bucket(HERE).sizes() == {}
 
 
-def test_so_it_is_where_a_store_heeds_no_conditions(store, monkeypatch):
+def test_so_it_is_where_a_store_heeds_no_conditions(store, monkeypatch, lively):
     """The emulators of stores do not all: of two who begin at once, the last one has it."""
     whole = store.pipe_file
     monkeypatch.setattr(store, "pipe_file", lambda s, p, v, mode="": whole(s, p, v))
@@ -250,19 +257,70 @@ def test_so_it_is_where_a_store_heeds_no_conditions(store, monkeypatch):
 
 
 def held(**other):
-    with Lease(Bucket(HERE), pytest.fail):
-        return json.loads(Bucket(HERE).read(NAME)) | {"id": "another"} | other
+    about = {**Lease(Bucket(HERE), pytest.fail)._about, "id": "another", "at": time.time()}
+    return about | other
 
 
-def test_a_process_of_another_machine_is_gone_when_it_is_not_heard_of(store):
-    lively = held(host="elsewhere", at=time.time() - leases.STALE + 30)
-    Bucket(HERE).write(NAME, json.dumps(lively).encode())
-    with pytest.raises(UserError, match="host elsewhere"), Lease(Bucket(HERE), pytest.fail):
-        pytest.fail("two are at work")
-    silent = lively | {"at": time.time() - leases.STALE - 1}
-    Bucket(HERE).write(NAME, json.dumps(silent).encode())
+def put_lease(**other):
+    Bucket(HERE).write(NAME, json.dumps(held(host="elsewhere", **other)).encode())
+
+
+def test_a_process_of_another_machine_is_gone_when_it_is_not_heard_of(store, capsys):
+    put_lease(at=time.time() - leases.STALE - 1)
     with Lease(Bucket(HERE), pytest.fail):
         pass
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0])
+def test_one_that_was_killed_elsewhere_is_waited_for(store, monkeypatch, capsys, ahead):
+    """Whatever its clock said."""
+    monkeypatch.setattr(leases, "_LOOK", 0.02)
+    monkeypatch.setattr(leases, "STALE", 0.5)
+    put_lease(at=time.time() + ahead)
+    begun = time.monotonic()
+    with Lease(Bucket(HERE), pytest.fail) as lease:
+        assert lease.check()
+    assert 0.4 < time.monotonic() - begun < 5
+    assert capsys.readouterr().err.count(f"{HERE}: another process was at work here (host") == 1
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_one_that_lives_elsewhere_is_heard_of_meanwhile(store, monkeypatch, end):
+    """Also where this process slept for longer than it would have waited."""
+    put_lease()
+
+    def sleep(seconds):
+        if end:
+            Bucket(HERE).remove(NAME)
+        else:
+            put_lease(at=time.time() + 1)
+            monkeypatch.setattr(leases, "STALE", -60.0)
+
+    monkeypatch.setattr(leases.time, "sleep", sleep)
+    if end:
+        with Lease(Bucket(HERE), pytest.fail) as lease:
+            assert lease.check()
+        return
+    with pytest.raises(UserError, match="host elsewhere"), Lease(Bucket(HERE), pytest.fail):
+        pytest.fail("two are at work")
+    assert b"elsewhere" in Bucket(HERE).read(NAME)
+
+
+def test_of_two_that_find_a_stale_lease_the_second_leaves_it_to_the_first(store, monkeypatch):
+    put_lease(at=time.time() - leases.STALE - 1)
+    read = leases._read
+
+    def overtaken(bucket):
+        found = read(bucket)
+        if found.get("id") == "another":
+            put_lease(id="first", at=time.time())
+        return found
+
+    monkeypatch.setattr(leases, "_read", overtaken)
+    with pytest.raises(UserError, match="host elsewhere"), Lease(Bucket(HERE), pytest.fail):
+        pytest.fail("two are at work")
+    assert json.loads(Bucket(HERE).read(NAME))["id"] == "first"
 
 
 def test_a_process_of_this_machine_that_was_killed_is_seen_at_once(store):
