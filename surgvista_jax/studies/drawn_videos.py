@@ -53,7 +53,8 @@ def _of_study(folder: Path, panel: str) -> list[Named]:
     for cells in wanted:
         of_weights: dict[str, dict[str, Any]] = {}
         for cell in cells:
-            if cell.weights not in of_weights and (cell.folder / "report/report.json").is_file():
+            reported = not cell.lacks and (cell.folder / "report/report.json").is_file()
+            if reported and cell.weights not in of_weights:
                 report = read_report(cell.folder)
                 # What the study calls it, not the folder that it was converted into.
                 report["system"]["runs"][0]["meta"]["dataset"] = cell.dataset

@@ -1,6 +1,7 @@
 """Do timelines and confusions for print show what the reports hold, without texts in the way?"""
 
 import argparse
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,12 @@ def test_rows_are_the_truth_and_each_model(study: Path) -> None:
     for drawn_one, (name, report) in zip(confusions(found), found, strict=True):
         assert drawn_one.title == f"{name}, near"  # as the study calls its dataset
         assert drawn_one.counts.tolist() == report["confusion"]["counts"]
+
+
+def test_a_run_that_was_begun_as_another_is_not_drawn(study: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(study, tmp_path / "study")
+    (folder / "definitions/cells/A-plain/near/linear/seed0.json").write_text('{"command": "x"}')
+    assert [name for name, _ in evaluations([folder])] == ["A-teacher", "random"]
 
 
 def run(command, *words: str) -> None:
