@@ -35,7 +35,7 @@ class Bucket:
             self._files, self._root = fsspec.url_to_fs(self.address, use_listings_cache=False)
         except ImportError as error:
             extra = _EXTRAS.get(scheme)
-            how = f'pip install "surgvista_jax[{extra}]"' if extra else _short(error)
+            how = f'pip install -e ".[{extra}]"' if extra else _short(error)
             raise UserError(f"{self.address}: reaching {scheme}:// needs more: {how}") from None
         except Exception as error:  # the libraries raise no common type
             raise UserError(f"{self.address}: cannot be reached ({_short(error)})") from error

@@ -84,7 +84,7 @@ def _convert(value: Any, hint: Any, key: str) -> Any:
         return build(option, value, key)
     if is_mapping(option):
         if not _is_group(value):
-            raise UserError(f"{key}: should be {NAMES_AND_VALUES}, not {shortened(value)}")
+            raise UserError(f"{key}={shortened(value)}: should be {NAMES_AND_VALUES}")
         inner = typing.get_args(option)[1]
         return {name: _convert(value[name], inner, f"{key}.{name}") for name in value}
     kinds = (float, int) if option is float else option
@@ -140,7 +140,7 @@ def check_keys(values: Mapping[str, Any], cls: type, key: str) -> None:
 def check_names(value: Any, key: str) -> None:
     """Refuses what a field that maps any names cannot hold, before a configuration is made."""
     if not _is_group(value):
-        raise UserError(f"{key}: should be {NAMES_AND_VALUES}, not {shortened(value)}")
+        raise UserError(f"{key}={shortened(value)}: should be {NAMES_AND_VALUES}")
     for name in value:
         if not isinstance(name, str) or "." in name:
             raise UserError(f"{key}: {shortened(name)} should be a name without a dot")

@@ -19,7 +19,7 @@ from surgvista_jax.writing import CannotWrite, write_text, writing_to
 
 NOTE = ".surgvista_pages_due.json"
 _ROOM = "room"  # the key of a note that is still to be written
-_ENTRY = 1024  # bytes that a video's entry may have beyond what is known of it before
+_ENTRY = 2048  # bytes that a video's entry may have beyond what is known of it before
 _KEYS = {"words", "weights", "predictions", "status", "places"}
 
 Place = tuple[Path, Video]  # the folder of a dataset, and a video's entry in it
@@ -96,7 +96,7 @@ def room_for_note(
     if path.exists() and _ROOM not in read_object(path):
         yield
         return
-    known = json.dumps([words, [_entry(owned.folder, video) for video in videos]], indent=1)
+    known = json.dumps([words, [_entry(Path("/"), video) for video in videos]], indent=1)
     kept = len(known) + _ENTRY * (1 + len(videos))
     write_text(path, json.dumps({_ROOM: "." * kept}) + "\n", owned)
     try:

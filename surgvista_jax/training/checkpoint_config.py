@@ -29,7 +29,10 @@ class CheckpointConfig:
         check_whole(self, 1, "save_every", "max_to_keep")
         check_whole(self, 0, "keep_every", "local_every")
         if bool(self.local_every) != bool(self.local_folder):
-            raise ValueError("local_every and local_folder go together: how often, and where")
+            raise ValueError(
+                f"local_every={self.local_every}: goes together with local_folder: how often, and"
+                f" where ({self.local_folder or 'none is said'})"
+            )
         if self.keep_every % self.save_every:
             raise ValueError(
                 f"keep_every={self.keep_every}: should be a multiple of"

@@ -284,10 +284,12 @@ def test_live_predictions_are_lines_of_standard_output(temporal, trained, tmp_pa
     assert all(set(line) == {"time", "label", "probability", "latency_ms"} for line in told)
     rows = lines(tmp_path / "said" / "standard_input.csv")
     assert [row["label"] for row in rows] == [line["label"] for line in told]
-    assert [float(row["second"]) for row in rows] == [line["time"] for line in told]
+    # From the first frame that was seen on: a busy machine drops those before the newest.
+    seconds = [line["time"] - told[0]["time"] for line in told]
+    assert [float(row["second"]) for row in rows] == seconds
     assert meta(tmp_path / "said")["smoothing"]["causal"] and meta(tmp_path / "said")["causal"]
     page = data_of((tmp_path / "said" / "standard_input.html").read_text())
-    assert page["film"]["seconds"] == [line["time"] for line in told]
+    assert page["film"]["seconds"] == seconds
     assert "standard_input.html: open it in a browser" in said.err
     last = next(line for line in said.err.splitlines() if line.startswith("surgvista: "))
     assert "standard input: ends within frame 3, at 12 of its 9216 bytes; 3 frames seen" in last

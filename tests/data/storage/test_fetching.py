@@ -152,7 +152,7 @@ def test_a_store_that_refuses_is_one_line(gets):
 
 def test_what_reaches_a_store_may_not_be_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(UserError, match=r'^s3://b/x: .* pip install "surgvista_jax\[s3\]"$'):
+    with pytest.raises(UserError, match=r'^s3://b/x: .* pip install -e "\.\[s3\]"$'):
         read_dataset("s3://b/x")
     with pytest.raises(UserError, match=r"^b2://b/x: "):
         read_dataset("b2://b/x")

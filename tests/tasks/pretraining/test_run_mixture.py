@@ -137,7 +137,7 @@ def test_operations_of_which_it_is_not_known_which_come_twice_are_told_of(root, 
         ('{"one": 1, "two": True}', "config.data.mixture.two: should be of type float, not True"),
         ('{"one": 1, "a.b": 2}', "config.data.mixture: 'a.b' should be a name without a dot"),
         ("{1: 1}", "config.data.mixture: 1 should be a name without a dot"),
-        ("3", "config.data.mixture: should be names with a value each"),
+        ("3", "config.data.mixture=3: should be names with a value each"),
         ("one", "config.data.mixture=.*: should be names with a value each"),
     ],
 )
