@@ -6,14 +6,19 @@ not. fsspec reaches it (gcsfs for gs://, s3fs for s3://), by the credentials tha
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from surgvista_jax.addresses import address_of
 from surgvista_jax.errors import UserError
 
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3"}
+_AT_ONCE = 8  # transfers; of one alone, a network gives a part of what it can
 _LONGEST = 200  # characters of a library's words in a message
+
+_Item = TypeVar("_Item")
 
 
 class Bucket:
@@ -113,6 +118,18 @@ class Bucket:
             where = f"{self.address.rstrip('/')}/{name}"
             why = "no such object" if isinstance(error, FileNotFoundError) else _short(error)
             raise UserError(f"{where}: cannot be reached ({why})") from error
+
+
+def at_once(work: Callable[[_Item], None], items: Iterable[_Item]) -> None:
+    """Does something with each item, several at a time; the first error ends it."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        running = [pool.submit(work, item) for item in items]
+        try:
+            for each in running:
+                each.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _short(error: Exception) -> str:

@@ -18,12 +18,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from surgvista_jax.buckets import Bucket
+from surgvista_jax.buckets import Bucket, at_once
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
 from surgvista_jax.ownership import RECORD
@@ -40,7 +39,6 @@ _NOT_COPIED = re.compile(
     r"|\.partial-[^/]*(/.*)?|[^/]*\.orbax-checkpoint-tmp[^/]*(/.*)?|checkpoints/[^/]*\.damaged(/.*)?)"
 )
 _BEST = re.compile(r"(.*/)?best/checkpoints/\d+")
-_AT_ONCE = 8
 _GROWING = 2**26  # bytes; larger files are written whole, and do not grow while they are read
 
 
@@ -79,7 +77,7 @@ class Mirror:
             mark = f"{checkpoint}/{_MARK}"
             files = self._files_of(mark, sizes)
             if files is None:
-                _all(self._bucket.remove, names)
+                at_once(self._bucket.remove, names)
             else:  # of what is in it, what others put there is let be
                 self._checkpoints[checkpoint] = [*files, mark]
             for name in set(names).difference(files or ()):
@@ -113,7 +111,7 @@ class Mirror:
             self._bucket.fetch(name, place)
 
         self._note(sizes)
-        _all(fetch, sizes)
+        at_once(fetch, sizes)
         self._files = {name: _stamp(self._folder / name) for name in _plain(sizes)}
 
     def new_checkpoints(self) -> bool:
@@ -135,11 +133,11 @@ class Mirror:
         for checkpoint in sorted(best - self._checkpoints.keys(), key=_step):
             self._put_checkpoint(checkpoint, checkpoints[checkpoint])
         for named in (filter(_is_record, data), (n for n in data if not _is_record(n))):
-            _all(lambda name: self._put(name, data[name]), named)
+            at_once(lambda name: self._put(name, data[name]), named)
         for checkpoint in sorted(before & checkpoints.keys() - self._checkpoints.keys(), key=_step):
             self._put_checkpoint(checkpoint, checkpoints[checkpoint])
         for checkpoint in self._checkpoints.keys() - checkpoints.keys():
-            _all(self._bucket.remove, self._checkpoints[checkpoint])
+            at_once(self._bucket.remove, self._checkpoints[checkpoint])
             del self._checkpoints[checkpoint]
         for name in self._files.keys() - files.keys():
             self._bucket.remove(name)
@@ -187,13 +185,13 @@ class Mirror:
 
         try:
             before = sizes()
-            _all(put, names)
+            at_once(put, names)
             if sizes() != before:
                 return  # it is put again
         except (FileNotFoundError, UserError):
             if (self._folder / checkpoint).is_dir():
                 raise
-            _all(self._bucket.remove, names)  # newer ones took its place here meanwhile
+            at_once(self._bucket.remove, names)  # newer ones took its place here meanwhile
             return
         self._bucket.write(f"{checkpoint}/{_MARK}", json.dumps({"files": before}).encode())
         self._checkpoints[checkpoint] = [*names, f"{checkpoint}/{_MARK}"]
@@ -251,15 +249,3 @@ def _step(checkpoint: str) -> int:
 def _stamp(path: Path) -> tuple[int, int]:
     entry = path.stat()
     return entry.st_size, entry.st_mtime_ns
-
-
-def _all(work: Callable[[str], None], names: Iterable[str]) -> None:
-    """Does something with each name, several at once; the first error ends it."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        running = [pool.submit(work, name) for name in names]
-        try:
-            for each in running:
-                each.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise

@@ -7,12 +7,13 @@ import jax
 import numpy as np
 import pytest
 
+from surgvista_jax import buckets
 from surgvista_jax.__main__ import main
 from surgvista_jax.buckets import Bucket
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.data.storage.packing import pack
 from surgvista_jax.errors import UserError
-from surgvista_jax.training import bucket_run, mirror
+from surgvista_jax.training import bucket_run
 from surgvista_jax.training.bucket_run import folder_of_run
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.lease import NAME as LEASE
@@ -151,7 +152,7 @@ def test_of_a_start_that_was_cut_off_while_it_fetched_nothing_is_left(store, tmp
             raise OSError("no route to the store")
 
     store.meet = staticmethod(meet)
-    monkeypatch.setattr(mirror, "_AT_ONCE", 1)
+    monkeypatch.setattr(buckets, "_AT_ONCE", 1)
     with pytest.raises(UserError, match="no route"):
         train(1)
     assert list((tmp_path / "another machine").rglob("params"))

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from surgvista_jax import buckets
 from surgvista_jax.buckets import Bucket
 from surgvista_jax.errors import UserError
 from surgvista_jax.training import lease as leases
@@ -33,7 +34,7 @@ def store(tmp_path):
 @pytest.fixture
 def one_at_a_time(monkeypatch):
     """Uploads in a fixed order, so that each can be the last."""
-    monkeypatch.setattr(mirrors, "_AT_ONCE", 1)
+    monkeypatch.setattr(buckets, "_AT_ONCE", 1)
 
 
 def add_checkpoint(folder, step):

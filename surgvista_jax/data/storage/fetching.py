@@ -7,10 +7,9 @@ array_record reads files of the machine alone. So all are fetched before a run b
 import hashlib
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-from surgvista_jax.buckets import Bucket
+from surgvista_jax.buckets import Bucket, at_once
 from surgvista_jax.caches import user_cache
 from surgvista_jax.data.storage.records import INDEX, RECORDS, Shard, read_index
 from surgvista_jax.errors import UserError
@@ -18,7 +17,6 @@ from surgvista_jax.locking import alone_in
 from surgvista_jax.ownership import sha256_of
 from surgvista_jax.writing import clear_asides, replacing, write_bytes
 
-_AT_ONCE = 8  # shards; of one alone, a network gives a part of what it can
 _INDEX = f"{RECORDS}/{INDEX}"
 
 
@@ -105,11 +103,4 @@ def _fetch(bucket: Bucket, folder: Path, shards: list[Shard]) -> None:
                     " packed folder again"
                 )
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        running = [pool.submit(fetch, shard) for shard in shards]
-        try:
-            for shard in running:
-                shard.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    at_once(fetch, shards)
