@@ -12,6 +12,7 @@ from surgvista_jax.metrics.statistics import Wilcoxon, holm, wilcoxon, without_l
 from surgvista_jax.predictions.frames import Predictions
 
 ZERO_RULE = "wilcox"
+NO_COMMON = "no common videos"  # that both have a value of
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Comparison:
     ours: float
     theirs: float
     difference: Interval
-    one_sided: Wilcoxon | None  # None where a score has no value per video
+    one_sided: Wilcoxon | None  # None where nothing can be paired
     two_sided: Wilcoxon | None
+    untested: str  # why; "" of a test, and of a score that has no value per video
     holm_one_sided: float = float("nan")
     holm_two_sided: float = float("nan")
 
@@ -57,7 +59,7 @@ def compare(
     sign = 1.0 if ours.higher_is_better else -1.0
     ones = np.ones((1, len(draws.unit)))
     a, b = float(ours.of_weights(ones)[0]), float(theirs.of_weights(ones)[0])
-    one_sided = two_sided = None
+    one_sided, two_sided, untested = None, None, ""
     if ours.per_video is not None and theirs.per_video is not None:
         differences = sign * (ours.per_video - theirs.per_video)
         if cluster is not None:
@@ -65,8 +67,11 @@ def compare(
             sums = np.bincount(cluster, np.where(defined, differences, 0))
             differences = divide(sums, np.bincount(cluster, defined))
         differences = without_last_bits(differences)
-        one_sided = wilcoxon(differences, "greater", ZERO_RULE)
-        two_sided = wilcoxon(differences, "two-sided", ZERO_RULE)
+        if np.isnan(differences).all():  # no test, which would count in Holm's family
+            untested = NO_COMMON
+        else:
+            one_sided = wilcoxon(differences, "greater", ZERO_RULE)
+            two_sided = wilcoxon(differences, "two-sided", ZERO_RULE)
     weighted, bounds = gain(ours, theirs)
     return Comparison(
         baseline,
@@ -78,6 +83,7 @@ def compare(
         interval(weighted, draws, bounds),
         one_sided,
         two_sided,
+        untested,
     )
 
 

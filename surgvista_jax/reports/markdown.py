@@ -8,6 +8,7 @@ from surgvista_jax.reports.words import (
     interval_words,
     is_scored,
     number,
+    p_of,
     p_value,
     runs_words,
     sections,
@@ -145,10 +146,8 @@ def _comparisons(report: dict) -> list[str]:
         row += [number(item["ours"], percent), number(item["theirs"], percent)]
         row.append(f"{signed(found['value'], percent)} ({span(found, percent, signed)})")
         for side in ("one_sided", "two_sided"):
-            test = item[side]
-            row.append(
-                f"{p_value(test['p_value'])} ({p_value(item[f'holm_{side}'])})" if test else "–"
-            )
+            adjusted = f" ({p_value(item[f'holm_{side}'])})" if item[side] else ""
+            row.append(p_of(item, side) + adjusted)
         rows.append(row)
     parts = ["## Against the baselines", table(header, rows)]
     return [*parts, test_words(report)] if test_words(report) else parts

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from surgvista_jax.reports import charts
-from surgvista_jax.reports.words import number, p_value, signed, span, test_words
+from surgvista_jax.reports.words import number, p_of, p_value, signed, span, test_words
 
 OPEN_UP_TO = 30  # rows of a table that is shown without being asked for
 _PHONE_COLUMNS = 4  # that fit on a phone beside each other, those of a matrix apart
@@ -135,10 +135,9 @@ def comparison_section(report: dict) -> str:
         row += [f'<td class="names">{breakable(item["baseline"])}</td>'] * several
         row += [number(item["ours"], item["percent"]), number(item["theirs"], item["percent"])]
         for side in ("one_sided", "two_sided"):
-            test = item[side]
-            row.append(p_value(test["p_value"] if test else None))
+            row.append(p_of(item, side))
             adjusted = p_value(item[f"holm_{side}"])
-            row.append(f"<b>{adjusted}</b>" if test else "–")
+            row.append(f"<b>{adjusted}</b>" if item[side] else "–")
         lines.append(row)
     parts.append(html_table(header, lines))
     parts.append(f'<p class="soft" style="margin-top:8px">{escape(test_words(report))}</p>')

@@ -5,6 +5,7 @@ from surgvista_jax.reports.words import (
     class_rows,
     interval_words,
     number,
+    p_of,
     p_value,
     runs_words,
     sections,
@@ -100,12 +101,10 @@ def comparison_table(report: dict) -> str:
     rows = []
     for item in report["comparisons"]:
         percent = item["percent"]
-        tests = [item["one_sided"], item["two_sided"]]
-        adjusted = [item["holm_one_sided"], item["holm_two_sided"]]
         row = [item["baseline"], item["title"], number(item["ours"], percent)]
         row += [number(item["theirs"], percent), signed(item["difference"]["value"], percent)]
         row.append(span(item["difference"], percent, signed))
-        for test, holm in zip(tests, adjusted, strict=True):
-            row += [p_value(test["p_value"] if test else None), p_value(holm)]
+        for side in ("one_sided", "two_sided"):
+            row += [p_of(item, side), p_value(item[f"holm_{side}"])]
         rows.append(row)
     return table(header, rows)

@@ -117,6 +117,12 @@ def interval_words(report: dict) -> str:
     return words
 
 
+def p_of(item: dict, side: str) -> str:
+    """The p-value of a comparison's test, or why there is no test."""
+    test = item[side]
+    return p_value(test["p_value"]) if test else item.get("untested") or p_value(None)
+
+
 def test_words(report: dict) -> str:
     """What the significance table did, in words."""
     items = [item for item in report["comparisons"] if item["one_sided"]]

@@ -243,9 +243,10 @@ def _p_value(ours: dict[str, Any], theirs: dict[str, Any], entry: dict[str, Any]
     for report in (ours, theirs):
         values.append([item["values"].get(key) for item in report["videos"]])
     a, b = (np.array(each, np.float64) for each in values)  # None becomes NaN
-    if np.isnan(a).all() or np.isnan(b).all():
+    differences = without_last_bits(sign * (a - b))
+    if np.isnan(differences).all():
         return float("nan")
-    return wilcoxon(without_last_bits(sign * (a - b)), "greater", ZERO_RULE).p_value
+    return wilcoxon(differences, "greater", ZERO_RULE).p_value
 
 
 def _bar(name: str, entry: dict[str, Any] | None, p_value: float, ours: bool) -> Bar:

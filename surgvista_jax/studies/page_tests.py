@@ -5,7 +5,7 @@ from html import escape
 
 from surgvista_jax.reports import charts
 from surgvista_jax.reports.page_tables import breakable, html_table
-from surgvista_jax.reports.words import number, signed, span
+from surgvista_jax.reports.words import number, p_of, signed, span
 from surgvista_jax.studies.words import NONE, effect, how_tested, mode_words, p_words
 
 OPEN = 4  # datasets and modes whose tables are shown without being asked for
@@ -76,7 +76,7 @@ def _test_table(tests: Sequence[dict]) -> str:
                 f'<td class="names">{escape(test["title"])}</td>',
                 number(test["value_ours"], test["percent"]),
                 number(test["value_theirs"], test["percent"]),
-                p_words(one, one and one["p_value"]),
+                p_of(test, "one_sided"),
                 p_words(one, test["holm_dataset_one_sided"]),
                 f"<b>{p_words(one, test['holm_study_one_sided'])}</b>",
                 effect(one),

@@ -183,6 +183,7 @@ def _tests(panel: Panel, asked: Sequence[Pair], samples: int, seed: int) -> list
                     "difference": item.difference,
                     "one_sided": item.one_sided,
                     "two_sided": item.two_sided,
+                    "untested": item.untested,
                 }
             )
     return found

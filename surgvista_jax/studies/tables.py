@@ -58,7 +58,7 @@ def tests_csv(report: dict[str, Any]) -> str:
     header = ["dataset", "group", "mode", "ours", "theirs", "score", "main", "value_ours"]
     header += ["value_theirs", "difference", "low", "high", "pairs", "zeros", "p_one_sided"]
     header += ["holm_dataset_one_sided", "holm_study_one_sided", "p_two_sided"]
-    header += ["holm_dataset_two_sided", "holm_study_two_sided", "rank_biserial"]
+    header += ["holm_dataset_two_sided", "holm_study_two_sided", "rank_biserial", "untested"]
     rows = []
     for test in report["tests"]:
         one, two, found = test["one_sided"] or {}, test["two_sided"] or {}, test["difference"]
@@ -69,7 +69,7 @@ def tests_csv(report: dict[str, Any]) -> str:
             + [one.get("num_pairs"), one.get("num_zeros"), one.get("p_value")]
             + [test["holm_dataset_one_sided"], test["holm_study_one_sided"], two.get("p_value")]
             + [test["holm_dataset_two_sided"], test["holm_study_two_sided"]]
-            + [one.get("rank_biserial")]
+            + [one.get("rank_biserial"), test["untested"]]
         )
     return _csv(header, rows)
 

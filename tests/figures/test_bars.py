@@ -1,6 +1,7 @@
 """Do bars of a comparison say what the reports say, legibly, and the same each time?"""
 
 import argparse
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,11 @@ def test_bars_of_evaluations_are_tested_over_their_videos(study: Path) -> None:
         100 * value for value in reports[1]["scores"][0]["seeds"]["values"]
     )
     assert "Holm over the 2 comparisons" in note and "A-teacher is better" in note
+    apart = copy.deepcopy(reports[:2])  # none has a value of both
+    for at, item in enumerate(zip(*(report["videos"] for report in apart), strict=True)):
+        item[at % 2]["values"]["accuracy"] = None
+    (untested,), note = comparison(apart)
+    assert np.isnan(untested.bars[1].p_value) and "Holm" not in note
     (worst,), _ = comparison(reports, ours="random", score="jaccard")
     assert worst.bars[0].p_value == 1 and worst.axis == "Jaccard (%)"
     with pytest.raises(UserError, match="--ours=nobody"):

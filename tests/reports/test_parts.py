@@ -1,6 +1,7 @@
 """Does each part of a report (a comparison, groups, charts, words) say what it should?"""
 
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -8,7 +9,15 @@ import pytest
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.intervals import draw
 from surgvista_jax.metrics.scores import mean_of_videos
-from surgvista_jax.reports import charts, comparison, page, page_tables, words
+from surgvista_jax.reports import (
+    charts,
+    comparison,
+    markdown,
+    page,
+    page_tables,
+    screen,
+    words,
+)
 from surgvista_jax.reports.build import plain
 from surgvista_jax.reports.grouping import group_report
 from surgvista_jax.reports.names import names_of_systems, with_mode
@@ -21,6 +30,31 @@ def test_lower_is_better_turns_the_sign() -> None:
     found = comparison.compare("b", ours, theirs, draw(3, 20, 0), None)
     assert found.difference.value == pytest.approx(0.1)
     assert found.one_sided.p_value == 1 / 8
+
+
+def test_models_without_a_common_video_are_not_tested() -> None:
+    """A p of 1 without a pair would be one more test in Holm's family."""
+    half = np.array([0.5, 0.6, 0.7, np.nan, np.nan, np.nan])
+    ours = [mean_of_videos(key, key, half) for key in ("a", "b")]
+    theirs = [mean_of_videos("a", "a", half[::-1]), mean_of_videos("b", "b", half - 0.1)]
+    draws = draw(6, 20, 0)
+    none, tested = comparison.adjusted(
+        [comparison.compare("base", *pair, draws, None) for pair in zip(ours, theirs, strict=True)]
+    )
+    assert none.one_sided is None and none.two_sided is None
+    assert none.untested == "no common videos" and np.isnan(none.holm_one_sided)
+    assert tested.holm_one_sided == tested.one_sided.p_value == 1 / 8 and tested.untested == ""
+    report = {
+        "comparisons": [plain(asdict(none))],
+        "baselines": [{"name": "base"}],
+        "unit": "video",
+    }
+    for text in (
+        page_tables.comparison_section(report),
+        screen.comparison_table(report),
+        "".join(markdown._comparisons(report)),
+    ):
+        assert text.count("no common videos") == 2
 
 
 def test_groups_and_the_gap_between_internal_and_external() -> None:
