@@ -165,17 +165,29 @@ def _print_commands(asked: Sequence[Job], out: Path) -> None:
 def _write_study(study: Study, jobs: Sequence[Job], out: Path, overwrite: bool) -> None:
     """Writes `study.json`, if it is another one than there is.
 
+    Of several that begin at once, such as elements of an array, one writes it.
+
     Raises:
         UserError: the folder is another study's.
     """
     path, values = out / STUDY, described(study, jobs, _values)
-    if path.is_file():
-        before = read_object(path)
-        if before.get("study") != study.name:
-            raise UserError(f"{path}: is of the study {before.get('study')!r}; take another --out")
-        if before == values:
-            return
-    write_json(path, values, in_folder(out, overwrite))
+    if _is_there(path, values):
+        return
+    try:
+        write_json(path, values, in_folder(out, overwrite))
+    except UserError:
+        if not _is_there(path, values):
+            raise
+
+
+def _is_there(path: Path, values: Mapping[str, Any]) -> bool:
+    """Whether the same `study.json` is there."""
+    if not path.is_file():
+        return False
+    before = read_object(path)
+    if before.get("study") != values["study"]:
+        raise UserError(f"{path}: is of the study {before.get('study')!r}; take another --out")
+    return before == values
 
 
 def _end(asked: Sequence[Job], out: Path, outcome: Outcome) -> int:

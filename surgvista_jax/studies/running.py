@@ -76,13 +76,18 @@ class _Process:
         worker = ["surgvista_jax.studies.worker", package, *map(str, place.cores)]
         self.place, self.package = place, package
         # A group of its own: Ctrl-C in a terminal is for the parent, which passes it on.
-        self.popen = subprocess.Popen(
-            [sys.executable, "-c", BEGIN, str(os.getpid()), *worker],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONFAULTHANDLER": "1", **place.environment},
-            process_group=0,
-        )
+        # And none comes before the worker is there to answer it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-c", BEGIN, str(os.getpid()), *worker],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", **place.environment},
+                process_group=0,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.job: Job | None = None
         self.runs: deque[Run] = deque()
         self.began = time.monotonic()

@@ -28,8 +28,20 @@ def main() -> int:
 
     The first word is the package whose `__main__.main` takes the words of a command; then come the
     cores that it may use, if not all.
+
+    Whoever starts it has SIGINT blocked: a Ctrl-C while modules are imported comes here, once they
+    are, and ends it without a traceback.
     """
-    package, *cores = sys.argv[1:]
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        return _run(*sys.argv[1:])
+    except KeyboardInterrupt:  # a command that was under way has said so itself
+        return 128 + signal.SIGINT
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # what libraries do at the end is no error
+
+
+def _run(package: str, *cores: str) -> int:
     if cores and hasattr(os, "sched_setaffinity"):  # macOS has none
         os.sched_setaffinity(0, map(int, cores))
     answers = os.dup(1)

@@ -2,7 +2,8 @@
 
 $TOY is JSON, {what: [parts of folders' names]}: "fails", "crashes", "hangs" and "meets" (waits
 until another run has begun too), "sticks" (leaves a thread that does not end), "stands" (still, and
-so ends). Each begin is a line of the file $TOY_LOG.
+so ends). Each begin is a line of the file $TOY_LOG. Its import takes a while where $TOY_IMPORT is a
+file's name; the file says that it is under way.
 """
 
 import json
@@ -16,6 +17,9 @@ from surgvista_jax import stuck
 from surgvista_jax.errors import STANDS_STILL
 
 print("what a library says on import")
+if "TOY_IMPORT" in os.environ:
+    Path(os.environ["TOY_IMPORT"]).touch()
+    time.sleep(0.5)
 
 
 def main(words: list[str]) -> int:

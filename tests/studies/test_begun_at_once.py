@@ -1,0 +1,56 @@
+"""Does a study survive what comes while it begins: others that begin it too, and Ctrl-C?"""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from surgvista_jax.__main__ import main
+from surgvista_jax.commands import study_run
+from surgvista_jax.ownership import in_folder
+from tests.studies.test_running import PARENT, STUDY
+from tests.support.places import ROOT
+
+
+@pytest.mark.parametrize("other", ["the same", "another"])
+def test_of_elements_that_begin_at_once_one_writes_what_the_study_is(
+    other, tmp_path, monkeypatch, capsys
+):
+    """The other one's file comes between the look whether there is one and the own file."""
+    file, out, there = tmp_path / "mine.py", tmp_path / "study", tmp_path / "first"
+    file.write_text(STUDY)
+    words = ["study", str(file), "--commands"]
+    assert main([*words, f"--out={there}"]) == 0
+    theirs = (there / "study.json").read_text()
+    # Definitions say no folder of the study: both are the same but for what the test changes.
+    theirs = theirs if other == "the same" else theirs.replace('"given"', '"others"')
+
+    def in_the_midst(folder, overwrite):
+        def guard(path, aside):
+            in_folder(folder, overwrite)(path, aside)
+            path.write_text(theirs)
+
+        return guard
+
+    monkeypatch.setattr(study_run, "in_folder", in_the_midst)
+    assert main([*words, f"--out={out}"]) == (0 if other == "the same" else 1)
+    said = capsys.readouterr().err
+    assert ("study.json: cannot be written" in said) == (other == "another")
+    assert (out / "study.json").read_text() == theirs
+
+
+def test_ctrl_c_while_a_process_imports_what_it_runs_is_no_traceback(tmp_path, monkeypatch):
+    imports = tmp_path / "imports"
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TOY_LOG", str(tmp_path / "begun"))
+    monkeypatch.setenv("TOY_IMPORT", str(imports))
+    words = [sys.executable, "-c", PARENT, str(tmp_path / "study")]
+    parent = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not imports.exists():
+        assert parent.poll() is None
+        time.sleep(0.02)
+    parent.send_signal(signal.SIGINT)
+    _, said = parent.communicate(timeout=60)
+    assert (parent.returncode, said) == (143, "what a library says on import\n")
