@@ -37,19 +37,17 @@ source "$here/../needs.sh"
 
 options=(--job-name=surgvista --nodes=1 --ntasks=1 --requeue --open-mode=append --signal=TERM@120)
 at_once='' stages=data,pretrain,features,cells
-while (($#)); do
+own_option() {
   case $1 in
-    --dry-run) dry=true ;;
-    -h | --help) usage && exit ;;
     --array=%*) at_once=${1#*=} ;;
     --array=*) refuse "$1: the jobs are the array; --array=%4 does four at a time" ;;
     --stages=*) stages=${1#*=} ;;
     --*) options+=("$1") ;;
-    -*) refuse "$1: sbatch's options go as --NAME=VALUE here" ;;
-    *) break ;;
+    *) refuse "$1: sbatch's options go as --NAME=VALUE here" ;;
   esac
-  shift
-done
+}
+take_options "$@"
+set -- ${given[@]+"${given[@]}"}
 (($# >= 3)) || refuse "N, STUDY.py and DIR are needed (--help)"
 count=$1 config=$2 workdir=$3 words=("${@:4}")
 [[ $count =~ ^[1-9][0-9]{0,3}$ ]] || refuse "'$count' should be a number of elements, 1 to 9999"
@@ -71,9 +69,9 @@ need_surgvista
 need_config
 stop_if_lacking
 
-script=$repository/launch/slurm/study.sh after=()
+script=$repository/launch/slurm/study.sh before=()
 for stage in "${stages[@]}"; do
-  command=(sbatch --parsable "${options[@]}" ${after[@]+"${after[@]}"} --array="1-$count$at_once"
+  command=(sbatch --parsable "${options[@]}" ${before[@]+"${before[@]}"} --array="1-$count$at_once"
     "$script" --job "$repository/launch" "$stage" "$count" "$surgvista" "$config" "$workdir"
     ${words[@]+"${words[@]}"})
   if $dry; then
@@ -85,7 +83,7 @@ for stage in "${stages[@]}"; do
     say "job $id: $stage"
   fi
   # What failed in the stage before is known by its folders: the others go on.
-  after=(--dependency="afterany:$id")
+  before=(--dependency="afterany:$id")
 done
 if $dry; then
   echo "# An element then runs, of the last stage"

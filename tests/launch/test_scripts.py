@@ -65,8 +65,8 @@ def test_scripts_are_strict_and_can_be_started(script):
     assert os.access(ROOT / script, os.X_OK)
 
 
-def test_eight_scripts_take_options():
-    assert len(TYPED) == 8
+def test_nine_scripts_take_options():
+    assert len(TYPED) == 9
 
 
 @pytest.mark.parametrize("script", TYPED)
