@@ -199,10 +199,10 @@ def features_of_files(
                 every_clip, params, lacking, config, remarks, title="features"
             )
             with closing(recordings):
-                for video, place, outputs in recordings:
-                    folder.write(video, outputs.values)
-                    if str(place / video.source) in {remark.path for remark in remarks.problems}:
-                        os.utime(folder.path(video), ns=(0, 0))  # to be read and told again
+                for moments in recordings:
+                    folder.write(moments.video, moments.outputs.values)
+                    if moments.damage:  # to be read and told again
+                        os.utime(folder.path(moments.video), ns=(0, 0))
     finally:
         folder.withdraw()  # where nothing came of it
     return folder

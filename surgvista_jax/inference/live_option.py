@@ -69,13 +69,17 @@ def run_live(arguments: argparse.Namespace) -> int:
         source = open_source(where, trained.meaning.fps, options, raw)
         predictor = StreamingPredictor(trained, smoothing)
         print(f"{arguments.checkpoint}: {trained.meaning}", file=sys.stderr)
-        keep = () if record is None else (record.keep,)
+        keep, broke = () if record is None else (record.keep,), ""
         try:
             outcome = predict_live(predictor, source, lambda line: print(line, flush=True), *keep)
+            broke = outcome.broke
+        except UserError as error:
+            broke = str(error)
+            raise
             name = "standard input" if where == "-" else where
             print(f"surgvista: {name}: {outcome}", file=sys.stderr)
         finally:  # also of what was seen when the reader of the lines went away
-            written = record is None or _written(record, arguments.out)
+            written = record is None or _written(record, arguments.out, broke)
     return outcome.status or int(not written)
 
 
@@ -105,10 +109,10 @@ def _id_of(where: str, way: Way) -> str:
     return "standard_input" if way is Way.PIPE else "camera"
 
 
-def _written(record: LiveRecord, out: Path) -> bool:
+def _written(record: LiveRecord, out: Path, broke: str) -> bool:
     """Writes what is left, and says where; returns whether all of it could be written."""
     with ignored_signals():  # hours of predictions lie in memory alone
-        count = record.write_said()
+        count = record.write_said(broke)
     if not count:
         print(f"surgvista: nothing was predicted, nothing is written to {out}", file=sys.stderr)
         return True

@@ -58,6 +58,7 @@ class LiveRecord:
         self._frame, self._scores = array("q"), array("f")
         self._reel = Reel()
         self._start: float | None = None
+        self._damage: tuple[str, ...] = ()
 
     def keep(self, arrived: Arrived, prediction: Prediction | None) -> None:
         """Takes a frame in that was pushed, and what was predicted by it."""
@@ -68,13 +69,16 @@ class LiveRecord:
             self._frame.append(prediction.frame)
             self._scores.frombytes(np.asarray(prediction.scores, np.float32).tobytes())
 
-    def write_said(self) -> int:
+    def write_said(self, broke: str = "") -> int:
         """Writes the table and predictions.npz; returns how many moments there are, if any.
+
+        Args:
+            broke: why the stream ended too early, in words; "" where it came to its end.
 
         Raises:
             CannotWrite: one cannot be written.
         """
-        count = len(self._frame)
+        count, self._damage = len(self._frame), tuple(filter(None, [broke]))
         if count:
             owned, trained, moments = self._owned, self._trained, self._moments()
             write_table(owned, trained.meaning, moments)
@@ -102,4 +106,5 @@ class LiveRecord:
         folder = self._owned.folder if self._source is None else self._source.parent
         name = "" if self._source is None else self._source.name
         fps = self._trained.meaning.fps
-        return Moments(Video(self._video, name, fps, int(frame[-1]) + 1), folder, outputs)
+        video = Video(self._video, name, fps, int(frame[-1]) + 1)
+        return Moments(video, folder, outputs, self._damage)

@@ -62,7 +62,7 @@ def of_dataset(
             if isinstance(trained, TrainedTemporal):
                 outputs = outputs._replace(values=trained.of_video(outputs.values))
                 outputs = with_labels(outputs, video) if labelled else outputs
-            yield Moments(video, dataset.folder, outputs)
+            yield Moments(video, dataset.folder, outputs, _replaced(outputs))
 
 
 def of_features(
@@ -139,7 +139,17 @@ def of_recordings(
         recordings = each_recording(
             every_clip, params, sources, config, remarks, threads=threads, title="prediction"
         )
-        for video, folder, outputs in recordings:
+        for moments in recordings:
             if isinstance(trained, TrainedTemporal):
-                outputs = outputs._replace(values=trained.of_video(outputs.values))
-            yield Moments(video, folder, outputs)
+                values = trained.of_video(moments.outputs.values)
+                moments = moments._replace(outputs=moments.outputs._replace(values=values))
+            yield moments
+
+
+def _replaced(outputs: Outputs) -> tuple[str, ...]:
+    """Of how many moments the clips lack frames, in words; () where none does."""
+    assert outputs.unreadable is not None
+    count, moments = int((outputs.unreadable > 0).sum()), len(outputs.frame)
+    if not count:
+        return ()
+    return (f"of {count} of its {moments} moments frames could not be read and were replaced",)

@@ -109,7 +109,12 @@ class Choice:
 
 def _write(path: Path, moments: Moments, said: Mapping[str, Any]) -> None:
     video = dataclasses.asdict(dataclasses.replace(moments.video, labels=None))
-    about = {"folder": str(moments.folder.absolute()), "video": video, "remarks": said}
+    about = {
+        "folder": str(moments.folder.absolute()),
+        "video": video,
+        "damage": moments.damage,
+        "remarks": said,
+    }
     outputs = moments.outputs._asdict()
     write_kept(path, about, {key: value for key, value in outputs.items() if value is not None})
 
@@ -117,7 +122,8 @@ def _write(path: Path, moments: Moments, said: Mapping[str, Any]) -> None:
 def _read(path: Path) -> tuple[dict[str, Any], Moments]:
     about, arrays = read_kept(path)
     outputs = Outputs(**{"unreadable": None, **arrays})
-    return about, Moments(Video(**about["video"]), Path(about["folder"]), outputs)
+    damage = tuple(about.get("damage", ()))  # earlier versions kept none
+    return about, Moments(Video(**about["video"]), Path(about["folder"]), outputs, damage)
 
 
 def _since(told: tuple[int, int], remarks: Remarks) -> dict[str, list[list[str]]]:

@@ -18,7 +18,7 @@ from surgvista_jax.inference.pages_due import NOTE, Place
 from surgvista_jax.inference.recordings import Moments
 from surgvista_jax.inference.trained import Meaning, Trained
 from surgvista_jax.ownership import Ownership
-from surgvista_jax.predictions.frames import VIDEO_FPS
+from surgvista_jax.predictions.frames import DAMAGE, VIDEO_FPS
 from surgvista_jax.predictions.npz import write_npz
 from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.predictions.smoothing import Smoothing, told
@@ -154,6 +154,10 @@ def write_predictions(
     rates = {moments.video.video: moments.video.fps for moments in finished}
     if other := {video: fps for video, fps in rates.items() if fps != meaning.fps}:
         meta[VIDEO_FPS] = other
+    if damage := {
+        moments.video.video: list(moments.damage) for moments in finished if moments.damage
+    }:
+        meta[DAMAGE] = damage
     dataset = dataclasses.replace(dataset, videos=tuple(moments.video for moments in finished))
     lengths = [len(moments.outputs.frame) for moments in finished]
     outputs = joined([moments.outputs for moments in finished])

@@ -24,11 +24,13 @@ class Moments(NamedTuple):
         video: its entry in a manifest: id, source, rate and number of frames.
         folder: what its source is relative to.
         outputs: a row for each moment, what was said of it in `values`.
+        damage: what of it could not be read, in words.
     """
 
     video: Video
     folder: Path
     outputs: Outputs
+    damage: tuple[str, ...] = ()
 
 
 def each_recording(
@@ -60,24 +62,27 @@ def each_recording(
     for number, outputs in by_video(every_clip.over(variables, batches, title=title)):
         source, read = sources[number], batches.read[number]
         assert read.fps is not None
-        for earlier in range(noted, number + 1):
+        for earlier in range(noted, number):
             _note(sources[earlier], batches.read[earlier], config.fps, remarks)
-        noted = number + 1
+        damage, noted = _note(source, read, config.fps, remarks), number + 1
         video = Video(source.video, source.path.name, read.fps, read.num_frames)
-        yield Moments(video, source.path.parent, outputs)
+        yield Moments(video, source.path.parent, outputs, damage)
     for number in range(noted, len(sources)):
         _note(sources[number], batches.read[number], config.fps, remarks)
 
 
-def _note(source: SourceVideo, read: Read, fps: float, remarks: Remarks) -> None:
-    end = read.end
+def _note(source: SourceVideo, read: Read, fps: float, remarks: Remarks) -> tuple[str, ...]:
+    """Notes what is to be said of a video; returns what of it could not be read."""
+    end, notes = read.end, list[Remark]()
     if isinstance(end, Extracted):
-        remarks.add(*remarks_on(source, end, fps))
+        problems, notes = remarks_on(source, end, fps)
     elif end is not None:
         kept = f"; what came before, {read.num_frames} frames, is kept" if read.num_frames else ""
-        remarks.add([Remark(str(source.path), f"{end}{kept}")])
-    elif read.fps is not None:
-        remarks.add([other_rate(source.video, read.fps, fps)])
+        problems = [Remark(str(source.path), f"{end}{kept}")]
+    else:
+        problems = [] if read.fps is None else [other_rate(source.video, read.fps, fps)]
+    remarks.add(problems, notes)
+    return tuple(problem.text for problem in problems)
 
 
 def other_rate(video: str, fps: float, trained: float) -> Remark:

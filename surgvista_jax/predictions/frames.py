@@ -11,7 +11,9 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.sampling import rows_at_rate
 from surgvista_jax.metrics.streaming import merge_repeats
 
-VIDEO_FPS = "video_fps"  # in the meta: id -> rate, of videos whose own is nearly `fps`
+# In the meta:
+VIDEO_FPS = "video_fps"  # id -> rate, of videos whose own is nearly `fps`
+DAMAGE = "damage"  # id -> lines on what of it could not be read, of videos with damage
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,12 @@ class Predictions:
         rates = (self.meta or {}).get(VIDEO_FPS)
         rate = rates.get(video) if isinstance(rates, dict) else None
         return float(rate) if isinstance(rate, int | float) and is_rate(rate) else self.fps
+
+    def damage_of(self, video: str) -> tuple[str, ...]:
+        """What of a video could not be read when it was predicted, in words."""
+        damage = (self.meta or {}).get(DAMAGE)
+        lines = damage.get(video) if isinstance(damage, dict) else None
+        return tuple(map(str, lines)) if isinstance(lines, list) else ()
 
     def take(self, rows: np.ndarray, note: str = "") -> "Predictions":
         """Only these rows (ascending or a mask); videos that keep none disappear."""

@@ -50,6 +50,7 @@ def page_data(operation: Operation, film: Film | None, media: dict | None = None
         "film": film and {"seconds": list(film.seconds), "images": [*map(_text, film.images)]},
         "media": media,
         "notes": list(operation.notes),
+        "damage": list(operation.damage),
     }
 
 

@@ -25,7 +25,7 @@ def index_page(operations: Sequence[Operation], addresses: Sequence[str]) -> str
     items = "".join(
         f'<li><a class="card" href="{escape(address)}"><b>{escape(operation.video)}</b> '
         f'<span class="soft">{moment(operation.duration)}</span>'
-        f"{_ribbon(operation, longest)}</a></li>"
+        f"{_damage(operation)}{_ribbon(operation, longest)}</a></li>"
         for operation, address in zip(operations, addresses, strict=True)
     )
     one_label = first.said.held is None
@@ -42,6 +42,13 @@ def index_page(operations: Sequence[Operation], addresses: Sequence[str]) -> str
         + f'<ul class="videos">{items}</ul></div>'
     )
     return document(f"{len(operations)} videos", body)
+
+
+def _damage(operation: Operation) -> str:
+    return "".join(
+        f'<p class="damage">Not all of the video could be read: {escape(text)}</p>'
+        for text in operation.damage
+    )
 
 
 def _ribbon(operation: Operation, longest: float) -> str:

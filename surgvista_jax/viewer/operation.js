@@ -98,7 +98,7 @@ function readOperation(data) {
     video: data.video, model: data.said.name, task: data.task, fps: data.fps,
     classes: data.classes, frames, seconds, ends, duration: ends[n - 1], mended: false,
     looks: data.looks, reliability: data.reliability, lanes: data.lanes, film: data.film,
-    media: data.media, notes: data.notes, step: step / data.fps,
+    media: data.media, notes: data.notes, damage: data.damage, step: step / data.fps,
     labelKind: data.said.held ? "multi" : "single",
   };
   operation.said = readSaid(data.said, operation);

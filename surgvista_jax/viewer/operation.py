@@ -47,6 +47,7 @@ class Operation:
         reliability: [[moments, sum of confidence, right], ...] by confidence, where truth is given.
         lanes: more to be seen below the ribbon.
         notes: lines for whoever asks for details.
+        damage: lines on what of the video could not be read.
     """
 
     video: str
@@ -60,6 +61,7 @@ class Operation:
     reliability: tuple[tuple[float, float, float], ...] = ()
     lanes: tuple[Lane, ...] = ()
     notes: tuple[str, ...] = ()
+    damage: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> np.ndarray:

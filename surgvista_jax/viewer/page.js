@@ -138,7 +138,8 @@ function makePage(data) {
   const maps = makeMaps(page);
   const about = [lasting(operation.duration), operation.task, operation.model && `by ${operation.model}`].filter(Boolean).join(" · ");
   document.getElementById("page").append(
-    element("header", {}, element("div", {}, element("h1", { text: operation.video }), element("p", { className: "soft", text: about })), page.toolbar),
+    element("header", {}, element("div", {}, element("h1", { text: operation.video }), element("p", { className: "soft", text: about }),
+      ...operation.damage.map((text) => element("p", { className: "damage", text: `Not all of the video could be read: ${text}` }))), page.toolbar),
     element("div", { className: bare ? "parts bare" : "parts" }, page.picture.element, page.now.element,
       ...(bare ? [maps].filter(Boolean) : [page.durations.element]),
       element("div", { className: "card ribbon" }, zoomButtons, page.timeline.element, page.panel),

@@ -74,6 +74,7 @@ def read_operations(
             if known is None
             else _of_labels(known, several, true.source if true else ""),
             notes=tuple(notes),
+            damage=found.damage_of(video),
             lanes=(
                 *(_lane(lane, video) for lane in further if video in lane.numbers),
                 *pictures.get(video, ()),

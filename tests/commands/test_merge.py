@@ -17,6 +17,7 @@ from surgvista_jax.inference import moments_in_parts
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.parts.plan_file import FOLDER
 from surgvista_jax.parts.words import arguments_of, options_of, words_of
+from surgvista_jax.predictions.npz import read_npz
 from tests.support import footage
 from tests.support.convert_run import run, write
 from tests.support.described_weights import write_described
@@ -404,11 +405,15 @@ def test_features_in_parts_are_those_of_one_run(material, whole, kind, tmp_path,
 @pytest.mark.parametrize("kind", ["dataset", "files"])
 def test_predictions_in_parts_are_those_of_one_run(material, whole, kind, tmp_path, monkeypatch):
     weights = write_described("surgvista_finetuned", tmp_path / "weights.safetensors")
-    given = [whole] if kind == "dataset" else files_of(material)
+    torn = footage.set_avi_length(footage.write_video(tmp_path / "torn.avi", 20), 60)
+    given = [whole] if kind == "dataset" else [*files_of(material), torn]
     words = ["predict", *given, f"--checkpoint={weights}", "--batch-size=8", "--dtype=float32"]
     words += ["--smooth=median", *(["--workers=0"] if kind == "dataset" else [])]
-    failed = kind == "files"  # a text that is no video
+    failed = kind == "files"  # a text that is no video, and a torn one
     assert run(*words, "--out", tmp_path / "once")[0] == failed
+    known = read_npz(tmp_path / "once" / "predictions.npz", "")
+    damaged = [video for video in known.videos if known.damage_of(video)]
+    assert [Path(video).name for video in damaged] == ["torn"][:failed]
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         dies_after(patch, moments_in_parts, "_write")

@@ -4,9 +4,11 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import time
+from html import escape
 from types import SimpleNamespace
 
 import av
@@ -328,10 +330,10 @@ def test_a_stream_leaves_its_page_however_it_ends(trained, tmp_path, monkeypatch
     """By Ctrl-C (also a second one), a camera that goes away or fails, and by nobody who reads."""
     write = LiveRecord.write_said
 
-    def written_under_signals(record):
+    def written_under_signals(record, broke):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
-        return write(record)
+        return write(record, broke)
 
     if ending == "Ctrl-C":
         monkeypatch.setattr(LiveRecord, "write_said", written_under_signals)
@@ -363,6 +365,8 @@ def test_a_stream_leaves_its_page_however_it_ends(trained, tmp_path, monkeypatch
     count = 2 if ending == "no reader" else 3
     page = data_of((tmp_path / "out" / "camera.html").read_text())
     assert page["film"]["seconds"] == list(range(count))
+    damage = {"gone": ["gives no more pictures"], "failed": ["the camera fails"]}
+    assert page["damage"] == damage.get(ending, [])
     assert len(lines(tmp_path / "out" / "camera.csv")) == count
 
 
@@ -664,12 +668,33 @@ def test_videos_are_finished_one_by_one_and_a_torn_one_as_far_as_it_goes(
     frames = [int(row["frame"]) for row in lines(out / "b.csv")]
     assert frames == list(range(len(frames))) and 5 < len(frames) < 20
 
+    # Its page, and that of all, say what is missing; so they do wherever they are made anew.
+    said = told.removeprefix(f"{torn}: ")
+    assert main(["view", str(out), f"--out={tmp_path / 'anew'}"]) == 0
+    for place in (out, tmp_path / "anew"):
+        shown = {name: data_of((place / f"{name}.html").read_text())["damage"] for name in "ab"}
+        assert shown == {"a": [], "b": [said]}, place
+        index = (place / "index.html").read_text()
+        assert index.count("Not all of the video could be read") == index.count(escape(said)) == 1
+
     kept = tmp_path / "kept"
     assert predict(*words[:-1], f"--out={kept}", "--keep-frames") == 1
+    assert meta(kept)["damage"] == {"b": [said]} == meta(out)["damage"]
     assert len(list((kept / "frames" / "frames" / "b").iterdir())) == len(frames)
     for key in ("video", "frame"):
         np.testing.assert_array_equal(predictions(out)[key], predictions(kept)[key])
     np.testing.assert_allclose(predictions(out)["score"], predictions(kept)["score"], atol=0.02)
+
+
+def test_a_page_says_of_how_many_moments_frames_were_replaced(trained, tmp_path):
+    shutil.copytree(trained[1], tmp_path / "data")
+    (tmp_path / "data" / "frames" / "video8" / "000004.jpg").write_bytes(b"none")
+    words = (tmp_path / "data", "--split=test", "--max-unreadable-share=0.5")
+    assert predict(*words, f"--checkpoint={trained[0]}", f"--out={tmp_path / 'out'}") == 0
+    told = meta(tmp_path / "out")["damage"]
+    assert list(told) == ["video8"]
+    said = "moments frames could not be read and were replaced"
+    assert re.fullmatch(rf"of [1-9] of its \d+ {said}", *told["video8"])
 
 
 def test_an_id_that_no_table_can_have_is_named_before_anything_is_computed(

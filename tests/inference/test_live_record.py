@@ -34,8 +34,9 @@ def test_three_hours_are_kept_whole_and_their_page_stays_small(tmp_path):
         time = began + k / FPS
         record.keep(Arrived(time, noise[k % 2], 0.0), Prediction(k, time, score[k], (), ()))
         record.keep(Arrived(time + 0.1, noise[0], 0.0), None)
-    assert record.write_said() == len(every)
+    assert record.write_said("gives no more pictures") == len(every)
     page = record.write_page()
+    assert data_of(page.read_text())["damage"] == ["gives no more pictures"]
     assert page == tmp_path / "camera.html" and page.stat().st_size < 8e6
     film = data_of(page.read_text())["film"]
     assert film["seconds"][0] == 0 and seconds - film["seconds"][-1] < 2 * film["seconds"][1] < 300

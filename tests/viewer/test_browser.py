@@ -245,13 +245,14 @@ def test_names_are_shown_as_they_are_and_run_nothing(browser, tmp_path):
         kind = "multi" if several else "single"
         true = np.eye(5, dtype=np.uint8)[label] if several else label
         write_predictions(path, scores(label), video=HOSTILE, classes=classes, model=HOSTILE,
-                          label=true, label_kind=kind)  # fmt: skip
+                          label=true, label_kind=kind, damage={HOSTILE: [HOSTILE]})  # fmt: skip
         (operation,) = read_operations(str(path), against=str(path))
         view = browser.new_page()
         asked: list[str] = []
         view.on("request", lambda request, asked=asked: asked.append(request.url))
         (tmp_path / "p.html").write_text(page(operation, None), encoding="utf-8")
         view.goto((tmp_path / "p.html").as_uri())
+        assert view.inner_text(".damage") == f"Not all of the video could be read: {HOSTILE}"
         view.keyboard.press("d")
         assert view.inner_text("h1") == view.title() == HOSTILE
         assert view.inner_text("#name b") == HOSTILE
