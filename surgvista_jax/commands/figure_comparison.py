@@ -5,7 +5,8 @@ from pathlib import Path
 
 from surgvista_jax.figures.bars import draw_comparison
 from surgvista_jax.figures.printed import add_output, owned_output, save
-from surgvista_jax.studies.drawn import FAMILIES, comparison, read_report
+from surgvista_jax.studies.drawn import read_report
+from surgvista_jax.studies.drawn_bars import FAMILIES, comparison
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

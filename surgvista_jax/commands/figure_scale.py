@@ -5,7 +5,8 @@ from pathlib import Path
 
 from surgvista_jax.figures.amounts import draw_amounts
 from surgvista_jax.figures.printed import add_output, owned_output, save
-from surgvista_jax.studies.drawn import amounts, read_report
+from surgvista_jax.studies.drawn import read_report
+from surgvista_jax.studies.drawn_amounts import amounts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -97,7 +97,7 @@ def build_report(
         "tables": _tables(evaluations),
         "confusion": _confusion(evaluations, first),
         "reliability": evaluations[0].reliability,
-        "videos": _videos(first, shown),
+        "videos": _videos(first, shown, None if cluster is None else grouping),
         "timelines": None
         if protocol.task != "phase" or values is None or not judged
         else timelines(judged[0][1], str(title), values, TIMELINES),
@@ -226,7 +226,7 @@ def _confusion(evaluations: list[Evaluation], first: Predictions) -> dict | None
     return {"classes": first.classes, "counts": counts, "runs": len(evaluations)}
 
 
-def _videos(first: Predictions, shown: list[Score]) -> list[dict]:
+def _videos(first: Predictions, shown: list[Score], patients: Grouping | None) -> list[dict]:
     frames = np.bincount(first.video_index, minlength=len(first.videos))
     return [
         {
@@ -236,6 +236,7 @@ def _videos(first: Predictions, shown: list[Score]) -> list[dict]:
                 score.key: score.per_video[index] for score in shown if score.per_video is not None
             },
         }
+        | ({"group": patients.names[index]} if patients else {})
         for index, video in enumerate(first.videos)
     ]
 

@@ -52,6 +52,19 @@ def check_same_frames(ours: Predictions, theirs: Predictions) -> None:
             raise UserError(f"{where} differ in the ground truth of {video}; both need the same")
 
 
+def of_units(differences: np.ndarray, cluster: np.ndarray | None) -> np.ndarray:
+    """Differences of videos [V] as those of what is paired, [U]; NaN where none is defined.
+
+    Args:
+        cluster: int [V], the patient of each video, from 0; None where videos are paired.
+    """
+    if cluster is None:
+        return differences
+    defined = ~np.isnan(differences)
+    sums = np.bincount(cluster, np.where(defined, differences, 0))
+    return divide(sums, np.bincount(cluster, defined))
+
+
 def compare(
     baseline: str, ours: Score, theirs: Score, draws: Draws, cluster: np.ndarray | None
 ) -> Comparison:
@@ -62,11 +75,7 @@ def compare(
     one_sided, two_sided, untested = None, None, ""
     if ours.per_video is not None and theirs.per_video is not None:
         differences = sign * (ours.per_video - theirs.per_video)
-        if cluster is not None:
-            defined = ~np.isnan(differences)
-            sums = np.bincount(cluster, np.where(defined, differences, 0))
-            differences = divide(sums, np.bincount(cluster, defined))
-        differences = without_last_bits(differences)
+        differences = without_last_bits(of_units(differences, cluster))
         if np.isnan(differences).all():  # no test, which would count in Holm's family
             untested = NO_COMMON
         else:

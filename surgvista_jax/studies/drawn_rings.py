@@ -8,6 +8,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.facts.procedures import OTHER, SAME, UNKNOWN, common, operated
 from surgvista_jax.figures.rings import Ring, Rings
 from surgvista_jax.studies.collect import Study
+from surgvista_jax.studies.data_here import dataset_of
 from surgvista_jax.studies.pretraining_data import Part, parts_of
 
 _KINDS = (SAME, OTHER, UNKNOWN)
@@ -71,9 +72,9 @@ def of_study(study: Study) -> list[Rings]:
     """
     known = []
     used = {cell.dataset for cell in study.cells}
-    for entry in study.datasets:
-        if entry["name"] in used:
-            known.append((str(entry["name"]), _procedure(study.folder, str(entry["folder"]))))
+    for name in (str(entry["name"]) for entry in study.datasets if entry["name"] in used):
+        dataset = dataset_of(study, name)
+        known.append((name, dataset.procedure if dataset else ""))
     found: dict[tuple[Part, ...], str] = {}
     for made in study.pretrainings:
         parts = tuple(parts_of(study.folder / made["folder"]))
@@ -83,14 +84,3 @@ def of_study(study: Study) -> list[Rings]:
     if not found:
         raise UserError(f"{study.folder}: no pretraining has begun, so that no data are known")
     return [rings(title, parts, known) for parts, title in found.items()]
-
-
-def _procedure(study: Path, folder: str) -> str:
-    """Of a dataset whose folder is given from the study's on, or from here; "" where it is gone."""
-    for place in (study / folder, Path(folder)):
-        if place.is_dir():
-            try:
-                return read_dataset(place).procedure
-            except UserError:
-                return ""
-    return ""

@@ -84,7 +84,7 @@ def _overview(report: dict, mode: str) -> str:
     ]
     words = (
         f'<p class="soft" style="margin-top:8px">{escape(scores)}: the mean over seeds ± their '
-        "standard deviation (N - 1); intervals over videos stand with each dataset below. "
+        "standard deviation (N - 1); intervals stand with each dataset below. "
         "Bold: the best.</p>"
     )
     return "".join(parts) + words
@@ -158,6 +158,7 @@ def _panel(panel: dict) -> str:
     about += f", {panel['group']}" if panel["group"] else ""
     if "videos" in panel:
         about += f". {panel['frames']:,} scored frames of {panel['split']}"
+        about += f". Drawn and paired are {panel['unit']}s: {panel['why_unit']}"
     parts = [
         f'<p><span class="badge">{escape(protocol["label"])}</span></p>',
         f'<p class="soft">{escape(about)}.</p>',

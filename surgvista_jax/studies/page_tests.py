@@ -66,7 +66,7 @@ def _forest(tests: Sequence[dict]) -> str:
 
 def _test_table(tests: Sequence[dict]) -> str:
     header = ["Ours against theirs", "Score", "Ours", "Theirs", "p one-sided"]
-    header += ["Holm, dataset", "Holm, study", "Effect", "Videos"]
+    header += ["Holm, dataset", "Holm, study", "Effect", "Pairs"]
     rows = []
     for test in tests:
         one = test["one_sided"]

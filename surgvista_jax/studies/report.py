@@ -19,6 +19,7 @@ from surgvista_jax.studies.pretraining_data import parts_of, total_frames
 from surgvista_jax.studies.protocol_facts import answers, averaging, facts
 from surgvista_jax.studies.statistics import Pair, holm_by, pairs
 from surgvista_jax.studies.summaries import datasets_entries, groups_entries
+from surgvista_jax.studies.units import Units, patients_in, units_of
 
 FORMAT = 1
 KIND = "study"
@@ -44,6 +45,7 @@ def build_study_report(
         UserError: no cell is finished.
     """
     asked = pairs(study)
+    patients: dict[str, Mapping[str, str] | None] = {}
     tests: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
     lacking: list[dict[str, str]] = []
@@ -51,8 +53,14 @@ def build_study_report(
     for (dataset, mode), cells in study.panels().items():
         say(f"{dataset}, {mode}: {sum(not cell.lacks for cell in cells)} of {len(cells)} runs")
         panel = read_panel(cells)  # one at a time: memory holds no more predictions
-        entries.append(_panel_entry(panel, samples, seed, about))
-        tests += _tests(panel, asked, samples, seed)
+        if dataset not in patients:
+            patients[dataset] = patients_in(study, dataset)
+        drawn = {
+            name: _drawn(system, patients[dataset], samples, seed)
+            for name, system in panel.systems.items()
+        }
+        entries.append(_panel_entry(panel, drawn, about))
+        tests += _tests(panel, asked, drawn)
         lacking += panel.lacking
         notes += panel.notes
     if len(lacking) == len(study.cells):
@@ -80,12 +88,18 @@ def build_study_report(
     return plain(report)
 
 
-def _draws(system: System, samples: int, seed: int) -> Draws:
-    """The same draws of videos for every system of a panel."""
-    return draw(len(system.runs[0].videos), samples, seed)
+def _drawn(
+    system: System, patients: Mapping[str, str] | None, samples: int, seed: int
+) -> tuple[Units, Draws]:
+    """What is drawn, the same for every system of a panel on the same videos."""
+    videos = system.runs[0].videos
+    units = units_of(videos, patients)
+    return units, draw(len(videos), samples, seed, cluster=units.cluster)
 
 
-def _panel_entry(panel: Panel, samples: int, seed: int, about: About) -> dict[str, Any]:
+def _panel_entry(
+    panel: Panel, drawn: Mapping[str, tuple[Units, Draws]], about: About
+) -> dict[str, Any]:
     first = panel.first
     rows = []
     for name in dict.fromkeys(cell.weights for cell in panel.cells):
@@ -97,7 +111,7 @@ def _panel_entry(panel: Panel, samples: int, seed: int, about: About) -> dict[st
             "scores": {},
         }
         if system := panel.systems.get(name):
-            draws = _draws(system, samples, seed)
+            draws = drawn[name][1]
             row["seeds"] = [cell.seed for cell in system.cells]
             row["scores"] = {
                 score.key: score_entry(score, system.evaluations, draws, panel.protocol)
@@ -124,8 +138,11 @@ def _panel_entry(panel: Panel, samples: int, seed: int, about: About) -> dict[st
         ),
     }
     if system := next(iter(panel.systems.values()), None):
-        run = system.runs[0]
+        run, (units, draws) = system.runs[0], drawn[system.name]
         entry |= {
+            "unit": units.name,
+            "num_units": draws.counts.shape[1],
+            "why_unit": units.why,
             "split": panel.protocol.recognise_split(run.videos, len(run.frame)),
             "videos": len(run.videos),
             "frames": len(run.frame),
@@ -143,7 +160,9 @@ def _panel_entry(panel: Panel, samples: int, seed: int, about: About) -> dict[st
     return entry
 
 
-def _tests(panel: Panel, asked: Sequence[Pair], samples: int, seed: int) -> list[dict[str, Any]]:
+def _tests(
+    panel: Panel, asked: Sequence[Pair], drawn: Mapping[str, tuple[Units, Draws]]
+) -> list[dict[str, Any]]:
     """Each pair on each main score of a panel, as far as both are there."""
     found = []
     for pair in asked:
@@ -161,11 +180,12 @@ def _tests(panel: Panel, asked: Sequence[Pair], samples: int, seed: int) -> list
                 f"{where}: {pair.ours} is the mean of {len(ours.cells)} finished seeds, "
                 f"{pair.theirs} of {len(theirs.cells)}, and a mean of more seeds is steadier."
             )
+        units, draws = drawn[pair.ours]
         by_key = {score.key: score for score in theirs.scores}
         for score in ours.scores:
             if score.key not in by_key:
                 continue
-            item = compare(pair.theirs, score, by_key[score.key], _draws(ours, samples, seed), None)
+            item = compare(pair.theirs, score, by_key[score.key], draws, units.cluster)
             found.append(
                 {
                     "dataset": panel.first.dataset,
@@ -178,6 +198,7 @@ def _tests(panel: Panel, asked: Sequence[Pair], samples: int, seed: int) -> list
                     "title": score.title,
                     "percent": score.percent,
                     "main": score.key == panel.main,
+                    "unit": units.name,
                     "value_ours": item.ours,
                     "value_theirs": item.theirs,
                     "difference": item.difference,

@@ -29,7 +29,7 @@ def scores_csv(report: dict[str, Any]) -> str:
     """One line for each score of each backbone, dataset and mode; cells without a result too."""
     header = ["dataset", "group", "mode", "protocol", "digest", "weights", "score", "main", "value"]
     header += ["low", "high", "std_over_videos", "seeds", "std_over_seeds", "seeds_planned"]
-    header += ["values_of_seeds", "averaging"]
+    header += ["values_of_seeds", "averaging", "unit", "units"]
     rows = []
     for panel in report["panels"]:
         protocol = panel["protocol"]
@@ -38,7 +38,7 @@ def scores_csv(report: dict[str, Any]) -> str:
         for row in panel["rows"]:
             if not row["scores"]:
                 planned = len(row["seeds_planned"])
-                rows.append([*about, row["weights"], *[""] * 6, 0, "", planned, "", ""])
+                rows.append([*about, row["weights"], *[""] * 6, 0, "", planned, *[""] * 4])
             for score in panel["scores"]:
                 found = row["scores"].get(score["key"])
                 if found is None:
@@ -49,6 +49,7 @@ def scores_csv(report: dict[str, Any]) -> str:
                     + [found["value"], found["low"], found["high"], found.get("std_over_videos")]
                     + [len(row["seeds"]), seeds["std"], len(row["seeds_planned"])]
                     + [" ".join(map(repr, seeds["values"])), score["averaging"]]
+                    + [panel["unit"], panel["num_units"]]
                 )
     return _csv(header, rows)
 
@@ -56,7 +57,8 @@ def scores_csv(report: dict[str, Any]) -> str:
 def tests_csv(report: dict[str, Any]) -> str:
     """One line for each comparison."""
     header = ["dataset", "group", "mode", "ours", "theirs", "score", "main", "value_ours"]
-    header += ["value_theirs", "difference", "low", "high", "pairs", "zeros", "p_one_sided"]
+    header += ["value_theirs", "difference", "low", "high", "unit", "pairs", "zeros"]
+    header += ["p_one_sided"]
     header += ["holm_dataset_one_sided", "holm_study_one_sided", "p_two_sided"]
     header += ["holm_dataset_two_sided", "holm_study_two_sided", "rank_biserial", "untested"]
     rows = []
@@ -66,7 +68,7 @@ def tests_csv(report: dict[str, Any]) -> str:
             [test[key] for key in ("dataset", "group", "mode", "ours", "theirs", "key")]
             + [int(test["main"]), test["value_ours"], test["value_theirs"]]
             + [found["value"], found["low"], found["high"]]
-            + [one.get("num_pairs"), one.get("num_zeros"), one.get("p_value")]
+            + [test["unit"], one.get("num_pairs"), one.get("num_zeros"), one.get("p_value")]
             + [test["holm_dataset_one_sided"], test["holm_study_one_sided"], two.get("p_value")]
             + [test["holm_dataset_two_sided"], test["holm_study_two_sided"]]
             + [one.get("rank_biserial"), test["untested"]]

@@ -6,6 +6,14 @@ from surgvista_jax.reports.names import MODES
 from surgvista_jax.reports.words import number, p_value
 
 NONE = "–"
+_PAIRS = {
+    frozenset({"video"}): "the test videos",
+    frozenset({"patient"}): "the patients of the test videos, each the mean of all its videos",
+    frozenset({"video", "patient"}): (
+        "the test videos, or, on datasets that name patients with several, the patients, each the "
+        "mean of all its videos"
+    ),
+}
 
 
 def mode_words(mode: str) -> str:
@@ -57,20 +65,21 @@ def how_tested(report: dict[str, Any]) -> str:
     tests = [test for test in report["tests"] if test["one_sided"]]
     if not tests:
         return ""
+    pairs = _PAIRS[frozenset(test["unit"] for test in tests)]
     of_main = sum(test["main"] for test in tests)
     fewest = max(test["one_sided"]["smallest_p"] for test in tests)
     return (
         "H1 of each test: ours is better than theirs, one-sided. It is a Wilcoxon signed-rank "
-        "test; its pairs are the test videos (values of a video are means over the finished seeds; "
+        f"test; its pairs are {pairs} (values of a video are means over the finished seeds; "
         "differences of exactly zero are dropped; p is exact up to 200 pairs). Holm’s adjustment "
         "is made twice: over the comparisons of one score on one dataset in one mode, and over the "
         f"whole study ({of_main} comparisons by the main scores of all datasets, and each further "
-        "score by itself). With the fewest videos here no p can be below "
+        "score by itself). With the fewest pairs here no p can be below "
         f"{p_value(fewest)} before adjustment. Beside it stands the interval of the difference, "
-        f"{100 * boot['level']:.0f} %, by a paired bootstrap of whole videos ({boot['samples']} "
-        f"draws, seed {boot['seed']}; the same videos for both). The effect is the matched-pairs "
-        "rank-biserial correlation (Kerby 2014): +1 where every video is better, 0 where ranks are "
+        f"{100 * boot['level']:.0f} %, by a paired bootstrap of these ({boot['samples']} "
+        f"draws, seed {boot['seed']}; the same for both). The effect is the matched-pairs "
+        "rank-biserial correlation (Kerby 2014): +1 where every pair is better, 0 where ranks are "
         "balanced. Scores that no single video has, such as mAP over pooled frames, have the "
-        "interval alone. Two-sided values are in tests.csv. Tests are of videos: how much another "
-        "seed would change is told by the spread over seeds alone."
+        "interval alone. Two-sided values are in tests.csv. Tests do not know how much another "
+        "seed would change: that is told by the spread over seeds alone."
     )

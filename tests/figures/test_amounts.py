@@ -14,7 +14,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.figures.amounts import Amounts, draw_amounts
 from surgvista_jax.figures.bars import Bar
 from surgvista_jax.studies.collect import collect
-from surgvista_jax.studies.drawn import amounts
+from surgvista_jax.studies.drawn_amounts import amounts
 from surgvista_jax.studies.files import write_study_report
 from surgvista_jax.studies.pretraining_data import parts_of, total_frames
 from surgvista_jax.studies.report import build_study_report

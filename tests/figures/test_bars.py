@@ -16,7 +16,8 @@ from surgvista_jax.metrics.named_protocols import find
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import System, build_report
 from surgvista_jax.studies.collect import collect
-from surgvista_jax.studies.drawn import comparison, read_report
+from surgvista_jax.studies.drawn import read_report
+from surgvista_jax.studies.drawn_bars import comparison
 from surgvista_jax.studies.files import write_study_report
 from surgvista_jax.studies.report import build_study_report
 from tests.support.drawn_text import check_texts, texts
