@@ -21,6 +21,7 @@ from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.host_memory import give_back
 from surgvista_jax.inference.one_by_one import LEFT, Pieces, clips_at_once, rejoined
+from surgvista_jax.training import standstill
 from surgvista_jax.training.feed import Batches, Feed
 from surgvista_jax.training.partition import batch_sharding, process_rows, replicated
 from surgvista_jax.training.unreadable import USUAL_LIMIT, TooManyUnreadable, UnreadableLimit
@@ -154,11 +155,13 @@ class EveryClip:
                     disable=jax.process_index() != 0 or not sys.stderr.isatty(),
                 )
             )
-            pieces = []
+            pieces, done = [], 0
             for rows, left in self._computed(variables, feed):
                 pieces.append(rows)
                 if not left:
                     bar.update()
+                    done += 1
+                    standstill.evaluated(done)
                     yield _without_padding(rejoined(pieces))
                     pieces = []
 

@@ -24,6 +24,7 @@ from surgvista_jax.training.step_log import Dispatched, StepLog, unwritten_of
 from surgvista_jax.training.time_left import TimeLeft
 from surgvista_jax.training.under_way import Finished, Run
 from surgvista_jax.training.unreadable import TooManyUnreadable, UnreadableFrames
+from surgvista_jax.training.watchdog import standstill_of
 
 __all__ = ["Batches", "Finished", "Hook", "LoopConfig", "Run", "run_to_end"]
 
@@ -52,10 +53,7 @@ def run_to_end(run: Run, hooks: Sequence[Hook] = ()) -> Finished:
         between = asides(hooks, save_every, first, run.last, run.num_steps)
         left = TimeLeft(first, run.last, between)
         progress = stack.enter_context(Progress(run.config.progress, left, active))
-        watch = processes.watched()
-        patience, action = run.config.patience, run.config.on_standstill
-        still = Standstill(patience, action, run.workdir, watch, active)
-        stack.enter_context(still)
+        still = stack.enter_context(standstill_of(run.config, run.workdir))
         profiler = Profiler(run.workdir, first, run.config.profile, progress.say, run.clock)
         stack.enter_context(profiler)
         log = _make_log(run, feed, progress)

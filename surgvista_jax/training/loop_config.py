@@ -21,8 +21,9 @@ class LoopConfig:
     min_frames: frames to have seen before that share is judged.
     profile: steps of each start that are traced; 0 for none.
     patience: seconds without a step ended, once the first has, after which the run stands still; or
-        three times the longest step so far, if that is longer. 0: never. More than
-        `loader.patience`, whose own line says more.
+        three times the longest step so far, if that is longer. A batch of an evaluation counts as a
+        step, also at the end of a run. 0: never. More than `loader.patience`, whose own line says
+        more.
     on_standstill: "end" ends all processes with status 75, so that they may be started again;
         "warn" waits on.
     progress: "auto" (a bar on a terminal, else lines), "bar", "lines" or "none".

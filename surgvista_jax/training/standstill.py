@@ -56,6 +56,7 @@ class Standstill:
         self._place = Place(0, "starting")
         self._main = threading.get_ident()
         self._since: float | None = None  # when a step last ended; None: not looked at
+        self._others: Mapping[Member, Place] = {}  # where they stood at the last look
         self._longest = 0.0
         self._told: float | None = None  # since when nothing had ended as it was told
         self._over = threading.Event()
@@ -63,11 +64,16 @@ class Standstill:
         if seconds and first_is_us:
             self._thread = threading.Thread(target=self._look, name="standstill", daemon=True)
 
-    def at(self, begun: int, doing: str) -> None:
+    def at(self, begun: int, doing: str, evaluated: int = 0) -> None:
         """Says where this process stands, see `Place`."""
-        self._place = Place(begun, doing)
+        self._place = Place(begun, doing, evaluated)
         if self._watch is not None:
             self._watch.stand(self._place)
+
+    def evaluated(self, batches: int) -> None:
+        """So many batches of the evaluation that this process is at are done."""
+        self.at(*self._place[:2], batches)
+        self.alive()
 
     def compiling(self) -> None:
         """Nothing is expected to end until the next step has, which is compiled first."""
@@ -107,14 +113,19 @@ class Standstill:
             self._thread.join()
 
     def _look(self) -> None:
-        looked = time.monotonic()
+        looked = moved = time.monotonic()
         while not self._over.wait(min(_LOOK, self._seconds / 4)):
             now, since = time.monotonic(), self._since
             if now - looked > _STOPPED and since is not None:
                 self._since = since = since + now - looked
+                moved += now - looked
             looked = now
+            # In an evaluation each goes at its own pace: the last one that gets on keeps all.
+            if self._watch is not None and (others := self._watch.stands()) != self._others:
+                self._others, moved = others, now
             if since is None or self._told is not None:
                 continue
+            since = max(since, moved)
             if now - since > max(self._seconds, _TIMES * self._longest):
                 self._told = since
                 self._tell(now - since)
@@ -122,7 +133,7 @@ class Standstill:
     def _tell(self, seconds: float) -> None:
         own = Member(jax.process_index(), socket.gethostname(), os.getpid())
         places = {own: self._place} | (self._watch.stands() if self._watch else {})
-        words = f"no step has ended for {in_words(seconds)}: {where(places)}"
+        words = f"nothing has ended for {in_words(seconds)}: {where(places)}"
         ends = self._action == END
         if self._watch is not None:
             self._watch.tell_standstill(words, ends)
@@ -156,14 +167,22 @@ def alive() -> None:
         standstill.alive()
 
 
+def evaluated(batches: int) -> None:
+    """`Standstill.evaluated` of the run under way, if there is one."""
+    for standstill in _running:
+        standstill.evaluated(batches)
+
+
 def where(places: Mapping[Member, Place]) -> str:
     """Who is behind the others, and at what; else at what all are."""
-    least = min(place.begun for place in places.values())
-    behind = {member: place for member, place in places.items() if place.begun == least}
+    least = min(_reached(place) for place in places.values())
+    behind = {member: place for member, place in places.items() if _reached(place) == least}
     rest = len(places) - len(behind)
     by_doing: dict[str, list[Member]] = {}
-    for member, place in (behind if rest else places).items():
-        by_doing.setdefault(place.doing, []).append(member)
+    for member, place in behind.items():
+        batches = "batch" if place.evaluated == 1 else "batches"
+        done = f", {place.evaluated} {batches} done" if place.evaluated else ""
+        by_doing.setdefault(place.doing + done, []).append(member)
     said = " and ".join(
         f"{_names(members, len(places))} {'is' if len(members) == 1 else 'are'} {doing}"
         for doing, members in by_doing.items()
@@ -174,6 +193,10 @@ def where(places: Mapping[Member, Place]) -> str:
     if len(places) > 1 and len(by_doing) == 1:
         return f"{said}, none of them behind: a device, or the network between them, hangs"
     return said
+
+
+def _reached(place: Place) -> tuple[int, int]:
+    return place.begun, place.evaluated
 
 
 def _names(members: list[Member], count: int) -> str:

@@ -30,10 +30,12 @@ class Place(NamedTuple):
     Attributes:
         begun: steps that it has handed to its devices; one that has begun fewer is behind.
         doing: what it waits for, in words, such as "computing step 12".
+        evaluated: batches of an evaluation that it has done since; fewer is behind, too.
     """
 
     begun: int
     doing: str
+    evaluated: int = 0
 
 
 class Watch:

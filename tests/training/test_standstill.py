@@ -16,6 +16,7 @@ from surgvista_jax.training.links import Member
 from surgvista_jax.training.loop_config import LoopConfig
 from surgvista_jax.training.standstill import Standstill, where
 from surgvista_jax.training.watch import Place
+from surgvista_jax.training.watchdog import watched
 from tests.support.toy_run import Batches, metrics, train
 from tests.training.test_watch import group  # noqa: F401, a fixture
 
@@ -52,7 +53,7 @@ def test_a_hang_is_told_with_its_step_host_and_stacks_and_a_run_that_waits_goes_
     listener.join()
     (line,) = lines
     own = f"process 0 ({standstill.socket.gethostname()}, pid {standstill.os.getpid()})"
-    assert line.startswith("no step has ended for ")
+    assert line.startswith("nothing has ended for ")
     assert f"{own} is waiting for the data of step 12; here the main thread is in " in line
     assert "called by surgvista_jax/training/feed.py:" in line and "on_standstill=warn" in line
     assert said.get(timeout=5).startswith("the run goes on: it stood still for ")
@@ -89,7 +90,7 @@ def test_a_step_that_was_compiled_is_no_measure_for_those_after_it(tmp_path, sai
     with Standstill(0.1, "warn", tmp_path) as still:
         time.sleep(5)
         still.ended()
-        assert "no step has ended" in said.get(timeout=10)
+        assert "nothing has ended" in said.get(timeout=10)
 
 
 def test_saves_and_figures_one_after_the_other_are_no_hang(tmp_path, said):
@@ -106,6 +107,41 @@ def test_an_evaluation_that_goes_on_is_no_hang(tmp_path, said):
             time.sleep(0.1)
             standstill.alive()
         assert said.empty()
+
+
+def test_what_follows_the_steps_is_watched_by_its_batches(tmp_path, said):
+    """As an evaluation of the test videos, which may take many times as long as the patience."""
+    config = LoopConfig(patience=1, on_standstill="warn")
+    with watched(config, tmp_path, 8, "evaluating the test videos"):
+        for batch in range(1, 8):
+            time.sleep(0.3)
+            standstill.evaluated(batch)
+        assert said.empty()
+        line = said.get(timeout=20)
+        assert line.startswith("nothing has ended for ")
+        assert "is evaluating the test videos, 7 batches done; here the main" in line
+        standstill.evaluated(8)
+        assert said.get(timeout=5).startswith("the run goes on")
+    time.sleep(1.3)
+    assert said.empty()
+
+
+def test_an_evaluation_that_others_go_on_with_is_no_hang(tmp_path, said, group):  # noqa: F811
+    """The first process has done its own clips, and waits for slower ones."""
+    watches, _, _ = group(2)
+    first, second = (
+        Standstill(1.5, "warn", tmp_path, watch, number == 0)
+        for number, watch in enumerate(watches)
+    )
+    with first, second:
+        first.at(8, "evaluating the test videos", 99)
+        first.ended()
+        for batch in range(1, 10):
+            second.at(8, "evaluating the test videos", batch)
+            time.sleep(0.25)
+        assert said.empty()
+        words = "process 1 (node1, pid 101) is evaluating the test videos, 9 batches done"
+        assert f"{words}; the other one is further on and waits" in said.get(timeout=20)
 
 
 def test_a_process_that_was_stopped_itself_has_not_hung(tmp_path, said, monkeypatch):

@@ -22,6 +22,7 @@ from surgvista_jax.training import goodput
 from surgvista_jax.training.optim import adamw
 from surgvista_jax.training.run import Data, Loaded, TrainConfig, train
 from surgvista_jax.training.state import abstract_sharded
+from surgvista_jax.training.watchdog import watched
 from surgvista_jax.training.xla_options import options_for
 
 
@@ -95,8 +96,11 @@ def train_on_clips(
         return None
     if division.test is None:
         return chooser.best, None
-    params = chooser.restore(abstract_sharded(task.init_params, mesh))
-    with goodput.current().on("evaluate"):
+    with (
+        watched(config.loop, workdir, finished.step, "evaluating the test videos"),
+        goodput.current().on("evaluate"),
+    ):
+        params = chooser.restore(abstract_sharded(task.init_params, mesh))
         return chooser.best, predict(params, division.test, title="test")
 
 

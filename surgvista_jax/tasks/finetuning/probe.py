@@ -37,6 +37,7 @@ from surgvista_jax.tasks.selection import Selection, score
 from surgvista_jax.training.partition import replicated
 from surgvista_jax.training.processes import on_all_processes
 from surgvista_jax.training.state import create_filled
+from surgvista_jax.training.watchdog import watched
 from surgvista_jax.writing import clear_asides, replacing
 
 FEATURES = "features"
@@ -107,17 +108,18 @@ def train_probe(
         clear_asides(kept.folder)
 
     def features(dataset: Dataset, title: str) -> Outputs:
-        key = _key(task, dataset, about["init_digest"])
-        path = files[next(iter(dataset.splits))]
-        found = _read(path, key)
-        # All compute them, or none: a process that computed alone would wait for the others.
-        all_found = on_all_processes(np.array(found is not None))
-        if found is not None and all_found:
-            return found
-        computed = every_clip(params, dataset, title=f"features, {title}")
-        if jax.process_index() == 0:
-            _write(kept, path, key, computed)
-        return computed
+        with watched(config.loop, workdir, 0, f"computing features ({title})"):
+            key = _key(task, dataset, about["init_digest"])
+            path = files[next(iter(dataset.splits))]
+            found = _read(path, key)
+            # All compute them, or none: a process that computed alone would wait for the others.
+            all_found = on_all_processes(np.array(found is not None))
+            if found is not None and all_found:
+                return found
+            computed = every_clip(params, dataset, title=f"features, {title}")
+            if jax.process_index() == 0:
+                _write(kept, path, key, computed)
+            return computed
 
     training = features(division.train, "train")
     validation = None if division.selection is None else features(division.selection, "selection")

@@ -17,6 +17,7 @@ from surgvista_jax.tasks.temporal.losses import (
     median_frequency_weights,
     temporal_loss,
 )
+from surgvista_jax.training import standstill
 
 
 class TemporalTask:
@@ -87,5 +88,6 @@ class TemporalTask:
             columns["frame"].append(frame)
             columns["label"].append(sequence.labels[frame])
             columns["values"].append(values[frame])
+            standstill.evaluated(number + 1)  # a video is a batch
         joined = {name: np.concatenate(parts) for name, parts in columns.items()}
         return Outputs(**joined, unreadable=None)

@@ -50,6 +50,7 @@ from surgvista_jax.training.rundir import claim
 from surgvista_jax.training.sole import alone_in_workdir
 from surgvista_jax.training.state import abstract_sharded, initial_state
 from surgvista_jax.training.tracking import check_tracking, tracked, tracking_files
+from surgvista_jax.training.watchdog import watched
 from surgvista_jax.weights.provenance import as_json, of_dataset
 
 KIND = "temporal"
@@ -149,8 +150,11 @@ def train_temporal(
         tracking.ended = True
         outputs = None
         if test is not None:
-            params = chooser.restore(abstract_sharded(task.init_trained, mesh))
-            with goodput.current().on("evaluate"):
+            with (
+                watched(settings.loop, workdir, finished.step, "evaluating the test videos"),
+                goodput.current().on("evaluate"),
+            ):
+                params = chooser.restore(abstract_sharded(task.init_trained, mesh))
                 outputs = task.predict(params, test)
     write_outcome(owned, config, division, chooser.best, outputs, about, one_of_several)
     tell_finetuned(workdir)

@@ -20,9 +20,11 @@ from surgvista_jax.tasks.programs import run
 from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.partition import MeshConfig, make_mesh
 from surgvista_jax.training.rundir import read_config
+from surgvista_jax.training.watch import Place
 from tests.support.bit_flips import say_packed
 from tests.support.finetune_run import make_config, make_dataset, predictions
 from tests.support.one_device import all_on_one_device  # noqa: F401
+from tests.support.watched_places import watched_places
 
 
 @pytest.fixture(scope="module")
@@ -179,8 +181,10 @@ def test_features_are_computed_once(task, tmp_path, computed):
         FinetuneConfig,
         ["--config.mode=linear", "--config.select_on=test", "--config.evaluation.protocol="],
     )
-    assert finetune(config, tmp_path / "run")
+    with watched_places() as places:
+        assert finetune(config, tmp_path / "run")
     assert computed == ["features, train", "features, selection"]
+    assert Place(0, "computing features (train)", 3) in places  # 45 clips in batches of 16
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["selection"] == result["test"]
     # The layer that was chosen on features says the same in its model, from pixels.

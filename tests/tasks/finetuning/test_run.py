@@ -16,11 +16,13 @@ from surgvista_jax.data.batches.samples import labelled_samples
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.tasks.selection import Selection, read_evaluations
 from surgvista_jax.training.checkpoint import save_params
+from surgvista_jax.training.watch import Place
 from tests.support import device_memory
 from tests.support.fake_trackers import FakeMlflow
 from tests.support.finetune_run import make_config, make_dataset, predictions, result, run
 from tests.support.one_device import on_one_device
 from tests.support.tiny_run import finish_all, lines, start
+from tests.support.watched_places import watched_places
 
 TRACKED = "tracking=mlflow"
 SPEED = ("clips_per_second", "data_wait_share", "mfu")
@@ -82,8 +84,12 @@ def test_eight_devices_equal_one(eight_devices, one_device):
 
 
 def test_sharded_parameters_change_nothing(config, one_device, tmp_path):
-    assert run(config, tmp_path / "run", "mesh.fsdp=2", "mesh.model=2", "evaluation.protocol=")
+    with watched_places() as places:
+        assert run(config, tmp_path / "run", "mesh.fsdp=2", "mesh.model=2", "evaluation.protocol=")
     assert_same_run(tmp_path / "run", one_device)
+    # Two batches of 16 clips: of selection after the last step, and of the test videos at the end.
+    assert Place(8, "busy with evaluating after step 8", 2) in places
+    assert places[-1] == Place(8, "evaluating the test videos", 2)
 
 
 def test_two_processes_evaluate_every_frame_once(config, one_device, tmp_path):

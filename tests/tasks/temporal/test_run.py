@@ -27,6 +27,7 @@ from surgvista_jax.training.checkpoint import restore_params
 from tests.support import device_memory, feature_run
 from tests.support.fake_trackers import FakeWandb
 from tests.support.finetune_run import result
+from tests.support.watched_places import watched_places
 
 CONFIG = """
 from ml_collections import ConfigDict
@@ -303,7 +304,9 @@ def test_a_run_of_an_earlier_version_says_that_its_last_digits_may_differ(
 def test_a_finished_run_writes_lost_predictions_again(folder, whole, capsys):
     score, found = read(whole).score, result(whole)
     (whole / PREDICTIONS).unlink()
-    assert train.train_temporal(make_config(folder), whole)
+    with watched_places() as places:
+        assert train.train_temporal(make_config(folder), whole)
+    assert places[-1][1:] == ("evaluating the test videos", 2)
     np.testing.assert_array_equal(read(whole).score, score)
     assert result(whole) == found
     (end,) = (x for x in capsys.readouterr().err.splitlines() if x.startswith("done: "))
