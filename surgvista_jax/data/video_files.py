@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import tempfile
 import unicodedata
 from collections.abc import Sequence
@@ -11,6 +12,10 @@ from surgvista_jax.errors import UserError
 
 # Bytes: Linux takes 4,095, and a file is written aside, in a folder of its own.
 _LONGEST_PATH = 4000
+# What no name of a file holds on some system, and spaces, as `viewer/element.js` has them.
+_UNSAFE = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
+_SPACE = r"[.\s\ufeff]"
+_LONGEST_SAFE = 120  # UTF-16 units
 
 
 def file_of(folder: Path, video: str, suffix: str) -> Path:
@@ -25,6 +30,13 @@ def file_of(folder: Path, video: str, suffix: str) -> Path:
             f"{folder}: video id {video!r} cannot be a file name; mend it in videos.jsonl"
         )
     return folder.joinpath(*parts[:-1], parts[-1] + suffix)
+
+
+def safe_name(video: str) -> str:
+    """How a page calls the files that a browser saves of a video; `safeName` of its scripts."""
+    plain = re.sub(rf"^{_SPACE}+|{_SPACE}+$", "", _UNSAFE.sub("_", video))
+    kept = plain.encode("utf-16-le", "surrogatepass")[: 2 * _LONGEST_SAFE]
+    return kept.decode("utf-16-le", "ignore") or "video"
 
 
 def files_of(folder: Path, videos: Sequence[str], suffix: str) -> list[Path]:

@@ -1,7 +1,8 @@
 """Which rows of a user's label files are of which video.
 
-In a folder, the file `<video id>.csv` is that video's; a file that is no video's by its name, and
-has columns `video`, `start` and `end`, speaks of the videos that it names.  One file for all videos
+In a folder, the file `<video id>.csv` is that video's, and so is one by which a page saves its
+labels, such as `a_b.csv` of `a/b`; a file that is no video's by its id, and has columns `video`,
+`start` and `end`, speaks of the videos that it names.  One file for all videos
 has a column `video` (or `path`); it is held in memory, which suits intervals.  Where a folder holds
 no CSV file, the files of annotation tools (`timeline_files`) are read likewise.
 """
@@ -92,6 +93,13 @@ class RowFiles:
             raise UserError("; ".join(filter(None, said)))
         spare = self._named(self._others - {*tables})
         notes = [f"{len(spare)} files are of no video: {named(spare)}"] if spare else []
+        for video, path in self._own.items():
+            notes += [
+                f"{path.relative_to(self.path).as_posix()} is taken for labels of {video!r}; those"
+                f" of {other!r}, which a page saves by that name, are to be {other}{path.suffix}"
+                for other in self.videos.alike(video)
+                if other not in self._own
+            ]
         return [*notes, unread] if unread else notes
 
     def _named(self, files: Iterable[Path]) -> list[str]:
@@ -99,16 +107,36 @@ class RowFiles:
 
     @cached_property
     def _own(self) -> dict[str, Path]:
-        """Video -> the file that is called as it, whichever Unicode form its name has."""
+        """Video -> the file that is called as it, whichever Unicode form its name has.
+
+        Raises:
+            UserError: a video has two; a file may be of several videos, or is of another than its
+                name says.
+        """
         own: dict[str, Path] = {}
+        saved: list[tuple[str, Path]] = []
         videos = {composed(video): video for video in self.videos.ids}
         for file in _label_files(self.path):
             name = file.relative_to(self.path).as_posix().removesuffix(file.suffix)
             if (video := videos.get(composed(name))) is None:
+                if not self._names_videos(file):
+                    saved.append((name, file))
                 continue
             if video in own and own[video].suffix != file.suffix:
                 raise UserError(f"{file}: a second file of labels, beside {own[video].name}")
+            if (told := self._first_video(file)) not in (None, video):
+                raise UserError(
+                    f"{file}: is called as video {video!r}, and its lines are of {told!r}; give it"
+                    " another name, or mend its lines"
+                )
             own.setdefault(video, file)
+        for name, file in saved:
+            if (video := self.videos.saved_as(name, str(file))) is None:
+                continue
+            if video in own:
+                first = own[video].relative_to(self.path).as_posix()
+                raise UserError(f"{file}: a second file of labels of {video!r}, beside {first}")
+            own[video] = file
         return own
 
     @cached_property
@@ -129,16 +157,17 @@ class RowFiles:
 
     def _names_videos(self, file: Path) -> bool:
         """Whether a file, by its first row, is a table of videos that there are."""
-        if file.suffix != _CSV:
-            return file.suffix.lower() == ".json"
+        return file.suffix.lower() == ".json" or self._first_video(file) is not None
+
+    def _first_video(self, file: Path) -> str | None:
+        """The video of a table's first row; None where it is none that there is."""
+        first = _first_of_table(file) if file.suffix == _CSV else None
+        if first is None:
+            return None
         try:
-            first = _first_of_table(file)
-            if first is None:
-                return False
-            self.videos.id_of(first.cells[VIDEO[0]], first.where)
-        except UserError:  # of a video that is not there
-            return False
-        return True
+            return self.videos.id_of(first.cells[VIDEO[0]], first.where)
+        except UserError:
+            return None
 
     def _of_all(self, files: list[Path]) -> dict[str, list[Row]]:
         known = tuple((file, version(file)) for file in files)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from surgvista_jax.data.labels.names import shown
 from surgvista_jax.data.labels.tables import Row, read_rows, unguarded
+from surgvista_jax.data.video_files import safe_name
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near, same_class
 
@@ -18,7 +19,7 @@ class VideoNames:
     """The videos of a folder by what files call them.
 
     That is their id, or their path below the folder or from further up, with its ending or without;
-    where there is one of it only, the name of the file alone.
+    where there is one of it only, the name of the file alone, or that by which a page saves it.
     """
 
     def __init__(self, folder: Path, ids: Mapping[str, str]):
@@ -33,21 +34,44 @@ class VideoNames:
         self._known = {name: min(videos) for name, videos in alone.items() if len(videos) == 1}
         self._known |= dict(short)
         self._known |= {composed(video): video for video in self.ids}
+        self._saved: dict[str, list[str]] = {}
+        for video in self.ids:
+            self._saved.setdefault(composed(safe_name(video)), []).append(video)
 
     def id_of(self, name: str, where: str) -> str:
         """The id of a video.
 
         Raises:
-            UserError: `where` the file names none of them.
+            UserError: `where` the file names none of them, or may name several.
         """
         plain = composed(name.strip())
         for text in (plain, plain.replace("\\", "/"), unguarded(plain)):
             found = self._known.get(text) or self._known.get(self._below(text))
             if found is not None:
                 return found
+        if found := self.saved_as(plain, where):
+            return found
         near = difflib.get_close_matches(plain, self.ids, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"the first is {self.ids[0]!r}"
         raise UserError(f"{where}: no video {name.strip()!r}; {hint}")
+
+    def saved_as(self, name: str, where: str) -> str | None:
+        """The video whose labels a page saves by a name, as which `/` and others are `_`.
+
+        Raises:
+            UserError: there are several.
+        """
+        videos = self._saved.get(composed(name), ())
+        if len(videos) > 1:
+            raise UserError(
+                f"{where}: may be of {' or '.join(map(repr, videos[:3]))}, which a page saves by"
+                " one name; call it by the id of its video, with a folder before each `/`"
+            )
+        return videos[0] if videos else None
+
+    def alike(self, video: str) -> list[str]:
+        """The other videos whose labels a page would save by the name that a video has."""
+        return [other for other in self._saved.get(composed(video), ()) if other != video]
 
     def _below(self, text: str) -> str:
         """A path from further up as one below the folder; other texts as they are."""

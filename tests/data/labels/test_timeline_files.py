@@ -12,6 +12,7 @@ from surgvista_jax.errors import UserError
 
 SRT = "1\n00:00:00,000 --> 00:00:02,000\n<i>Calot</i>\n\n2\n00:00:03,000 --> 00:00:04,000\nClip\n"
 VTT = "WEBVTT - x\n\nNOTE a\n\nSTYLE\n::cue {}\n\nid\n00:00.000 --> 00:02.000 line:0\n<v A>Calot\n"
+TABLE = "second,label\n0,Calot\n1,Calot\n2,\n"
 EAF = """<?xml version="1.0" encoding="UTF-8"?>
 <ANNOTATION_DOCUMENT><HEADER TIME_UNITS="milliseconds"/>
 <TIME_ORDER><TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="0"/><TIME_SLOT TIME_SLOT_ID="b" {value}/>
@@ -125,6 +126,41 @@ def test_saved_tables_in_a_folder_are_found_by_the_videos_that_they_name(tmp_pat
     other.write_text("video,start,end,label\nc,0,2,Calot\n")
     files = files_of(tmp_path, videos=("a/case 1", "b"))
     assert files.classes()[1][-1].startswith("2 files are of no video: again.csv, splits.csv")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"), [(".srt", SRT), (".vtt", VTT), (".eaf", elan()), (".csv", TABLE)]
+)
+def test_a_file_that_a_page_saves_is_of_its_video_whatever_it_is_called(tmp_path, suffix, text):
+    """Alone and in a folder; where several videos may be meant, one line says so."""
+    videos = ("Fall 1/a?.b", "other")
+    path = tmp_path / f"Fall 1_a_.b{suffix}"
+    path.write_text(text)
+    folder, alone = (
+        labels(tmp_path, video=videos[0], videos=videos),
+        labels(path, video=videos[0], videos=videos) if suffix != ".csv" else None,
+    )
+    assert folder[:2] == ["Calot"] * 2 and alone in (folder, None)
+    for more in (tmp_path, path) if alone else (tmp_path,):
+        with pytest.raises(UserError) as caught:
+            files_of(more, videos=(*videos, "Fall 1:a?.b")).classes()
+        assert str(caught.value).startswith(f"{path}") and "\n" not in str(caught.value)
+        assert "may be of 'Fall 1/a?.b' or 'Fall 1:a?.b'" in str(caught.value)
+    # It is a video's whose id it is, and where there is another one that is said.
+    videos = ("Fall 1_a_.b", "Fall 1/a?.b")
+    assert labels(tmp_path, video=videos[0], videos=videos)[:2] == ["Calot"] * 2
+    assert "those of 'Fall 1/a?.b'" in files_of(tmp_path, videos=videos).classes()[1][-1]
+    (tmp_path / "Fall 1").mkdir()
+    (tmp_path / "Fall 1" / f"a?.b{suffix}").write_text(text)
+    assert "those of" not in files_of(tmp_path, videos=videos).classes()[1][-1]
+    with pytest.raises(UserError, match=r"a second file of labels of 'Fall 1/a\?.b', beside Fall"):
+        files_of(tmp_path, videos=videos[1:]).classes()
+
+
+def test_a_file_whose_lines_are_of_another_video_than_its_name_is_refused(tmp_path):
+    (tmp_path / "a_b.csv").write_text("video,start,end,label\na/b,0,2,Calot\n")
+    with pytest.raises(UserError, match="called as video 'a_b', and its lines are of 'a/b'"):
+        files_of(tmp_path, videos=("a_b", "a/b")).classes()
 
 
 def test_a_folder_of_other_videos_labels_says_whose_they_are(tmp_path):
