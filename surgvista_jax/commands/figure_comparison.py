@@ -5,7 +5,7 @@ from pathlib import Path
 
 from surgvista_jax.figures.bars import draw_comparison
 from surgvista_jax.figures.printed import add_output, owned_output, save
-from surgvista_jax.studies.drawn import read_report
+from surgvista_jax.studies.drawn import read_reports
 from surgvista_jax.studies.drawn_bars import FAMILIES, comparison
 
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     owned = owned_output(arguments)
-    reports = [read_report(path) for path in arguments.reports]
+    reports = read_reports(arguments.reports)
     panels, note = comparison(reports, arguments.score, arguments.ours, arguments.family)
     figure = draw_comparison(panels, note, arguments.width)
     for path in save(figure, arguments.out, owned):

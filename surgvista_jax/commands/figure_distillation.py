@@ -9,7 +9,8 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.figures.denormalise import STATISTICS
 from surgvista_jax.figures.distillation_sheet import Rebuilt, draw_distillation
 from surgvista_jax.figures.printed import add_output, owned_output, save
-from surgvista_jax.studies.collect import STUDY, collect
+from surgvista_jax.reports.study_cells import STUDY
+from surgvista_jax.studies.collect import collect
 from surgvista_jax.tasks.pretraining.reconstruction import (
     figure_batch,
     make_caption,

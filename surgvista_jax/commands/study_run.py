@@ -16,10 +16,10 @@ from surgvista_jax.errors import STANDS_STILL, TOLD_TO_STOP, UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import add_overwrite, in_folder
 from surgvista_jax.parts.option import Part, parse_part
-from surgvista_jax.studies.collect import STUDY
+from surgvista_jax.reports.study_cells import CELLS, STUDY
 from surgvista_jax.studies.costs import Costs
 from surgvista_jax.studies.described import check_configs, described
-from surgvista_jax.studies.layout import CELLS, STAGES
+from surgvista_jax.studies.layout import STAGES
 from surgvista_jax.studies.places import gpus_here, is_tpu_here, places_of
 from surgvista_jax.studies.plan import Job, plan
 from surgvista_jax.studies.reading import Study, read_study

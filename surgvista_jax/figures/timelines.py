@@ -93,7 +93,7 @@ def _legend(names: Sequence[str], width: float) -> list[list[tuple[str, float]]]
 
 def _video(sheet: Sheet, video: Timeline, top: float) -> None:
     inside = sheet.width - 2 * _MARGIN
-    names = min(max(width_of(row.name) for row in video.rows), 0.3 * inside)
+    names = min(max(width_of(row.name) for row in video.rows), 0.4 * inside)
     notes = max(width_of(row.note, SMALL) for row in video.rows)
     left = _MARGIN + names + 0.06
     space = sheet.width - _MARGIN - left - (notes + 0.06 if notes else 0.04)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.reports.study_cells import names_of_cells
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]#~|])")
 _SEED = re.compile(r"(?:seed|fold|run|split)[-_ ]?[0-9]+", re.IGNORECASE)
@@ -39,12 +40,15 @@ def names_of_systems(systems: Sequence[Sequence[str]]) -> list[str]:
 
     A system is called by its file, or by its folder where files are called predictions; several
     files that differ in the number of a seed or fold by what they share. Where systems would share
-    a name, as many of the last parts of their paths as make them differ.
+    a name, as many of the last parts of their paths as make them differ. Cells of a study are
+    called as it calls them.
 
     Raises:
         UserError: a file or folder is given twice.
     """
     _check_once([path for paths in systems for path in paths])
+    if names := names_of_cells(systems):
+        return names
     places = [_places(paths) for paths in systems]
     names = [_name_of(parts) for parts in places]
     for depth in range(1, 1 + max(len(parts) for each in places for parts in each)):

@@ -7,10 +7,10 @@ from typing import Any
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.predictions.places import PREDICTIONS
+from surgvista_jax.reports.study_cells import STUDY
 from surgvista_jax.studies.definitions import Definition
 from surgvista_jax.studies.layout import DEFINITIONS
 
-STUDY = "study.json"
 FORMAT = 1
 _CONFIG, _RESULT = "config.json", "result.json"
 _TEXTS = (

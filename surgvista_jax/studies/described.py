@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.reports.study_cells import CELLS
 from surgvista_jax.studies.cells import Data, Pretraining
 from surgvista_jax.studies.collect import FORMAT
-from surgvista_jax.studies.layout import CELLS, DATA, PRETRAIN
+from surgvista_jax.studies.layout import DATA, PRETRAIN
 from surgvista_jax.studies.plan import Configs, Job, seen_by
 from surgvista_jax.studies.reading import Study
 from surgvista_jax.training.agreement import flat

@@ -7,6 +7,8 @@ from typing import Any
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.bars import Bar
 from surgvista_jax.json_object import read_object
+from surgvista_jax.reports.names import names_of_systems
+from surgvista_jax.reports.study_cells import STUDY, cell_at, names_of_cells
 from surgvista_jax.studies.report import KIND
 
 _PLACES = ("report.json", "report/report.json")
@@ -24,7 +26,7 @@ def read_report(path: Path) -> dict[str, Any]:
     if path.is_dir():
         found = [path / name for name in _PLACES if (path / name).is_file()]
         if not found:
-            study = (path / "study.json").is_file()
+            study = (path / STUDY).is_file()
             hint = f"; `surgvista study report {path}` writes it" if study else ""
             raise UserError(f"{path}: holds no {' and no '.join(_PLACES)}{hint}")
         place = found[0]
@@ -35,6 +37,30 @@ def read_report(path: Path) -> dict[str, Any]:
             f"{place}: is no report of `surgvista evaluate` or `study report`: lacks {missing[0]!r}"
         )
     return report
+
+
+def read_reports(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The reports of several runs, or that of one study, with names that tell the runs apart.
+
+    Cells of a study are called as it calls them; other runs as their reports do, or by where they
+    lie where reports share a name.
+
+    Raises:
+        UserError: one is no report, or is given twice.
+    """
+    reports = [read_report(path) for path in paths]
+    if any(map(is_study, reports)):
+        return reports
+    places = [[str(path)] for path in paths]
+    cells = names_of_cells(places)
+    names = cells or [str(report["system"]["name"]) for report in reports]
+    if len(set(names)) < len(names):
+        names = names_of_systems(places)
+    for path, report, name in zip(paths, reports, names, strict=True):
+        report["system"]["name"] = name
+        if cell := cell_at(path):  # what the study calls it, not the folder it was converted into
+            report["system"]["runs"][0]["meta"]["dataset"] = cell.dataset
+    return reports
 
 
 def is_study(report: dict[str, Any]) -> bool:

@@ -11,8 +11,9 @@ from surgvista_jax.facts.spelling import near
 from surgvista_jax.figures.confusion_matrices import MOST_CLASSES, Confusion
 from surgvista_jax.figures.timelines import Ribbon, Timeline
 from surgvista_jax.reports.ribbons import segments
-from surgvista_jax.studies.collect import STUDY, collect
-from surgvista_jax.studies.drawn import is_study, read_report
+from surgvista_jax.reports.study_cells import STUDY
+from surgvista_jax.studies.collect import collect
+from surgvista_jax.studies.drawn import is_study, read_reports
 
 Named = tuple[str, dict[str, Any]]
 
@@ -31,16 +32,11 @@ def evaluations(paths: Sequence[Path], panel: str = "") -> list[Named]:
         return _of_study(paths[0], panel)
     if panel:
         raise UserError(f"--panel={panel}: is of a study's folder, given alone")
-    found = []
-    for path in paths:
-        report = read_report(path)
+    reports = read_reports(paths)
+    for path, report in zip(paths, reports, strict=True):
         if is_study(report):
             raise UserError(f"{path}: is the report of a study; give the study's folder")
-        found.append((report["system"]["name"], report))
-    names = [name for name, _ in found]
-    if len(set(names)) < len(names):  # runs of one name are told apart by where they lie
-        found = [(str(path), report) for path, (_, report) in zip(paths, found, strict=True)]
-    return found
+    return [(report["system"]["name"], report) for report in reports]
 
 
 def _of_study(folder: Path, panel: str) -> list[Named]:
@@ -51,16 +47,12 @@ def _of_study(folder: Path, panel: str) -> list[Named]:
         if panel in ("", dataset, f"{dataset}/{mode}")
     ]
     for cells in wanted:
-        of_weights: dict[str, dict[str, Any]] = {}
+        of_weights: dict[str, Path] = {}
         for cell in cells:
-            reported = not cell.lacks and (cell.folder / "report/report.json").is_file()
-            if reported and cell.weights not in of_weights:
-                report = read_report(cell.folder)
-                # What the study calls it, not the folder that it was converted into.
-                report["system"]["runs"][0]["meta"]["dataset"] = cell.dataset
-                of_weights[cell.weights] = report
+            if not cell.lacks and (cell.folder / "report/report.json").is_file():
+                of_weights.setdefault(cell.weights, cell.folder)
         if of_weights:
-            return list(of_weights.items())
+            return evaluations(list(of_weights.values()))
     there = [f"{dataset}/{mode}" for dataset, mode in panels]
     if panel and not wanted:
         raise UserError(f"--panel={panel}{near(panel, there)}: there are {', '.join(there)}")

@@ -11,7 +11,9 @@ logs/                           what each job printed
 stale/                          what other definitions made, where --overwrite was said
 """
 
-DATA, PRETRAIN, FEATURES, CELLS = "data", "pretrain", "features", "cells"
+from surgvista_jax.reports.study_cells import CELLS
+
+DATA, PRETRAIN, FEATURES = "data", "pretrain", "features"
 PROBE_FEATURES, DEFINITIONS, LOGS, STALE = "probe_features", "definitions", "logs", "stale"
 # In the order in which they are done.
 STAGES = (DATA, PRETRAIN, FEATURES, CELLS)

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from surgvista_jax.reports.study_cells import CELLS
 from surgvista_jax.studies.clips import ASSUMED, COUNTED, FRAMES_OF_A_VIDEO, PUBLISHED
 from surgvista_jax.studies.costs import Cost, Costs
-from surgvista_jax.studies.layout import CELLS, DATA, FEATURES, PRETRAIN
+from surgvista_jax.studies.layout import DATA, FEATURES, PRETRAIN
 from surgvista_jax.studies.plan import Job
 from surgvista_jax.studies.reading import Study
 from surgvista_jax.studies.states import STALE, State

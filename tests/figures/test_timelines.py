@@ -12,6 +12,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.figures.confusion_matrices import Confusion, draw_confusions
 from surgvista_jax.figures.timelines import Ribbon, Timeline, draw_timelines
 from surgvista_jax.reports.files import report_files, write_report
+from surgvista_jax.reports.names import names_of_systems
 from surgvista_jax.reports.ribbons import segments
 from surgvista_jax.studies.drawn_videos import confusions, evaluations, timelines
 from tests.support.drawn_text import check_texts, texts
@@ -86,6 +87,33 @@ def test_a_run_that_was_begun_as_another_is_not_drawn(study: Path, tmp_path: Pat
     folder = shutil.copytree(study, tmp_path / "study")
     (folder / "definitions/cells/A-plain/near/linear/seed0.json").write_text('{"command": "x"}')
     assert [name for name, _ in evaluations([folder])] == ["A-teacher", "random"]
+
+
+def test_runs_have_short_names_that_tell_them_apart(study: Path, tmp_path: Path) -> None:
+    """A study's cells those of the study, other runs the ends of their paths; nothing is cut."""
+    cells = [study / f"cells/{name}/near/linear/seed0" for name in ("A-teacher", "random")]
+    found = evaluations([cells[0], cells[1] / "report"])
+    assert [name for name, _ in found] == ["A-teacher", "random"]
+    assert [drawn.title for drawn in confusions(found)] == ["A-teacher, near", "random, near"]
+    other = study / "cells/A-teacher/near/full/seed1"
+    shutil.copytree(cells[0], other)
+    names = [name for name, _ in evaluations([cells[0], other, cells[1]])]
+    assert names == [
+        "A-teacher, linear, seed 0",
+        "A-teacher, full, seed 1",
+        "random, linear, seed 0",
+    ]
+    alone = [tmp_path / f"a/very/long/way/{name}/run" for name in ("one", "two")]
+    for place in alone:
+        shutil.copytree(cells[0], place)
+    assert [name for name, _ in evaluations(alone)] == ["one/run", "two/run"]
+    shutil.rmtree(other)
+    files = [str(place / "predictions.npz") for place in cells]
+    assert names_of_systems([[file] for file in files]) == ["A-teacher", "random"]
+    several = [[str(study / f"cells/{name}/near/linear/seed{k}") for k in (0, 1)] for name in "ab"]
+    assert names_of_systems(several) == ["a", "b"]
+    with pytest.raises(UserError, match="given twice"):
+        evaluations([alone[0], alone[0]])
 
 
 def run(command, *words: str) -> None:
