@@ -27,22 +27,24 @@ function startMending(page) {
     saved = false;
     hear();
     keep();
+    apply();
   }
   function keep() {
-    kind.apply();
-    if (!page.remember(key, edits.isMended ? edits.runs : undefined))
+    if (!page.remember(key, tabs.stamped()))
       page.say("This browser does not keep what is mended: save it as CSV");
-    tabs.kept();
+  }
+  function apply() {
+    kind.apply();
     show();
   }
-  // Takes over what another tab of this video has mended meanwhile; whether it has.
+  // Takes over what other tabs of this video have mended meanwhile.
   function hear() {
-    const both = tabs.take();
-    if (both === null) return false;
-    kind.drop(); // what is dragged may be another border now
-    page.say(both ? `Another tab gave other labels to ${both} of the moments that you mended: yours stand, undo shows theirs`
-      : "What was mended in another tab is shown here too");
-    return true;
+    const { took, lacks } = tabs.take();
+    if (took) {
+      kind.drop(); // what is dragged may be another border now
+      page.say("What was mended in another tab is shown here too");
+    }
+    return { took, lacks };
   }
   function show() {
     if (!on) return;
@@ -69,7 +71,7 @@ function startMending(page) {
   }
   function discard() {
     if (!edits.isMended || !confirm("Take back everything that was mended in this video?")) return;
-    edits.replace();
+    edits.discard();
     changed();
   }
   function save() {
@@ -140,16 +142,20 @@ function startMending(page) {
   window.addEventListener("beforeunload", (event) => {
     if (!saved && edits.isMended) event.preventDefault();
   });
-  const kept = page.remembered(key);
-  const tabs = watchTabs(key, edits);
-  const look = () => { if (hear()) keep(); };
-  window.addEventListener("storage", look);
-  document.addEventListener("visibilitychange", look); // what came while the page slept
-  if (kept !== undefined && edits.restore(kept) && edits.isMended) {
+  const tabs = shareEdits(key, edits);
+  tabs.take();
+  if (edits.isMended) {
     kind.apply();
     page.say("What you mended here is shown; it can be saved as CSV");
     setMode(true);
   }
+  const look = () => {
+    const { took, lacks } = hear();
+    if (lacks) keep();
+    if (took) apply();
+  };
+  window.addEventListener("storage", look);
+  document.addEventListener("visibilitychange", look); // what came while the page slept
 }
 
 // The numbers of classes that have a key of their own, and what it does.

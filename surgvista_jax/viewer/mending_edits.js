@@ -51,9 +51,9 @@ function makeEdits(model, lowest, highest) {
     moveBorder(from, to) {
       return to < from ? edits.set(to, from, label[from]) : edits.set(from, to, label[from - 1]);
     },
-    // Other labels for all moments, as one edit; the model's, where none are given.
-    replace(values = model) {
-      const edit = { first: 0, before: label.slice(), after: Int16Array.from(values) };
+    // The model's labels for all moments, as one edit.
+    discard() {
+      const edit = { first: 0, before: label.slice(), after: Int16Array.from(model) };
       put(edit, edit.after);
       done.push(edit);
       undone.length = 0;
@@ -77,31 +77,14 @@ function makeEdits(model, lowest, highest) {
       const edit = done.pop();
       if (edit) put(edit, edit.before);
     },
-    // What differs from the model, as [first, end, class].
-    get runs() {
-      const found = [];
-      for (let i = 0; i < label.length; i++) {
-        if (label[i] === model[i]) continue;
-        const last = found[found.length - 1];
-        if (last && last[1] === i && last[2] === label[i]) last[1] += 1;
-        else found.push([i, i + 1, label[i]]);
+    allows: (value) => value >= lowest && value <= highest,
+    // Takes over values of some moments from elsewhere; undo and redo leave these as they come.
+    adopt(moments, values) {
+      for (const i of moments) {
+        label[i] = values[i];
+        for (const { first, before, after } of [...done, ...undone])
+          if (i >= first && i < first + before.length) before[i - first] = after[i - first] = values[i];
       }
-      return found;
-    },
-    // The model's labels with the differences that were kept; null where these do not fit.
-    patched(runs) {
-      const fits = (run) => Array.isArray(run) && run.length === 3 && run.every(Number.isInteger)
-        && run[0] >= 0 && run[0] < run[1] && run[1] <= label.length && run[2] >= lowest && run[2] <= highest;
-      if (!Array.isArray(runs) || !runs.every(fits)) return null;
-      const values = Int16Array.from(model);
-      for (const [first, end, value] of runs) values.fill(value, first, end);
-      return values;
-    },
-    // Takes over what was kept; false where it does not fit, and nothing of it is taken.
-    restore(runs) {
-      const values = edits.patched(runs);
-      if (values) label.set(values);
-      return values !== null;
     },
   };
   return edits;

@@ -1,49 +1,73 @@
 // Labels of one video that are mended in several tabs at once: each takes over what the others changed.
+//
+// A browser shows a tab late what another has kept, so two may keep at once and the later hide the
+// earlier. Therefore every moment has a stamp, and the newer one stands whichever way tabs meet: what
+// a hidden tab had changed comes back with the next that it keeps.
 
-// What two made of labels that both knew. Of moments that both changed, and to other labels, ours
-// stand; `both` says how many these are.
-function merged(base, ours, theirs) {
-  const label = Int16Array.from(theirs);
-  let both = 0;
-  for (let i = 0; i < label.length; i++) {
-    if (ours[i] === base[i] || ours[i] === theirs[i]) continue;
-    if (theirs[i] !== base[i]) both += 1;
-    label[i] = ours[i];
-  }
-  return { label, both };
-}
+// Whether a moment that was stamped is to stand where another is; of equal stamps the higher label.
+const stands = (stamp, value, [otherStamp, otherValue]) =>
+  stamp > otherStamp || (stamp === otherStamp && value > otherValue);
 
-// Watches what is kept by a key, where all tabs of a video keep what was mended.
-function watchTabs(key, edits) {
-  let known, base;
-  const parsed = (text) => {
+// Shares the labels of edits with the other tabs, by what is kept under a key.
+function shareEdits(key, edits) {
+  const size = edits.label.length;
+  const shared = edits.label.slice(), stamps = new Int32Array(size); // 0: as the model says
+  let clock = 0;
+
+  // What is kept, moment for moment; null where nothing is or it does not fit.
+  function kept() {
+    const text = keptText(key);
     try {
-      return text === null ? edits.patched([]) : edits.patched(JSON.parse(text));
+      const runs = JSON.parse(text ?? "null");
+      if (!Array.isArray(runs)) return null;
+      const values = new Int16Array(size), theirs = new Int32Array(size);
+      for (const [first, end, value, stamp = 1] of runs) {
+        const whole = [first, end, value, stamp].every(Number.isInteger);
+        if (!whole || first < 0 || first >= end || end > size || !edits.allows(value) || stamp < 1) return null;
+        values.fill(value, first, end);
+        theirs.fill(stamp, first, end);
+      }
+      return { values, stamps: theirs };
     } catch {
       return null;
     }
-  };
-  const watch = {
-    // Takes into the edits what another tab has kept since; null where none has, else how many
-    // moments both had changed. One step of undo leads to the labels of the other tab.
+  }
+
+  return {
+    // Takes over what other tabs have kept: whether that changed a label, and whether what is kept
+    // lacks something of this tab. What was changed here and not yet kept stands.
     take() {
-      const text = keptText(key);
-      if (text === undefined || text === known) return null;
-      known = text;
-      const theirs = parsed(text);
-      if (!theirs) return null;
-      const ours = edits.label.slice(), { label, both } = merged(base, ours, theirs);
-      if (both) edits.replace(merged(base, theirs, ours).label);
-      edits.replace(label);
-      base = theirs;
-      return both;
+      const theirs = kept(), moments = [];
+      let lacks = false;
+      for (let i = 0; i < size; i++) {
+        const stamp = theirs ? theirs.stamps[i] : 0, value = theirs ? theirs.values[i] : 0;
+        if (stamp && stands(stamp, value, [stamps[i], shared[i]])) {
+          if (edits.label[i] === shared[i] && value !== shared[i]) moments.push(i);
+          stamps[i] = stamp;
+          shared[i] = value;
+          clock = Math.max(clock, stamp);
+        } else if (stamps[i] && (stamp !== stamps[i] || value !== shared[i])) lacks = true;
+      }
+      edits.adopt(moments, shared);
+      return { took: moments.length > 0, lacks };
     },
-    // What is kept now is known: it was read, or this tab has written it.
-    kept() {
-      known = keptText(key);
-      base = (known !== undefined && parsed(known)) || edits.label.slice();
+    // Stamps what was changed here; all that differs from the model or once did, as
+    // [first, end, label, stamp]. Nothing, where that is nowhere.
+    stamped() {
+      const changed = edits.label.findIndex((value, i) => value !== shared[i]);
+      if (changed >= 0) clock += 1;
+      const runs = [];
+      for (let i = 0; i < size; i++) {
+        if (edits.label[i] !== shared[i]) {
+          stamps[i] = clock;
+          shared[i] = edits.label[i];
+        }
+        if (!stamps[i]) continue;
+        const last = runs.at(-1);
+        if (last && last[1] === i && last[2] === shared[i] && last[3] === stamps[i]) last[1] += 1;
+        else runs.push([i, i + 1, shared[i], stamps[i]]);
+      }
+      return runs.length ? runs : undefined;
     },
   };
-  watch.kept();
-  return watch;
 }

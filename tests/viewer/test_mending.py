@@ -111,24 +111,86 @@ def test_a_stretch_gets_one_label_at_once(view, tmp_path):
     assert "an end of a stretch" in view.inner_text("dialog")
 
 
-def test_a_second_tab_of_the_video_takes_over_what_the_first_mends(view, html):
-    other = view.context.new_page()
-    other.goto(html.as_uri())
+def named(view, second, key):
+    """Gives the segment at a moment the class of a key, while labels are mended."""
+    view.mouse.click(*at(view, second))
+    view.keyboard.press(key)
+
+
+def names(view, *seconds):
+    found = []
+    for second in seconds:
+        view.mouse.click(*at(view, second))
+        found.append(view.inner_text("#name b"))
+    return found
+
+
+@pytest.fixture
+def other(view, html):
+    """Another tab of the video, where labels are mended as well."""
+    found = view.context.new_page()
+    found.goto(html.as_uri())
+    found.keyboard.press("m")
     view.keyboard.press("m")
-    view.mouse.click(*at(view, 10.5))
-    view.keyboard.press("3")
-    other.keyboard.press("m")
-    other.mouse.click(*at(other, 50.5))
-    other.keyboard.press("1")
-    other.wait_for_selector("text=mended in another tab")
-    for page_ in (view, other):
-        page_.reload()
-        names = []
-        for second in (10.5, 50.5):
-            page_.mouse.click(*at(page_, second))
-            names.append(page_.inner_text("#name b"))
-        assert names == [CLASSES[2], CLASSES[0]]
-    other.close()
+    yield found
+    found.close()
+
+
+TAKEN = "text=mended in another tab"
+
+
+def test_a_second_tab_of_the_video_takes_over_what_the_first_mends(view, other):
+    named(view, 10.5, "3")
+    other.wait_for_selector(TAKEN)
+    named(other, 50.5, "1")
+    view.wait_for_selector(TAKEN)
+    view.mouse.click(*at(view, 50.5))
+    other.keyboard.press("z")
+    other.keyboard.press("z")  # nothing is left that this tab did
+    assert names(other, 10.5, 50.5) == [CLASSES[2], CLASSES[1]]
+    other.keyboard.press("y")
+    view.wait_for_function("document.querySelector('#name b').textContent === 'Calot, triangle'")
+    for tab in (view, other):
+        tab.reload()
+        assert names(tab, 10.5, 50.5) == [CLASSES[2], CLASSES[0]]
+
+
+def test_a_tab_that_sees_late_what_another_kept_loses_none_of_it(view, other):
+    other.evaluate("""() => {
+        const seen = Storage.prototype.getItem;
+        window.late = true;
+        Storage.prototype.getItem = function (key) {
+            return window.late ? null : seen.call(this, key);
+        };
+    }""")
+    named(view, 10.5, "3")
+    named(view, 80.5, "1")
+    named(other, 50.5, "1")  # hides both of view's
+    named(other, 80.5, "2")
+    other.evaluate("window.late = false")
+    view.wait_for_selector(TAKEN)
+    other.wait_for_selector(TAKEN)
+    assert names(view, 10.5, 50.5, 80.5) == names(other, 10.5, 50.5, 80.5)
+    assert names(view, 10.5, 50.5) == [CLASSES[2], CLASSES[0]]
+    view.reload()
+    assert names(view, 10.5, 50.5, 80.5) == names(other, 10.5, 50.5, 80.5)
+
+
+UNFIT = ("{", "7", "[7]", "[[0,9]]", "[[0,101,1,1]]", "[[0,9,3,1]]", "[[5,5,1,1]]", "[[0,9,1,0]]")
+
+
+def test_what_is_kept_and_does_not_fit_is_not_taken(view, html):
+    view.keyboard.press("m")
+    named(view, 10.5, "3")
+    key = view.evaluate("Object.keys(localStorage).find((name) => name.includes('mended'))")
+    beside = html.parent / "beside.html"
+    beside.write_text("")
+    fitting = "[[5,15,1]]"  # without stamps, as pages once kept them
+    for text, expected in [*((text, CLASSES[0]) for text in UNFIT), (fitting, CLASSES[1])]:
+        view.goto(beside.as_uri())
+        view.evaluate("([key, text]) => localStorage.setItem(key, text)", [key, text])
+        view.goto(html.as_uri())
+        assert names(view, 10.5) == [expected], text
 
 
 def test_what_was_mended_is_there_again_until_it_is_discarded(view):
