@@ -17,6 +17,7 @@ from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import add_overwrite, in_folder
 from surgvista_jax.parts.option import Part, parse_part
 from surgvista_jax.reports.study_cells import CELLS, STUDY
+from surgvista_jax.studies.contents import Contents
 from surgvista_jax.studies.costs import Costs
 from surgvista_jax.studies.described import check_configs, described
 from surgvista_jax.studies.layout import STAGES
@@ -109,7 +110,8 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.jobs < 1:
         raise UserError(f"--jobs={arguments.jobs}: at least 1 is needed")
     check_configs(study, arguments.config, _values)
-    jobs = plan(study.cells, out, _values)
+    contents = Contents(out, begins=not arguments.dry_run, tell=_tell)
+    jobs = plan(study.cells, out, _values, contents)
     if arguments.dry_run:
         told = _told(study, jobs, arguments)
         print(json.dumps(as_json(told)) if arguments.json else in_words(told))
@@ -117,15 +119,21 @@ def main(arguments: argparse.Namespace) -> int:
     asked = _asked(jobs, arguments)
     if arguments.commands:
         _write_study(study, jobs, out, arguments.overwrite)
+        contents.remember()
         _print_commands(asked, out)
         return 0
     places = places_of(arguments.jobs, gpus_here(os.environ), _cores(), is_tpu_here(os.environ))
     _write_study(study, jobs, out, arguments.overwrite)
+    contents.remember()
     if arguments.overwrite:
         for line in move_stale(out, [run for job in asked for run in job.runs]):
-            print(line, file=sys.stderr)
-    outcome = run_jobs(jobs, asked, out, places, lambda line: print(line, file=sys.stderr))
+            _tell(line)
+    outcome = run_jobs(jobs, asked, out, places, _tell)
     return _end(asked, out, outcome)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _told(study: Study, jobs: Sequence[Job], arguments: argparse.Namespace) -> Told:

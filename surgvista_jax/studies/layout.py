@@ -6,7 +6,8 @@ pretrain/PRETRAINING/           run folders of `surgvista pretrain`
 features/WEIGHTS/DATA/          what temporal heads see of a backbone
 probe_features/WEIGHTS/DATA/    what linear probes keep of it, for all seeds
 cells/WEIGHTS/DATA/MODE/seedN/  a run folder of `surgvista finetune` for each cell
-definitions/                    what each of these was begun as, in a file of its name
+definitions/                    what each of these was begun as, in a file of its name, and the
+                                digests of weights that were given (weights.json)
 logs/                           what each job printed
 stale/                          what other definitions made, where --overwrite was said
 """

@@ -25,6 +25,8 @@ from surgvista_jax.training.agreement import flat
 
 # FILE[:ARGUMENT] -> the configuration's keys and values, nested.
 Configs = Callable[[str], Mapping[str, Any]]
+# `[NAME:]PATH[#KEY]` of weights -> what stands for them in a definition, as `Contents` gives it.
+OfWeights = Callable[[str], Any]
 _FREE = {"pretrain": free_keys.PRETRAINING, "finetune": free_keys.FINETUNING}
 # A run may go on with others of these, whose digests it compares; another student they do make.
 _STARTS = ("teacher.weights", "init", "data.allow_overlap")
@@ -68,15 +70,18 @@ class Job:
     cell: Cell
 
 
-def plan(cells: Sequence[Cell], out: Path, configs: Configs) -> list[Job]:
+def plan(
+    cells: Sequence[Cell], out: Path, configs: Configs, of_weights: OfWeights = str
+) -> list[Job]:
     """The jobs of a study, those first that others need.
 
     Args:
         cells: each of another name.
         out: the study's folder.
         configs: reads a configuration.
+        of_weights: what a definition holds of weights that are given.
     """
-    planner = _Planner(out.absolute(), configs)
+    planner = _Planner(out.absolute(), configs, of_weights)
     for cell in cells:
         planner.add(cell)
     return planner.jobs()
@@ -85,8 +90,8 @@ def plan(cells: Sequence[Cell], out: Path, configs: Configs) -> list[Job]:
 class _Planner:
     """Adds cells, and with each what it needs, once."""
 
-    def __init__(self, out: Path, configs: Configs):
-        self._out, self._configs = out, configs
+    def __init__(self, out: Path, configs: Configs, of_weights: OfWeights):
+        self._out, self._configs, self._of_weights = out, configs, of_weights
         self._runs: dict[str, list[Run]] = {}
         self._stages: dict[str, str] = {}
         self._needs: dict[str, tuple[str, ...]] = {}
@@ -129,7 +134,7 @@ class _Planner:
             more.append(f"--probe-features={kept}")
         needed = {**self._digests(needs), "data": data.name}
         if isinstance(backbone.start, str):
-            needed["init"] = backbone.start
+            needed["init"] = self._origin(backbone)
         defined = definition("finetune", self._configs(spec), changes, needed, free)
         run = Run(
             name,
@@ -161,7 +166,11 @@ class _Planner:
             seen = seen_by(start, self._configs)
             config = self._configs(start.config)
             values = flat(changed(config, changes))
-            from_where = {key: str(values[key]) for key in _STARTS if values.get(key)}
+            from_where = {
+                key: self._of_weights(value) if isinstance(value, str) else str(value)
+                for key in _STARTS
+                if (value := values.get(key))
+            }
             needed = {**self._digests(needs), "data": ",".join(seen), **from_where}
             defined = definition("pretrain", config, changes, needed, _FREE["pretrain"])
             run = Run(
@@ -217,7 +226,7 @@ class _Planner:
         for needed in self._needs[name]:
             self._count(needed, cell)
 
-    def _digests(self, needs: Sequence[str]) -> dict[str, str]:
+    def _digests(self, needs: Sequence[str]) -> dict[str, Any]:
         return {name: run.definition.digest for name in needs for run in self._runs[name]}
 
     def _folder(self, data: Data) -> str:
@@ -227,8 +236,10 @@ class _Planner:
         start = backbone.start
         return start if isinstance(start, str) else str(self._out / PRETRAIN / start.name)
 
-    def _origin(self, backbone: Backbone) -> str:
-        return backbone.start if isinstance(backbone.start, str) else backbone.start.name
+    def _origin(self, backbone: Backbone) -> Any:
+        """What stands for it in a definition, beside the digest of a pretraining."""
+        start = backbone.start
+        return self._of_weights(start) if isinstance(start, str) else start.name
 
 
 def _words(values: Mapping[str, Any]) -> list[str]:

@@ -68,7 +68,7 @@ def definition_file(out: Path, run: Run) -> Path:
 def note_definition(out: Path, run: Run) -> None:
     """Writes down what a run is begun as, before it makes its folder."""
     path = definition_file(out, run)
-    if not path.exists() or run.definition.differences(read_object(path)):
+    if not path.exists() or not run.definition.is_written(read_object(path)):
         write_json(path, run.definition.values)
 
 

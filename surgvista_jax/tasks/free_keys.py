@@ -15,7 +15,11 @@ PRETRAINING = (
     *_COMPUTED,
     *("figure", "data.folder", "data.allow_overlap", "init", "teacher.weights"),
 )
-FINETUNING = (*_OF_ALL, *_COMPUTED, "data.folder", "evaluation.batch_size", "evaluation.protocol")
+FINETUNING = (
+    *_OF_ALL,
+    *_COMPUTED,
+    *("data.folder", "init", "evaluation.batch_size", "evaluation.protocol"),
+)
 TEMPORAL = (
     *("data.folder", "data.features", "evaluation.protocol"),
     *("progress", "tracking", "compute"),

@@ -38,6 +38,7 @@ from surgvista_jax.training.partition import replicated
 from surgvista_jax.training.processes import on_all_processes
 from surgvista_jax.training.state import create_filled
 from surgvista_jax.training.watchdog import watched
+from surgvista_jax.weights.runs import find_run
 from surgvista_jax.writing import clear_asides, replacing
 
 FEATURES = "features"
@@ -92,6 +93,7 @@ def train_probe(
             "config.select_on=last: a sweep needs videos to choose on; give"
             " config.probe.learning_rates and config.probe.weight_decays one value each"
         )
+    _check_start(workdir, about["init_digest"])
     files = _feature_files(kept, division)
     params = create_filled(task.init_params, loaded, mesh)
     every_clip = EveryClip(
@@ -138,6 +140,19 @@ def train_probe(
     test = features(division.test, "test")
     (values,) = _probabilities(task, Layers(chosen.kernel[None], chosen.bias[None]), test.values)
     return selection.chosen, test._replace(values=values)
+
+
+def _check_start(workdir: Path, origin: str) -> None:
+    """Refuses the folder of a probe of other weights, whose layer would be replaced."""
+    try:
+        before = find_run(workdir).about.get("init_digest")
+    except UserError:  # none has chosen a layer here
+        return
+    if before not in (None, origin):
+        raise UserError(
+            f"{workdir}: holds a probe of other weights (config.init: {before:.16}, now"
+            f" {origin:.16}); take another --workdir"
+        )
 
 
 def choose(task: Finetuning, epochs: Iterator[Layers], validation: Outputs | None) -> Chosen:

@@ -2,17 +2,21 @@
 
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.ownership import sha256_of
 from surgvista_jax.weights.files.npz import open_npz
 from surgvista_jax.weights.files.safetensors import open_safetensors
-from surgvista_jax.weights.files.shards import files_of, is_index, shards_of, whole_of
+from surgvista_jax.weights.files.shards import (
+    files_of,
+    is_index,
+    sha256_of_files,
+    shards_of,
+    whole_of,
+)
 from surgvista_jax.weights.files.stored import Stored, damaged, descend
 from surgvista_jax.weights.files.torch import open_torch
 
@@ -95,12 +99,11 @@ def _open(path: Path, stack: contextlib.ExitStack) -> tuple[dict, dict, str]:
     if not is_index(path):
         if whole := whole_of(path):
             raise UserError(f"{path}: is one of several shards of a model; name {whole}")
-        return (*_open_one(path, stack), sha256_of(path))
+        return (*_open_one(path, stack), sha256_of_files(path))
     if (text := _text(path)) and text != _TEXT:
         raise UserError(f"{path}: is {text}")
     arrays: dict[str, Stored] = {}
     metadata: dict[str, str] = {}
-    digests = []
     for shard, names in shards_of(path).items():
         values, told = _open_one(shard, stack)
         level = descend(values, shard).values
@@ -111,8 +114,7 @@ def _open(path: Path, stack: contextlib.ExitStack) -> tuple[dict, dict, str]:
             raise UserError(f"{shard}: {name} {where} ({path.name})")
         arrays |= {name: level[name] for name in sorted(held)}
         metadata |= told
-        digests.append(f"{shard.name} {sha256_of(shard)}\n")
-    return arrays, metadata, hashlib.sha256("".join(digests).encode()).hexdigest()
+    return arrays, metadata, sha256_of_files(path)
 
 
 def _open_one(path: Path, stack: contextlib.ExitStack) -> tuple[dict, dict]:

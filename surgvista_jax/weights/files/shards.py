@@ -1,10 +1,12 @@
 """A model in shards: several files, and the index that says which array lies in which."""
 
+import hashlib
 import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
+from surgvista_jax.ownership import sha256_of
 
 INDEX = ".index.json"
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.\w+)")
@@ -54,6 +56,14 @@ def shards_of(index: Path, exist: bool = True) -> dict[Path, set[str]]:
 def files_of(path: Path) -> list[Path]:
     """The shards of an index; any other file alone."""
     return list(shards_of(path)) if is_index(path) else [path]
+
+
+def sha256_of_files(path: Path) -> str:
+    """The sha256 in hex of a file's bytes; of an index, of its shards' names and digests."""
+    if not is_index(path):
+        return sha256_of(path)
+    lines = (f"{shard.name} {sha256_of(shard)}\n" for shard in shards_of(path))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _is_beside(file: str) -> bool:

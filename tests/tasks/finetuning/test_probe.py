@@ -9,6 +9,7 @@ import pytest
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.batches.samples import labelled_samples
 from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.errors import UserError
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
 from surgvista_jax.tasks.finetuning import probe
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig, ProbeConfig
@@ -229,3 +230,17 @@ def test_features_are_computed_once(task, tmp_path, computed):
     assert computed[5:] == ["features, train", "features, selection", "features, test"]
     one, two = (restore_params(tmp_path / "seeds" / f"seed{seed}" / "best") for seed in (1, 2))
     assert (one["head"]["kernel"] != two["head"]["kernel"]).any()
+
+    # Where weights lie is nothing to a run; what they hold is.
+    (tmp_path / "run").rename(tmp_path / "moved")
+    words[0] = f"--config.init={tmp_path / 'moved'}"
+    config = load_config(str(tmp_path / "config.py"), FinetuneConfig, words)
+    assert run(config, tmp_path / "seeds") and len(computed) == 8
+    once = ["--config.mode=linear", "--config.probe.epochs=1", "--config.seed=2"]
+    other = load_config(str(tmp_path / "config.py"), FinetuneConfig, once)
+    assert finetune(other, tmp_path / "other")
+    words[0] = f"--config.init={tmp_path / 'other'}"
+    words[2] = "--config.seed=2"
+    config = load_config(str(tmp_path / "config.py"), FinetuneConfig, words)
+    with pytest.raises(UserError, match="seed2: holds a probe of other weights"):
+        finetune(config, tmp_path / "seeds" / "seed2")

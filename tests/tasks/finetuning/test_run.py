@@ -178,7 +178,7 @@ def killed(at):
 
 
 def test_a_run_goes_on_with_its_own_configuration_and_data_alone(
-    config, eight_devices, tmp_path, capsys
+    config, eight_devices, one_device, tmp_path, capsys
 ):
     program = ["finetune", f"--config={config}", f"--workdir={eight_devices}"]
     assert main([*program, "--config.optim.learning_rate=1e-2"]) == 1
@@ -191,3 +191,5 @@ def test_a_run_goes_on_with_its_own_configuration_and_data_alone(
     (folder / "dataset.json").write_text(json.dumps(head))
     assert main([*program, f"--config.data.folder={folder}"]) == 1
     assert "was trained with another data" in capsys.readouterr().err.splitlines()[-1]
+    assert main([*program, f"--config.init={one_device}"]) == 1
+    assert "was trained with another init" in capsys.readouterr().err.splitlines()[-1]
