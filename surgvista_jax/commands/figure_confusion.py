@@ -1,25 +1,14 @@
 """The command `surgvista figure confusion`: which classes models take for which, for print."""
 
 import argparse
-from pathlib import Path
 
 from surgvista_jax.figures.confusion_matrices import draw_confusions
 from surgvista_jax.figures.printed import add_output, owned_output, save
-from surgvista_jax.studies.drawn_videos import confusions, evaluations
+from surgvista_jax.studies.drawn_videos import add_evaluations, confusions, evaluations
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "reports",
-        nargs="+",
-        type=Path,
-        metavar="REPORT",
-        help="report.json files, or folders of reports and runs; or the folder of a study, of which"
-        " the first seed of each backbone is drawn",
-    )
-    parser.add_argument(
-        "--panel", default="", metavar="DATASET[/MODE]", help="of a study [the first]"
-    )
+    add_evaluations(parser)
     add_output(parser)
 
 

@@ -15,20 +15,18 @@ from surgvista_jax.figures.printed import (
     HATCH,
     INK,
     LIGHT,
-    PALE,
+    LINE,
     SMALL,
-    WIDTHS,
     Sheet,
     all_different,
+    draw_panels,
     shortened,
-    style,
     width_of,
-    wrapped,
 )
 
 # Inches.
-_TITLE, _KEY, _PLOT, _TICKS, _GAP = 0.2, 0.13, 1.15, 0.34, 0.14
-_MARGIN, _LINE, _LONGEST = 0.06, 0.115, 1.1
+_TITLE, _KEY, _PLOT, _TICKS = 0.2, 0.13, 1.15, 0.34
+_LONGEST = 1.1  # of what stands below a bar
 _BAR = 0.36  # of the room of an amount
 
 
@@ -52,27 +50,11 @@ class Amounts:
 
 def draw_amounts(panels: Sequence[Amounts], note: str, width: str = "single") -> Figure:
     """Panels beside and below one another, in a column's width; `note` is written below."""
-    with style():
-        across = WIDTHS[width]
-        columns = min(len(panels), max(1, int(across // WIDTHS["single"])))
-        each = (across - 2 * _MARGIN - (columns - 1) * _GAP) / columns
-        rows = [panels[at : at + columns] for at in range(0, len(panels), columns)]
-        heights = [
-            _TITLE + 2 * _KEY + 0.08 + _PLOT + max(_labels(panel, each)[1] for panel in row)
-            for row in rows
-        ]
-        lines = wrapped(note, across - 2 * _MARGIN)
-        height = 2 * _MARGIN + sum(heights) + _GAP * len(rows) + _LINE * len(lines)
-        sheet = Sheet(across, height)
-        top = _MARGIN
-        for row, tall in zip(rows, heights, strict=True):
-            for column, panel in enumerate(row):
-                _panel(sheet, panel, _MARGIN + column * (each + _GAP), top, each)
-            top += tall + _GAP
-        for line in lines:
-            sheet.write(line, _MARGIN, top + _LINE / 2, size=SMALL, color=PALE)
-            top += _LINE
-        return sheet.figure
+    return draw_panels(panels, _tall, _panel, note, width)
+
+
+def _tall(panel: Amounts, width: float) -> float:
+    return _TITLE + 2 * _KEY + 0.08 + _PLOT + _labels(panel, width)[1]
 
 
 def _labels(panel: Amounts, width: float) -> tuple[list[str], float, bool]:
@@ -85,7 +67,7 @@ def _labels(panel: Amounts, width: float) -> tuple[list[str], float, bool]:
             f"{name}\n{size}" if lines == 2 else name
             for name, size in zip(panel.names, panel.sizes, strict=True)
         ]
-        return texts, 0.06 + _LINE * lines, False
+        return texts, 0.06 + LINE * lines, False
     joined = [
         f"{name}, {size}" if size else name
         for name, size in zip(panel.names, panel.sizes, strict=True)

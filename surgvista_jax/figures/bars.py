@@ -13,18 +13,16 @@ from surgvista_jax.figures.printed import (
     LIGHT,
     PALE,
     SMALL,
-    WIDTHS,
     Sheet,
     all_different,
+    draw_panels,
     shortened,
-    style,
     width_of,
-    wrapped,
 )
 
 LEVELS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 # Inches.
-_ROW, _TITLE, _AXIS, _GAP, _MARGIN, _LINE = 0.145, 0.2, 0.36, 0.14, 0.06, 0.115
+_ROW, _TITLE, _AXIS = 0.145, 0.2, 0.36
 _BAR = 0.72  # of a row
 _FLOOR = 0.5  # of the axis, above which all values have to lie for it not to begin at 0
 
@@ -74,25 +72,11 @@ def draw_comparison(panels: Sequence[Panel], note: str, width: str = "single") -
         note: what intervals, points and stars are; written below.
         width: one of `printed.WIDTHS`.
     """
-    with style():
-        across = WIDTHS[width]
-        columns = min(len(panels), max(1, int(across // WIDTHS["single"])))
-        each = (across - 2 * _MARGIN - (columns - 1) * _GAP) / columns
-        rows = [panels[at : at + columns] for at in range(0, len(panels), columns)]
-        heights = [_TITLE + _AXIS + _ROW * max(len(p.bars) for p in row) for row in rows]
-        lines = wrapped(note, across - 2 * _MARGIN)
-        height = 2 * _MARGIN + sum(heights) + _GAP * (len(rows) - 1) + _LINE * len(lines) + 0.06
-        sheet = Sheet(across, height)
-        top = _MARGIN
-        for row, tall in zip(rows, heights, strict=True):
-            for column, panel in enumerate(row):
-                _panel(sheet, panel, _MARGIN + column * (each + _GAP), top, each)
-            top += tall + _GAP
-        top += 0.06 - _GAP
-        for line in lines:
-            sheet.write(line, _MARGIN, top + _LINE / 2, size=SMALL, color=PALE)
-            top += _LINE
-        return sheet.figure
+    return draw_panels(panels, _tall, _panel, note, width)
+
+
+def _tall(panel: Panel, width: float) -> float:
+    return _TITLE + _AXIS + _ROW * len(panel.bars)
 
 
 def axis_of(values: Sequence[float]) -> tuple[float, float]:

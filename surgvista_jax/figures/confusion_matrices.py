@@ -9,22 +9,19 @@ from matplotlib.figure import Figure
 
 from surgvista_jax.figures.printed import (
     INK,
-    PALE,
     SMALL,
-    WIDTHS,
     Sheet,
     all_different,
+    draw_panels,
     shortened,
-    style,
     width_of,
-    wrapped,
 )
 
 MOST_CLASSES = 40
 _COLOURS = colormaps["Greys"]
 _DARKEST = 0.85  # of the colours, so that white numbers can be read
 # Inches.
-_TITLE, _NUMBERS, _GAP, _MARGIN, _LINE = 0.2, 0.16, 0.16, 0.06, 0.115
+_TITLE, _NUMBERS = 0.2, 0.16
 _LARGEST, _NARROWEST = 0.34, 0.165  # cells, and cells with numbers
 _NOTE = "Rows: true classes; columns: predicted ones, by the row’s number. In percent of the row."
 
@@ -40,26 +37,11 @@ class Confusion:
 
 def draw_confusions(confusions: Sequence[Confusion], width: str = "single") -> Figure:
     """Matrices beside and below one another; numbers stand where cells have room for them."""
-    with style():
-        across = WIDTHS[width]
-        columns = min(len(confusions), max(1, int(across // WIDTHS["single"])))
-        each = (across - 2 * _MARGIN - (columns - 1) * _GAP) / columns
-        rows = [confusions[at : at + columns] for at in range(0, len(confusions), columns)]
-        heights = [
-            _TITLE + max(_cell(c, each) * len(c.classes) for c in row) + _NUMBERS for row in rows
-        ]
-        lines = wrapped(_NOTE, across - 2 * _MARGIN)
-        height = 2 * _MARGIN + sum(heights) + _GAP * len(rows) + _LINE * len(lines)
-        sheet = Sheet(across, height)
-        top = _MARGIN
-        for row, tall in zip(rows, heights, strict=True):
-            for column, confusion in enumerate(row):
-                _matrix(sheet, confusion, _MARGIN + column * (each + _GAP), top, each)
-            top += tall + _GAP
-        for line in lines:
-            sheet.write(line, _MARGIN, top + _LINE / 2, size=SMALL, color=PALE)
-            top += _LINE
-        return sheet.figure
+    return draw_panels(confusions, _tall, _matrix, _NOTE, width)
+
+
+def _tall(confusion: Confusion, width: float) -> float:
+    return _TITLE + _cell(confusion, width) * len(confusion.classes) + _NUMBERS
 
 
 def _labels(confusion: Confusion) -> list[str]:

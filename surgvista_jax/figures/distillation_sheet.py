@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from surgvista_jax.figures.denormalise import assemble, denormalise, squared_errors
 from surgvista_jax.figures.printed import (
+    LINE,
+    MARGIN,
     PALE,
     SMALL,
     WIDTHS,
@@ -24,7 +26,7 @@ from surgvista_jax.models.patches import patchify
 
 COLUMNS = {"single": 4, "double": 8}
 # Inches.
-_GAP, _MARGIN, _LINE, _NUMBERS, _RIGHT = 0.03, 0.06, 0.115, 0.14, 0.36
+_GAP, _NUMBERS, _RIGHT = 0.03, 0.14, 0.36
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,13 +102,13 @@ def _lay_out(
     number = min(COLUMNS[width], frames)
     columns = np.linspace(0, frames - 1, number).round().astype(int)
     words = max(width_of(line, SMALL) for lines, _ in rows for line in lines)
-    left = _MARGIN + min(words, 0.2 * across) + 0.06
-    each = (across - left - _RIGHT - _MARGIN - _GAP * (number - 1)) / number
+    left = MARGIN + min(words, 0.2 * across) + 0.06
+    each = (across - left - _RIGHT - MARGIN - _GAP * (number - 1)) / number
     tall = each * high / wide
-    lines = wrapped(note, across - 2 * _MARGIN)
-    height = 2 * _MARGIN + _NUMBERS + len(rows) * (tall + _GAP) + 0.08 + _LINE * len(lines)
+    lines = wrapped(note, across - 2 * MARGIN)
+    height = 2 * MARGIN + _NUMBERS + len(rows) * (tall + _GAP) + 0.08 + LINE * len(lines)
     sheet = Sheet(across, height)
-    top = _MARGIN
+    top = MARGIN
     sheet.write("frame", left - 0.06, top + _NUMBERS / 2, size=SMALL, color=PALE, ha="right")
     for place, column in enumerate(columns):
         middle = left + place * (each + _GAP) + each / 2
@@ -114,10 +116,10 @@ def _lay_out(
         sheet.write(text, middle, top + _NUMBERS / 2, size=SMALL, color=PALE, ha="center")
     top += _NUMBERS
     for names, pictures in rows:
-        label = [line for name in names for line in wrapped(name, left - _MARGIN - 0.05)]
-        fitting = label[: max(1, int(tall / _LINE))]
+        label = [line for name in names for line in wrapped(name, left - MARGIN - 0.05)]
+        fitting = label[: max(1, int(tall / LINE))]
         for at, text in enumerate(fitting):
-            middle = top + tall / 2 + (at - (len(fitting) - 1) / 2) * _LINE
+            middle = top + tall / 2 + (at - (len(fitting) - 1) / 2) * LINE
             sheet.write(text, left - 0.06, middle, size=SMALL, ha="right")
         for place, column in enumerate(columns):
             axes = sheet.axes(left + place * (each + _GAP), top, each, tall)
@@ -134,7 +136,5 @@ def _lay_out(
             axes.tick_params(labelsize=5.5)
         top += tall + _GAP
     top += 0.08
-    for line in lines:
-        sheet.write(line, _MARGIN, top + _LINE / 2, size=SMALL, color=PALE)
-        top += _LINE
+    sheet.write_lines(lines, top)
     return sheet.figure

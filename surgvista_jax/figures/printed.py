@@ -8,9 +8,9 @@ import argparse
 import contextlib
 import functools
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,10 +24,13 @@ from surgvista_jax.writing import Guard, replacing_all
 # Inches: one column and two of Nature's journals (89 and 183 mm), nearly those of others.
 WIDTHS = {"single": 89 / 25.4, "double": 183 / 25.4}
 SUFFIXES = (".pdf", ".png")
+MARGIN, LINE = 0.06, 0.115  # inches: around a figure, and of a line of its note
+_GAP = 0.14  # inches between panels
 TEXT, SMALL = 7.0, 6.0  # points
 DARK, MIDDLE, LIGHT, INK, PALE = "#1f4e6e", "#7aa6c2", "#d3dfe8", "#1c2430", "#5b6675"
 HATCH = "////"  # of a second kind of bars, told apart without colour
 _DPI = 300
+Panel = TypeVar("Panel")
 _STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that it is the same everywhere
     "font.size": TEXT,
@@ -107,10 +110,46 @@ class Sheet:
         place = (left / self.width, bottom / self.height, width / self.width, height / self.height)
         return self.figure.add_axes(place, **style)
 
+    def write_lines(self, lines: Sequence[str], top: float) -> None:
+        """A note: small, pale lines from the left margin on."""
+        for at, line in enumerate(lines):
+            self.write(line, MARGIN, top + (at + 0.5) * LINE, size=SMALL, color=PALE)
+
     def write(self, text: str, left: float, middle: float, **style: Any) -> None:
         """One line of text, by default from its left end on."""
         style = {"va": "center", "size": TEXT, **style}
         self.figure.text(left / self.width, 1 - middle / self.height, text, **style)
+
+
+def draw_panels(
+    panels: Sequence[Panel],
+    tall: Callable[[Panel, float], float],
+    draw: Callable[[Sheet, Panel, float, float, float], None],
+    note: str,
+    width: str,
+) -> Figure:
+    """Panels beside and below one another, and a note below them all.
+
+    Args:
+        tall: inches of a panel's height at a width.
+        draw: draws one on a sheet, at left, top and of a width.
+        width: one of WIDTHS; each panel has a single column.
+    """
+    with style():
+        across = WIDTHS[width]
+        columns = min(len(panels), max(1, int(across // WIDTHS["single"])))
+        each = (across - 2 * MARGIN - (columns - 1) * _GAP) / columns
+        rows = [panels[at : at + columns] for at in range(0, len(panels), columns)]
+        heights = [max(tall(panel, each) for panel in row) + _GAP for row in rows]
+        lines = wrapped(note, across - 2 * MARGIN)
+        sheet = Sheet(across, 2 * MARGIN + sum(heights) + LINE * len(lines))
+        top = MARGIN
+        for row, high in zip(rows, heights, strict=True):
+            for column, panel in enumerate(row):
+                draw(sheet, panel, MARGIN + column * (each + _GAP), top, each)
+            top += high
+        sheet.write_lines(lines, top)
+        return sheet.figure
 
 
 def save(figure: Figure, path: Path, guard: Guard | None = None) -> list[Path]:
@@ -183,11 +222,11 @@ def all_different(texts: Sequence[str], width: float, size: float = TEXT) -> lis
 
 
 def wrapped(text: str, width: float, size: float = SMALL) -> list[str]:
-    """Lines of at most so many inches, broken between words; a longer word is shortened."""
+    """Lines of at most so many inches, broken at plain spaces; a longer word is shortened."""
     space = width_of("n n", size) - width_of("nn", size)
     lines: list[list[str]] = [[]]
     left = width
-    for word in text.split():
+    for word in text.split(" "):  # not at spaces that do not break
         fitting = shortened(word, width, size)
         wide = width_of(fitting, size)
         if lines[-1] and wide > left:

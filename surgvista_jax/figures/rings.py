@@ -11,7 +11,8 @@ from surgvista_jax.figures.printed import (
     HATCH,
     INK,
     LIGHT,
-    PALE,
+    LINE,
+    MARGIN,
     SMALL,
     WIDTHS,
     Sheet,
@@ -27,7 +28,7 @@ _LOOKS: tuple[dict[str, Any], ...] = (
     {"facecolor": "white", "hatch": HATCH},
 )
 # Inches.
-_HEADING, _TITLE, _LINE, _GAP, _MARGIN = 0.2, 0.14, 0.115, 0.1, 0.06
+_HEADING, _TITLE, _GAP = 0.2, 0.14, 0.1
 _CELL, _RING = 1.1, 0.82  # of a ring with its words, at least, and a ring
 _NOTE = (
     "Outer ring: anatomy; inner ring: operation. Dark: the same as in the dataset that is named; "
@@ -60,26 +61,24 @@ def draw_rings(groups: Sequence[Rings], note: str, width: str = "single") -> Fig
     """Rings beside and below one another, a heading for each pretraining; `note` stands below."""
     with style():
         across = WIDTHS[width]
-        inside = across - 2 * _MARGIN
+        inside = across - 2 * MARGIN
         columns = max(1, int(inside // _CELL))
         each = inside / columns
-        tall = _TITLE + _RING + 0.04 + 2 * _LINE + _GAP
+        tall = _TITLE + _RING + 0.04 + 2 * LINE + _GAP
         lines = wrapped(f"{_NOTE} {note}", inside)
         rows = [-(-len(group.rings) // columns) for group in groups]
-        height = 2 * _MARGIN + sum(_HEADING + n * tall for n in rows) + _LINE * len(lines)
+        height = 2 * MARGIN + sum(_HEADING + n * tall for n in rows) + LINE * len(lines)
         sheet = Sheet(across, height)
-        top = _MARGIN
+        top = MARGIN
         for group, number in zip(groups, rows, strict=True):
             heading = shortened(group.title, inside, weight="bold")
-            sheet.write(heading, _MARGIN, top + 0.08, weight="bold")
+            sheet.write(heading, MARGIN, top + 0.08, weight="bold")
             top += _HEADING
             for at, ring in enumerate(group.rings):
                 row, column = divmod(at, columns)
-                _ring(sheet, ring, _MARGIN + column * each, top + row * tall, each)
+                _ring(sheet, ring, MARGIN + column * each, top + row * tall, each)
             top += number * tall
-        for line in lines:
-            sheet.write(line, _MARGIN, top + _LINE / 2, size=SMALL, color=PALE)
-            top += _LINE
+        sheet.write_lines(lines, top)
         return sheet.figure
 
 
@@ -115,4 +114,4 @@ def _ring(sheet: Sheet, ring: Ring, left: float, top: float, width: float) -> No
         # Where all is unknown there is no share to tell.
         told = "not known" if shares[2] == 1 else percent(shares[0])
         text = f"{word} {told}"
-        sheet.write(text, middle, below + (at + 0.5) * _LINE, size=SMALL, ha="center")
+        sheet.write(text, middle, below + (at + 0.5) * LINE, size=SMALL, ha="center")

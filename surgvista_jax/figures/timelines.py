@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from surgvista_jax.figures.palette import look
 from surgvista_jax.figures.printed import (
+    MARGIN,
     PALE,
     SMALL,
     WIDTHS,
@@ -21,7 +22,7 @@ from surgvista_jax.figures.printed import (
 
 # Inches.
 _ROW, _RIBBON, _TITLE, _AXIS, _GAP = 0.16, 0.12, 0.2, 0.3, 0.1
-_MARGIN, _LINE, _SWATCH = 0.06, 0.15, 0.11
+_LINE, _SWATCH = 0.15, 0.11
 _TICKS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 480)  # minutes, or seconds
 _SHORT = 120  # seconds of a video, below which its axis is in seconds
 
@@ -51,11 +52,11 @@ def draw_timelines(
     with style():
         across = WIDTHS[width]
         used = sorted({k for video in videos for row in video.rows for k, _, _ in row.segments})
-        legend = _legend([classes[k] for k in used], across - 2 * _MARGIN)
+        legend = _legend([classes[k] for k in used], across - 2 * MARGIN)
         heights = [_TITLE + _ROW * len(video.rows) + _AXIS for video in videos]
-        height = 2 * _MARGIN + sum(heights) + _GAP + _LINE * len(legend)
+        height = 2 * MARGIN + sum(heights) + _GAP + _LINE * len(legend)
         sheet = Sheet(across, height)
-        top = _MARGIN
+        top = MARGIN
         for video, tall in zip(videos, heights, strict=True):
             _video(sheet, video, top)
             top += tall
@@ -64,7 +65,7 @@ def draw_timelines(
         page.set_axis_off()
         classes_left = iter(used)
         for line in legend:
-            left, above = _MARGIN, top + (_LINE - _SWATCH) / 2
+            left, above = MARGIN, top + (_LINE - _SWATCH) / 2
             for name, room in line:
                 _paint(page, next(classes_left), [(left, _SWATCH)], above, _SWATCH)
                 border = Rectangle((left, above), _SWATCH, _SWATCH)
@@ -92,14 +93,14 @@ def _legend(names: Sequence[str], width: float) -> list[list[tuple[str, float]]]
 
 
 def _video(sheet: Sheet, video: Timeline, top: float) -> None:
-    inside = sheet.width - 2 * _MARGIN
+    inside = sheet.width - 2 * MARGIN
     names = min(max(width_of(row.name) for row in video.rows), 0.4 * inside)
     notes = max(width_of(row.note, SMALL) for row in video.rows)
-    left = _MARGIN + names + 0.06
-    space = sheet.width - _MARGIN - left - (notes + 0.06 if notes else 0.04)
+    left = MARGIN + names + 0.06
+    space = sheet.width - MARGIN - left - (notes + 0.06 if notes else 0.04)
     height = _ROW * len(video.rows)
     title = shortened(video.title, inside, weight="bold")
-    sheet.write(title, _MARGIN, top + 0.08, weight="bold")
+    sheet.write(title, MARGIN, top + 0.08, weight="bold")
     axes = sheet.axes(left, top + _TITLE, space, height)
     axes.set(xlim=(0, max(video.seconds, 1)), ylim=(len(video.rows), 0), yticks=[])
     for side in ("top", "right", "left"):
@@ -109,7 +110,7 @@ def _video(sheet: Sheet, video: Timeline, top: float) -> None:
         middle = top + _TITLE + (at + 0.5) * _ROW
         sheet.write(name, left - 0.05, middle, ha="right")
         if row.note:
-            sheet.write(row.note, sheet.width - _MARGIN, middle, size=SMALL, ha="right")
+            sheet.write(row.note, sheet.width - MARGIN, middle, size=SMALL, ha="right")
         of_class: dict[int, list[tuple[float, float]]] = {}
         for index, start, end in row.segments:
             of_class.setdefault(index, []).append((start, end - start))

@@ -9,7 +9,7 @@ from surgvista_jax.figures.bars import Bar
 from surgvista_jax.json_object import read_object
 from surgvista_jax.reports.names import names_of_systems
 from surgvista_jax.reports.study_cells import STUDY, cell_at, names_of_cells
-from surgvista_jax.studies.report import KIND
+from surgvista_jax.studies.report import FORMAT, KIND
 
 _PLACES = ("report.json", "report/report.json")
 _KEYS = ("protocol", "system", "scores", "videos", "split")
@@ -35,6 +35,11 @@ def read_report(path: Path) -> dict[str, Any]:
     if missing := [key for key in keys if key not in report]:
         raise UserError(
             f"{place}: is no report of `surgvista evaluate` or `study report`: lacks {missing[0]!r}"
+        )
+    if is_study(report) and report.get("format") != FORMAT:
+        raise UserError(
+            f"{place}: another version wrote it; `surgvista study report` with the study's folder"
+            " writes it anew"
         )
     return report
 

@@ -1,5 +1,6 @@
 """What the figures of timelines and confusions take from reports of evaluations."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,21 @@ from surgvista_jax.studies.collect import collect
 from surgvista_jax.studies.drawn import is_study, read_reports
 
 Named = tuple[str, dict[str, Any]]
+
+
+def add_evaluations(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `evaluations`, as `reports` and `panel`."""
+    parser.add_argument(
+        "reports",
+        nargs="+",
+        type=Path,
+        metavar="REPORT",
+        help="report.json files, or folders of reports and runs; or the folder of a study, of which"
+        " the first seed of each backbone is drawn",
+    )
+    parser.add_argument(
+        "--panel", default="", metavar="DATASET[/MODE]", help="of a study [the first]"
+    )
 
 
 def evaluations(paths: Sequence[Path], panel: str = "") -> list[Named]:

@@ -21,7 +21,7 @@ from surgvista_jax.studies.statistics import Pair, holm_by, pairs
 from surgvista_jax.studies.summaries import datasets_entries, groups_entries
 from surgvista_jax.studies.units import Units, patients_in, units_of
 
-FORMAT = 1
+FORMAT = 2  # since panels say what was drawn
 KIND = "study"
 About = Callable[[Path], Mapping[str, Any]]
 

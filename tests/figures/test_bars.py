@@ -109,6 +109,12 @@ def test_a_study_is_drawn_the_same_each_time(study: Path, tmp_path: Path, capsys
         run(str(study), str(study), f"--out={tmp_path / 'c'}")
     with pytest.raises(UserError, match="a figure is .pdf or .png"):
         run(str(study), f"--out={tmp_path / 'c.svg'}")
+    earlier = tmp_path / "report.json"
+    earlier.write_text(
+        (study / "report/report.json").read_text().replace('"format": 2', '"format": 1')
+    )
+    with pytest.raises(UserError, match="another version wrote it"):
+        run(str(earlier), f"--out={tmp_path / 'c'}")
     (tmp_path / "a.pdf").write_text("mine")
     with pytest.raises(UserError, match="is there already"):
         run(str(study), f"--out={tmp_path / 'a'}")
