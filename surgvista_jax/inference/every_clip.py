@@ -17,14 +17,16 @@ from tqdm import tqdm
 
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.labelled import evaluation_batches
-from surgvista_jax.data.batches.loader import LoaderConfig
+from surgvista_jax.data.batches.loader import BatchLoader, LoaderConfig
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.host_memory import give_back
 from surgvista_jax.inference.one_by_one import LEFT, Pieces, clips_at_once, rejoined
+from surgvista_jax.inference.own_rows import gathered, own_rows
+from surgvista_jax.inference.seen_clips import SeenClips
 from surgvista_jax.training import standstill
 from surgvista_jax.training.feed import Batches, Feed
 from surgvista_jax.training.partition import batch_sharding, process_rows, replicated
-from surgvista_jax.training.unreadable import USUAL_LIMIT, TooManyUnreadable, UnreadableLimit
+from surgvista_jax.training.unreadable import USUAL_LIMIT, UnreadableLimit
 from surgvista_jax.training.xla_options import options_for
 
 _SHOWN_AFTER_SECONDS = 10
@@ -90,7 +92,10 @@ class EveryClip:
             return {"values": values, "unreadable": unreadable, **kept}
 
         options = options_for("prediction", self.xla) or None
-        return jax.jit(apply, out_shardings=replicated(self.mesh), compiler_options=options)
+        # Several processes keep their rows until the end, instead of waiting after each batch.
+        alone = jax.process_count() == 1
+        rows = replicated(self.mesh) if alone else batch_sharding(self.mesh)
+        return jax.jit(apply, out_shardings=rows, compiler_options=options)
 
     def __call__(
         self, variables: Any, dataset: Dataset, *, unlabelled: bool = False, title: str = ""
@@ -110,23 +115,18 @@ class EveryClip:
             TooManyUnreadable: a batch without a readable frame, or too few of them in all.
             UserError: what `evaluation_batches` raises.
         """
+        if jax.process_count() > 1:
+            return joined(self._of_all(variables, dataset, unlabelled, title))
         return joined(list(self.parts(variables, dataset, unlabelled=unlabelled, title=title)))
 
     def parts(
         self, variables: Any, dataset: Dataset, *, unlabelled: bool = False, title: str = ""
     ) -> Iterator[Outputs]:
-        """As a call, but a batch at a time, as soon as it is computed."""
-        batches = evaluation_batches(
-            dataset,
-            self.clip,
-            self.loader,
-            batch_size=self.batch_size,
-            rows=process_rows(batch_sharding(self.mesh), self.batch_size),
-            unlabelled=unlabelled,
-        )
-        seen = _Seen(dataset, self.clip, self.limit, len(batches) * self.batch_size)
+        """As a call of one process, but a batch at a time, as soon as it is computed."""
+        batches = self._read(dataset, unlabelled)
+        seen = self._seen(dataset, len(batches))
         for part in self.over(variables, batches, total=len(batches), title=title):
-            seen.add(part)
+            seen.add(part.video_index, part.unreadable)
             yield part
         seen.close()
 
@@ -141,6 +141,59 @@ class EveryClip:
             total: how many there are, where that is known.
             title: of the progress bar.
         """
+        for padded in self._padded(variables, batches, total, title):
+            yield _without_padding(padded)
+
+    def _of_all(
+        self, variables: Any, dataset: Dataset, unlabelled: bool, title: str
+    ) -> list[Outputs]:
+        """The parts, where each process keeps its own rows and those of all are gathered once."""
+        batches = self._read(dataset, unlabelled)
+        rows, size, number = self._own_rows, self.batch_size, len(batches)
+        seen = self._seen(dataset, number)
+        window = -(-size // len(rows))  # batches of which this process has as many rows as one has
+        own: list[dict[str, np.ndarray]] = []
+        for padded in self._padded(variables, batches, number, title):
+            own.append(padded)
+            if len(own) % window == 0:
+                part = joined([_without_padding(padded) for padded in own[-window:]])
+                if len(part.frame) >= size:
+                    seen.add(part.video_index, part.unreadable)
+        numbers = np.concatenate([rows + size * batch for batch in range(number)])
+        found = gathered(_stacked(own), numbers.astype(np.int32))
+        # From here on all processes say of each batch what one alone would have said.
+        seen, parts = self._seen(dataset, number), []
+        for batch in range(number):
+            part = _without_padding(
+                {name: rows[size * batch : size * (batch + 1)] for name, rows in found.items()}
+            )
+            seen.add(part.video_index, part.unreadable)
+            parts.append(part)
+        seen.close()
+        return parts
+
+    @property
+    def _own_rows(self) -> np.ndarray:
+        """Which rows of a batch are this process's."""
+        return process_rows(batch_sharding(self.mesh), self.batch_size)
+
+    def _read(self, dataset: Dataset, unlabelled: bool) -> BatchLoader:
+        return evaluation_batches(
+            dataset,
+            self.clip,
+            self.loader,
+            batch_size=self.batch_size,
+            rows=self._own_rows,
+            unlabelled=unlabelled,
+        )
+
+    def _seen(self, dataset: Dataset, batches: int) -> SeenClips:
+        return SeenClips(dataset, self.clip, self.limit, batches * self.batch_size)
+
+    def _padded(
+        self, variables: Any, batches: Batches, total: int | None, title: str
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """As `over`, but with the padding, whose weight is 0; of several processes its own rows."""
         whole = self.at_once == self.batch_size
         with contextlib.ExitStack() as stack:
             source = batches if whole else Pieces(batches, self.mesh)
@@ -162,11 +215,12 @@ class EveryClip:
                     bar.update()
                     done += 1
                     standstill.evaluated(done)
-                    yield _without_padding(rejoined(pieces))
+                    yield rejoined(pieces)
                     pieces = []
 
     def _computed(self, variables: Any, feed: Feed) -> Iterator[tuple[dict[str, np.ndarray], int]]:
         """Yields what the program gives, and how many pieces of the batch follow."""
+        fetched = jax.device_get if jax.process_count() == 1 else own_rows
         pending: tuple[Any, int] | None = None
         while True:
             try:
@@ -177,10 +231,10 @@ class EveryClip:
             if pending is None:
                 give_back()  # what compiling took, which no batch needs again
             else:  # read while the devices work on the next
-                yield jax.device_get(pending[0]), pending[1]
+                yield fetched(pending[0]), pending[1]
             pending = computed, int(batch.host.get(LEFT, 0))
         if pending is not None:
-            yield jax.device_get(pending[0]), pending[1]
+            yield fetched(pending[0]), pending[1]
 
 
 def joined(parts: Sequence[Outputs]) -> Outputs:
@@ -189,63 +243,10 @@ def joined(parts: Sequence[Outputs]) -> Outputs:
     return found
 
 
-def _without_padding(rows: dict[str, np.ndarray]) -> Outputs:
-    real = rows.pop("weight") > 0
-    return Outputs(**{key: value[real] for key, value in rows.items()})
+def _stacked(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-@dataclasses.dataclass
-class _Seen:
-    """How many clips were computed so far, and of how many of their frames there was none.
-
-    Attributes:
-        most_clips: how many may come.
-    """
-
-    dataset: Dataset
-    clip: ClipConfig
-    limit: UnreadableLimit
-    most_clips: int
-    clips: int = 0
-    replaced: int = 0
-    lacking: set[int] = dataclasses.field(default_factory=set)
-
-    def add(self, part: Outputs) -> None:
-        """Takes in a batch. Raises TooManyUnreadable."""
-        assert part.unreadable is not None
-        count, clips = int(part.unreadable.sum()), len(part.unreadable)
-        self.clips += clips
-        self.replaced += count
-        self.lacking.update(part.video_index[part.unreadable > 0].tolist())
-        if clips and count == clips * self.clip.num_frames:
-            raise TooManyUnreadable(
-                f"{self.dataset.folder}: none of the {count} frames of a batch of {clips} clips"
-                f" could be read, {self._names()}; is the dataset still there?"
-            )
-        self._judge(self.most_clips)
-
-    def close(self) -> None:
-        """Judges all; what is said of clips that lack frames is worth less, and is told."""
-        self._judge(self.clips)
-        if self.replaced and jax.process_index() == 0:
-            told = self._told(self.clips)
-            print(f"WARNING: {told} and were replaced, {self._names()}", file=sys.stderr)
-
-    def _judge(self, clips: int) -> None:
-        if self.limit.passed(self.replaced, clips * self.clip.num_frames):
-            raise TooManyUnreadable(
-                f"{self._told(clips)}, {self._names()}; more than {self.limit.max_share:.1%} of"
-                f" unreadable frames are too many ({self.limit.key})"
-            )
-
-    def _told(self, clips: int) -> str:
-        frames = clips * self.clip.num_frames
-        return (
-            f"{self.dataset.folder}: {self.replaced} of {frames} frames of clips could not be read"
-        )
-
-    def _names(self) -> str:
-        """The videos that lack frames."""
-        numbers = sorted(self.lacking)
-        names = ", ".join(self.dataset.videos[number].video for number in numbers[:5])
-        return f"in {names}" + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
+def _without_padding(padded: dict[str, np.ndarray]) -> Outputs:
+    real = padded["weight"] > 0
+    return Outputs(**{key: rows[real] for key, rows in padded.items() if key != "weight"})

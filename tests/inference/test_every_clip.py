@@ -2,16 +2,20 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import multihost_utils
 
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.batches.samples import every_sample, labelled_samples
 from surgvista_jax.data.storage.manifest import read_dataset
+from surgvista_jax.inference import own_rows
+from surgvista_jax.inference.clip_batches import blank_batch
 from surgvista_jax.inference.every_clip import EveryClip
-from surgvista_jax.training.partition import MeshConfig, make_mesh
+from surgvista_jax.training.partition import MeshConfig, batch_sharding, make_mesh, to_global
 from surgvista_jax.training.unreadable import USUAL_LIMIT, TooManyUnreadable, UnreadableLimit
 from tests.support.finetune_run import make_dataset
 
@@ -34,19 +38,47 @@ def colours(bias, video):
     return video.astype(jnp.float32).mean((1, 2, 3)) + bias[None]
 
 
+class Gathers:
+    """Takes the place of a second process, which has computed the same rows, and of the network."""
+
+    def __init__(self):
+        self.rows = []
+
+    def __call__(self, arrays):
+        self.rows.append(len(arrays["weight"]))
+        return {name: np.stack([rows, rows]) for name, rows in arrays.items()}
+
+
 @pytest.fixture(scope="module")
-def run(mesh):
+def gathers():
+    return Gathers()
+
+
+@pytest.fixture(scope="module", params=["alone", "one of two processes"])
+def run(mesh, gathers, request):
     """Runs over a dataset, with what differs from the usual."""
     made = {}
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param != "alone":
+            patched.setattr(jax, "process_count", lambda: 2)
+            patched.setattr(multihost_utils, "process_allgather", gathers)
+        yield lambda *given, **more: _run(made, mesh, *given, **more)
 
-    def run(
-        dataset, *, clip=CLIP, loader=LOADER, batch_size=8, limit=USUAL_LIMIT, unlabelled=False
-    ):
-        settings = clip, loader, mesh, batch_size, limit
-        every_clip = made.setdefault(settings, EveryClip(colours, *settings))
-        return every_clip(jnp.zeros(3), dataset, unlabelled=unlabelled)
 
-    return run
+def _run(
+    made,
+    mesh,
+    dataset,
+    *,
+    clip=CLIP,
+    loader=LOADER,
+    batch_size=8,
+    limit=USUAL_LIMIT,
+    unlabelled=False,
+):
+    settings = clip, loader, mesh, batch_size, limit
+    every_clip = made.setdefault(settings, EveryClip(colours, *settings))
+    return every_clip(jnp.zeros(3), dataset, unlabelled=unlabelled)
 
 
 @pytest.mark.parametrize("batch_size", [8, 16, 24])
@@ -117,3 +149,29 @@ def test_too_large_a_share_of_unreadable_frames_is_an_error(run, tmp_path):
     with pytest.raises(TooManyUnreadable, match=words):
         run(dataset, limit=UnreadableLimit(0.05, min_frames=36))
     run(dataset, limit=UnreadableLimit(0.06, min_frames=36))
+
+
+def test_several_processes_gather_once_and_not_for_each_batch(dataset, mesh, gathers, monkeypatch):
+    """Elsewhere two real ones give what one gives, to the bit."""
+    alone = EveryClip(colours, CLIP, LOADER, mesh, 8)(jnp.zeros(3), dataset)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(multihost_utils, "process_allgather", gathers)
+    every_clip = EveryClip(colours, CLIP, LOADER, mesh, 8)
+    gathers.rows.clear()
+    found = every_clip(jnp.zeros(3), dataset)
+    assert gathers.rows == [24]  # three batches of 8
+    jax.tree.map(np.testing.assert_array_equal, found, alone)
+    batch = to_global(mesh, blank_batch(CLIP, 8))
+    text = every_clip.program.lower(jnp.zeros(3), batch).compile().as_text()
+    assert "all-gather" not in text and "all-reduce" not in text
+    monkeypatch.setattr(own_rows, "_AT_ONCE", 500)  # bytes, as of features of many videos
+    jax.tree.map(np.testing.assert_array_equal, every_clip(jnp.zeros(3), dataset), alone)
+    assert len(gathers.rows) > 2 and sum(gathers.rows[1:]) == 24
+
+
+def test_rows_that_devices_share_are_taken_once():
+    """As where the model axis spans processes."""
+    mesh = make_mesh(MeshConfig(data=2, fsdp=2, model=2))
+    rows = np.arange(24, dtype=np.int32).reshape(8, 3)
+    found = own_rows.own_rows({"rows": jax.device_put(rows, batch_sharding(mesh))})
+    np.testing.assert_array_equal(found["rows"], rows)
