@@ -24,7 +24,7 @@ from surgvista_jax.training.checkpoint_files import (
     restore_params,
     saved_steps,
 )
-from surgvista_jax.training.checkpoint_step import Restored, read_step
+from surgvista_jax.training.checkpoint_step import Restored, read_newest
 from surgvista_jax.training.digests import ITEM as DIGESTS
 from surgvista_jax.training.digests import check_arrays, digest_of_json
 from surgvista_jax.training.durations import in_words
@@ -37,7 +37,6 @@ __all__ = ["CheckpointConfig", "Checkpoints", "Restored", "restore_params", "sav
 
 _LONG_WAIT = 10.0  # seconds for the checkpoint before, of which is told
 _HALF_WRITTEN = ".orbax-checkpoint-tmp*"
-_DAMAGED = ".damaged"
 # The words that Orbax's and TensorStore's errors, of no common type, carry for a full disk, an
 # exhausted quota and a file that would pass the size limit.
 _DISK_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
@@ -194,19 +193,8 @@ class Checkpoints:
                 return local
         if not steps or (step is not None and step not in steps):
             raise none_found(self.folder, step, steps)
-        damaged: dict[int, str] = {}
-        for candidate in reversed(steps) if step is None else [step]:
-            restored, fault = read_step(
-                self._manager, self.folder / str(candidate), trees, self.config.digests
-            )
-            if restored is not None:
-                self._set_aside(damaged, candidate)
-                return restored
-            damaged[candidate] = fault
-        raise UserError(
-            f"{self.folder}: no whole checkpoint; "
-            + "; ".join(f"step {step} is damaged ({fault})" for step, fault in damaged.items())
-        )
+        wanted = steps if step is None else [step]
+        return read_newest(self._manager, self.folder, wanted, trees, self.config.digests)
 
     def close(self) -> None:
         """Finishes the pending save and ends the background threads."""
@@ -227,23 +215,6 @@ class Checkpoints:
             if error is None:
                 raise
             print(f"surgvista: {late}", file=sys.stderr)  # the first error is the one to raise
-
-    def _set_aside(self, damaged: dict[int, str], used: int) -> None:
-        if not damaged:
-            return
-        if jax.process_index() == 0:
-            for step, fault in damaged.items():
-                aside = self.folder / f"{step}{_DAMAGED}"
-                shutil.rmtree(aside, ignore_errors=True)
-                (self.folder / str(step)).rename(aside)
-                print(
-                    f"WARNING: checkpoint of step {step} is damaged ({fault}); moved to {aside}."
-                    f" Going back to step {used}",
-                    file=sys.stderr,
-                )
-        if jax.process_count() > 1:
-            multihost_utils.sync_global_devices("damaged checkpoints set aside")
-        self._manager.reload()
 
     def _checked(self, step: int, item: str, tree: Tree) -> dict[str, str]:
         """The digests of what is about to be saved."""

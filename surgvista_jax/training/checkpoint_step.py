@@ -1,11 +1,15 @@
-"""Reads the checkpoint of one step: as it was saved, or what is wrong with it."""
+"""Reads the newest checkpoint that is as it was saved; others are named, and set aside."""
 
-from collections.abc import Mapping
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.training.checkpoint_files import (
@@ -36,6 +40,54 @@ class Restored(NamedTuple):
 
 
 _ELSEWHERE = "its files cannot be read by another process"
+_DAMAGED = ".damaged"
+
+
+def read_newest(
+    manager: ocp.CheckpointManager,
+    folder: Path,
+    steps: Sequence[int],
+    trees: Mapping[str, Tree],
+    digests: bool,
+) -> Restored:
+    """The newest whole checkpoint; newer ones are moved to `<step>.damaged`. All processes call it.
+
+    Args:
+        manager: of the folder.
+        steps: to be tried, ascending.
+        trees, digests: as for `read_step`.
+
+    Raises:
+        UserError: it holds other arrays than these, or all are damaged.
+    """
+    damaged: dict[int, str] = {}
+    for step in reversed(steps):
+        restored, fault = read_step(manager, folder / str(step), trees, digests)
+        if restored is not None:
+            if damaged:
+                _set_aside(folder, damaged, step)
+                manager.reload()
+            return restored
+        damaged[step] = fault
+    raise UserError(
+        f"{folder}: no whole checkpoint; "
+        + "; ".join(f"step {step} is damaged ({fault})" for step, fault in damaged.items())
+    )
+
+
+def _set_aside(folder: Path, damaged: Mapping[int, str], used: int) -> None:
+    if jax.process_index() == 0:
+        for step, fault in damaged.items():
+            aside = folder / f"{step}{_DAMAGED}"
+            shutil.rmtree(aside, ignore_errors=True)
+            (folder / str(step)).rename(aside)
+            print(
+                f"WARNING: checkpoint of step {step} is damaged ({fault}); moved to {aside}."
+                f" Going back to step {used}",
+                file=sys.stderr,
+            )
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("damaged checkpoints set aside")
 
 
 def read_step(
