@@ -122,6 +122,8 @@ CODE = {
     "def get_config(): return [0] * 10**4": "ConfigDict, not .0, 0, .*…$",
     "get_config = 3": "no function get_config",
     "\ndef get_config(): return 1 / 0": "line 2: ZeroDivisionError: division by zero",
+    "\ndef get_config(): raise SystemExit(0)": "line 2: SystemExit: 0",
+    "raise SystemExit": "line 1: SystemExit: ",
     "import nothing_of_this_name": "line 1: ModuleNotFoundError",
     "x = (": "line 1: SyntaxError",
     "\0": "SyntaxError|ValueError",

@@ -38,7 +38,7 @@ def run_config(file: Path, argument: str = "") -> ml_collections.ConfigDict:
         raise UserError(f"--config={file}: the file defines no function get_config")
     try:
         config = module.get_config(argument) if argument else module.get_config()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if not (argument and isinstance(error, KeyError | TypeError | ValueError)):
             raise failed(file, error, f"--config={file}") from error
         about = (module.get_config.__doc__ or "it takes none").strip().split("\n")[0]
@@ -66,12 +66,12 @@ def run_file(file: Path, named: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise failed(file, error, named) from error
     return module
 
 
-def failed(file: Path, error: Exception, named: str) -> UserError:
+def failed(file: Path, error: Exception | SystemExit, named: str) -> UserError:
     """What a file of a user raises, by the line of it that does."""
     if isinstance(error, UserError):
         return error

@@ -4,22 +4,61 @@ A file of a study has `study(config)`, which returns its cells in the order in w
 and may have `get_config`, whose keys the command line replaces, as of any configuration.
 """
 
+import contextlib
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from surgvista_jax.checks import check, check_one_of, check_seed, shortened
 from surgvista_jax.errors import UserError
+from surgvista_jax.facts.tasks import NONE, TASKS
+from surgvista_jax.models.sizes import SIZES
 
 RANDOM = "random"
 MODES = ("full", "linear", "attentive", "lora", "temporal")
+GROUPS = ("internal", "external", "cross-centre")
+CNNS = ("resnet50", "efficientvit_m5")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def _check_name(what: str, name: str) -> None:
-    """Refuses what cannot be the name of a folder everywhere."""
-    if not _NAME.fullmatch(name):
+@contextlib.contextmanager
+def _checked(what: str, name: object) -> Iterator[None]:
+    """Refuses what cannot be the name of a folder everywhere; names the part in other refusals."""
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise UserError(f"{what} {name!r}: should be letters, digits, dots, _ and - alone")
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{what} {name}: {error}") from error
+
+
+def _check_kind(part: Any, said: str, kind: Any, *fields: str) -> None:
+    check(part, said, lambda value: isinstance(value, kind), *fields)
+
+
+def _check_changes(part: Any) -> None:
+    """Refuses what is not keys of a configuration and values that a command line can say."""
+    _check_kind(part, "a dict of keys and values", Mapping, "changes")
+    for key, value in part.changes.items():
+        if not isinstance(key, str):
+            raise ValueError(f"changes: the key {shortened(key)} should be a text")
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            said = "should be of JSON's kinds: finite numbers, texts, lists of them and the like"
+            raise ValueError(f"changes[{key!r}]={shortened(value)}: {said}") from None
+
+
+def _check_all(part: Any, field: str, said: str, kind: type) -> None:
+    """Refuses what is not a tuple of a kind."""
+    check(
+        part,
+        f"a tuple of {said}",
+        lambda value: isinstance(value, tuple) and all(isinstance(each, kind) for each in value),
+        field,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +86,14 @@ class Data:
     temporal: str = "configs/finetune/mstcn.py"
 
     def __post_init__(self) -> None:
-        _check_name("dataset", self.name)
-        if bool(self.folder) == bool(self.made_by):
-            raise UserError(f"dataset {self.name}: say either its folder or what makes it")
+        with _checked("dataset", self.name):
+            _check_kind(self, "a text", str, "config", "folder", "temporal")
+            check_one_of(self, (*TASKS, NONE), "task")
+            check(self, f"{', '.join(GROUPS)} or empty", lambda x: x in (*GROUPS, ""), "group")
+            _check_all(self, "made_by", "words", str)
+            _check_changes(self)
+            if bool(self.folder) == bool(self.made_by):
+                raise ValueError("say either its folder or what makes it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +117,12 @@ class Pretraining:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_name("pretraining", self.name)
+        with _checked("pretraining", self.name):
+            _check_kind(self, "a text", str, "config")
+            _check_kind(self, "True or False", bool, "teacher")
+            _check_all(self, "data", "datasets, each a Data", Data)
+            _check_changes(self)
+            check_seed(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +145,13 @@ class Backbone:
     changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        _check_name("weights", self.name)
+        with _checked("weights", self.name):
+            said = "[NAME:]FILE, a folder of weights, 'random' or a Pretraining"
+            check(self, said, lambda start: bool(start), "start")
+            _check_kind(self, said, str | Pretraining, "start")
+            _check_kind(self, "a text", str, "setting")
+            check_one_of(self, (*SIZES, *CNNS), "size")
+            _check_changes(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,10 +170,14 @@ class Cell:
     changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise UserError(f"mode {self.mode!r}: should be one of {', '.join(MODES)}")
-        if not self.data.config:
-            raise UserError(f"dataset {self.data.name}: is for pretraining alone, without a config")
+        with _checked("cell of weights", getattr(self.backbone, "name", self.backbone)):
+            _check_kind(self, "a Backbone", Backbone, "backbone")
+            _check_kind(self, "a Data", Data, "data")
+            check_one_of(self, MODES, "mode")
+            _check_changes(self)
+            check_seed(self)
+            if not self.data.config:
+                raise ValueError(f"dataset {self.data.name}: is for pretraining alone, no config")
 
     @property
     def name(self) -> str:

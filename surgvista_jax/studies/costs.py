@@ -143,7 +143,7 @@ class Costs:
             adds, parameters, width = _CNNS[backbone.size]
             frames = (values.get("image_clip") or clip).get("num_frames", 8)
             return Network(2 * adds * frames, parameters, width)
-        sizes: Mapping[str, Any] = SIZES.get(backbone.size, SIZES["base"])
+        sizes: Mapping[str, Any] = SIZES[backbone.size]
         patch = 16
         start = backbone.start
         model = values.get("model")

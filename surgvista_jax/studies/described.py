@@ -22,7 +22,7 @@ def check_configs(study: Study, spec: str, configs: Configs) -> None:
         spec: the study's file, for the message.
 
     Raises:
-        UserError: one lacks what each of its program has.
+        UserError: one is not there, or lacks what each of its program has.
     """
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
     for cell in study.cells:
@@ -32,7 +32,11 @@ def check_configs(study: Study, spec: str, configs: Configs) -> None:
         if not isinstance(start, str):
             wanted[start.config, "data.folder"] = f"the pretraining {start.name!r}", "pretraining"
     for (config, key), (named, program) in wanted.items():
-        if key not in flat(configs(config)):
+        try:
+            values = configs(config)
+        except UserError as error:
+            raise UserError(f"{spec}: {named}: {error}") from error
+        if key not in flat(values):
             raise UserError(
                 f"{spec}: {named} names {config}, which has no {key}: it is no configuration of"
                 f" {program}"

@@ -1,11 +1,12 @@
 """From a study's file to its cells."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import ml_collections
 
+from surgvista_jax.checks import shortened
 from surgvista_jax.config.code import failed, find_config, run_config, run_file
 from surgvista_jax.config.overrides import apply_override
 from surgvista_jax.errors import UserError
@@ -55,8 +56,13 @@ def read_study(spec: str, overrides: Sequence[str] = ()) -> Study:
     for word in overrides:
         apply_override(config, word)
     try:
-        cells = tuple(module.study(config.lock()))
-    except Exception as error:
+        returned = module.study(config.lock())
+        if isinstance(returned, str | Mapping | Cell) or not isinstance(returned, Iterable):
+            raise UserError(f"study() returns {shortened(returned)}, which is no list of cells")
+        cells = tuple(returned)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
+    except (Exception, SystemExit) as error:
         raise failed(file, error, str(file)) from error
     title = (module.__doc__ or "").strip().partition("\n")[0]
     _check(file, cells)
