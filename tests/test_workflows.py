@@ -1,6 +1,7 @@
 """Do the files for GitHub and for citing parse, and do the workflows run what the project runs?"""
 
 import re
+import tomllib
 
 import pytest
 import yaml
@@ -103,6 +104,8 @@ def test_pythons_that_are_tested_are_those_that_are_allowed():
 def test_the_citation_is_of_this_version_and_of_the_papers_that_the_readme_names():
     told = parsed(ROOT / "CITATION.cff")
     assert told["version"] == __version__ and told["cff-version"] == "1.2.0"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert told["authors"] == project["authors"] and told["license"] == project["license"]
     paper = told["preferred-citation"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     joined = " ".join(readme.split())
