@@ -170,10 +170,11 @@ sys.exit(main(sys.argv[1:at]) or main(sys.argv[at:]))  # the second is joined al
 
 
 def test_two_processes_give_each_row_once(colours, run, features, tmp_path):
-    """Features with a width that is shared out, and a linear probe."""
+    """Features by a mesh of 2,2,1, and a linear probe by one of 1,2,2 (alone 2,2,2)."""
     config = finetune_run.make_config(tmp_path / "config.py", colours)
     probing = ["mode=linear", f"init={run}", "model=none", "probe.epochs=5"]
-    probing += ["evaluation.protocol=", "probe.learning_rates=1e-2", "mesh.fsdp=2"]
+    probing += ["evaluation.protocol=", "probe.learning_rates=1e-2"]
+    probing += ["mesh.fsdp=2", "mesh.model=2"]
     assert finetune_run.run(config, tmp_path / "alone", *probing)
 
     with socket.socket() as free:

@@ -93,11 +93,13 @@ def test_sharded_parameters_change_nothing(config, one_device, tmp_path):
 
 
 def test_two_processes_evaluate_every_frame_once(config, one_device, tmp_path):
+    """On a mesh of 2,2,1: the batch is shared out between them, the parameters within each."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     workdir = tmp_path / "run"
-    words = [f"--config={config}", f"--workdir={workdir}", "--config.mesh.fsdp=2"]
+    words = [f"--config={config}", f"--workdir={workdir}"]
+    words += ["--config.mesh.data=2", "--config.mesh.fsdp=2"]
     group = [f"--coordinator={address}", "--num-processes=2"]
     both = [
         start("finetune", *words, *group, f"--process-id={number}", devices=2)
