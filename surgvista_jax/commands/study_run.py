@@ -176,7 +176,7 @@ def _write_study(study: Study, jobs: Sequence[Job], out: Path, overwrite: bool) 
     Of several that begin at once, such as elements of an array, one writes it.
 
     Raises:
-        UserError: the folder is another study's.
+        UserError: the folder is another study's; what is there was edited, or is damaged.
     """
     path, values = out / STUDY, described(study, jobs, _values)
     if _is_there(path, values):
@@ -189,10 +189,11 @@ def _write_study(study: Study, jobs: Sequence[Job], out: Path, overwrite: bool) 
 
 
 def _is_there(path: Path, values: Mapping[str, Any]) -> bool:
-    """Whether the same `study.json` is there."""
-    if not path.is_file():
+    """Whether the same `study.json` is there; one that is damaged is for its owner to replace."""
+    try:
+        before = read_object(path)
+    except UserError:
         return False
-    before = read_object(path)
     if before.get("study") != values["study"]:
         raise UserError(f"{path}: is of the study {before.get('study')!r}; take another --out")
     return before == values

@@ -64,7 +64,11 @@ def build_study_report(
         lacking += panel.lacking
         notes += panel.notes
     if len(lacking) == len(study.cells):
-        raise UserError(f"{study.folder}: none of its {len(study.cells)} cells has a result yet")
+        first = lacking[0]
+        raise UserError(
+            f"{study.folder}: none of its {len(study.cells)} cells has a result yet;"
+            f" {first['cell']}: {first['why']}"
+        )
     _adjust(tests)
     report = {
         "format": FORMAT,

@@ -88,3 +88,20 @@ def test_each_size_that_may_be_named_has_hours(size, monkeypatch):
     monkeypatch.setattr("surgvista_jax.studies.costs.clips_of", lambda *_: found)
     (cell,) = grid([Backbone(name="b", start="w.pth", size=size)], [data()], ["full"], 1)
     assert Costs(configs, "h100").cell(cell, first=True).hours > 0
+
+
+@pytest.mark.parametrize("left", ['{"study": "mi', "[]", ""])
+def test_a_study_json_that_is_damaged_is_replaced_where_its_owner_says_so(left, tmp_path, capsys):
+    file, out = tmp_path / "mine.py", tmp_path / "s"
+    file.write_text(FILE.replace("RETURNED", "grid(*right)"))
+    words = ["study", str(file), f"--out={out}", "--commands"]
+    assert main(words) == 0
+    whole = (out / "study.json").read_text()
+    (out / "study.json").write_text(left)
+    capsys.readouterr()
+    assert main(words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "study.json: is there already" in line and "--overwrite replaces it" in line
+    assert (out / "study.json").read_text() == left
+    assert main([*words, "--overwrite"]) == 0
+    assert (out / "study.json").read_text() == whole

@@ -140,7 +140,9 @@ def test_a_study_without_results_or_plan_is_one_line(tmp_path: Path) -> None:
         collect(tmp_path)
     folder = make_study(tmp_path / "a", seeds=1)
     shutil.rmtree(folder / "cells")
-    with pytest.raises(UserError, match="none of its 6 cells has a result yet"):
+    with pytest.raises(
+        UserError, match="none of its 6 cells has a result yet; .*/seed0: not begun"
+    ):
         build_study_report(collect(folder))
     (folder / "study.json").write_text(json.dumps({"format": 1, "cells": [{}]}))
     with pytest.raises(UserError, match="is not what `surgvista study` writes"):
