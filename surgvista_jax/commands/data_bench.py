@@ -17,6 +17,7 @@ import numpy as np
 
 from surgvista_jax.config import filled_by_options
 from surgvista_jax.cores import available_cores
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.crop import AugmentConfig
 from surgvista_jax.data.batches.labelled import finetune_batches
@@ -117,7 +118,7 @@ def bench(
     name = "floor: decode, crop, resize"
     rates.append(Rate(name, floor, floor * frames, floor_of_core))
     for kind, parallel, number, (clips_per_second, of_core), memory in loaders:
-        name = f"{number} worker{'s' * (number > 1)}" if number else f"{parallel} threads"
+        name = counted(number, "worker") if number else f"{parallel} threads"
         rates.append(
             Rate(
                 f"{kind}, {name}",

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.cautions import long_usual_clip
 from surgvista_jax.data.checking.frames import Scan, findings_of, scan_frames
 from surgvista_jax.data.checking.in_parts import CHECK, KEPT, scan_part, scans_of_parts
@@ -69,7 +70,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError("--part: divides the frames, of which --no-frames looks at none")
     if parts is not None and not parts.part.is_merge:
         count = scan_part(parts, read_dataset(arguments.folder))
-        print(f"{parts.folder}: the frames of {count} videos are looked at")
+        print(f"{parts.folder}: the frames of {counted(count, 'video')} are looked at")
         return 0
     owned = None
     if arguments.html is not None:
@@ -140,13 +141,15 @@ def check_counts(dataset: Dataset) -> list[Finding]:
         videos = dataset.split(split).videos if split in dataset.splits else ()
         frames = sum(video.num_frames for video in videos)
         if expected.videos is not None and len(videos) != expected.videos:
-            text = f"split {split}: {len(videos)} videos, published are {expected.videos}"
+            text = (
+                f"split {split}: {counted(len(videos), 'video')}, published are {expected.videos}"
+            )
             findings.append(Finding("warning", "counts", text))
             continue
         if expected.frames is None or dataset.fps != official.extract.fps:
             continue
         ratio = frames / expected.frames
-        text = f"split {split}: {frames:,} frames, published are {expected.frames:,}"
+        text = f"split {split}: {counted(frames, 'frame')}, published are {expected.frames:,}"
         if ratio > 1.9 or ratio < 0.55:
             text += f"; that is {ratio:.3g} times as many: are the frames at another rate?"
             findings.append(Finding("error", "counts", text))
@@ -163,7 +166,8 @@ def check_rates(dataset: Dataset) -> list[Finding]:
     if not other:
         return [Finding("good", "rates", f"all videos are at {dataset.fps:g} frames a second")]
     text = (
-        f"{len(other)} videos are at another rate than the dataset's {dataset.fps:g} fps, such as "
+        f"{counted(len(other), 'video is', 'videos are')} at another rate than the dataset's"
+        f" {dataset.fps:g} fps, such as "
         f"{other[0].video} at {other[0].fps:g}: a clip of them spans another time"
     )
     return [Finding("warning", "rates", text)]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from surgvista_jax.checks import MOST_PIXELS, shortened
+from surgvista_jax.counted import counted
 from surgvista_jax.data import datasets
 from surgvista_jax.data.cautions import long_usual_clip
 from surgvista_jax.data.conversion.convert import CONVERT, Conversion, convert
@@ -189,9 +190,10 @@ def _report(conversion: Conversion, as_json: bool) -> None:
         print(json.dumps(report, indent=2))
     else:
         print(
-            f"{dataset.folder}: {len(dataset.videos)} videos, {num_frames} frames at "
-            f"{dataset.fps:g} fps; {conversion.num_extracted} videos extracted now; "
-            f"{len(conversion.problems)} problems"
+            f"{dataset.folder}: {counted(len(dataset.videos), 'video')},"
+            f" {counted(num_frames, 'frame')} at "
+            f"{dataset.fps:g} fps; {counted(conversion.num_extracted, 'video')} extracted now; "
+            f"{counted(len(conversion.problems), 'problem')}"
         )
 
 

@@ -5,6 +5,7 @@ import json
 import textwrap
 from collections.abc import Iterable
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data import datasets
 from surgvista_jax.data.conversion.official import Counts, Official
 
@@ -126,7 +127,7 @@ def describe(official: Official) -> str:
         lines += ["", "splits, as published:"]
         lines += [f"  {name:<18} {_counts(c)}" for name, c in official.published.items()]
     if official.classes:
-        lines += ["", f"{len(official.classes)} classes, {kind}:"]
+        lines += ["", f"{counted(len(official.classes), 'class', 'classes')}, {kind}:"]
         lines += [f"  {index:>3} {name}" for index, name in enumerate(official.classes)]
     lines += ["", "the folder that is expected:", textwrap.indent(official.layout, "  "), ""]
     lines += [
@@ -141,5 +142,5 @@ def _by_split(numbers: list[int | None]) -> str:
 
 
 def _counts(counts: Counts) -> str:
-    videos = "? videos" if counts.videos is None else f"{counts.videos} videos"
-    return videos + ("" if counts.frames is None else f", {counts.frames:,} frames")
+    videos = "? videos" if counts.videos is None else counted(counts.videos, "video")
+    return videos + ("" if counts.frames is None else f", {counted(counts.frames, 'frame')}")

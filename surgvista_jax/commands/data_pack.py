@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.storage.manifest import FILES, read_dataset
 from surgvista_jax.data.storage.packing import FRAMES_PER_SHARD, KEPT, PACK, pack
 from surgvista_jax.data.storage.records import INDEX, RECORDS, read_index
@@ -70,7 +71,7 @@ def main(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({"dataset": str(folder), "faults": faults}, indent=2))
         else:
-            print("\n".join([*faults, f"{folder}: {len(faults)} faults in its records"]))
+            print("\n".join([*faults, f"{folder}: {counted(len(faults), 'fault')} in its records"]))
         return 1 if faults else 0
     parts = parts_of(arguments, folder, PACK, FILES)
     packing = pack(
@@ -101,8 +102,9 @@ def main(arguments: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2))
     else:
         print(
-            f"{folder / RECORDS}: {frames} frames in {len(packing.shards)} shards, "
-            f"{num_bytes / 2**20:.1f} MiB; {packing.num_packed} shards written now; "
-            f"{len(packing.unreadable)} unreadable frames"
+            f"{folder / RECORDS}: {counted(frames, 'frame')} in"
+            f" {counted(len(packing.shards), 'shard')}, "
+            f"{num_bytes / 2**20:.1f} MiB; {counted(packing.num_packed, 'shard')} written now; "
+            f"{counted(len(packing.unreadable), 'unreadable frame')}"
         )
     return 1 if packing.unreadable else 0

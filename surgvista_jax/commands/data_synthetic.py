@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from surgvista_jax.checks import shortened
+from surgvista_jax.counted import counted
 from surgvista_jax.data.conversion.convert import Conversion
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.own_videos import VideoLabels, convert_videos
@@ -136,5 +137,8 @@ def main(arguments: argparse.Namespace) -> int:
     dataset = conversion.dataset
     frames = sum(video.num_frames for video in dataset.videos)
     parts = ", ".join(f"{len(ids)} {split}" for split, ids in dataset.splits.items())
-    print(f"{dataset.folder}: {len(dataset.videos)} videos ({parts}), {frames} frames")
+    print(
+        f"{dataset.folder}: {counted(len(dataset.videos), 'video')} ({parts}),"
+        f" {counted(frames, 'frame')}"
+    )
     return 0

@@ -9,6 +9,7 @@ import jax
 from jax.sharding import Mesh
 
 from surgvista_jax.config import filled_by_options
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.own_videos import given_dataset
@@ -139,7 +140,7 @@ def _merge(arguments: argparse.Namespace, parts: Parts) -> int:
         written = merge_features(parts, items, arguments.out, arguments.overwrite)
         status, count = parts.status(), sum(written.num_rows(v) is not None for v, _ in items)
         parts.merged(KEPT)
-    print(f"{written.folder}: features of {count} videos, {written.header.width} wide")
+    print(f"{written.folder}: features of {counted(count, 'video')}, {written.header.width} wide")
     return status
 
 
@@ -287,7 +288,9 @@ def _ended(
     if parts is not None:
         parts.end(status, without)
     if jax.process_index() == 0:
-        print(f"{written.folder}: features of {count} videos, {written.header.width} wide")
+        print(
+            f"{written.folder}: features of {counted(count, 'video')}, {written.header.width} wide"
+        )
     return status
 
 

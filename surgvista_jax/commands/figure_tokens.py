@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from surgvista_jax.counted import counted
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.token_sheet import draw
 from surgvista_jax.image_files import png
@@ -93,4 +94,7 @@ def _write_lanes(model: Model, arguments: argparse.Namespace, owned: Ownership) 
     if not lanes:
         raise UserError(f"{video}: no frame of it can be read")
     write_text(out, lanes_text(video.name, lanes), owned)
-    print(f"{out}: {len(lanes[-1].seconds)} maps; `surgvista view PREDICTIONS --lanes {out}`")
+    print(
+        f"{out}: {counted(len(lanes[-1].seconds), 'map')}; `surgvista view PREDICTIONS --lanes"
+        f" {out}`"
+    )

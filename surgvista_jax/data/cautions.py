@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.labels.coverage import class_counts, classes_without_training, named
 
@@ -41,7 +42,7 @@ def long_clip(
     wanted = math.ceil(span / seconds) if seconds else 0
     ways = [f"extract more frames a second (`data convert --fps {wanted}`)"] if seconds else []
     if whole:
-        clips = f"clips of {num_frames} frames"
+        clips = f"clips of {counted(num_frames, 'frame')}"
         repeated = "the last frame is repeated"
         ways.append(f"lower {key}.num_frames")
     else:

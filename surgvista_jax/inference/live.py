@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.inference.live_sources import Source
 from surgvista_jax.inference.streaming import Prediction, StreamingPredictor
 
@@ -112,7 +113,8 @@ class Outcome:
         why = "told to stop" if self.signal else self.broke
         said = [why] if why else []
         said.append(
-            f"{self.seen} frames seen, {self.dropped} dropped, {len(self.latencies)} predictions"
+            f"{counted(self.seen, 'frame')} seen, {self.dropped} dropped,"
+            f" {counted(len(self.latencies), 'prediction')}"
         )
         if self.latencies:
             parts = [f"{name} {ms:.1f}" for name, ms in self.shares.items()]

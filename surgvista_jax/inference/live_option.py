@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from surgvista_jax.checks import MOST_PIXELS
+from surgvista_jax.counted import counted
 from surgvista_jax.data.storage.video_stream import VideoOptions
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.idle_options import Way, refuse_idle
@@ -116,7 +117,7 @@ def _written(record: LiveRecord, out: Path, broke: str) -> bool:
     if not count:
         print(f"surgvista: nothing was predicted, nothing is written to {out}", file=sys.stderr)
         return True
-    print(f"surgvista: {out / PREDICTIONS}: {count} predictions", file=sys.stderr)
+    print(f"surgvista: {out / PREDICTIONS}: {counted(count, 'prediction')}", file=sys.stderr)
     try:
         page = record.write_page()
     except CannotWrite as error:

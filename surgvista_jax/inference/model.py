@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.classifier import OF_BACKBONE, Backbone, Classifier
@@ -66,9 +67,14 @@ class Model:
 
     def __repr__(self) -> str:
         clip, rate = self.clip, "" if self.fps is None else f" at {self.fps:g} fps"
-        head = f", {len(self.classes)} classes" if self.classifier else ", without a head"
+        head = (
+            f", {counted(len(self.classes), 'class', 'classes')}"
+            if self.classifier
+            else ", without a head"
+        )
         return (
-            f"<Model {self.name}: clips of {clip.num_frames} frames of {clip.size} pixels,"
+            f"<Model {self.name}: clips of {counted(clip.num_frames, 'frame')} of {clip.size}"
+            " pixels,"
             f" {clip.stride} apart{rate}, width {self.width}{head}>"
         )
 

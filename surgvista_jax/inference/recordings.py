@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.conversion.extract import ExtractConfig, Extracted
 from surgvista_jax.data.conversion.remarks import remarks_on
 from surgvista_jax.data.conversion.sources import Remark, SourceVideo
@@ -77,7 +78,11 @@ def _note(source: SourceVideo, read: Read, fps: float, remarks: Remarks) -> tupl
     if isinstance(end, Extracted):
         problems, notes = remarks_on(source, end, fps)
     elif end is not None:
-        kept = f"; what came before, {read.num_frames} frames, is kept" if read.num_frames else ""
+        kept = (
+            f"; what came before, {counted(read.num_frames, 'frame')}, is kept"
+            if read.num_frames
+            else ""
+        )
         problems = [Remark(str(source.path), f"{end}{kept}")]
     else:
         problems = [] if read.fps is None else [other_rate(source.video, read.fps, fps)]

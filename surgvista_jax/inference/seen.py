@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from surgvista_jax.config import build
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.weights.place import locate
 from surgvista_jax.weights.provenance import facts_at
@@ -23,7 +24,7 @@ class Seen(NamedTuple):
         clip = self.clip
         apart = "spread over the video" if clip.sampling == "uniform" else f"{clip.stride} apart"
         rate = "" if self.fps is None else f" at {self.fps:g} fps"
-        return f"clips of {clip.num_frames} frames of {clip.size} pixels, {apart}{rate}"
+        return f"clips of {counted(clip.num_frames, 'frame')} of {clip.size} pixels, {apart}{rate}"
 
     def stride_at(self, fps: float) -> int:
         """The stride that comes nearest to the same seconds between frames at another rate."""

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from surgvista_jax.config import build
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.made_splits import lacks_splits
 from surgvista_jax.data.dataset import Dataset
@@ -52,7 +53,8 @@ class Meaning:
         clip = self.clip
         apart = "spread over the video" if clip.sampling == "uniform" else f"{clip.stride} apart"
         return (
-            f"{len(self.classes)} classes; clips of {clip.num_frames} frames of {clip.size} pixels,"
+            f"{counted(len(self.classes), 'class', 'classes')}; clips of"
+            f" {counted(clip.num_frames, 'frame')} of {clip.size} pixels,"
             f" {apart}, at {self.fps:g} fps"
         )
 
@@ -111,7 +113,8 @@ class Trained(abc.ABC):
         if made and lacks_splits(dataset) and self.dataset == dataset.name:
             if missing := sorted(set(made.get(name, ())) - ids):
                 raise UserError(
-                    f"{dataset.folder}: lacks {len(missing)} videos of the split {name!r} that the"
+                    f"{dataset.folder}: lacks {counted(len(missing), 'video')} of the split"
+                    f" {name!r} that the"
                     f" finetuning run made, such as {missing[0]}"
                 )
             return dataclasses.replace(dataset, splits=made).split(name)
@@ -259,7 +262,9 @@ def _meaning(
     values = {**usual, **told, **known}
     clip = dataclasses.replace(clip, **{key: values.pop(key) for key in CLIP})
     if len(values["classes"]) != count:
-        raise UserError(f"{path}: has {count} classes, named are {len(values['classes'])}")
+        raise UserError(
+            f"{path}: has {counted(count, 'class', 'classes')}, named are {len(values['classes'])}"
+        )
     try:
         model.grid(clip.num_frames, clip.size, clip.size)
     except ValueError as error:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
+from surgvista_jax.counted import counted
 from surgvista_jax.facts.splits import Part
 from surgvista_jax.facts.tasks import TASKS
 from surgvista_jax.facts.triplets import TABLES
@@ -168,7 +169,7 @@ class Protocol:
 
     def recognise_split(self, videos: Sequence[str], num_frames: int) -> str:
         """Says in words which known test split the videos are, and whether whole."""
-        several = f"{len(videos)} video{'' if len(videos) == 1 else 's'}"
+        several = counted(len(videos), "video")
         if not self.splits:
             return f"{several}; no test split is on record for this protocol"
         numbers = [video_number(video) for video in videos]

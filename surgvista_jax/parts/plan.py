@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from surgvista_jax import __version__
+from surgvista_jax.counted import counted
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.locking import alone_in
@@ -166,7 +167,11 @@ class Parts:
                 + ("has not ended" if self.folder_of(number).is_dir() else "was not begun")
                 for number in lacking[:_NAMED]
             ]
-            more = f" and {len(lacking) - _NAMED} parts more" if len(lacking) > _NAMED else ""
+            more = (
+                f" and {counted(len(lacking) - _NAMED, 'part')} more"
+                if len(lacking) > _NAMED
+                else ""
+            )
             raise UserError(
                 f"{self.out}: {', '.join(said)}{more}: start `surgvista {self.command} …"
                 f" --part {Part(lacking[0], self.part.of)}` (again), then merge"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.labels.tables import read_lines
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.whole_numbers import whole
@@ -40,7 +41,8 @@ def separate(
     """
     if len(found.videos) != 1:
         raise UserError(
-            f"{found.source}: tells its {len(found.videos)} videos apart; --boundaries is for "
+            f"{found.source}: tells its {counted(len(found.videos), 'video')} apart; --boundaries"
+            " is for "
             "predictions that do not"
         )
     alone = truth is not None and len(truth.videos) == 1
@@ -49,7 +51,8 @@ def separate(
             return found, None
         if not alone:
             raise UserError(
-                f"--boundaries=none: {truth.source} holds {len(truth.videos)} videos; one sequence "
+                f"--boundaries=none: {truth.source} holds {counted(len(truth.videos), 'video')};"
+                " one sequence "
                 "needs a ground truth of one sequence (or --boundaries=truth)"
             )
         return found, replace(truth, videos=found.videos)
@@ -99,7 +102,8 @@ def _cut(sequence: Predictions, lengths: list[tuple[str, int]], told_by: str) ->
     sizes = [frames for _, frames in lengths]
     if sum(sizes) != len(sequence.frame):
         raise UserError(
-            f"{sequence.source}: {len(sequence.frame):,} frames, but the {len(sizes)} videos of "
+            f"{sequence.source}: {counted(len(sequence.frame), 'frame')}, but the"
+            f" {counted(len(sizes), 'video')} of "
             f"{told_by} have {sum(sizes):,} together"
         )
     order = sorted(range(len(sizes)), key=lambda k: natural_order(lengths[k][0]))
@@ -112,7 +116,10 @@ def _cut(sequence: Predictions, lengths: list[tuple[str, int]], told_by: str) ->
     def part(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[rows]
 
-    note = f"{sequence.source}: one sequence, cut into {len(sizes)} videos as told by {told_by}"
+    note = (
+        f"{sequence.source}: one sequence, cut into {counted(len(sizes), 'video')} as told by"
+        f" {told_by}"
+    )
     return replace(
         sequence,
         videos=tuple(lengths[k][0] for k in order),
@@ -151,7 +158,8 @@ def _cut_by_truth(
     if not fitting:
         listed = "; ".join(f"{name}: {frames[v].sum():,}" for name, v in sets.items())
         raise UserError(
-            f"{found.source}: {len(found.frame):,} frames are not those of {truth.source} "
+            f"{found.source}: {counted(len(found.frame), 'frame is', 'frames are')} not those of"
+            f" {truth.source} "
             f"({listed}); say by --boundaries FILE where its videos begin"
         )
     name, videos, lacking = fitting[0]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.tasks import LABEL_KINDS, TASKS
 from surgvista_jax.metrics.calibration import are_probabilities
@@ -80,8 +81,9 @@ def labelled(predictions: Predictions) -> Predictions:
     known = label >= 0 if label.ndim == 1 else np.asarray((label >= 0).all(axis=1))
     if known.all():
         return predictions
-    count = np.count_nonzero(~known)
-    note = f"{predictions.source}: {count} unlabelled frames were left out"
+    count = int(np.count_nonzero(~known))
+    lost = counted(count, "unlabelled frame was", "unlabelled frames were")
+    note = f"{predictions.source}: {lost} left out"
     return predictions.take(known, note)
 
 
@@ -95,7 +97,8 @@ def scored(predictions: Predictions, protocol: Protocol) -> Predictions:
     if not odd.any():
         return predictions
     note = (
-        f"{predictions.source}: {np.count_nonzero(odd)} frames were left out, whose truth is of "
+        f"{predictions.source}: {counted(int(odd.sum()), 'frame was', 'frames were')} left"
+        " out, whose truth is of "
         f"class {', '.join(map(str, left_out))}, which {protocol.name} does not score"
     )
     return predictions.take(~odd, note)
@@ -127,7 +130,8 @@ def fitted(
         classes = tuple(f"class {k}" for k in range(held or top))
     if held and held != len(classes):
         raise UserError(
-            f"{source}: {held} columns of scores, but {protocol.name} has {len(classes)} classes"
+            f"{source}: {held} columns of scores, but {protocol.name} has"
+            f" {counted(len(classes), 'class', 'classes')}"
         )
     decision = predictions.decision
     if not several:
@@ -144,7 +148,8 @@ def fitted(
         high = max(int(label.max()), int(decision.max()))
         if high >= len(classes):
             raise UserError(
-                f"{source}: class {high} occurs, but the {len(classes)} classes are "
+                f"{source}: class {high} occurs, but the"
+                f" {counted(len(classes), 'class is', 'classes are')} "
                 f"0..{len(classes) - 1}"
             )
     notes = predictions.notes

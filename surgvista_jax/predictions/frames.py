@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.rates import is_rate
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.sampling import rows_at_rate
@@ -141,7 +142,10 @@ def assemble(
         truth = truth.astype(np.asarray(label).dtype)
     notes: tuple[str, ...] = ()
     if rows.repeats:
-        notes = (f"{source}: {rows.repeats} repeated frames were merged, their scores averaged",)
+        notes = (
+            f"{source}: {counted(rows.repeats, 'repeated frame was', 'repeated frames were')}"
+            " merged, their scores averaged",
+        )
     return Predictions(
         source=source,
         videos=tuple(str(names[k]) for k in order),

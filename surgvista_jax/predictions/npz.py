@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from surgvista_jax.archives import UNREADABLE, check_members
+from surgvista_jax.counted import counted
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
 from surgvista_jax.metrics.sampling import check_scores
@@ -107,7 +108,8 @@ def read_npz(path: Path, source: str, *, one_sequence: bool = False) -> Predicti
     classes = tuple(map(str, named))
     if classes and len(classes) != score.shape[1]:
         raise UserError(
-            f"{source}: score has {score.shape[1]} columns but meta names {len(classes)} classes"
+            f"{source}: score has {score.shape[1]} columns but meta names"
+            f" {counted(len(classes), 'class', 'classes')}"
         )
     fps = meta.get("fps")
     if not isinstance(fps, int | float) or isinstance(fps, bool) or not 0 < fps <= HIGHEST_RATE:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.labels.tables import read_rows
 from surgvista_jax.errors import UserError
 from surgvista_jax.metrics.protocols import Protocol, TripletChoices
@@ -58,7 +59,8 @@ def read_runs(
     first = next(k for k in range(1, len(sets)) if sets[k] != sets[0])
     shared = sorted(sets[0] & sets[first])
     raise UserError(
-        f"{paths[0]} and {paths[first]} share {len(shared)} videos but not all; give runs over the "
+        f"{paths[0]} and {paths[first]} share {counted(len(shared), 'video')} but not all; give"
+        " runs over the "
         "same videos (seeds) or over disjoint ones (folds)"
     )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near
 from surgvista_jax.metrics.protocols import video_number
@@ -40,7 +41,8 @@ def with_truth(
         absent = int(np.count_nonzero(~np.isin(true_ticks, ticks)) + np.count_nonzero(~found))
         if absent and missing == "error":
             raise UserError(
-                f"{name}: {len(ticks)} predicted frames but {len(true_ticks)} frames of ground "
+                f"{name}: {counted(len(ticks), 'predicted frame')} but"
+                f" {counted(len(true_ticks), 'frame')} of ground "
                 f"truth at {rate:g} a second, {absent} without a partner; --missing=drop scores "
                 "the common ones"
             )
@@ -50,14 +52,20 @@ def with_truth(
     kept = predictions.take(np.concatenate(keep))
     notes += kept.notes
     if left_out:
-        notes += (f"{left_out} frames were left out: predicted or in the truth, but not both",)
+        notes += (
+            f"{counted(left_out, 'frame was', 'frames were')} left out: predicted or in the"
+            " truth, but not both",
+        )
     label = np.concatenate(labels)
     kept = replace(kept, label=label, notes=notes)
     if label.ndim == 1:  # whose unlabelled frames are left out with those of any file
         return kept
     known = np.asarray((label >= 0).all(1))
-    count = np.count_nonzero(~known)
-    return kept.take(known, f"{count} unlabelled frames were left out") if count else kept
+    count = int(np.count_nonzero(~known))
+    if not count:
+        return kept
+    lost = counted(count, "unlabelled frame was", "unlabelled frames were")
+    return kept.take(known, f"{lost} left out")
 
 
 def partners(
@@ -100,7 +108,8 @@ def _where_it_would_be(source: Path, video: str) -> str:
 def _listed(videos: list[str]) -> str:
     if len(videos) == 1:
         return f"1 video ({videos[0]})"
-    return f"{len(videos)} videos ({videos[0]}{', …' if len(videos) > 2 else ','} {videos[-1]})"
+    first = f"{videos[0]}{', …' if len(videos) > 2 else ','}"
+    return f"{counted(len(videos), 'video')} ({first} {videos[-1]})"
 
 
 def check_durations(predictions: Predictions, truth: Predictions, partner: list[int]) -> None:

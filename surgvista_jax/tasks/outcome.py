@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
@@ -133,7 +134,7 @@ def write_outcome(
         result |= {"test": _finite(score(name, outputs)), "clips": len(outputs.frame)}
         if outputs.unreadable is not None:
             result["unreadable_frames"] = int(outputs.unreadable.sum())
-        said += f"; test {name} {_in_words(result['test'])} on {result['clips']} clips"
+        said += f"; test {name} {_in_words(result['test'])} on {counted(result['clips'], 'clip')}"
         predictions = owned.folder / PREDICTIONS
         _write_predictions(owned, division, outputs, about | {"step": best["step"]})
         said += f" -> {predictions}"

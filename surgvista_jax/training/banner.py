@@ -8,6 +8,7 @@ import jax
 from jax.sharding import Mesh
 
 from surgvista_jax.cores import available_cores
+from surgvista_jax.counted import counted
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.training.durations import in_words
 from surgvista_jax.training.planning import DEVICES, rate_of
@@ -37,7 +38,7 @@ class Banner:
         rows = [
             ("device", self.devices),
             ("parameters", f"{_many(self.trained)} trained, {_many(self.frozen)} frozen"),
-            ("data", f"{_counted(self.videos, 'video')}, {_counted(self.clips, 'clip')}"),
+            ("data", f"{counted(self.videos, 'video')}, {counted(self.clips, 'clip')}"),
             ("steps", self.steps),
             ("expected time", self.time),
         ]
@@ -49,7 +50,7 @@ def devices_in_words(mesh: Mesh) -> str:
     kind, platform = mesh.devices.flat[0].device_kind, mesh.devices.flat[0].platform
     said = f"{mesh.size} x {kind}"
     if platform == "cpu":
-        return f"{said} ({_counted(available_cores(), 'core')})"
+        return f"{said} ({counted(available_cores(), 'core')})"
     shared = ", ".join(f"{axis} {size}" for axis, size in mesh.shape.items() if size > 1)
     return f"{said} ({shared})" if shared else said
 
@@ -59,7 +60,7 @@ def steps_in_words(budget: BudgetConfig, clips: int, done: int) -> str:
     steps = budget.num_steps(clips)
     epochs = steps / budget.steps_per_epoch(clips)
     began = f", from step {done:,} on" if done else ""
-    return f"{steps:,} of {_counted(budget.batch_size, 'clip')} ({epochs:.3g} epochs){began}"
+    return f"{steps:,} of {counted(budget.batch_size, 'clip')} ({epochs:.3g} epochs){began}"
 
 
 def planned_time(program: str, mesh: Mesh, flops_per_clip: float, clips: float) -> str:
@@ -86,7 +87,3 @@ def count_of(tree: Any) -> int:
 
 def _many(number: int) -> str:
     return f"{number / 1e6:,.3g} million" if number >= 1e6 else f"{number:,}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from surgvista_jax.counted import counted
+
 
 @dataclass(frozen=True, eq=False)
 class Classes:
@@ -24,7 +26,8 @@ class Classes:
     def __post_init__(self) -> None:
         if len(self.names) != len(self.stretches):
             raise ValueError(
-                f"stretches: of {len(self.stretches)} classes, {len(self.names)} names"
+                f"stretches: of {counted(len(self.stretches), 'class', 'classes')},"
+                f" {len(self.names)} names"
             )
 
 

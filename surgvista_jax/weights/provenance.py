@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.json_object import parse
 from surgvista_jax.weights.files.read import TORCH
@@ -58,7 +59,9 @@ def from_json(values: Any) -> tuple[Source, ...]:
 def of_dataset(dataset: Dataset) -> Source:
     """A dataset that was trained on."""
     frames = sum(video.num_frames for video in dataset.videos)
-    what = f"data: {dataset.name} ({len(dataset.videos)} videos, {frames} frames"
+    what = (
+        f"data: {dataset.name} ({counted(len(dataset.videos), 'video')}, {counted(frames, 'frame')}"
+    )
     return Source(
         f"{what} at {dataset.fps:g} a second)",
         dataset.licence or "none stated",

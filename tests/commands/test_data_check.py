@@ -47,7 +47,7 @@ def test_what_is_not_known_of_patients_is_not_said(tmp_path):
     assert told("p", "q") == Finding("good", "splits", "no video and no patient is on two sides")
     assert told("p", "p").level == "error"
     for other in (" p1", "p-1", "P\uff11"):
-        assert told("P1", other).text.startswith("splits train and test share 1 patients: 'P1' = ")
+        assert told("P1", other).text.startswith("splits train and test share 1 patient: 'P1' = ")
 
 
 def test_videos_in_no_split_are_named(tmp_path):
@@ -79,7 +79,7 @@ def test_labels_that_say_nothing_and_nearly_equal_classes_are_found(tmp_path):
     labels = {"a": [0] * 20 + [1] * 20, "b": [-1] * 40}
     about = {"classes": ("Prep", "Pr\u00e9p.")}
     texts = found(make(tmp_path / "d", labels, {"train": ("a",), "test": ("b",)}, **about))
-    assert texts["labels warning"] == "of 1 videos no frame has a label: b"
+    assert texts["labels warning"] == "of 1 video no frame has a label: b"
     assert "nearly equal names are classes of their own: 'Prep', " in texts["classes warning"]
     empty = make(tmp_path / "e", {"a": [-1] * 40}, {"train": ("a",)})
     assert found(empty)["labels error"] == "no frame has a label"
@@ -106,12 +106,12 @@ def test_gaps_absent_classes_and_flicker_are_found(tmp_path):
 
 def test_both_sides_of_a_split(sound):
     both = dataclasses.replace(sound, splits={"train": ("a", "b"), "test": ("b",)})
-    assert found(both)["splits error"] == "splits train and test share 1 videos: b"
+    assert found(both)["splits error"] == "splits train and test share 1 video: b"
     folds = {"fold1/train": ("a",), "fold1/test": ("b",), "fold2/train": ("b",)}
     assert "splits error" not in found(dataclasses.replace(sound, splits=folds))
     videos = tuple(dataclasses.replace(video, patient="p7") for video in sound.videos)
     patients = dataclasses.replace(sound, videos=videos)
-    assert found(patients)["splits error"] == "splits train and test share 1 patients: p7"
+    assert found(patients)["splits error"] == "splits train and test share 1 patient: p7"
 
 
 def test_rate_traps(sound):

@@ -286,7 +286,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, small_disk, capfd):
     [line] = problems(capfd)
     assert line.startswith(f"surgvista: {out}: No space left on device while writing video 'v")
     finished = sorted(path.name for path in (out / "frames").iterdir())
-    assert 1 <= len(finished) < 6 and f"the {len(finished)} finished videos are kept" in line
+    assert 1 <= len(finished) < 6 and f"the {len(finished)} finished video" in line
     for name in finished:
         assert len(list((out / "frames" / name).iterdir())) == 12
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
@@ -383,7 +383,7 @@ def test_frames_of_an_earlier_version_go_on_and_that_is_said(tmp_path, capfd):
     capfd.readouterr()
     assert convert(source, out) == 0
     [line] = problems(capfd)
-    assert "1 videos, such as a, were extracted by an earlier version" in line
+    assert "1 video, such as a, extracted by an earlier version" in line
     assert read_dataset(out).videos[0].num_frames == 10
 
 

@@ -102,7 +102,7 @@ def test_one_line_tells_what_was_seen_and_how_it_ended():
     outcome = predict_live(predictor, source, lambda line: None)
     assert outcome.status == 1
     told = str(outcome)
-    assert told.startswith("gives no more pictures; 3 frames seen, 0 dropped, 1 predictions; ms ")
+    assert told.startswith("gives no more pictures; 3 frames seen, 0 dropped, 1 prediction; ms ")
     assert str(Outcome()) == "0 frames seen, 0 dropped, 0 predictions"
     shares = str(Outcome(100, 0, list(map(float, range(1, 101)))))
     assert shares.endswith("ms from frame to label: p50 50.5, p95 95.0, p99 99.0, max 100.0")

@@ -20,7 +20,7 @@ def test_csv_with_other_column_names(tmp_path: Path) -> None:
     assert found.classes == ("a", "b") and found.frame.tolist() == [0, 1, 2]
     assert found.label.tolist() == [0, 1, -1]
     ready = read_one(str(path), STRICT, ReadingOptions(fps=25, columns=columns))
-    assert len(ready.label) == 2 and "1 unlabelled frames" in ready.notes[0]
+    assert len(ready.label) == 2 and "1 unlabelled frame" in ready.notes[0]
     with pytest.raises(UserError, match="no column 'frame' for frame; the file has case, t, truth"):
         read_csv(path, "p.csv", parse_columns(""), 25, ())
     with pytest.raises(UserError, match="write role=column"):

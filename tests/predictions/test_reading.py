@@ -104,7 +104,7 @@ def test_repeats_are_averaged_and_counted() -> None:
         label=np.array([0, 1, 1]),
     )
     np.testing.assert_allclose(found.score, [[1, 0], [0.4, 0.6]])
-    assert "1 repeated frames were merged" in found.notes[0]
+    assert "1 repeated frame was merged" in found.notes[0]
     with pytest.raises(UserError, match="p: video 0, frame 1: the frame occurs more than once"):
         assemble("p", np.array(["v", "v"]), np.array([1, 1]), 1.0, decision=np.array([0, 1]))
 
@@ -257,7 +257,7 @@ def test_folds_are_joined_and_seeds_kept_apart(tmp_path: Path) -> None:
     folds = read_runs([a, b], STRICT, ReadingOptions())
     assert len(folds) == 1 and folds[0].videos == ("v1", "v2")
     assert len(read_runs([c, c], STRICT, ReadingOptions())) == 2
-    with pytest.raises(UserError, match="share 1 videos but not all"):
+    with pytest.raises(UserError, match="share 1 video but not all"):
         read_runs([a, c], STRICT, ReadingOptions())
     with pytest.raises(UserError, match="differ in fps or classes"):
         write_npz(tmp_path / "b.npz", **{**arrays(1, ("v2",)), "meta": {**META, "fps": 2}})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from surgvista_jax.checks import check
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.class_spread import as_array, spread
 from surgvista_jax.data.batches.made_splits import lacks_splits, with_made_splits
 from surgvista_jax.data.batches.patients import groups_of, lacking_in_words, shown_by
@@ -43,7 +44,8 @@ class Division:
         chosen = "the last parameters are taken"
         if self.selection is not None:
             chosen = f"select on {len(self.selection.videos)} ({self.selected_on})"
-        parts = f"{self.train.name}: train on {len(self.train.videos)} videos, {chosen}{tested}"
+        trained = counted(len(self.train.videos), "video")
+        parts = f"{self.train.name}: train on {trained}, {chosen}{tested}"
         return f"{self.note}\n{parts}" if self.note else parts
 
 
@@ -138,7 +140,8 @@ def _check_disjoint(dataset: Dataset, first: str, second: str) -> None:
     if shared:
         raise UserError(
             f"{dataset.folder / 'dataset.json'}: splits {first!r} and {second!r} share "
-            f"{len(shared)} videos, such as {min(shared)}; training, selection and test need "
+            f"{counted(len(shared), 'video')}, such as {min(shared)}; training, selection and"
+            " test need "
             "videos of their own (config.data.val= with no name holds out training videos)"
         )
 

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.class_spread import as_array, spread
 from surgvista_jax.data.batches.patients import groups_of, lacking_in_words, shown_by
 from surgvista_jax.data.dataset import TRAIN, UNLABELLED, Dataset, Video
@@ -47,12 +48,12 @@ def with_made_splits(dataset: Dataset, shares: Mapping[str, float]) -> tuple[Dat
     made = make_splits(usable, shares)
     if made is None:
         raise UserError(
-            f"{lack}, and its {len(usable)} labelled videos"
-            + (f" of {len(patients)} patients" if patients else "")
+            f"{lack}, and its {counted(len(usable), 'labelled video')}"
+            + (f" of {counted(len(patients), 'patient')}" if patients else "")
             + f" are too few to make {', '.join([TRAIN, *shares])}: config.data.test= tests on"
             " none, config.select_on=last selects on none"
         )
-    parts = [f"{name} {len(made[name])} videos" for name in made]
+    parts = [f"{name} {counted(len(made[name]), 'video')}" for name in made]
     for number, (name, share) in enumerate(shares.items(), start=1):
         parts[number] += f" ({share:.0%}: {_named(made[name])})"
     how = "by patient" if patients else "by video, as no patients are known"

@@ -4,6 +4,7 @@ import collections
 import itertools
 from collections.abc import Mapping, Sequence
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.dataset import UNLABELLED, Video
 from surgvista_jax.data.labels.coverage import named
 
@@ -48,7 +49,7 @@ def lacking_in_words(
     for split, ids in splits.items():
         inside = set().union(*(shown[video] for video in ids))
         lacks = [
-            f"{classes[number]} (of {count} {kind}{'s' * (count > 1)})"
+            f"{classes[number]} (of {counted(count, kind)})"
             for number, count in sorted(counts.items())
             if number not in inside
         ]

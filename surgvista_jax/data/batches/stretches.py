@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from surgvista_jax.checks import MOST_PIXELS
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.errors import UserError
 
@@ -20,7 +21,8 @@ def stretch_frames(clip: ClipConfig, tubelet: int) -> int:
     if frames > MOST_PIXELS:
         most = (MOST_PIXELS - clip.num_frames) // tubelet + 1
         raise UserError(
-            f"config.clip.slide={clip.slide}: makes stretches of {frames:,} frames: take {most:,}"
+            f"config.clip.slide={clip.slide}: makes stretches of {counted(frames, 'frame')}: take"
+            f" {most:,}"
             " or less"
         )
     return frames
@@ -112,7 +114,8 @@ def stretches_of(num_frames: Sequence[int], clip: ClipConfig, tubelet: int) -> S
     if 0 < stretches.longest < clip.slide:
         raise UserError(
             f"config.clip.slide={clip.slide}: no video is long enough for so many clips,"
-            f" {apart} frames after one another; the longest has {max(num_frames):,} frames: take"
+            f" {counted(apart, 'frame')} after one another; the longest has"
+            f" {counted(max(num_frames), 'frame')}: take"
             f" {stretches.longest} or less"
         )
     return stretches

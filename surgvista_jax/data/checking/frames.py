@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from surgvista_jax.cores import available_cores
+from surgvista_jax.counted import counted
 from surgvista_jax.data.checking.labels import schemes
 from surgvista_jax.data.checking.report import Finding
 from surgvista_jax.data.dataset import Dataset, Video
@@ -105,7 +106,10 @@ def findings_of(dataset: Dataset, scans: Sequence[Scan]) -> list[Finding]:
     elif looked:
         findings.append(Finding("good", "frames", f"all {looked:,} frames can be read"))
     if frozen:
-        text = f"{len(frozen)} videos repeat the previous picture for long: {_name(frozen)}"
+        text = (
+            f"{counted(len(frozen), 'video repeats', 'videos repeat')} the previous picture for"
+            f" long: {_name(frozen)}"
+        )
         findings.append(Finding("warning", "frames", text))
     return findings + _twins(dataset, {video: scan.prints for video, scan in seen})
 
@@ -162,7 +166,8 @@ def _surplus(folder: Path, video: Video) -> list[Finding]:
         return []
     names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(".jpg")]
     text = (
-        f"{video.source} holds {len(names)} frames, videos.jsonl says {video.num_frames}: were "
+        f"{video.source} holds {counted(len(names), 'frame')}, videos.jsonl says"
+        f" {video.num_frames}: were "
         "they extracted at another rate?"
     )
     return [Finding("error", "rates", text)]
@@ -186,7 +191,7 @@ def _twins(dataset: Dataset, prints: dict[str, np.ndarray]) -> list[Finding]:
     for (a, b), count in shared.items():
         if count < SHARED_SHARE * min(len(prints[ids[a]]), len(prints[ids[b]])):
             continue
-        text = f"{ids[a]} and {ids[b]} share {count} frames: the same recording twice"
+        text = f"{ids[a]} and {ids[b]} share {counted(count, 'frame')}: the same recording twice"
         sides = _sides(dataset, ids[a], ids[b])
         if sides:
             text += f", on both sides of a split ({sides})"

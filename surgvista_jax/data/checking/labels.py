@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.division import SplitConfig
 from surgvista_jax.data.batches.made_splits import lacks_splits, what_splits_there_are
 from surgvista_jax.data.batches.patients import patients_of
@@ -131,14 +132,14 @@ def _shared(dataset: Dataset, scheme: str, first: tuple, second: tuple) -> list[
     videos = sorted(set(first[1]) & set(second[1]))
     where = f"splits {first[0]} and {second[0]}"
     if videos:
-        text = f"{where} share {len(videos)} videos: {', '.join(videos[:8])}"
+        text = f"{where} share {counted(len(videos), 'video')}: {', '.join(videos[:8])}"
         return [Finding("error", "splits", text)]
     whose = patients_of(dataset.videos)
     ours, theirs = ({whose.get(v) for v in ids} for ids in (first[1], second[1]))
     both = sorted(patient for patient in ours & theirs if patient is not None)
     if both:
         told = ", ".join(_spellings(dataset, whose, patient) for patient in both[:8])
-        text = f"{where} share {len(both)} patients: {told}"
+        text = f"{where} share {counted(len(both), 'patient')}: {told}"
         return [Finding("error", "splits", text)]
     return []
 
@@ -153,7 +154,7 @@ def _gaps(dataset: Dataset) -> list[Finding]:
     unlabelled, total, findings = 0, 0, []
     bare = [video.video for video in dataset.videos if video.labels is None]
     if bare:
-        text = f"{len(bare)} videos have no labels, such as {bare[0]}"
+        text = f"{counted(len(bare), 'video has', 'videos have')} no labels, such as {bare[0]}"
         findings.append(Finding("warning", "labels", text))
     longest: dict[str, float] = {}  # video -> seconds
     for video in dataset.videos:
@@ -166,7 +167,7 @@ def _gaps(dataset: Dataset) -> list[Finding]:
         return [*findings, Finding("error", "labels", "no frame has a label")]
     empty = [v.video for v in dataset.videos if v.labels and set(v.labels) == {UNLABELLED}]
     if empty:
-        text = f"of {len(empty)} videos no frame has a label: {named(empty)}"
+        text = f"of {counted(len(empty), 'video')} no frame has a label: {named(empty)}"
         findings.append(Finding("warning", "labels", text))
     share = f"{unlabelled:,} of {total:,} frames have no label"
     if not unlabelled:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.open import open_frames
 from surgvista_jax.image_files import jpeg
@@ -64,8 +65,8 @@ def to_text(report: Report) -> str:
     """One page of text."""
     lines = [
         f"{report.name} ({report.folder})",
-        f"task {report.task}, {len(report.classes)} classes, {report.fps:g} frames a second"
-        + (f", {report.procedure}" if report.procedure else ""),
+        f"task {report.task}, {counted(len(report.classes), 'class', 'classes')}, {report.fps:g}"
+        " frames a second" + (f", {report.procedure}" if report.procedure else ""),
         "",
     ]
     width = max(map(len, report.splits), default=0)
@@ -105,7 +106,10 @@ def to_html(report: Report, dataset: Dataset) -> str:
         f"<tr><td>{escape(name)}</td><td>{videos:,}</td><td>{frames:,}</td></tr>"
         for name, (videos, frames) in report.splits.items()
     )
-    facts = f"task {report.task} · {len(report.classes)} classes · {report.fps:g} frames a second"
+    facts = (
+        f"task {report.task} · {counted(len(report.classes), 'class', 'classes')} ·"
+        f" {report.fps:g} frames a second"
+    )
     if report.procedure:
         facts += f" · {report.procedure}"
     sections = [

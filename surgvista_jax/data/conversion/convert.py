@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from surgvista_jax.cores import available_cores
+from surgvista_jax.counted import counted
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.extract_all import extract_all
 from surgvista_jax.data.conversion.in_parts import extract_part, take_in
@@ -186,7 +187,8 @@ def _not_trained_on(reading: Reading, dataset: Dataset) -> list[Remark]:
     notes = []
     if gone:
         text = (
-            f"of {len(gone)} videos the source is gone ({named(gone)}): they stay in the dataset, "
+            f"of {counted(len(gone), 'video')} the source is gone ({named(gone)}): they stay in"
+            " the dataset, "
             f"unlabelled and in no split; to leave them out, remove their folders, such as "
             f"{dataset.folder / 'frames' / gone[0]}"
         )
@@ -202,9 +204,14 @@ def _long_enough(
 ) -> Mapping[str, Video]:
     short = {name for name, video in videos.items() if video.num_frames < reading.min_frames}
     if short == set(videos):
-        raise UserError(f"no video has the {reading.min_frames} frames that are needed to be kept")
+        raise UserError(
+            f"no video has the {counted(reading.min_frames, 'frame')} that are needed to be kept"
+        )
     for name in sorted(short):
-        text = f"left out: {videos[name].num_frames} frames, {reading.min_frames} are needed"
+        text = (
+            f"left out: {counted(videos[name].num_frames, 'frame')}, {reading.min_frames} are"
+            " needed"
+        )
         notes.append(Remark(name, text))
     return {name: video for name, video in videos.items() if name not in short}
 

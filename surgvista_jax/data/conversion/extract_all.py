@@ -20,6 +20,7 @@ import cv2
 from tqdm import tqdm
 
 from surgvista_jax.cores import available_cores
+from surgvista_jax.counted import counted
 from surgvista_jax.data import workers
 from surgvista_jax.data.conversion.extract import (
     READER,
@@ -117,7 +118,7 @@ def extract_all(
 
     def show(number: int, num_frames: int) -> None:
         video = remaining[number].video
-        bar.set_postfix_str(f"{video}: {num_frames} frames", refresh=watched)
+        bar.set_postfix_str(f"{video}: {counted(num_frames, 'frame')}", refresh=watched)
 
     results = workers.run_each(_run, jobs, num_workers, show)
     try:
@@ -184,7 +185,8 @@ def _take_in(
     except OSError as error:
         raise UserError(
             f"{folders.owned.folder}: {error.strerror} while writing video {source.video!r}; the "
-            f"{len(journal.finished)} finished videos are kept: solve that and run the same "
+            f"{counted(len(journal.finished), 'finished video is', 'finished videos are')} kept:"
+            " solve that and run the same "
             "command again"
         ) from None
 
@@ -222,7 +224,7 @@ def _remark_on_reader(
     ]
     if old:
         text = (
-            f"{len(old)} videos, such as {old[0]}, were extracted by an earlier version, which did "
-            "not go by their time stamps; another --out extracts them anew"
+            f"{counted(len(old), 'video')}, such as {old[0]}, extracted by an earlier version,"
+            " which did not go by time stamps; another --out extracts anew"
         )
         extraction.notes.append(Remark(str(out), text))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.conversion.extract import ExtractConfig, folder_fps
 from surgvista_jax.data.conversion.journal import Journal
 from surgvista_jax.data.conversion.official import Reading, Recording
@@ -64,7 +65,7 @@ def check_labels(reading: Reading) -> list[Remark]:
     if faults:
         source, fault = faults[0]
         others = ", ".join(source.video for source, _ in faults[1:4])
-        more = f" (and {len(faults) - 1} videos more: {others}, …)" if others else ""
+        more = f" (and {counted(len(faults) - 1, 'video')} more: {others}, …)" if others else ""
         raise UserError(f"{source.path}: {fault}{more}")
     return notes
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.conversion.extract import Extracted
 from surgvista_jax.data.conversion.sources import Remark, SourceVideo
 
@@ -26,7 +27,7 @@ def merged(remarks: Iterable[Remark], num_videos: int) -> list[Remark]:
         if len(alike) <= SHOWN:
             said += alike
             continue
-        which = "all videos" if len(alike) == num_videos else f"{len(alike)} videos"
+        which = "all videos" if len(alike) == num_videos else counted(len(alike), "video")
         first, *others = (remark.path.removeprefix(LABELS_OF) for remark in alike[:SHOWN])
         if len({remark.text for remark in alike}) == 1:
             named = ", ".join((first, *others, "…"))
@@ -74,7 +75,7 @@ def told_once(notes: Sequence[Remark]) -> list[Remark]:
     told = []
     for text, same in by_text.items():
         if len(same) > SHOWN:
-            told.append(Remark(f"{len(same)} videos, such as {same[0].path}", text))
+            told.append(Remark(f"{counted(len(same), 'video')}, such as {same[0].path}", text))
         else:
             told += same
     return told

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.storage.suffixes import (
     IMAGE_SUFFIXES,
     NO_VIDEO_SUFFIXES,
@@ -92,7 +93,8 @@ def find_videos(
             search.videos.append(_unnamed(folder, Path(entry.path), False, size))
         if images and videos:
             text = (
-                f"{len(images)} images beside video files were not taken for frames; if they are "
+                f"{counted(len(images), 'image is', 'images are')} beside video files, and not"
+                " taken for frames; if they are "
                 "frames, move them to a folder of their own"
             )
             search.notes.append(Remark(str(path), text))

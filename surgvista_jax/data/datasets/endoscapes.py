@@ -12,6 +12,7 @@ import re
 from functools import lru_cache, partial
 from pathlib import Path
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.conversion.official import Counts, Official, Reading, Recording
 from surgvista_jax.data.conversion.sources import Remark, SourceVideo, frame_files
 from surgvista_jax.data.labels.tables import read_rows, read_text, version
@@ -63,7 +64,10 @@ def read(folder: Path, form: str) -> Reading:
     )
     notes = [Remark(str(metadata), text)]
     if lacking:
-        text = f"{len(lacking)} videos are not there and left out: {', '.join(lacking[:8])}"
+        text = (
+            f"{counted(len(lacking), 'video is', 'videos are')} not there and left out:"
+            f" {', '.join(lacking[:8])}"
+        )
         notes.append(Remark(str(folder), text))
     return Reading(recordings, splits, notes)
 

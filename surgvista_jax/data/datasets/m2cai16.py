@@ -9,6 +9,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.conversion.official import (
     Official,
     Reading,
@@ -71,7 +72,7 @@ def _read_distributed(folder: Path) -> Reading:
         part, first, expected = f"{split}_dataset", members.numbers[0], len(members.numbers)
         names = _stems(folder / part)
         if len(names) != expected:
-            text = f"holds {len(names)} videos, published are {expected}"
+            text = f"holds {counted(len(names), 'video')}, published are {expected}"
             if len(names) > expected:
                 raise UserError(f"{folder / part}: {text}")
             text += "; they are numbered as if those that lack came last"

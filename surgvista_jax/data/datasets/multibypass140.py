@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.conversion.official import (
     Counts,
     Official,
@@ -101,7 +102,10 @@ def read(folder: Path, kind: str) -> Reading:
             Recording(source, labels, patient=f"bypass-{video}", centre=centre.capitalize())
         )
     if from_json:
-        text = f"{len(from_json)} videos are in no index file: their labels are of JSON files"
+        text = (
+            f"{counted(len(from_json), 'video is', 'videos are')} in no index file: their labels"
+            " are of JSON files"
+        )
         notes.append(Remark(str(folder / "labels"), text))
     # The usual splits are those of the first fold, of both centres.
     for split in ("train", "val", "test"):

@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.conversion.official import (
     Counts,
     Official,
@@ -116,7 +117,7 @@ def _seconds(path: Path, version: object) -> dict[str, dict[int, tuple[int, tupl
         cells = [cell.strip() for cell in text.split(",")]
         where = f"{path}, line {line}"
         if len(cells) != COLUMNS:
-            raise UserError(f"{where}: {len(cells)} cells, {COLUMNS} are due")
+            raise UserError(f"{where}: {counted(len(cells), 'cell')}, {COLUMNS} are due")
         numbers = []
         for position in (1, STEP, PHASE):
             cell = cells[position]

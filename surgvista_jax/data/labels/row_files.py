@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.labels.coverage import named
 from surgvista_jax.data.labels.row_labels import LabelColumns
 from surgvista_jax.data.labels.tables import Row, read_rows, version
@@ -79,7 +80,11 @@ class RowFiles:
         if not self.path.is_dir():
             return []
         tables, hidden = self._tables, self._named(_beside_tables(self.path))
-        unread = f"{len(hidden)} files are not read beside .csv: {named(hidden)}" if hidden else ""
+        unread = (
+            f"{counted(len(hidden), 'file is', 'files are')} not read beside .csv: {named(hidden)}"
+            if hidden
+            else ""
+        )
         if not self._own and not tables:
             kinds = {file.suffix for file in self._others} or {_CSV}
             wanted = f"{self.path / self.videos.ids[0]}{min(kinds)}"
@@ -92,7 +97,11 @@ class RowFiles:
             )
             raise UserError("; ".join(filter(None, said)))
         spare = self._named(self._others - {*tables})
-        notes = [f"{len(spare)} files are of no video: {named(spare)}"] if spare else []
+        notes = (
+            [f"{counted(len(spare), 'file is', 'files are')} of no video: {named(spare)}"]
+            if spare
+            else []
+        )
         for video, path in self._own.items():
             notes += [
                 f"{path.relative_to(self.path).as_posix()} is taken for labels of {video!r}; those"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, overload
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.labels.track import FrameLabels, Label
 from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near
@@ -147,7 +148,9 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Row]:
         if len(cells) < len(header) or any(cell.strip() for cell in cells[len(header) :]):
             hint = "; is a comma in a number? write 2.5" if separator == "," else ""
             hint = hint if len(cells) > len(header) else ""
-            raise UserError(f"{where}: {len(cells)} cells, the header has {len(header)}{hint}")
+            raise UserError(
+                f"{where}: {counted(len(cells), 'cell')}, the header has {len(header)}{hint}"
+            )
         yield Row(where, dict(zip(header, cells, strict=False)), separator != ",")
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax import locking
+from surgvista_jax.counted import counted
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.video_files import file_of, files_of
 from surgvista_jax.errors import UserError
@@ -126,7 +127,8 @@ class FeatureFolder:
         """
         if features.shape != (video.num_frames, self.header.width):
             raise ValueError(
-                f"{video.video}: features {features.shape} for {video.num_frames} frames of width "
+                f"{video.video}: features {features.shape} for"
+                f" {counted(video.num_frames, 'frame')} of width "
                 f"{self.header.width}"
             )
         if not np.isfinite(features).all():

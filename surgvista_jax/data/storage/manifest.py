@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from surgvista_jax.addresses import address_of, in_bucket
+from surgvista_jax.counted import counted
 from surgvista_jax.data.dataset import TASKS, UNLABELLED, Dataset, Video
 from surgvista_jax.data.storage.fetching import fetched
 from surgvista_jax.data.storage.open import FRAME_NAME
@@ -167,7 +168,8 @@ def _check_labels(
     _check(
         len(labels) == num_frames,
         where,
-        f"{len(labels)} labels for {num_frames} frames; there must be one for each frame{rates}",
+        f"{len(labels)} labels for {counted(num_frames, 'frame')}; there must be one for each"
+        f" frame{rates}",
     )
     for frame, label in enumerate(labels):
         if _is_int(label) and label == UNLABELLED:

@@ -31,6 +31,7 @@ from pathlib import Path
 
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.storage.decode import EncodedFrames
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import parse
@@ -171,7 +172,9 @@ def shard_faults(folder: Path) -> list[str]:
         found = "missing" if size is None else f"{size} bytes instead of {shard.num_bytes}"
         named = ", ".join(repr(video) for video, _ in shard.videos[:3])
         more = f" and {len(shard.videos) - 3} more" if len(shard.videos) > 3 else ""
-        faults.append(f"{path}: {found}; it holds {shard.num_frames} frames of {named}{more}")
+        faults.append(
+            f"{path}: {found}; it holds {counted(shard.num_frames, 'frame')} of {named}{more}"
+        )
     return faults
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.decode import EncodedFrames
 from surgvista_jax.errors import UserError
@@ -144,7 +145,9 @@ class _LabelFeature:
         """A label for each frame of an example; -1 means none, in TFDS as here."""
         labels = tuple(values[self.key].int64_list.value)
         if len(labels) != (num_frames if self.sequence else 1):
-            raise UserError(f"{where}: {len(labels)} values of {self.key!r}, {num_frames} frames")
+            raise UserError(
+                f"{where}: {len(labels)} values of {self.key!r}, {counted(num_frames, 'frame')}"
+            )
         if not all(-1 <= label < len(self.classes) for label in labels):
             raise UserError(f"{where}: {self.key!r} is not from -1 to {len(self.classes) - 1}")
         return labels if self.sequence else labels * num_frames

@@ -24,6 +24,7 @@ import optax
 from jax.sharding import Mesh
 
 from surgvista_jax.archives import UNREADABLE, check_members
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.division import Division
 from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.data.video_files import files_of
@@ -128,7 +129,8 @@ def train_probe(
     chosen = choose(task, train_linear(task, training.values, training.label), validation)
     rate, decay = settings[chosen.setting]
     if jax.process_index() == 0 and validation is not None:
-        found = f"{config.evaluation.score} {chosen.score:.4f} on {len(validation.frame)} clips"
+        clips = counted(len(validation.frame), "clip")
+        found = f"{config.evaluation.score} {chosen.score:.4f} on {clips}"
         setting = f"learning rate {rate:g}, weight decay {decay:g}, epoch {chosen.epoch}"
         print(f"probe: {found}, {division.selected_on}; {setting}", file=sys.stderr)
     head = jax.device_put({"kernel": chosen.kernel, "bias": chosen.bias}, replicated(mesh))

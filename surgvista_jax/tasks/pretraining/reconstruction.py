@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.clips import clip_frame_ids
 from surgvista_jax.data.batches.masked import describe_clip, fixed_clips
 from surgvista_jax.data.dataset import Dataset
@@ -89,7 +90,7 @@ def figure_hook(task: Pretraining, dataset: Dataset, run: Run) -> Hook:
             if run.writer.active:
                 tqdm.write(
                     f"WARNING: no figure of step {step}: {int(unreadable.sum())} of its"
-                    f" {unreadable.size} frames could not be read",
+                    f" {counted(unreadable.size, 'frame')} could not be read",
                     file=sys.stderr,
                 )
             return

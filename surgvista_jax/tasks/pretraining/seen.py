@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.seen import Seen, seen_after
 from surgvista_jax.data.batches.stretches import StretchIndex
 from surgvista_jax.data.checking.once import Read
@@ -51,6 +52,7 @@ def _as_json(read: Read, seen: list[Seen], steps: int) -> dict[str, Any]:
 def _in_words(seen: Seen, alone: bool) -> str:
     share = "" if alone else f", {seen.share_seen:.1%} of all (asked {seen.share_asked:.1%})"
     return (
-        f"{seen.name} {seen.clips_seen:,} clips of {seen.videos_seen} of {seen.videos} videos,"
+        f"{seen.name} {counted(seen.clips_seen, 'clip')} of {seen.videos_seen} of {seen.videos}"
+        " videos,"
         f" {seen.epochs:.2f} epochs{share}"
     )

@@ -67,7 +67,7 @@ def test_no_test_split_is_asked_for(dataset):
     ],
 )
 def test_splits_that_share_videos(dataset, splits, shared):
-    with pytest.raises(UserError, match=f"splits {shared} share 1 videos"):
+    with pytest.raises(UserError, match=f"splits {shared} share 1 video"):
         divide(with_splits(dataset, **splits), SPLITS, "val")
 
 

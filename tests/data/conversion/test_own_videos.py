@@ -129,7 +129,7 @@ def test_what_no_run_will_see_is_said(source, tmp_path):
     (source / "day 1" / "b.mp4").unlink()
     dataset, said = convert("videos", source, tmp_path / "out", "--splits", path)
     assert [video.video for video in dataset.videos] == ["a", "day 1/b"]
-    assert "of 1 videos the source is gone (day 1/b): they stay in the dataset" in said
+    assert "of 1 video the source is gone (day 1/b): they stay in the dataset" in said
     assert "are in no split" not in said and (tmp_path / "out/frames/day 1/b/000000.jpg").exists()
 
 

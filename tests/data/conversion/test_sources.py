@@ -83,7 +83,7 @@ def test_images_beside_videos_are_noted_and_not_taken(tmp_path):
     make(tmp_path, "a.mp4", "a.webp", "b.mp4", "b.webp", "sub/0.jpg")
     assert ids(tmp_path) == {"a.mp4": "a", "b.mp4": "b", "sub": "sub"}
     [note] = find_videos(tmp_path, tmp_path / "out").notes
-    assert note.path == str(tmp_path) and "2 images beside video files" in note.text
+    assert note.path == str(tmp_path) and "2 images are beside video files" in note.text
 
 
 def test_links_are_followed_but_not_in_a_circle(tmp_path):

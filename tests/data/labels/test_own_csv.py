@@ -161,7 +161,7 @@ def test_a_file_a_video_in_whichever_unicode_form(tmp_path):
     files = LabelFiles(tmp_path / "l", LabelColumns("phase"), None, names)
     classes, notes = files.classes()
     assert files.track("Ba\u0308r", classes).at(SECONDS) == (0, 1, UNLABELLED, UNLABELLED)
-    assert "1 files are of no video: old/B.csv" in notes
+    assert "1 file is of no video: old/B.csv" in notes
 
 
 def test_frames_that_count_from_1_are_counted_from_0(tmp_path):

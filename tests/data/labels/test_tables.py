@@ -42,9 +42,9 @@ def test_one_table_however_it_is_saved(tmp_path, data):
         (b"video,label,label\na,x,y\n", "line 1: column 'label' is there twice"),
         (b"video,label\na,Pr\xe4p\n", "line 2: not UTF-8 text (byte 16); save it as UTF-8"),
         ("video,label\na,x\n".encode("utf-16-le"), "line 1: not text (it holds a NUL); save it"),
-        (b"video,label\na\n", "line 2: 1 cells, the header has 2"),
+        (b"video,label\na\n", "line 2: 1 cell, the header has 2"),
         (b"video,label\na,x,y\n", "line 2: 3 cells, the header has 2"),
-        (b"sep=;\nvideo;label\na\n", "line 3: 1 cells, the header has 2"),
+        (b"sep=;\nvideo;label\na\n", "line 3: 1 cell, the header has 2"),
         (b"", "line 1: no column 'video'"),
     ],
 )

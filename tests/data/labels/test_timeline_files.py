@@ -112,7 +112,7 @@ def test_saved_tables_in_a_folder_are_found_by_the_videos_that_they_name(tmp_pat
     (tmp_path / "splits.csv").write_text("video,split\nb,train\n")
     files = files_of(tmp_path, videos=("a/case 1", "b"))
     classes, notes = files.classes()
-    assert classes == ("Calot", "Clip") and notes[-1].startswith("1 files are of no video: splits")
+    assert classes == ("Calot", "Clip") and notes[-1].startswith("1 file is of no video: splits")
     assert labels(tmp_path, video="a/case 1", videos=("a/case 1", "b"))[:3] == ["Calot"] * 2 + [
         None
     ]

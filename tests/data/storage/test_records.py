@@ -370,6 +370,6 @@ def test_command(folder, capsys):
     assert main(["data", "pack", str(folder)]) == 1
     captured = capsys.readouterr()
     assert "video 'video 0': frame 2 is missing" in captured.err
-    assert "23 frames in 1 shards" in captured.out and "1 unreadable" in captured.out
+    assert "23 frames in 1 shard" in captured.out and "1 unreadable" in captured.out
     assert main(["data", "pack", str(folder), "--workers=0"]) == 1
     assert main(["data", "pack", str(folder / "nothing")]) == 1
