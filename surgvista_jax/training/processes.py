@@ -4,17 +4,15 @@ import argparse
 import atexit
 import contextlib
 import functools
-import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jax._src.clusters import ClusterEnv  # JAX has no public name for what it finds out
 from jax.experimental import multihost_utils
 
 from surgvista_jax import stuck
@@ -22,25 +20,13 @@ from surgvista_jax.addresses import address_of, in_bucket
 from surgvista_jax.config.printing import add_print_config
 from surgvista_jax.errors import UserError, ending
 from surgvista_jax.ownership import add_overwrite, sha256_of
-from surgvista_jax.training.agreement import (
-    differences,
-    facts_of_code,
-    facts_of_config,
-)
+from surgvista_jax.training.agreement import differences, facts_of_config
 from surgvista_jax.training.compilation_cache import keep_compiled
 from surgvista_jax.training.devices import start_devices
-from surgvista_jax.training.launchers import Launch, below_slurm, in_terminal, launch
 from surgvista_jax.training.rendezvous import Start, meet
+from surgvista_jax.training.started import PATIENCE, PATIENCE_HERE, started
 from surgvista_jax.training.watch import BEAT, SILENCE, Watch
 
-# Seconds until a process that waits gives up: processes of one machine start together (but for a
-# cold disk), others when their machines are ready. Where the variables of a launcher may have been
-# handed down to a process alone, nobody would come.
-_PATIENCE_DOUBTFUL = 20
-_PATIENCE_HERE = 120
-_PATIENCE = 300
-_LONGEST = 604_800  # s, a week
-_MOST = 2**16  # processes
 _SHARED = 30.0  # seconds after which a file is seen on all machines, such as over NFS
 _CLOSING = 30  # seconds in which JAX ends, where all processes are done
 _SHUT = 10.0  # seconds in which a process that failed ends, whatever its threads wait for
@@ -53,7 +39,6 @@ _FREE_KEYS = (
     *("loader", "data.folder", "data.features", "data.root", "init", "teacher.weights"),
     "checkpoint.local_folder",
 )
-_BY_HAND = "give --coordinator, --num-processes and --process-id"
 
 _watch: Watch | None = None  # of this process; None where it runs alone
 
@@ -73,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--join-timeout",
         type=int,
         metavar="SECONDS",
-        help=f"to wait for the other processes ({_PATIENCE}; {_PATIENCE_HERE} on one machine under"
+        help=f"to wait for the other processes ({PATIENCE}; {PATIENCE_HERE} on one machine under"
         " Slurm and Open MPI)",
     )
 
@@ -119,7 +104,7 @@ def joined(
             not here.
     """
     global _watch
-    start = _start(arguments, facts)
+    start = started(arguments, facts)
     if start is None:
         start_devices()
         if keeps_compiled:
@@ -186,80 +171,6 @@ def _digest(path: Path) -> str:
         return sha256_of(path)
     except OSError:
         return ""
-
-
-def _start(
-    arguments: argparse.Namespace, facts: Mapping[str, str]
-) -> tuple[Start, list[int] | None] | None:
-    """How this process was started, and the devices that it takes (None: all); None: alone."""
-    by_hand = (arguments.coordinator, arguments.num_processes, arguments.process_id)
-    launched = None
-    if any(value is not None for value in by_hand):
-        if arguments.distributed:
-            raise UserError("--distributed: finds the processes itself; leave --coordinator out")
-        _check_by_hand(*by_hand)
-        promise, patience = f"--num-processes={arguments.num_processes}", _PATIENCE
-    elif launched := launch(os.environ, in_terminal(), below_slurm()):
-        promise = launched.promise
-        here = _PATIENCE_DOUBTFUL if launched.is_doubtful else _PATIENCE_HERE
-        patience = here if launched.on_one_host else _PATIENCE
-    elif arguments.distributed:
-        promise, patience = "--distributed", _PATIENCE
-    else:
-        return None
-    if arguments.join_timeout is not None:
-        patience = arguments.join_timeout
-        if not 1 <= patience <= _LONGEST:
-            raise UserError(f"--join-timeout={patience}: should be from 1 to {_LONGEST} s")
-    address, count, process, devices = _detected(promise, by_hand, launched, patience)
-    known = {**facts_of_code(), **facts}
-    return Start(promise, address, count, process, patience, known), devices
-
-
-def _detected(
-    promise: str,
-    by_hand: tuple[str | None, int | None, int | None],
-    launched: Launch | None,
-    patience: int,
-) -> tuple[str, int, int, list[int] | None]:
-    """Address, number of processes, this one's, its devices: what is not told, JAX finds out."""
-    address, count, process = by_hand
-    devices: Sequence[int] | None = None
-    if launched is not None:
-        count, process = launched.num_processes, launched.process_id
-        # JAX would take one device a process; no device named means all that it sees.
-        devices = [] if launched.sees_all_devices else None
-    address = address or os.environ.get("JAX_COORDINATOR_ADDRESS")
-    try:
-        address, count, process, devices = ClusterEnv.auto_detect_unset_distributed_params(
-            address, count, process, devices, None, patience
-        )
-    except Exception as error:  # whatever a cluster's own library raises
-        raise UserError(f"{promise}: {_BY_HAND} ({str(error).partition(chr(10))[0]})") from None
-    if address is None or count is None or process is None:
-        raise UserError(
-            f"{promise}: no TPU pod, Kubernetes job, Slurm or Open MPI is here; {_BY_HAND}"
-        )
-    _check_by_hand(address, count, process)
-    return address, count, process, None if devices is None else list(devices)
-
-
-def _check_by_hand(coordinator: str | None, count: int | None, rank: int | None) -> None:
-    if coordinator is None or count is None or rank is None:
-        raise UserError("--coordinator, --num-processes and --process-id go together")
-    host, _, port = coordinator.rpartition(":")
-    is_number = port.isascii() and port.isdecimal() and len(port) < 10
-    # What is no name of a machine is told here: looking it up raises errors of many kinds.
-    is_name = re.fullmatch(r"[\w.:%\[\]-]{1,253}", host, re.ASCII)
-    if not is_name or not is_number or not 0 < int(port) < 2**16:
-        raise UserError(
-            f"--coordinator={coordinator[:300]!r}: should be HOST:PORT, such as node1:12345 (a"
-            " port is a number from 1 to 65535)"
-        )
-    if not 1 <= count <= _MOST:
-        raise UserError(f"--num-processes={count}: should be from 1 to {_MOST}")
-    if not 0 <= rank < count:
-        raise UserError(f"--process-id={rank}: should be from 0 to {count - 1}")
 
 
 def _connect(start: Start, devices: list[int] | None) -> None:

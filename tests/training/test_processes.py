@@ -60,9 +60,9 @@ def test_half_of_the_options_is_one_line():
 
 WAIT = """
 from argparse import Namespace
-from surgvista_jax.training import processes, rendezvous
+from surgvista_jax.training import processes, rendezvous, started
 
-processes._PATIENCE_DOUBTFUL, rendezvous._QUIET = 2, 1
+started._PATIENCE_DOUBTFUL, rendezvous._QUIET = 2, 1
 alone = dict(coordinator=None, num_processes=None, process_id=None, join_timeout=None)
 with processes.joined(Namespace(**alone, distributed=False), {}):
     pass
