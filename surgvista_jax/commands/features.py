@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-from jax.sharding import Mesh
 
 from surgvista_jax.config import filled_by_options
 from surgvista_jax.counted import counted
-from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.own_videos import given_dataset
 from surgvista_jax.data.conversion.sources import items_of
@@ -18,10 +16,9 @@ from surgvista_jax.data.dataset import Dataset, fingerprint
 from surgvista_jax.data.storage.feature_folder import FeatureFolder
 from surgvista_jax.data.storage.manifest import FILES, read_dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.batch_memory import add_check_memory, check_batch, usual_batch
-from surgvista_jax.inference.classifier import Backbone, usual_clip
+from surgvista_jax.inference.asked_backbone import asked_backbone
+from surgvista_jax.inference.batch_memory import add_check_memory
 from surgvista_jax.inference.features import (
-    TrainedBackbone,
     compute_features,
     features_of_files,
     header_of_files,
@@ -40,28 +37,17 @@ from surgvista_jax.inference.given_videos import (
 )
 from surgvista_jax.inference.remarks import Remarks
 from surgvista_jax.inference.seen import seen_by
-from surgvista_jax.inference.starting_point import (
-    RANDOM,
-    StartingPoint,
-    fit_to_clips,
-    read_backbone,
-    say,
-)
+from surgvista_jax.inference.starting_point import RANDOM
 from surgvista_jax.inference.unreadable_option import add_unreadable, unreadable_limit
 from surgvista_jax.locking import alone_in
-from surgvista_jax.models.backbones import BackboneConfig
 from surgvista_jax.models.heads import POOLS
-from surgvista_jax.models.layers import ComputeConfig
 from surgvista_jax.ownership import add_overwrite
 from surgvista_jax.parts.option import add_part
 from surgvista_jax.parts.plan import Parts
 from surgvista_jax.parts.plan_file import read_plan, refuse_begun
 from surgvista_jax.parts.start import parts_of
 from surgvista_jax.training import processes
-from surgvista_jax.training.partition import MeshConfig, check_divisible, make_mesh
 from surgvista_jax.training.sole import sole_use
-from surgvista_jax.weights.adapt import AdaptConfig
-from surgvista_jax.weights.place import locate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -154,7 +140,7 @@ def _features(arguments: argparse.Namespace, parts: Parts | None, out: Path) -> 
     folder = _dataset_folder(arguments)
     if folder is not None:
         dataset = _dataset(arguments, folder)
-        trained, mesh = _trained(arguments, dataset.fps, {"data": fingerprint(dataset)})
+        trained, mesh = asked_backbone(arguments, dataset.fps, {"data": fingerprint(dataset)})
         loader, limit = LoaderConfig(), unreadable_limit(arguments)
         if arguments.workers is not None:
             with filled_by_options():
@@ -181,7 +167,7 @@ def _features(arguments: argparse.Namespace, parts: Parts | None, out: Path) -> 
     seen = seen_by(arguments.init)
     fps = arguments.fps or (seen and seen.fps) or 1.0
     config, remarks = reading_at(arguments, fps), Remarks(search.problems, search.notes)
-    trained, mesh = _trained(arguments, fps, {})
+    trained, mesh = asked_backbone(arguments, fps, {})
     remarks.say()
     head, sources = given_dataset(common, out, fps), search.videos
     if parts is not None:
@@ -222,57 +208,6 @@ def _dataset_folder(arguments: argparse.Namespace) -> Path | None:
     return arguments.dataset or arguments.videos[0]
 
 
-def _trained(
-    arguments: argparse.Namespace, fps: float, facts: dict[str, str]
-) -> tuple[TrainedBackbone, Mesh]:
-    """The backbone, fitted to its clips at a rate, and the devices.
-
-    Args:
-        facts: of the data, which all processes must share, as they must the weights.
-    """
-    model, variables, origin, _ = read_backbone(arguments.init, None)
-    processes.agree({**facts, "init": origin})
-    seen = seen_by(arguments.init)
-    if seen is None:
-        clip = usual_clip(model)
-    else:
-        clip = dataclasses.replace(seen.clip, stride=seen.stride_at(fps))
-        say((f"{arguments.init} was trained on {seen}",))
-    asked = {name: getattr(arguments, name) for name in ("num_frames", "stride", "size")}
-    changes = {name: value for name, value in asked.items() if value is not None}
-    with filled_by_options():
-        clip = dataclasses.replace(clip, sampling="past", **changes)
-    _check(model, clip, arguments)
-    mesh = make_mesh(MeshConfig(fsdp=arguments.fsdp))
-    if arguments.batch_size is None:
-        arguments.batch_size = usual_batch(mesh, elsewhere=64)
-    check_divisible(mesh, batch_size=arguments.batch_size, key="--batch-size")
-    start = fit_to_clips(
-        StartingPoint(model, clip, variables, origin),
-        AdaptConfig(),
-        pool=arguments.pool,
-        keep_norm=True,
-    )
-    say(start.notes)
-    assert start.variables is not None  # they were read: random ones were refused
-    backbone = Backbone(start.model, start.clip, ComputeConfig(dtype=arguments.dtype))
-    trained = TrainedBackbone(
-        backbone, arguments.pool, start.variables, start.origin, locate(arguments.init).lasting
-    )
-    if arguments.check_memory:
-        said = check_batch(
-            trained.features,
-            lambda: backbone.init(jax.random.key(0)),
-            backbone.clip,
-            arguments.batch_size,
-            mesh,
-            "--batch-size",
-        )
-        if said:
-            say((f"WARNING: {said}",))
-    return trained, mesh
-
-
 def _ended(
     written: FeatureFolder,
     count: int,
@@ -292,16 +227,3 @@ def _ended(
             f"{written.folder}: features of {counted(count, 'video')}, {written.header.width} wide"
         )
     return status
-
-
-def _check(model: BackboneConfig, clip: ClipConfig, arguments: argparse.Namespace) -> None:
-    """Refuses options that do not fit the model or the devices, by their own names."""
-    if arguments.pool == "class" and not model.class_token:
-        raise UserError("--pool=class: this model has no class token; take mean")
-    try:
-        model.grid(clip.num_frames, clip.size, clip.size)
-    except ValueError as error:
-        raise UserError(f"--num-frames or --size: {error}") from None
-    for number, what in ((jax.device_count(), "devices here"), (model.width, "of the width")):
-        if number % arguments.fsdp:
-            raise UserError(f"--fsdp={arguments.fsdp}: should divide the {number} {what}")
