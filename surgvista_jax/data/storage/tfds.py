@@ -19,13 +19,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from surgvista_jax.counted import counted
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.decode import EncodedFrames
+from surgvista_jax.data.storage.tfds_features import (
+    ImageFeature,
+    LabelFeature,
+    image_feature,
+    label_feature,
+)
 from surgvista_jax.errors import UserError
-from surgvista_jax.json_object import parse
 
-_MOST_CLASSES = 100_000
 _FPS = 1.0  # frames a second; TFDS records none
 _VIDEO_KEYS = ("video", "video_id")
 _FRAME_KEYS = ("frame", "frame_id")
@@ -48,7 +51,7 @@ class TfdsFrames(EncodedFrames):
 
     def encoded(self, frame_ids: list[int]) -> Iterator[bytes | None]:
         try:
-            feature = _image_feature(self.folder)
+            feature = image_feature(self.folder)
             if feature.sequence:
                 images = _read_images(self.folder, self.split, self.examples[0], feature.key)
                 yield from (images[i] if i < len(images) else None for i in frame_ids)
@@ -98,8 +101,8 @@ def read_tfds(folder: Path) -> Dataset:
             has other labels than one a frame.
     """
     folder = Path(folder)
-    feature = _image_feature(folder)
-    label = _label_feature(folder, feature)
+    feature = image_feature(folder)
+    label = label_feature(folder, feature)
     info = _info(folder)
     listed = {split: _list_split(folder, split, feature, label) for split in info.splits}
     videos = tuple(Video(*entry) for entries in listed.values() for entry in entries)
@@ -124,37 +127,8 @@ def read_tfds(folder: Path) -> Dataset:
     )
 
 
-@dataclass(frozen=True)
-class _ImageFeature:
-    """Where in an example the images are; `siblings` are the keys beside it."""
-
-    key: str
-    sequence: bool
-    siblings: frozenset[str]
-
-
-@dataclass(frozen=True)
-class _LabelFeature:
-    """Where in an example its label is, or with `sequence` those of its frames."""
-
-    key: str
-    sequence: bool
-    classes: tuple[str, ...]
-
-    def of(self, values: Any, num_frames: int, where: str) -> tuple[int, ...]:
-        """A label for each frame of an example; -1 means none, in TFDS as here."""
-        labels = tuple(values[self.key].int64_list.value)
-        if len(labels) != (num_frames if self.sequence else 1):
-            raise UserError(
-                f"{where}: {len(labels)} values of {self.key!r}, {counted(num_frames, 'frame')}"
-            )
-        if not all(-1 <= label < len(self.classes) for label in labels):
-            raise UserError(f"{where}: {self.key!r} is not from -1 to {len(self.classes) - 1}")
-        return labels if self.sequence else labels * num_frames
-
-
 def _list_split(
-    folder: Path, split: str, feature: _ImageFeature, label: _LabelFeature | None
+    folder: Path, split: str, feature: ImageFeature, label: LabelFeature | None
 ) -> list[tuple[str, str, float, int, tuple[int, ...] | None]]:
     """Video, source, frame rate, number of frames and labels of each video of a split."""
     examples = _examples(folder, split)
@@ -244,62 +218,3 @@ def _examples(folder: Path, split: str) -> Any:
     if split not in info.splits:
         raise UserError(f"{folder}: no split {split!r}; it has: {', '.join(info.splits)}")
     return ArrayRecordDataSource(info, split=split, deserialize_method=DeserializeMethod.RAW_BYTES)
-
-
-@functools.lru_cache(maxsize=16)
-def _image_feature(folder: Path) -> _ImageFeature:
-    """The feature that holds the frames: the first sequence of images, else the first image."""
-    features, walked = _described(folder)
-    found = [(key, many) for key, kind, many, _ in walked if kind in ("Video", "Image")]
-    if not found:
-        path = Path(folder) / "features.json"
-        raise UserError(f"{path}: no feature in it is a video or an image")
-    key, sequence = next((entry for entry in found if entry[1]), found[0])
-    return _ImageFeature(key, sequence, frozenset(_features(features)))
-
-
-def _label_feature(folder: Path, image: _ImageFeature) -> _LabelFeature | None:
-    """The `ClassLabel` that is called `label`, for an example or for each of its frames."""
-    for key, kind, sequence, node in _described(folder)[1]:
-        is_label = kind == "ClassLabel" and key.rpartition("/")[2] == "label"
-        if is_label and sequence <= image.sequence:
-            return _LabelFeature(key, sequence, _class_names(Path(folder), key, node))
-    return None
-
-
-def _class_names(folder: Path, key: str, node: dict) -> tuple[str, ...]:
-    path = folder / f"{key.replace('/', '-')}.labels.txt"
-    try:
-        count = int(node["classLabel"]["numClasses"])
-        if not 0 < count <= _MOST_CLASSES:
-            raise ValueError(f"numClasses is not from 1 to {_MOST_CLASSES}")
-        names = path.read_text(encoding="utf-8").split("\n")[:count] if path.exists() else ()
-    except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
-        raise UserError(f"{folder}: the classes of {key!r} cannot be read ({error})") from None
-    return tuple(names or map(str, range(count)))
-
-
-def _described(folder: Path) -> tuple[dict, list[tuple[str, str, bool, dict]]]:
-    """What `features.json` says, and what `_walk` yields of its images and labels."""
-    path = Path(folder) / "features.json"
-    try:
-        features = parse(path.read_text(encoding="utf-8"))
-        return features, list(_walk(features, "", False))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path}: not a description of TFDS features") from None
-
-
-def _features(node: dict) -> dict:
-    return node.get("featuresDict", node.get("content", {})).get("features", {})
-
-
-def _walk(node: dict, key: str, sequence: bool) -> Iterator[tuple[str, str, bool, dict]]:
-    """Yields key, kind, whether an example has many, and description of what is below a node."""
-    kind = node.get("pythonClassName", node.get("type", "")).rsplit(".", 1)[-1]
-    if kind in ("Video", "Image", "ClassLabel"):
-        yield key, kind, sequence or kind == "Video", node
-    elif kind in ("Sequence", "Dataset"):
-        yield from _walk(node["sequence"]["feature"], key, True)
-    else:
-        for name, child in _features(node).items():
-            yield from _walk(child, f"{key}/{name}" if key else name, sequence)
