@@ -14,8 +14,8 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.ownership import Ownership
 from surgvista_jax.tasks.choosing.choice import CHOOSE, begun_choices, with_one_length
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
+from surgvista_jax.tasks.finetuning.kept_features import FEATURES
 from surgvista_jax.tasks.finetuning.own import chosen
-from surgvista_jax.tasks.finetuning.probe import FEATURES
 from surgvista_jax.tasks.finetuning.seen import with_seen_clips
 from surgvista_jax.tasks.finetuning.train import finetune
 from surgvista_jax.tasks.outcome import report_seeds, seeds_files

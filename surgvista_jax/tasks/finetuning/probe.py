@@ -5,13 +5,8 @@ learning rate and weight decay of the sweep train side by side, and the videos o
 among them and their epochs.
 """
 
-import contextlib
-import dataclasses
 import functools
-import hashlib
 import itertools
-import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,16 +18,14 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from surgvista_jax.archives import UNREADABLE, check_members
 from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.division import Division
-from surgvista_jax.data.dataset import Dataset, fingerprint
-from surgvista_jax.data.video_files import files_of
+from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.errors import UserError
-from surgvista_jax.inference.computed import change_names, of_compute, of_data
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
-from surgvista_jax.ownership import Foreign, Ownership
+from surgvista_jax.ownership import Ownership
 from surgvista_jax.tasks.finetuning.config import ProbeConfig
+from surgvista_jax.tasks.finetuning.kept_features import files_of_splits, key_of, read, write
 from surgvista_jax.tasks.finetuning.task import Finetuning
 from surgvista_jax.tasks.selection import Selection, score
 from surgvista_jax.training.partition import replicated
@@ -40,9 +33,8 @@ from surgvista_jax.training.processes import on_all_processes
 from surgvista_jax.training.state import create_filled
 from surgvista_jax.training.watchdog import watched
 from surgvista_jax.weights.runs import find_run
-from surgvista_jax.writing import clear_asides, replacing
+from surgvista_jax.writing import clear_asides
 
-FEATURES = "features"
 _HIGHEST = jax.lax.Precision.HIGHEST
 
 
@@ -95,7 +87,7 @@ def train_probe(
             " config.probe.learning_rates and config.probe.weight_decays one value each"
         )
     _check_start(workdir, about["init_digest"])
-    files = _feature_files(kept, division)
+    files = files_of_splits(kept, division)
     params = create_filled(task.init_params, loaded, mesh)
     every_clip = EveryClip(
         task.classifier.features,
@@ -112,16 +104,16 @@ def train_probe(
 
     def features(dataset: Dataset, title: str) -> Outputs:
         with watched(config.loop, workdir, 0, f"computing features ({title})"):
-            key = _key(task, dataset, about["init_digest"])
+            key = key_of(task, dataset, about["init_digest"])
             path = files[next(iter(dataset.splits))]
-            found = _read(path, key)
+            found = read(path, key)
             # All compute them, or none: a process that computed alone would wait for the others.
             all_found = on_all_processes(np.array(found is not None))
             if found is not None and all_found:
                 return found
             computed = every_clip(params, dataset, title=f"features, {title}")
             if jax.process_index() == 0:
-                _write(kept, path, key, computed)
+                write(kept, path, key, computed)
             return computed
 
     training = features(division.train, "train")
@@ -250,66 +242,3 @@ def train_linear(task: Finetuning, features: np.ndarray, label: np.ndarray) -> I
 def sweep_settings(probe: ProbeConfig) -> list[tuple[float, float]]:
     """Learning rate and weight decay of each layer of the sweep."""
     return list(itertools.product(probe.numbers("learning_rates"), probe.numbers("weight_decays")))
-
-
-def _key(task: Finetuning, dataset: Dataset, origin: str) -> str:
-    """What decides the features of a dataset; another key, and they are computed anew."""
-    decisive = [
-        fingerprint(dataset),
-        [video.labels for video in dataset.videos],  # they are kept with the features
-        origin,
-        task.config.seed if origin == "random" else None,
-        repr(task.model),
-        repr(task.config.adapt),
-        repr(task.clip),
-        repr(task.config.head),
-        task.config.compute.dtype,
-        # The model tells of itself already.
-        *change_names((*of_compute(task.config.compute), *of_data(dataset))),
-    ]
-    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
-
-
-def _feature_files(kept: Ownership, division: Division) -> dict[str, Path]:
-    """The file of each split's features, by the split's name.
-
-    Raises:
-        UserError: a split has no name for a file, or a file in the way holds no such features.
-    """
-    parts = (division.train, division.selection, division.test)
-    names = [next(iter(part.splits)) for part in parts if part is not None]
-    files = {}
-    for name in dict.fromkeys(names):
-        (path,) = files_of(kept.folder, [name.replace("/", "_")], ".npz")
-        if os.path.lexists(path) and not (kept.overwrite or kept.named(path) or _is_ours(path)):
-            raise Foreign(path)
-        files[name] = path
-    return files
-
-
-def _read(path: Path, key: str) -> Outputs | None:
-    """Features that were kept, if they are those of the key and whole."""
-    with contextlib.suppress(*UNREADABLE), _opened(path) as file:
-        if str(file["key"]) == key:
-            return Outputs(**{name: file[name] for name in Outputs._fields})
-    return None
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a file holds features that a version without a record kept, whatever their key."""
-    with contextlib.suppress(*UNREADABLE), _opened(path) as file:
-        return len(str(file["key"])) == hashlib.sha256().digest_size * 2
-    return False
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
-    check_members(path, ("key", *Outputs._fields))
-    with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-        yield file
-
-
-def _write(kept: Ownership, path: Path, key: str, outputs: Outputs) -> None:
-    # What may be replaced was asked before; of ours also a file that has been damaged since.
-    with replacing(path, dataclasses.replace(kept, overwrite=True)) as aside:
-        np.savez(aside, key=np.array(key), **outputs._asdict())

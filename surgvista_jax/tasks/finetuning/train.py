@@ -29,7 +29,8 @@ from surgvista_jax.tasks.beginning import (
 from surgvista_jax.tasks.ending import tell_finetuned
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.finetuning.descent import settings_of, train_on_clips
-from surgvista_jax.tasks.finetuning.probe import FEATURES, train_probe
+from surgvista_jax.tasks.finetuning.kept_features import FEATURES
+from surgvista_jax.tasks.finetuning.probe import train_probe
 from surgvista_jax.tasks.finetuning.start import starting_point
 from surgvista_jax.tasks.finetuning.task import Finetuning, make_finetuning
 from surgvista_jax.tasks.outcome import (
