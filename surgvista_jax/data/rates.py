@@ -44,6 +44,17 @@ class Grid:
     def instant(self, k: int) -> float:
         return self.start + k / self.fps
 
+    @property
+    def near(self) -> float:
+        """By how much a picture may come after an instant whose frame it is."""
+        return 0.5 / self.fps + self.tolerance
+
+    def first_near(self, time: float) -> int:
+        """The first frame whose picture is not one before the first picture of all, at `time`."""
+        if time - self.start <= self.grace:
+            return 0
+        return math.ceil((time - self.near - self.start) * self.fps)
+
 
 @dataclass(frozen=True)
 class Pick(Generic[Picture]):
@@ -81,10 +92,9 @@ class Picker(Generic[Picture]):
     def take(self, time: float, picture: Picture) -> Iterator[Pick[Picture]]:
         """Yields the frames that are known by this picture; times ascend."""
         grid, before = self._grid, self._before
-        near = 0.5 / grid.fps + grid.tolerance
         while (late := time - grid.instant(self.next)) >= -grid.tolerance:
             k = self.next
-            if late <= near or (before is None and late <= grid.grace):
+            if late <= grid.near or (before is None and late <= grid.grace):
                 yield Pick(k, time, picture)
             elif before is None:
                 yield Pick(k, time, None)

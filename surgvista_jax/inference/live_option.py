@@ -68,17 +68,17 @@ def run_live(arguments: argparse.Namespace) -> int:
         keys = {key: getattr(arguments, key) for key in ("clock", "deinterlace")}
         options = VideoOptions(**{key: value for key, value in keys.items() if value is not None})
         source = open_source(where, trained.meaning.fps, options, raw)
-        predictor = StreamingPredictor(trained, smoothing)
+        predictor = StreamingPredictor(trained, smoothing, start=0.0)
         print(f"{arguments.checkpoint}: {trained.meaning}", file=sys.stderr)
         keep, broke = () if record is None else (record.keep,), ""
         try:
             outcome = predict_live(predictor, source, lambda line: print(line, flush=True), *keep)
             broke = outcome.broke
+            name = "standard input" if where == "-" else where
+            print(f"surgvista: {name}: {outcome}", file=sys.stderr)
         except UserError as error:
             broke = str(error)
             raise
-            name = "standard input" if where == "-" else where
-            print(f"surgvista: {name}: {outcome}", file=sys.stderr)
         finally:  # also of what was seen when the reader of the lines went away
             written = record is None or _written(record, arguments.out, broke)
     return outcome.status or int(not written)

@@ -57,14 +57,14 @@ class LiveRecord:
         self._smoothing = smoothing and dataclasses.replace(smoothing, causal=True)
         self._frame, self._scores = array("q"), array("f")
         self._reel = Reel()
-        self._start: float | None = None
         self._damage: tuple[str, ...] = ()
 
     def keep(self, arrived: Arrived, prediction: Prediction | None) -> None:
-        """Takes a frame in that was pushed, and what was predicted by it."""
-        if self._start is None:
-            self._start = arrived.time  # that of the predictor's frame 0
-        self._reel.add(arrived.time - self._start, arrived.frame)
+        """Takes a frame in that was pushed, and what was predicted by it.
+
+        Second 0 is that of the predictor's frame 0.
+        """
+        self._reel.add(arrived.time, arrived.frame)
         if prediction is not None:
             self._frame.append(prediction.frame)
             self._scores.frombytes(np.asarray(prediction.scores, np.float32).tobytes())

@@ -80,7 +80,9 @@ class StreamingPredictor:
         Args:
             model: what `surgvista predict --checkpoint` takes, or what was read of it.
             smoothing: its causal form is taken.
-            start: the second of frame 0; None: that of the first frame that is pushed.
+            start: the second of frame 0, at which the frames begin; of moments before the first
+                one that is pushed, such as where a busy machine drops some, nothing is said. None:
+                the second of that first one.
 
         Raises:
             UserError: it cannot be read, or sees more than the past.
@@ -139,14 +141,14 @@ class StreamingPredictor:
         picker = self._picker
         if picker is None:
             self._grid = self._grid_from(time if self._start is None else self._start)
-            picker = self._picker = Picker(self._grid)
+            picker = self._picker = Picker(self._grid, self._grid.first_near(time))
         picture = _Picture(frame, self.meaning.clip.size)
         self._last, self._shape = time, frame.shape
         held = self._jump(picker, time)
         newest = None
         for pick in picker.take(time, picture):
-            shown = pick.picture or _Picture(np.zeros_like(frame), self.meaning.clip.size)
-            self._past.push(shown.fitted())
+            assert pick.picture is not None  # the picker begins at one
+            self._past.push(pick.picture.fitted())
             held += newest is not None
             newest = pick
         picture.keep()

@@ -80,6 +80,11 @@ def predictor(classifier):
 
 
 @pytest.fixture(scope="module")
+def from_zero(classifier):
+    return StreamingPredictor(classifier, start=0.0)
+
+
+@pytest.fixture(scope="module")
 def smoothed(classifier):
     return StreamingPredictor(classifier, Smoothing("viterbi", transitions=COUNTED))
 
@@ -261,6 +266,21 @@ def test_what_is_no_next_frame_is_refused(predictor, frames, frame, time, said):
     with pytest.raises(ValueError, match=said):
         predictor.push(frame, time)
     assert predictor.push(frames[1], 1.2).frame == 1  # as if nothing had been pushed
+
+
+@pytest.mark.parametrize(("late", "first"), [(0.0, 7), (0.02, 7), (0.15, 8)])
+def test_of_moments_before_the_first_frame_nothing_is_said(
+    late, first, from_zero, predictor, frames
+):
+    """Others keep their numbers, and see no more than what came."""
+    from_zero.restart()
+    each = [from_zero.push(frame, 7 / 5 + late + k / 5) for k, frame in enumerate(frames[7:])]
+    said = [one for one in each if one is not None]
+    assert [one.frame for one in said] == list(range(first, first + len(said)))
+    assert [one.time for one in said] == [one.frame / 5 for one in said]
+    assert len(said) == NUM_FRAMES - first
+    found = np.array([one.scores for one in said])
+    np.testing.assert_array_equal(found, online(predictor, frames[7:])[: len(found)])
 
 
 def test_a_start_that_is_no_second_is_refused(classifier):
