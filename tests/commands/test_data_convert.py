@@ -1,5 +1,6 @@
 """Does a folder of videos become a dataset, whatever is wrong with it and whenever it stops?"""
 
+import io
 import json
 import os
 import re
@@ -44,6 +45,28 @@ def problems(capfd) -> list[str]:
     lines = capfd.readouterr().err.replace("\r", "\n").split("\n")
     others = "video/s|s/video|^note: .* clips of 16 x 4 at"
     return [line for line in lines if line.strip() and not re.search(others, line)]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_nothing_of_the_bar_stays_on_a_terminal(tmp_path, capfd, monkeypatch, interrupted):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    def interrupt(*given):
+        raise KeyboardInterrupt
+
+    footage.write_video(tmp_path / "in" / "a.mp4", 5)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    if interrupted:
+        monkeypatch.setattr("surgvista_jax.data.conversion.extract_all._take_in", interrupt)
+    assert convert(tmp_path / "in", tmp_path / "out") == (130 if interrupted else 0)
+    assert "video" in terminal.getvalue()
+    for line in terminal.getvalue().split("\n"):
+        shown = ""
+        for part in line.split("\r"):
+            shown = part + shown[len(part) :]
+        assert "?video/s" not in shown and "%|" not in shown
 
 
 def test_videos_and_frame_folders_become_a_dataset(tmp_path, capfd):

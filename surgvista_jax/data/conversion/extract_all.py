@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -114,20 +115,24 @@ def extract_all(
     extraction = Extraction()
     watched = sys.stderr.isatty()
     interval = 0.5 if watched else 30.0  # seconds; a log file needs few lines
-    bar = tqdm(total=len(sources), initial=len(done), unit="video", mininterval=interval)
+    bar = tqdm(
+        total=len(sources),
+        initial=len(done),
+        unit="video",
+        mininterval=interval,
+        leave=not watched,  # on a terminal nothing of it stays, also of one that is interrupted
+    )
 
     def show(number: int, num_frames: int) -> None:
         video = remaining[number].video
         bar.set_postfix_str(f"{video}: {counted(num_frames, 'frame')}", refresh=watched)
 
-    results = workers.run_each(_run, jobs, num_workers, show)
     try:
-        for number, result in results:
-            _take_in(jobs[number], result, folders, journal, extraction)
-            bar.update()
+        with bar, closing(workers.run_each(_run, jobs, num_workers, show)) as results:
+            for number, result in results:
+                _take_in(jobs[number], result, folders, journal, extraction)
+                bar.update()
     finally:
-        results.close()
-        bar.close()
         clear_partial(partial)
     for entry in journal.finished.values():
         if _in_place(entry, out):

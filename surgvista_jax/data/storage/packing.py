@@ -225,10 +225,12 @@ def _packed(jobs: list[ShardJob], num_packed: int) -> Packing:
 
 
 def _run_all(jobs: list[ShardJob], num_workers: int) -> Iterator[tuple[int, object]]:
-    interval = 0.5 if sys.stderr.isatty() else 30.0  # seconds; a log file needs few lines
+    watched = sys.stderr.isatty()
+    interval = 0.5 if watched else 30.0  # seconds; a log file needs few lines
     total = sum(count for job in jobs for _, count in job.counts)
     done = [0] * len(jobs)
-    with tqdm(total=total, unit="frame", mininterval=interval, disable=not jobs) as bar:
+    options = {"mininterval": interval, "leave": not watched, "disable": not jobs}
+    with tqdm(total=total, unit="frame", **options) as bar:
 
         def show(number: int, count: int) -> None:
             bar.update(count - done[number])
