@@ -7,6 +7,7 @@
 # Each script's words, after its own options; `take_run` fills them in.
 program='' config='' dataset='' workdir='' words=() surgvista=''
 count='' command=() folder='' # of `take_parts`
+stages=()                     # of `take_stages`
 given=()                      # what `take_options` leaves
 after=''                      # behind which word those of surgvista come, where they do
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -73,6 +74,32 @@ take_run() {
     pretrain | finetune) ;;
     *) refuse "'$program' is no program: pretrain or finetune comes before CONFIG (--help)" ;;
   esac
+}
+
+# N STUDY.py DIR [WORD …], of a study whose stages are divided by N
+take_study() {
+  local word
+  (($# >= 3)) || refuse "N, STUDY.py and DIR are needed (--help)"
+  count=$1 config=$2 workdir=$3 words=("${@:4}")
+  [[ $count =~ ^[1-9][0-9]{0,3}$ ]] || refuse "'$count' should be a number of elements, 1 to 9999"
+  for word in ${words[@]+"${words[@]}"}; do
+    case $word in
+      --stage* | --only* | --out* | --jobs* | --dry-run)
+        refuse "$word: is said for each element; leave it out" ;;
+    esac
+  done
+}
+
+# data,pretrain,…: those of a study that are to be done, in this order
+take_stages() {
+  local stage
+  IFS=, read -ra stages <<<"$1"
+  for stage in ${stages[@]+"${stages[@]}"}; do
+    case $stage in
+      data | pretrain | features | cells) ;;
+      *) refuse "--stages: '$stage' is none of data, pretrain, features and cells" ;;
+    esac
+  done
 }
 
 # N COMMAND …, of what is done in N parts: also its own words, and the folder that it writes to

@@ -36,34 +36,20 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../needs.sh"
 
 options=(--job-name=surgvista --nodes=1 --ntasks=1 --requeue --open-mode=append --signal=TERM@120)
-at_once='' stages=data,pretrain,features,cells
+at_once=''
+take_stages data,pretrain,features,cells
 own_option() {
   case $1 in
     --array=%*) at_once=${1#*=} ;;
     --array=*) refuse "$1: the jobs are the array; --array=%4 does four at a time" ;;
-    --stages=*) stages=${1#*=} ;;
+    --stages=*) take_stages "${1#*=}" ;;
     --*) options+=("$1") ;;
     *) refuse "$1: sbatch's options go as --NAME=VALUE here" ;;
   esac
 }
 take_options "$@"
 set -- ${given[@]+"${given[@]}"}
-(($# >= 3)) || refuse "N, STUDY.py and DIR are needed (--help)"
-count=$1 config=$2 workdir=$3 words=("${@:4}")
-[[ $count =~ ^[1-9][0-9]{0,3}$ ]] || refuse "'$count' should be a number of elements, 1 to 9999"
-for word in ${words[@]+"${words[@]}"}; do
-  case $word in
-    --stage* | --only* | --out* | --jobs* | --dry-run)
-      refuse "$word: is said for each element; leave it out" ;;
-  esac
-done
-IFS=, read -ra stages <<<"$stages"
-for stage in "${stages[@]}"; do
-  case $stage in
-    data | pretrain | features | cells) ;;
-    *) refuse "--stages: '$stage' is none of data, pretrain, features and cells" ;;
-  esac
-done
+take_study "$@"
 need_command sbatch "run this on a login node of a Slurm cluster"
 need_surgvista
 need_config

@@ -3,6 +3,7 @@
 #
 #   host.sh install                                   # this folder's repository, into its .venv
 #   host.sh start PROGRAM CONFIG DATASET WORKDIR …    # the run, which no lost connection ends
+#   host.sh start study STAGE I/N STUDY.py DIR …      # every Nth job of a study's stage, likewise
 #   host.sh follow                                    # its log until it ends; status 75: cut off
 #   host.sh stop                                      # it saves and ends
 set -euo pipefail
@@ -39,7 +40,12 @@ case $action in
     .venv/bin/pip install --quiet -e ".[tpu,gcs]"
     ;;
   start)
-    take_run "$@"
+    if [[ ${1:-} == study ]]; then
+      (($# >= 5)) || refuse "STAGE, I/N, STUDY.py and DIR are needed"
+      config=$4 workdir=$5
+    else
+      take_run "$@"
+    fi
     need_surgvista
     [[ -x $surgvista ]] || exit 127 # as where not even this script is
     need_config
@@ -49,16 +55,22 @@ case $action in
     typed=$(show "$@")
     if is_running; then
       there=$(cat "$runs/words" 2>/dev/null || echo "one of an earlier version")
-      [[ $there == "$typed" ]] || refuse "another run is here (stop ends it): $there"
+      # Of a study that is followed again, the stage may be a later one.
+      [[ ${there#study * } == "${typed#study * }" ]] ||
+        refuse "another run is here (stop ends it): $there"
       say "a run is here already; it goes on"
       exit
     fi
     mkdir -p "$runs"
     rm -f "$runs/pid" "$runs/status" "$runs/stopped"
     printf '%s\n' "$typed" >"$runs/words"
-    cores=$((($(nproc) + 1) / 2))
-    command=("$surgvista" "$program" --distributed --config="$config" --workdir="$workdir"
-      --config.data.folder="$dataset" --config.loader.workers="$cores" ${words[@]+"${words[@]}"})
+    if [[ $1 == study ]]; then
+      command=("$surgvista" study run "$config" --out="$workdir" --stage="$2" --only="$3" "${@:6}")
+    else
+      cores=$((($(nproc) + 1) / 2))
+      command=("$surgvista" "$program" --distributed --config="$config" --workdir="$workdir"
+        --config.data.folder="$dataset" --config.loader.workers="$cores" ${words[@]+"${words[@]}"})
+    fi
     cd "$repository" # where CONFIG lies
     # shellcheck disable=SC2016 # the inner shell expands them
     setsid nohup bash -c '

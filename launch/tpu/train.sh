@@ -23,20 +23,14 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 name=launch/tpu/train.sh dry=false
 # shellcheck source-path=SCRIPTDIR source=../needs.sh
 source "$here/../needs.sh"
+# shellcheck source-path=SCRIPTDIR source=until_done.sh
+source "$here/until_done.sh"
 
-keep=false
-own_option() {
-  [[ $1 == --keep ]] && keep=true
-}
 after=WORKDIR
 take_options "$@"
 set -- ${given[@]+"${given[@]}"}
 take_run "$@"
-need_command gcloud "the Google Cloud CLI"
-need_variable TPU_NAME "a name for these TPUs"
-need_variable TPU_ZONE "the zone where they are, such as us-west4-a"
-need_variable TPU_TYPE "the type, such as v5litepod-16"
-need_variable TPU_RUNTIME "the system for TPU_TYPE, such as v2-alpha-tpuv5-lite"
+need_tpus
 [[ $config != /* ]] || refuse "CONFIG $config: a file of the repository, which all hosts get"
 need_config
 for path in "$dataset" "$workdir"; do
@@ -44,9 +38,6 @@ for path in "$dataset" "$workdir"; do
 done
 stop_if_lacking
 
-slice() {
-  if $dry; then "$here/slice.sh" --dry-run "$1"; else "$here/slice.sh" "$1"; fi
-}
 # What a shell of the host reads, in which every word arrives as it was typed here.
 remote="bash surgvista/launch/tpu/host.sh start $(show "$@")"
 ssh=(gcloud compute tpus queued-resources ssh "${TPU_NAME:-NAME}" --zone="${TPU_ZONE:-ZONE}")
@@ -66,69 +57,9 @@ if $dry; then
 fi
 
 trap 'say "the run goes on; launch/tpu/slice.sh stop ends it, delete removes the TPUs"; exit 130' INT
-failures=0 before=''
-# Google's service and the way to it fail for moments; one that fails for five minutes, fails.
-again() { # SECONDS
-  failures=$((failures + 1))
-  ((failures < 10)) || { say "gave up after $failures tries" && exit 1; }
-  sleep "$1"
-}
-while :; do
-  now=$(slice state) || { again 30 && continue; }
-  [[ $now == "$before" ]] || say "$TPU_NAME: ${now:-not asked for yet}"
-  before=$now
-  case $now in
-    '')
-      if slice create; then sleep 10; else again 30; fi # it is listed a moment later
-      continue
-      ;;
-    SUSPENDED)
-      say "$TPU_NAME was taken away; asking for it again"
-      slice delete || again 30
-      continue
-      ;;
-    FAILED)
-      say "$TPU_NAME: the request failed; launch/tpu/slice.sh delete removes it"
-      exit 1
-      ;;
-    ACTIVE) ;;
-    *)
-      failures=0 # days may pass here
-      sleep 30
-      continue
-      ;;
-  esac
-
-  status=0
-  "${start[@]}" || status=$?
-  case $status in
-    0) failures=0 ;;
-    127) # nothing is installed yet
-      slice install || again 30
-      continue
-      ;;
-    255) # a host is not to be reached
-      again 30
-      continue
-      ;;
-    *)
-      say "a host cannot start (status $status); $TPU_NAME stays (launch/tpu/slice.sh delete)"
-      exit "$status"
-      ;;
-  esac
-
-  "${follow[@]}" || status=$?
-  if ((status == 0)); then
-    $keep || slice delete
-    exit 0
-  fi
-  # Hosts that are taken away end the others by an error; that they are, is seen a little later,
-  # and by then all processes have ended.
-  ((status == 143)) || sleep 90
-  if [[ $status == 75 || $status == 255 || $(slice state) != ACTIVE ]]; then
-    say "the run was cut off (status $status); it goes on when $TPU_NAME is there"
-    continue
-  fi
-  say "the run ended with status $status; $TPU_NAME stays (launch/tpu/slice.sh delete)"
+until_done || {
+  status=$?
+  say "$TPU_NAME stays (launch/tpu/slice.sh delete)"
   exit "$status"
-done
+}
+$keep || slice delete
