@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
     if warning := check_readable(dataset, batch):
         print(warning, file=sys.stderr)
     caption = make_caption(dataset, first.task, batch, first.step)
-    steps = " and ".join(f"{student.step:,}" for student in students)
+    steps = " and ".join(dict.fromkeys(f"{student.step:,}" for student in students))
     note = (
         f"{caption.videos[0]} of {caption.dataset}, {caption.mask} mask, ratio {caption.ratio:g}; "
         f"after {steps} steps. Statistics of hidden patches: {arguments.denormalise}."

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
 
-from surgvista_jax.figures.bars import Bar, axis_of
+from surgvista_jax.figures.bars import Bar, axis_of, ticks_of
 from surgvista_jax.figures.printed import (
     DARK,
     HATCH,
@@ -96,7 +95,8 @@ def _panel(sheet: Sheet, panel: Amounts, left: float, top: float, width: float) 
     ):
         low, high = axis_of([v for b in bars for v in (b.value, b.low, b.high, *b.seeds)])
         place.set_ylim(low, high)
-        place.yaxis.set_major_locator(MaxNLocator(nbins=5, prune="both"))
+        ticks = ticks_of(low, high, 5)
+        place.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
         for k, bar in enumerate(bars):
             _bar(place, k + (at - 0.5) * _BAR, bar, low, looks[at])
         begins = f", axis from {low:.4g} on" if low > 0 else ""

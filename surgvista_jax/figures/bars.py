@@ -97,6 +97,17 @@ def axis_of(values: Sequence[float]) -> tuple[float, float]:
     return max(float(np.floor((low - room) / step)) * step, 0.0), high + 0.12 * room
 
 
+def ticks_of(low: float, high: float, most: int) -> list[float]:
+    """Round numbers along an axis of `axis_of`, at most so many, and where it begins.
+
+    One at its very end would reach over it, and one near the beginning into that number.
+    """
+    room = 0.6 * (high - low) / most
+    ticks = MaxNLocator(nbins=most).tick_values(low, high)
+    inside = [float(t) for t in ticks if low + room < t <= high - 0.02 * (high - low)]
+    return inside if low < 0 else [low, *inside]
+
+
 def _panel(sheet: Sheet, panel: Panel, left: float, top: float, width: float) -> None:
     bars = panel.bars
     words = ["" if np.isnan(bar.value) else f"{bar.value:.{panel.decimals}f}" for bar in bars]
@@ -116,9 +127,9 @@ def _panel(sheet: Sheet, panel: Panel, left: float, top: float, width: float) ->
     axes.set(xlim=(low, high), ylim=(len(bars) - 0.5, -0.5), yticks=[])
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    # Labels stay within the axes: those at its very ends would reach over them.
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=max(2, int(space / 0.4)), prune="both"))
-    begins = f", from {low:.{panel.decimals}f} on" if low > 0 else ""
+    ticks = ticks_of(low, high, max(2, int(space / 0.4)))
+    axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
+    begins = f", from {low:.4g} on" if low > 0 else ""
     label = shortened(f"{panel.axis}{begins}", width - 0.02, SMALL)
     half = width_of(label, SMALL) / 2
     middle = min(max(start + space / 2, left + half), left + width - half)

@@ -23,7 +23,10 @@ _DARKEST = 0.85  # of the colours, so that white numbers can be read
 # Inches.
 _TITLE, _NUMBERS = 0.2, 0.16
 _LARGEST, _NARROWEST = 0.34, 0.165  # cells, and cells with numbers
-_NOTE = "Rows: true classes; columns: predicted ones, by the row’s number. In percent of the row."
+_NOTE = (
+    "Rows: true classes; columns: predicted ones, by the row’s number. In percent of the row; "
+    "empty: none."
+)
 
 
 @dataclass(frozen=True, eq=False)

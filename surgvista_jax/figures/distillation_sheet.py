@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from surgvista_jax.figures.denormalise import assemble, denormalise, squared_errors
 from surgvista_jax.figures.printed import (
+    HATCH,
     LINE,
     MARGIN,
     PALE,
@@ -25,6 +26,7 @@ from surgvista_jax.figures.reconstruction_sheet import ERROR_COLOURS, ERROR_SCAL
 from surgvista_jax.models.patches import patchify
 
 COLUMNS = {"single": 4, "double": 8}
+_COLOURS = ERROR_COLOURS.with_extremes(bad=(0, 0, 0, 0))
 # Inches.
 _GAP, _NUMBERS, _RIGHT = 0.03, 0.14, 0.36
 
@@ -88,7 +90,7 @@ def draw_distillation(
     told = (
         f"{note} Reconstructions: hidden patches predicted, visible ones copied. Error: absolute "
         "difference of hidden pixels from the original, of a range of 1, mean over colours; "
-        "visible patches pale grey. MSE: of the normalised pixels that are learnt."
+        "visible patches hatched. MSE: of the normalised pixels that are learnt."
     )
     with style():
         return _lay_out(rows, told, frame_ids, width)
@@ -123,15 +125,16 @@ def _lay_out(
             sheet.write(text, left - 0.06, middle, size=SMALL, ha="right")
         for place, column in enumerate(columns):
             axes = sheet.axes(left + place * (each + _GAP), top, each, tall)
-            axes.set_axis_off()
-            axes.imshow(
-                pictures[column], cmap=ERROR_COLOURS, vmin=0, vmax=ERROR_SCALE, aspect="auto"
-            )
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+            axes.patch.set(hatch=2 * HATCH, edgecolor=PALE)  # seen where an error map is clear
+            axes.imshow(pictures[column], cmap=_COLOURS, vmin=0, vmax=ERROR_SCALE, aspect="auto")
         if pictures.ndim == 3:
             axes = sheet.axes(across - _RIGHT, top + 0.04, 0.07, tall - 0.08)
-            colours = ScalarMappable(Normalize(0, ERROR_SCALE), ERROR_COLOURS)
+            colours = ScalarMappable(Normalize(0, ERROR_SCALE), _COLOURS)
             ticks = [0, ERROR_SCALE] if tall < 0.5 else [0, 0.1, 0.2, 0.3]
             bar = sheet.figure.colorbar(colours, cax=axes, ticks=ticks)
+            bar.set_ticklabels([*map(str, ticks[:-1]), f"≥{ERROR_SCALE:g}"])
             bar.outline.set_linewidth(0.4)
             axes.tick_params(labelsize=5.5)
         top += tall + _GAP

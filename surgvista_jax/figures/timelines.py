@@ -38,11 +38,12 @@ class Ribbon:
 
 @dataclass(frozen=True)
 class Timeline:
-    """One video."""
+    """One video; `notes` says what those of its rows are."""
 
     title: str
     seconds: float
     rows: tuple[Ribbon, ...]
+    notes: str = ""
 
 
 def draw_timelines(
@@ -99,8 +100,10 @@ def _video(sheet: Sheet, video: Timeline, top: float) -> None:
     left = MARGIN + names + 0.06
     space = sheet.width - MARGIN - left - (notes + 0.06 if notes else 0.04)
     height = _ROW * len(video.rows)
-    title = shortened(video.title, inside, weight="bold")
+    room = inside - (width_of(video.notes, SMALL) + 0.1 if video.notes else 0)
+    title = shortened(video.title, room, weight="bold")
     sheet.write(title, MARGIN, top + 0.08, weight="bold")
+    sheet.write(video.notes, sheet.width - MARGIN, top + 0.08, size=SMALL, ha="right")
     axes = sheet.axes(left, top + _TITLE, space, height)
     axes.set(xlim=(0, max(video.seconds, 1)), ylim=(len(video.rows), 0), yticks=[])
     for side in ("top", "right", "left"):

@@ -95,7 +95,7 @@ def _of_study(report: dict[str, Any], score: str, family: str) -> tuple[list[Pan
     else:
         words = "better than this one is " + "; ".join(f"{a} (than {b})" for a, b in asked)
     units = [panel["unit"] for panel, _ in chosen]
-    return panels, _note(words, len(tests), family, units)
+    return panels, _note(words, len(tests), family, units, panels)
 
 
 def _one_of_each(tests: Sequence[dict[str, Any]], ours: str) -> list[dict[str, Any]]:
@@ -143,7 +143,7 @@ def _of_evaluations(
         panels.append(Panel(_title(members[0]), axis_title(entry), bars))
     firsts = list(dict.fromkeys(item[0] for item in found if len(item[2]) > 1))
     words = f"{' or '.join(firsts)} is better than this one"
-    return panels, _note(words, len(tested), family, [report["unit"] for report in reports])
+    return panels, _note(words, len(tested), family, [report["unit"] for report in reports], panels)
 
 
 def _entry(report: dict[str, Any], score: str) -> dict[str, Any]:
@@ -191,14 +191,21 @@ def _holm(p_values: Sequence[float], panels: Sequence[Hashable], family: str) ->
     return adjusted.tolist()
 
 
-def _note(better: str, tests: int, family: str, units: Sequence[str]) -> str:
+def _note(
+    better: str, tests: int, family: str, units: Sequence[str], panels: Sequence[Panel]
+) -> str:
     note = bars_words(units)
     if not tests:
         return note
     covered = "of this figure" if family == FAMILIES[0] else "in all, those of each panel apart"
-    stars = ", ".join(f"{mark} p < {level:g}" for level, mark in reversed(LEVELS))
-    return (
-        f"{note} Stars: {better}; one-sided Wilcoxon signed-rank test over "
-        f"{units_words(units)}, Holm over the "
-        f"{tests} comparison{'s' if tests > 1 else ''} {covered}: {stars}."
+    # Spaces that do not break keep a level in one line.
+    levels = (f"{mark} p < {level:g}" for level, mark in reversed(LEVELS))
+    stars = ", ".join(told.replace(" ", "\N{NO-BREAK SPACE}") for told in levels)
+    note += (
+        f" Stars: {better}; one-sided Wilcoxon signed-rank test over {units_words(units)}, Holm "
+        f"over the {tests} comparison{'s' if tests > 1 else ''} {covered}: {stars}."
     )
+    bars = [[bar for bar in panel.bars if not np.isnan(bar.value)] for panel in panels]
+    if any(len(each) > 1 and all(np.isnan(bar.p_value) for bar in each) for each in bars):
+        note += " Panels without marks are not tested: their scores have no value of each video."
+    return note

@@ -11,6 +11,7 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.facts.spelling import near
 from surgvista_jax.figures.confusion_matrices import MOST_CLASSES, Confusion
 from surgvista_jax.figures.timelines import Ribbon, Timeline
+from surgvista_jax.reports.names import MODES
 from surgvista_jax.reports.ribbons import segments
 from surgvista_jax.reports.study_cells import STUDY
 from surgvista_jax.studies.collect import collect
@@ -122,12 +123,18 @@ def _timeline(found: Sequence[Named], video: str, item: dict[str, Any], step: fl
             note = f"{100 * value:.1f}" if at == 0 and value is not None else ""
             called = name if at == 0 else ribbons["systems"][at]
             rows.append(Ribbon(called, _seconds(text, ribbons["step"]), note))
-    title = (
-        video
-        if not found[0][1]["ribbons"]["score"]
-        else (f"{video} (right: {found[0][1]['ribbons']['score'].lower()} in %)")
-    )
-    return Timeline(title, item["steps"] * step, tuple(rows))
+    about = [_about(report) for _, report in found]
+    title = ", ".join([video, *(words for words in about[0] if all(words in a for a in about))])
+    score = found[0][1]["ribbons"]["score"]
+    notes = f"{score} (%)" if score else ""
+    return Timeline(title, item["steps"] * step, tuple(rows), notes)
+
+
+def _about(report: dict[str, Any]) -> list[str]:
+    """The dataset, mode and seed of what a report draws, its first run; as far as it says them."""
+    meta = report["system"]["runs"][0]["meta"]
+    seed = f"seed {meta['seed']}" if meta.get("seed") is not None else ""
+    return [words for words in (meta.get("dataset"), meta.get("mode"), seed) if words]
 
 
 def _seconds(text: str, step: float) -> tuple[tuple[int, float, float], ...]:
@@ -149,7 +156,7 @@ def confusions(found: Sequence[Named]) -> list[Confusion]:
             raise UserError(
                 f"{name}: {len(matrix['classes'])} classes; at most {MOST_CLASSES} can be drawn"
             )
-        meta = report["system"]["runs"][0]["meta"]
-        title = f"{name}, {meta['dataset']}" if meta.get("dataset") else name
+        said = [*name.split(", "), *(key for key, words in MODES.items() if words in name)]
+        title = ", ".join([name, *(words for words in _about(report) if words not in said)])
         drawn.append(Confusion(title, tuple(matrix["classes"]), np.array(matrix["counts"])))
     return drawn

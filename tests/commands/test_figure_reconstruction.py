@@ -14,12 +14,16 @@ from surgvista_jax.config import build, load_config
 from surgvista_jax.data.batches.masking import MASKS
 from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.data.storage.manifest import write_dataset
+from surgvista_jax.data.storage.mixture import read_folders
+from surgvista_jax.figures import printed
 from surgvista_jax.figures.denormalise import STATISTICS, assemble, denormalise, squared_errors
 from surgvista_jax.figures.distillation_sheet import Rebuilt, draw_distillation
 from surgvista_jax.figures.reconstruction_sheet import DPI, ERROR_SCALE, Caption, draw
 from surgvista_jax.models.patches import patchify
 from surgvista_jax.tasks.pretraining import losses
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
+from surgvista_jax.tasks.pretraining.reconstruction import figure_batch, make_caption
+from surgvista_jax.tasks.pretraining.saved_student import saved_student
 from surgvista_jax.tasks.pretraining.task import make_pretraining
 from surgvista_jax.training.checkpoint import CheckpointConfig, Checkpoints
 from surgvista_jax.training.rundir import claim
@@ -330,6 +334,20 @@ def test_no_texts_of_the_figure_of_distillation_run_into_each_other(width):
     lines = {"single": ["without teacher,", "40 epochs"], "double": [LONG]}[width]
     assert [text for text in written if text in lines] == lines  # wrapped, not cut
     assert "mean 0.000" in written and "MSE 0.000" in written and "1012" in written
+    # In print without colours, too, no error looks like what was not hidden.
+    assert {axes.patch.get_hatch() for axes in sheet.axes if axes.images} == {2 * printed.HATCH}
+
+
+def test_a_caption_names_the_folders_of_the_datasets(run_folder, dataset, tmp_path):
+    """Datasets of one's own are all called `videos`."""
+    student = saved_student(run_folder)
+    folders = []
+    for name in ("one", "two"):
+        shutil.copytree(dataset, tmp_path / name)
+        folders.append(str(tmp_path / name))
+    mixed = read_folders(",".join(folders), None)
+    batch = figure_batch(mixed, student.task, clips=1, seed=0)
+    assert make_caption(mixed, student.task, batch, 1).dataset.startswith("one + two (")
 
 
 def test_one_clip_is_rebuilt_by_both(run_folder, dataset, tmp_path, capsys):

@@ -11,7 +11,7 @@ from scipy import stats
 from surgvista_jax.commands import figure_comparison
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures import printed
-from surgvista_jax.figures.bars import Bar, Panel, axis_of, draw_comparison, mark
+from surgvista_jax.figures.bars import Bar, Panel, axis_of, draw_comparison, mark, ticks_of
 from surgvista_jax.metrics.named_protocols import find
 from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import System, build_report
@@ -78,6 +78,12 @@ def test_stars_and_axes() -> None:
     assert axis_of([0.2, 90.0])[0] == 0 and axis_of([float("nan")]) == (0.0, 1.0)
     low, high = axis_of([80.0, 90.0])
     assert 70 < low < 80 and 90 < high < 100 and low == round(low, 6)
+    for values in ([0.2, 90.0], [80.0, 90.0], [24.0, 61.0], [float("nan")]):
+        low, high = axis_of(values)
+        ticks = ticks_of(low, high, 5)  # from where the axis begins, and apart
+        assert ticks[0] == low and ticks[-1] < high and 3 <= len(ticks) <= 6
+        assert min(np.diff(ticks)) > 0.1 * (high - low)
+    assert 0.0 in ticks_of(*axis_of([-0.3, 0.4]), 5)
 
 
 @pytest.fixture(scope="module")
@@ -184,9 +190,14 @@ def test_bars_of_evaluations_are_tested_over_their_videos(study: Path) -> None:
         100 * value for value in reports[1]["scores"][0]["seeds"]["values"]
     )
     assert "Holm over the 2 comparisons" in note and "A-teacher is better" in note
-    apart = copy.deepcopy(reports[:2])  # none has a value of both
+    others, apart = reports[:2], copy.deepcopy(reports[:2])  # of which none has a value of both
+    for report in apart:
+        report["protocol"]["digest"] = "another"  # its own panel
     for at, item in enumerate(zip(*(report["videos"] for report in apart), strict=True)):
         item[at % 2]["values"]["accuracy"] = None
+    untested, note = comparison([*apart, *others])
+    assert [np.isnan(panel.bars[1].p_value) for panel in untested] == [True, False]
+    assert "Panels without marks are not tested" in note and "p\xa0<\xa00.05" in note
     (untested,), note = comparison(apart)
     assert np.isnan(untested.bars[1].p_value) and "Holm" not in note
     (worst,), _ = comparison(reports, ours="random", score="jaccard")

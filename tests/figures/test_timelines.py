@@ -28,7 +28,7 @@ def timeline(rows: int, classes: int, minutes: float) -> Timeline:
         parts = zip(generator.integers(0, classes, len(cuts)), edges[:-1], edges[1:], strict=True)
         held = tuple((int(k), float(a), float(b)) for k, a, b in parts)
         ribbons.append(Ribbon(f"A model with a long name, number {at}", held, f"{90 - at:.1f}"))
-    return Timeline("video41 (right: accuracy in %)", 60 * minutes, tuple(ribbons))
+    return Timeline("video41 " * 12, 60 * minutes, tuple(ribbons), "Accuracy (%)")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_rows_are_the_truth_and_each_model(study: Path) -> None:
     assert drawn.rows[2].note == f"{100 * item['value']:.1f}"
     assert len(timelines(found)[0]) == 1  # without a choice: the one in the middle
     for drawn_one, (name, report) in zip(confusions(found), found, strict=True):
-        assert drawn_one.title == f"{name}, near"  # as the study calls its dataset
+        assert drawn_one.title == f"{name}, near, linear"  # as the study calls its dataset
         assert drawn_one.counts.tolist() == report["confusion"]["counts"]
 
 
@@ -94,19 +94,25 @@ def test_runs_have_short_names_that_tell_them_apart(study: Path, tmp_path: Path)
     cells = [study / f"cells/{name}/near/linear/seed0" for name in ("A-teacher", "random")]
     found = evaluations([cells[0], cells[1] / "report"])
     assert [name for name, _ in found] == ["A-teacher", "random"]
-    assert [drawn.title for drawn in confusions(found)] == ["A-teacher, near", "random, near"]
+    titles = ["A-teacher, near, linear", "random, near, linear"]
+    assert [drawn.title for drawn in confusions(found)] == titles
+    assert timelines(found, ["near03"])[0][0].title == "near03, near, linear"
     other = study / "cells/A-teacher/near/full/seed1"
     shutil.copytree(cells[0], other)
-    names = [name for name, _ in evaluations([cells[0], other, cells[1]])]
+    found = evaluations([cells[0], other, cells[1]])
+    names = [name for name, _ in found]
     assert names == [
         "A-teacher, linear, seed 0",
         "A-teacher, full, seed 1",
         "random, linear, seed 0",
     ]
+    assert confusions(found)[0].title == "A-teacher, linear, seed 0, near"
     alone = [tmp_path / f"a/very/long/way/{name}/run" for name in ("one", "two")]
     for place in alone:
         shutil.copytree(cells[0], place)
     assert [name for name, _ in evaluations(alone)] == ["one/run", "two/run"]
+    (one,) = confusions(evaluations(alone[:1]))
+    assert one.title == "A-teacher (linear probe), near"  # as its report calls it
     shutil.rmtree(other)
     files = [str(place / "predictions.npz") for place in cells]
     assert names_of_systems([[file] for file in files]) == ["A-teacher", "random"]

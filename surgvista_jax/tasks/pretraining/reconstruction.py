@@ -67,7 +67,7 @@ def make_caption(
     clip, mask = task.config.clip, task.config.mask
     names = [describe_clip(dataset, int(index)) for index in batch["index"]]
     return Caption(
-        dataset=f"{dataset.name} ({dataset.fps:g} fps)",
+        dataset=f"{' + '.join(name for name, _ in dataset.parts())} ({dataset.fps:g} fps)",
         step=step,
         mask=mask.kind,
         ratio=mask.ratio,
