@@ -83,3 +83,14 @@ function keptText(name) {
     return undefined;
   }
 }
+
+// What goes with this tab from one loading of the page to the next.
+const carried = (name) => history.state?.[memory.key(name)];
+
+function carry(name, value) {
+  try {
+    history.replaceState({ ...history.state, [memory.key(name)]: value }, "");
+  } catch {
+    // more than the browser takes: it is kept without
+  }
+}

@@ -143,7 +143,11 @@ function startMending(page) {
     if (!saved && edits.isMended) event.preventDefault();
   });
   const tabs = shareEdits(key, edits);
-  tabs.take();
+  // Chromium gives a page of a file now and then an empty storage of its own until it is loaded anew.
+  // So what was mended goes with the tab's history as well, by which a reload finds it.
+  window.addEventListener("beforeunload", () => carry(key, tabs.stamped()));
+  tabs.take(carried(key));
+  if (tabs.take().lacks) keep();
   if (edits.isMended) {
     kind.apply();
     page.say("What you mended here is shown; it can be saved as CSV");

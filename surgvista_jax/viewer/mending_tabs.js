@@ -14,20 +14,23 @@ function shareEdits(key, edits) {
   const shared = edits.label.slice(), stamps = new Int32Array(size); // 0: as the model says
   let clock = 0;
 
-  // What is kept, moment for moment; null where nothing is or it does not fit.
+  // Runs of [first, end, label, stamp], moment for moment; null where they are none or do not fit.
+  function moments(runs) {
+    if (!Array.isArray(runs)) return null;
+    const values = new Int16Array(size), theirs = new Int32Array(size);
+    for (const run of runs) {
+      if (!Array.isArray(run)) return null;
+      const [first, end, value, stamp = 1] = run;
+      const whole = [first, end, value, stamp].every(Number.isInteger);
+      if (!whole || first < 0 || first >= end || end > size || !edits.allows(value) || stamp < 1) return null;
+      values.fill(value, first, end);
+      theirs.fill(stamp, first, end);
+    }
+    return { values, stamps: theirs };
+  }
   function kept() {
-    const text = keptText(key);
     try {
-      const runs = JSON.parse(text ?? "null");
-      if (!Array.isArray(runs)) return null;
-      const values = new Int16Array(size), theirs = new Int32Array(size);
-      for (const [first, end, value, stamp = 1] of runs) {
-        const whole = [first, end, value, stamp].every(Number.isInteger);
-        if (!whole || first < 0 || first >= end || end > size || !edits.allows(value) || stamp < 1) return null;
-        values.fill(value, first, end);
-        theirs.fill(stamp, first, end);
-      }
-      return { values, stamps: theirs };
+      return JSON.parse(keptText(key) ?? "null");
     } catch {
       return null;
     }
@@ -36,20 +39,20 @@ function shareEdits(key, edits) {
   return {
     // Takes over what other tabs have kept: whether that changed a label, and whether what is kept
     // lacks something of this tab. What was changed here and not yet kept stands.
-    take() {
-      const theirs = kept(), moments = [];
+    take(runs = kept()) {
+      const theirs = moments(runs), taken = [];
       let lacks = false;
       for (let i = 0; i < size; i++) {
         const stamp = theirs ? theirs.stamps[i] : 0, value = theirs ? theirs.values[i] : 0;
         if (stamp && stands(stamp, value, [stamps[i], shared[i]])) {
-          if (edits.label[i] === shared[i] && value !== shared[i]) moments.push(i);
+          if (edits.label[i] === shared[i] && value !== shared[i]) taken.push(i);
           stamps[i] = stamp;
           shared[i] = value;
           clock = Math.max(clock, stamp);
         } else if (stamps[i] && (stamp !== stamps[i] || value !== shared[i])) lacks = true;
       }
-      edits.adopt(moments, shared);
-      return { took: moments.length > 0, lacks };
+      edits.adopt(taken, shared);
+      return { took: taken.length > 0, lacks };
     },
     // Stamps what was changed here; all that differs from the model or once did, as
     // [first, end, label, stamp]. Nothing, where that is nowhere.

@@ -1,5 +1,7 @@
 """Labels that are mended in a page: by keyboard and mouse, kept, saved, and read back as labels."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from surgvista_jax.data.labels.row_labels import LabelColumns
 from surgvista_jax.data.labels.video_table import VideoNames
 from surgvista_jax.viewer.page import page
 from surgvista_jax.viewer.reading import read_operations
+from surgvista_jax.viewer.serve import PageServer
 from tests.support.made_operation import scores, write_predictions
 from tests.viewer.test_browser import browser, pytestmark  # noqa: F401
 
@@ -35,6 +38,29 @@ def view(browser, html):  # noqa: F811
     yield found
     assert wrong == []
     found.context.close()
+
+
+@pytest.fixture
+def shared(browser, html):  # noqa: F811
+    """Two tabs of the video, served, where labels are mended.
+
+    Chromium gives a page of a file now and then a storage of its own, which no other tab sees.
+    """
+    text = html.read_text(encoding="utf-8")
+    with PageServer({"/case.html": lambda: text}, {}) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        try:
+            tabs = [context.new_page(), context.new_page()]
+            for tab in tabs:
+                tab.goto(server.address)
+                tab.keyboard.press("m")
+            yield tabs
+        finally:
+            context.close()
+            server.shutdown()
+            thread.join()
 
 
 def at(view, second):
@@ -125,21 +151,11 @@ def names(view, *seconds):
     return found
 
 
-@pytest.fixture
-def other(view, html):
-    """Another tab of the video, where labels are mended as well."""
-    found = view.context.new_page()
-    found.goto(html.as_uri())
-    found.keyboard.press("m")
-    view.keyboard.press("m")
-    yield found
-    found.close()
-
-
 TAKEN = "text=mended in another tab"
 
 
-def test_a_second_tab_of_the_video_takes_over_what_the_first_mends(view, other):
+def test_a_second_tab_of_the_video_takes_over_what_the_first_mends(shared):
+    view, other = shared
     named(view, 10.5, "3")
     other.wait_for_selector(TAKEN)
     named(other, 50.5, "1")
@@ -155,7 +171,8 @@ def test_a_second_tab_of_the_video_takes_over_what_the_first_mends(view, other):
         assert names(tab, 10.5, 50.5) == [CLASSES[2], CLASSES[0]]
 
 
-def test_a_tab_that_sees_late_what_another_kept_loses_none_of_it(view, other):
+def test_a_tab_that_sees_late_what_another_kept_loses_none_of_it(shared):
+    view, other = shared
     other.evaluate("""() => {
         const seen = Storage.prototype.getItem;
         window.late = true;
@@ -174,6 +191,15 @@ def test_a_tab_that_sees_late_what_another_kept_loses_none_of_it(view, other):
     assert names(view, 10.5, 50.5) == [CLASSES[2], CLASSES[0]]
     view.reload()
     assert names(view, 10.5, 50.5, 80.5) == names(other, 10.5, 50.5, 80.5)
+
+
+def test_a_reload_finds_what_was_mended_where_the_browser_keeps_nothing(view):
+    view.add_init_script("Storage.prototype.getItem = () => null")
+    view.reload()
+    view.keyboard.press("m")
+    named(view, 10.5, "3")
+    view.reload()
+    assert names(view, 10.5) == [CLASSES[2]]
 
 
 UNFIT = ("{", "7", "[7]", "[[0,9]]", "[[0,101,1,1]]", "[[0,9,3,1]]", "[[5,5,1,1]]", "[[0,9,1,0]]")
