@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from surgvista_jax.config.code import find_config, run_config
+from surgvista_jax.counted import counted
 from surgvista_jax.errors import STANDS_STILL, TOLD_TO_STOP, UserError
 from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import add_overwrite, in_folder
@@ -205,7 +206,10 @@ def _end(asked: Sequence[Job], out: Path, outcome: Outcome) -> int:
     waiting = {} if outcome.stopped else Counter(filter(None, outcome.waiting.values()))
     for line in (
         *(f"failed: {folder}: {why}" for folder, why in outcome.failed.items()),
-        *(f"not begun, for want of {why}: {number} jobs" for why, number in waiting.items()),
+        *(
+            f"not begun, for want of {why}: {counted(number, 'job')}"
+            for why, number in waiting.items()
+        ),
         *stale_in_words(states),
     ):
         print(line, file=sys.stderr)

@@ -7,6 +7,7 @@ if TYPE_CHECKING:  # so that a plan of many runs counts without JAX
     from surgvista_jax.models.image_vit import TeacherConfig
     from surgvista_jax.models.layers import TransformerConfig
     from surgvista_jax.models.masked_autoencoder import MaskedAutoencoderConfig
+    from surgvista_jax.models.mstcn import MsTcnConfig
 
 # A product's gradient costs two products of the same size.
 FORWARD_AND_BACKWARD = 3
@@ -72,3 +73,11 @@ def backbone_flops(config: "BackboneConfig", num_frames: int, size: int) -> floa
     tokens = t * h * w
     embedding = 2 * tokens * encoder.patch_values * encoder.transformer.width
     return embedding + transformer_flops(encoder.transformer, tokens + encoder.class_token)
+
+
+def mstcn_flops(config: "MsTcnConfig", width: int, num_classes: int) -> int:
+    """Operations of one forward pass for each frame of a video, of features of `width`."""
+    maps = config.feature_maps
+    layer = (config.kernel_size + 1) * maps**2
+    stages = (width, *[num_classes] * (config.stages - 1))
+    return sum(2 * ((read + num_classes) * maps + config.layers * layer) for read in stages)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from surgvista_jax.models.flops import (
     FORWARD_AND_BACKWARD,
+    mstcn_flops,
     student_flops,
     teacher_flops,
     transformer_flops,
@@ -25,6 +26,7 @@ _FLOAT = 4  # bytes
 _ADAM = 3  # copies of the parameters in a checkpoint: with both moments
 # Multiply-adds of a frame of 224 pixels and parameters, by the models' papers.
 _CNNS = {"resnet50": (4.1e9, 25.6e6, 2048), "efficientvit_m5": (0.52e9, 12.4e6, 384)}
+_CLASSES = 10  # of a temporal head, which hardly count
 _PIXELS = 3 * 2 * 16 * 16  # values of a usual tubelet
 
 
@@ -109,10 +111,10 @@ class Costs:
         Args:
             first: of those that share what is computed once.
         """
-        if cell.mode == "temporal":
-            return Cost(0.0, 0.0)
         spec, changes = cell.config
         values = _changed(self._configs(spec), changes)
+        if cell.mode == "temporal":
+            return self._head(cell, values)
         network = self._network(cell.backbone, cell.data, cell)
         clips = self.clips(cell.data, _clip(values).get("sampling") == "uniform")
         best = _FLOAT * network.parameters
@@ -133,6 +135,18 @@ class Costs:
         looked = (times * clips.selection + clips.test) / predicted
         kept = values["checkpoint"].get("max_to_keep", 2) if cell.mode == "full" else 0
         return Cost((trained + looked) / 3600, best * (1 + _ADAM * kept))
+
+    def _head(self, cell: Cell, values: Mapping[str, Any]) -> Cost:
+        """Of a temporal head, which sees every frame of the videos in each epoch."""
+        clips, width = self.clips(cell.data), self._network(cell.backbone, cell.data).width
+        if clips is None:
+            return Cost(None, 0)
+        model = SimpleNamespace(**{"kernel_size": 3, **values["model"]})
+        flops = mstcn_flops(cast(Any, model), width, _CLASSES)
+        epochs = values["epochs"]
+        trained = epochs * clips.train / self._rate("finetuning", FORWARD_AND_BACKWARD * flops)
+        looked = (epochs * clips.selection + clips.test) / self._rate("prediction", flops)
+        return Cost((trained + looked) / 3600, _FLOAT * (1 + _ADAM) * flops / 2)
 
     def _network(self, backbone: Backbone, data: Data, cell: Cell | None = None) -> Network:
         """A backbone on the clips of a dataset."""

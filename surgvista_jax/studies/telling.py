@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from surgvista_jax.counted import counted
 from surgvista_jax.reports.study_cells import CELLS
 from surgvista_jax.studies.clips import ASSUMED, COUNTED, FRAMES_OF_A_VIDEO, PUBLISHED
 from surgvista_jax.studies.costs import Cost, Costs
@@ -98,7 +99,8 @@ def in_words(told: Told) -> str:
     runs = [run for job in jobs for run in job.runs]
     lines = [
         f"{study.name}: {study.title}",
-        f"{len(study.cells)} cells, {len(runs)} runs in {len(jobs)} jobs",
+        f"{counted(len(study.cells), 'cell')}, {counted(len(runs), 'run')} in"
+        f" {counted(len(jobs), 'job')}",
         "",
         *_rows_of_cells(told),
         "",
@@ -123,11 +125,11 @@ def _rows_of_cells(told: Told) -> list[str]:
         cells = [run.cell for job in jobs for run in job.runs if run.cell is not None]
         data = len({cell.data.name for cell in cells})
         seeds = len({cell.seed for cell in cells})
-        counted = f"{len(cells)} = {data} datasets x {seeds} seeds"
+        said = f"{len(cells)} = {counted(data, 'dataset')} x {counted(seeds, 'seed')}"
         if len(cells) != data * seeds:
-            counted = f"{len(cells)}, of {data} datasets"
+            said = f"{len(cells)}, of {counted(data, 'dataset')}"
         hours = _said(_hours(told.costs[job.name] for job in jobs))
-        rows.append((weights, mode, counted, hours))
+        rows.append((weights, mode, said, hours))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
@@ -142,7 +144,7 @@ def _shared(told: Told) -> list[str]:
         if job.stage in (DATA, PRETRAIN):
             hours = told.costs[job.name].hours
             cost = "" if hours == 0 else f", {_said(hours)} device-hours"
-            lines.append(f"once for {job.cells} cells: {job.name}{cost}")
+            lines.append(f"once for {counted(job.cells, 'cell')}: {job.name}{cost}")
     lines = [*lines[:_SHOWN], *_more(lines)]
     for what, jobs in (
         ("features for temporal heads", [job for job in told.jobs if job.stage == FEATURES]),
@@ -150,8 +152,8 @@ def _shared(told: Told) -> list[str]:
     ):
         if jobs:
             cost = _said(_hours(told.costs[job.name] for job in jobs))
-            cells = sum(job.cells for job in jobs)
-            lines.append(f"{what}: {len(jobs)} times for {cells} cells, {cost} device-hours")
+            times, cells = counted(len(jobs), "time"), sum(job.cells for job in jobs)
+            lines.append(f"{what}: {times} for {counted(cells, 'cell')}, {cost} device-hours")
     return lines or ["nothing is shared"]
 
 
@@ -162,7 +164,7 @@ def _whole(told: Told) -> list[str]:
     lines = [
         f"about {_said(hours)} hours of one {told.device}, about {disk:,.1f} GiB of disk",
         "  estimated from the speeds that `surgvista bench plan` knows, by operations alone:"
-        " starting, compiling, saving and temporal heads come on top",
+        " starting, compiling and saving come on top, of temporal heads most of their time",
     ]
     for source, said in (
         (COUNTED, "their clips are counted"),

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from surgvista_jax.models.flops import mstcn_flops
 from surgvista_jax.models.mstcn import MsTcn, MsTcnConfig
 from tests.support import mstcn_golden
 
@@ -35,6 +36,13 @@ def test_parameters_are_those_of_the_reference(golden):
     features, mask = arrays["features"][None], np.ones((1, len(arrays["features"])), bool)
     made = jax.eval_shape(lambda: model.init(jax.random.key(0), features, mask, False)["params"])
     assert jax.tree.map(jnp.shape, made) == jax.tree.map(jnp.shape, params)
+
+
+def test_counted_operations_are_those_of_each_kernel_at_each_frame(golden):
+    arrays, config, params = golden
+    kernels = [leaf.size for leaf in jax.tree.leaves(params) if leaf.ndim == 2]
+    width, num_classes = arrays["features"].shape[-1], arrays["stage_logits"].shape[-1]
+    assert mstcn_flops(config, width, num_classes) == 2 * sum(kernels)
 
 
 @pytest.mark.parametrize("frame", [1, 20, 49])

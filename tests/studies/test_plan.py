@@ -8,6 +8,7 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.config import run_config
 from surgvista_jax.errors import UserError
 from surgvista_jax.studies.cells import RANDOM, Backbone, Data, Pretraining, grid
+from surgvista_jax.studies.costs import Costs
 from surgvista_jax.studies.described import described
 from surgvista_jax.studies.layout import CELLS, PRETRAIN
 from surgvista_jax.studies.plan import plan
@@ -164,6 +165,18 @@ def test_a_dry_run_of_the_whole_comparison_is_at_once(tmp_path, capsys, monkeypa
     assert told["sizes_of_data"]["cholec80"] == "published"
     assert main(["study", COMPARISON, "--out=s", "--dry-run", *words]) == 0
     assert "468 cells, 468 runs in 468 jobs" in capsys.readouterr().out
+
+
+def test_a_temporal_head_costs_its_operations_on_every_frame_of_each_epoch(tmp_path):
+    """0.2 MFLOP a frame: 50 epochs of Cholec80, thrice for the gradients, are a moment."""
+    given = Backbone(name="given", start="mvd:w.pth")
+    (cell,) = grid([given], [data("cholec80")], ["temporal"], 1)
+    cost = Costs(configs, "h100").cell(cell, first=True)
+    flop = 2 * (768 * 32 + 8 * 4 * 32**2 + 10 * 32) + 2 * (10 * 32 + 8 * 4 * 32**2 + 10 * 32)
+    frames = 50 * 0.8 * 86_344
+    trained = 3 * flop * frames / (1082e9 * 313)
+    assert trained < cost.hours * 3600 < 1.2 * trained
+    assert 0 < cost.disk < 2**21
 
 
 MISTAKES = {
