@@ -1,5 +1,6 @@
 """A page in a browser: what is shown where one goes by keyboard and mouse, and what is not run."""
 
+import contextlib
 import shutil
 import threading
 from pathlib import Path
@@ -30,6 +31,23 @@ GREY = """([place, grey]) => {
   return Math.abs(context.getImageData(5, 5, 1, 1).data[0] - grey) <= 1;
 }"""
 WRONG, DOUBTFUL = 4000, 7000  # where the model errs for 30 s, and where it is least certain
+
+
+@contextlib.contextmanager
+def served(pages, files=None):
+    """The address of pages that are served, as `surgvista view` does.
+
+    What tests keep in the browser, they keep so: Chromium gives a page of a file now and then a
+    storage of its own, which no other tab sees and the next load has lost.
+    """
+    with PageServer(pages, files or {}) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.address
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -185,16 +203,20 @@ def test_a_drag_draws_no_ribbon_anew_and_nobody_touching_it_a_page_does_nothing(
     assert opened.evaluate("done") == {"later": 0, "changed": 0, "drawn": 0}
 
 
-def test_details_come_on_demand_and_are_remembered(opened, long_page):
-    assert not opened.is_visible(".bins")
-    low = opened.locator(".timeline").bounding_box()["height"]
-    opened.keyboard.press("d")
-    assert opened.is_visible(".bins") and opened.is_visible("text=predicted · true")
-    assert opened.locator(".timeline").bounding_box()["height"] > low + 100
-    opened.keyboard.press("e")
-    assert "Truth: " + PHASES[labels(HOURS)[WRONG]] in opened.inner_text(".beside")
-    opened.goto(long_page.as_uri())
-    assert opened.is_visible(".bins")
+def test_details_come_on_demand_and_are_remembered(browser, long_page):
+    with served({"/long.html": lambda: long_page.read_text(encoding="utf-8")}) as address:
+        view = browser.new_page()
+        view.goto(address)
+        assert not view.is_visible(".bins")
+        low = view.locator(".timeline").bounding_box()["height"]
+        view.keyboard.press("d")
+        assert view.is_visible(".bins") and view.is_visible("text=predicted · true")
+        assert view.locator(".timeline").bounding_box()["height"] > low + 100
+        view.keyboard.press("e")
+        assert "Truth: " + PHASES[labels(HOURS)[WRONG]] in view.inner_text(".beside")
+        view.goto(address)
+        assert view.is_visible(".bins")
+        view.close()
 
 
 def test_unlabelled_videos_are_shown_with_their_pictures_alone(browser, tmp_path):
@@ -277,22 +299,16 @@ def test_a_served_page_shows_the_video_or_says_that_it_was_moved(browser, long_p
       const { x, y, width, height } = document.querySelector(".picture").getBoundingClientRect();
       return document.elementFromPoint(x + width / 2, y + height / 2).tagName === tag;
     }"""
-    with PageServer(pages, {"/video/0.webm": video}) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            view = browser.new_page()
-            with view.expect_response("**/video/0.webm") as answer:
-                view.goto(server.address)
-            assert answer.value.status in (200, 206)
-            view.wait_for_function(seen, arg="VIDEO")
-            video.unlink()
-            with view.expect_response("**/video/0.webm") as answer:
-                view.reload()
-            assert answer.value.status == 404
-            view.wait_for_selector("text=<case>.webm cannot be shown: it was moved or removed")
-            view.wait_for_function(seen, arg="CANVAS")
-            view.close()
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(pages, {"/video/0.webm": video}) as address:
+        view = browser.new_page()
+        with view.expect_response("**/video/0.webm") as answer:
+            view.goto(address)
+        assert answer.value.status in (200, 206)
+        view.wait_for_function(seen, arg="VIDEO")
+        video.unlink()
+        with view.expect_response("**/video/0.webm") as answer:
+            view.reload()
+        assert answer.value.status == 404
+        view.wait_for_selector("text=<case>.webm cannot be shown: it was moved or removed")
+        view.wait_for_function(seen, arg="CANVAS")
+        view.close()

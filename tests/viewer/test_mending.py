@@ -1,7 +1,5 @@
 """Labels that are mended in a page: by keyboard and mouse, kept, saved, and read back as labels."""
 
-import threading
-
 import numpy as np
 import pytest
 
@@ -10,9 +8,8 @@ from surgvista_jax.data.labels.row_labels import LabelColumns
 from surgvista_jax.data.labels.video_table import VideoNames
 from surgvista_jax.viewer.page import page
 from surgvista_jax.viewer.reading import read_operations
-from surgvista_jax.viewer.serve import PageServer
 from tests.support.made_operation import scores, write_predictions
-from tests.viewer.test_browser import browser, pytestmark  # noqa: F401
+from tests.viewer.test_browser import browser, pytestmark, served  # noqa: F401
 
 VIDEO = '=case, "7" <b>\U0001fac0'
 CLASSES = ("Calot, triangle", 'a "b" <i>', "Präparation")
@@ -42,25 +39,15 @@ def view(browser, html):  # noqa: F811
 
 @pytest.fixture
 def shared(browser, html):  # noqa: F811
-    """Two tabs of the video, served, where labels are mended.
-
-    Chromium gives a page of a file now and then a storage of its own, which no other tab sees.
-    """
-    text = html.read_text(encoding="utf-8")
-    with PageServer({"/case.html": lambda: text}, {}) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    """Two tabs of the video, where labels are mended."""
+    with served({"/case.html": lambda: html.read_text(encoding="utf-8")}) as address:
         context = browser.new_context(viewport={"width": 1280, "height": 900})
-        try:
-            tabs = [context.new_page(), context.new_page()]
-            for tab in tabs:
-                tab.goto(server.address)
-                tab.keyboard.press("m")
-            yield tabs
-        finally:
-            context.close()
-            server.shutdown()
-            thread.join()
+        tabs = [context.new_page(), context.new_page()]
+        for tab in tabs:
+            tab.goto(address)
+            tab.keyboard.press("m")
+        yield tabs
+        context.close()
 
 
 def at(view, second):
@@ -205,18 +192,21 @@ def test_a_reload_finds_what_was_mended_where_the_browser_keeps_nothing(view):
 UNFIT = ("{", "7", "[7]", "[[0,9]]", "[[0,101,1,1]]", "[[0,9,3,1]]", "[[5,5,1,1]]", "[[0,9,1,0]]")
 
 
-def test_what_is_kept_and_does_not_fit_is_not_taken(view, html):
-    view.keyboard.press("m")
-    named(view, 10.5, "3")
-    key = view.evaluate("Object.keys(localStorage).find((name) => name.includes('mended'))")
-    beside = html.parent / "beside.html"
-    beside.write_text("")
-    fitting = "[[5,15,1]]"  # without stamps, as pages once kept them
-    for text, expected in [*((text, CLASSES[0]) for text in UNFIT), (fitting, CLASSES[1])]:
-        view.goto(beside.as_uri())
-        view.evaluate("([key, text]) => localStorage.setItem(key, text)", [key, text])
-        view.goto(html.as_uri())
-        assert names(view, 10.5) == [expected], text
+def test_what_is_kept_and_does_not_fit_is_not_taken(browser, html):  # noqa: F811
+    pages = {"/case.html": lambda: html.read_text(encoding="utf-8"), "/beside.html": str}
+    with served(pages) as address:
+        view = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        view.goto(address)
+        view.keyboard.press("m")
+        named(view, 10.5, "3")
+        key = view.evaluate("Object.keys(localStorage).find((name) => name.includes('mended'))")
+        fitting = "[[5,15,1]]"  # without stamps, as pages once kept them
+        for text, expected in [*((text, CLASSES[0]) for text in UNFIT), (fitting, CLASSES[1])]:
+            view.goto(f"{address}beside.html")
+            view.evaluate("([key, text]) => localStorage.setItem(key, text)", [key, text])
+            view.goto(address)
+            assert names(view, 10.5) == [expected], text
+        view.context.close()
 
 
 def test_what_was_mended_is_there_again_until_it_is_discarded(view):
