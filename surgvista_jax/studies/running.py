@@ -208,9 +208,21 @@ class _Running:
             if job is None:
                 return
             self._waiting.remove(job)
+            if not self._is_left(job):
+                continue
             process = idle.pop() if idle else self._start(self._free.popleft())
             process.job, process.runs = job, deque(self._pending(job))
             self._give(process)
+
+    def _is_left(self, job: Job) -> bool:
+        """Whether something of a job is still to do: others may run the same study elsewhere."""
+        for run in self._pending(job):
+            self._states[run.folder] = state_of(self._out, run)
+            if self._is(run, DONE):
+                self._left -= 1
+                self._outcome.done.append(run.folder)
+                self._tell(f"{run.folder}: was done elsewhere; {self._left} to go")
+        return bool(self._pending(job))
 
     def _start(self, place: Place) -> _Process:
         process = _Process(place, self._package)

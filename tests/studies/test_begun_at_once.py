@@ -10,7 +10,12 @@ import pytest
 from surgvista_jax.__main__ import main
 from surgvista_jax.commands import study_run
 from surgvista_jax.ownership import in_folder
-from tests.studies.test_running import PARENT, STUDY
+from surgvista_jax.studies.plan import plan
+from surgvista_jax.studies.running import run_jobs
+from surgvista_jax.studies.states import note_definition
+from surgvista_jax.writing import write_json
+from tests.studies.test_plan import configs
+from tests.studies.test_running import GIVEN, HERE, PARENT, STUDY, TOY, cells_of
 from tests.support.places import ROOT
 
 
@@ -39,6 +44,24 @@ def test_of_elements_that_begin_at_once_one_writes_what_the_study_is(
     said = capsys.readouterr().err
     assert ("study.json: cannot be written" in said) == (other == "another")
     assert (out / "study.json").read_text() == theirs
+
+
+def test_what_others_did_meanwhile_is_not_run_again(tmp_path, toy):
+    out, cells, told = tmp_path / "study", cells_of([GIVEN], ["full"]), []
+    jobs = plan(cells, out, configs)
+    (last,) = jobs[1].runs
+
+    def tell(line):
+        told.append(line)
+        if len(told) == 1:  # the first begins, and elsewhere the last has ended
+            note_definition(out, last)
+            write_json(out / last.folder / "result.json", {"score": "accuracy"})
+            write_json(out / last.folder / "config.json", {})
+
+    outcome = run_jobs(jobs, jobs, out, HERE, tell, TOY)
+    assert [row[0] for row in toy()] == [jobs[0].name]
+    assert outcome.done == [jobs[0].name, last.folder] and not outcome.failed
+    assert told[-1] == f"{last.folder}: was done elsewhere; 0 to go"
 
 
 def test_ctrl_c_while_a_process_imports_what_it_runs_is_no_traceback(tmp_path, monkeypatch):
