@@ -33,7 +33,14 @@ from surgvista_jax.studies.states import (
     note_definition,
     state_of,
 )
-from surgvista_jax.studies.telling import Told, as_json, cost_of, in_words, stale_in_words
+from surgvista_jax.studies.telling import (
+    Told,
+    as_json,
+    cost_of,
+    in_words,
+    missing_in_words,
+    stale_in_words,
+)
 from surgvista_jax.training.planning import DEVICES
 from surgvista_jax.writing import write_json
 
@@ -114,7 +121,7 @@ def main(arguments: argparse.Namespace) -> int:
     contents = Contents(out, begins=not arguments.dry_run, tell=_tell)
     jobs = plan(study.cells, out, _values, contents)
     if arguments.dry_run:
-        told = _told(study, jobs, arguments)
+        told = _told(study, jobs, contents.missing, arguments)
         print(json.dumps(as_json(told)) if arguments.json else in_words(told))
         return 0
     asked = _asked(jobs, arguments)
@@ -126,6 +133,8 @@ def main(arguments: argparse.Namespace) -> int:
     places = places_of(arguments.jobs, gpus_here(os.environ), _cores(), is_tpu_here(os.environ))
     _write_study(study, jobs, out, arguments.overwrite)
     contents.remember()
+    for line in missing_in_words(contents.missing):
+        _tell(line)
     if arguments.overwrite:
         for line in move_stale(out, [run for job in asked for run in job.runs]):
             _tell(line)
@@ -137,7 +146,9 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _told(study: Study, jobs: Sequence[Job], arguments: argparse.Namespace) -> Told:
+def _told(
+    study: Study, jobs: Sequence[Job], missing: Sequence[str], arguments: argparse.Namespace
+) -> Told:
     costs = Costs(_values, arguments.device)
     return Told(
         study,
@@ -147,6 +158,7 @@ def _told(study: Study, jobs: Sequence[Job], arguments: argparse.Namespace) -> T
         arguments.device,
         costs.sources(),
         _orphans(arguments.out, {cell.name for cell in study.cells}),
+        missing,
     )
 
 

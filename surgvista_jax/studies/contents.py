@@ -35,6 +35,9 @@ class Contents:
         out: the study's folder.
         begins: whether the study does now; until it has nothing can be stale, and nothing is read.
         tell: takes a line before a large file is read.
+
+    Attributes:
+        missing: those that it was called with and that are not here.
     """
 
     def __init__(self, out: Path, begins: bool, tell: Callable[[str], None]):
@@ -42,12 +45,16 @@ class Contents:
         self._known: dict[str, Any] = {}
         self._reads = begins or self._path.is_file()
         self._is_new = False
+        self.missing: list[str] = []
         if self._path.is_file():
             with suppress(UserError):  # they are computed again
                 self._known = read_object(self._path)
 
     def __call__(self, spec: str) -> Any:
         name, path, key = _parted(spec)
+        here = spec == RANDOM or "://" in spec or os.path.exists(path)
+        if not here and spec not in self.missing:
+            self.missing.append(spec)
         digest = self._digest(path) if self._reads and spec != RANDOM else None
         if digest is None:
             return spec

@@ -29,6 +29,7 @@ class Told:
         device: that they are of.
         sizes: dataset -> "counted", "published" or "assumed"; None where nothing is known.
         orphans: folders of cells that the study had, and has no more.
+        missing: weights that are named and are not here.
     """
 
     study: Study
@@ -38,6 +39,7 @@ class Told:
     device: str
     sizes: Mapping[str, str | None]
     orphans: Sequence[str]
+    missing: Sequence[str] = ()
 
 
 def cost_of(job: Job, costs: Costs) -> Cost:
@@ -69,6 +71,7 @@ def as_json(told: Told) -> dict:
         "disk_bytes": sum(cost.disk for cost in told.costs.values()),
         "sizes_of_data": dict(told.sizes),
         "no_more_in_the_study": list(told.orphans),
+        "weights_not_here": list(told.missing),
         "jobs": [
             {
                 "name": job.name,
@@ -106,6 +109,7 @@ def in_words(told: Told) -> str:
         "",
         *_shared(told),
         *_whole(told),
+        *missing_in_words(told.missing),
         *_how_far(told),
         *stale_in_words(told.states),
         *_orphans(told),
@@ -177,6 +181,12 @@ def _whole(told: Told) -> list[str]:
     if unknown:
         lines.append(f"  {', '.join(unknown)}: of unknown size, and left out of the hours")
     return lines
+
+
+def missing_in_words(missing: Sequence[str]) -> list[str]:
+    """Which weights are not here, as what starts from them would fail."""
+    lines = [f"no such file or folder here, and needed: {spec}" for spec in missing]
+    return [*lines[:_SHOWN], *_more(lines)]
 
 
 def _how_far(told: Told) -> list[str]:
