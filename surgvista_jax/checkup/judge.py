@@ -166,13 +166,13 @@ def _decoders(facts: Facts) -> Iterator[Finding]:
     if decoders.videos_trouble:
         yield _error(
             f"PyAV cannot be used, which reads videos: {decoders.videos_trouble}",
-            "pip install --force-reinstall --only-binary=:all: 'av>=18,<19'",
+            "pip install --force-reinstall --only-binary=:all: 'av>=18.1,<19'",
         )
     lacking = [kind for kind, name in decoders.codecs.items() if name is None]
     if lacking:
         yield _warning(
             f"PyAV decodes no {', '.join(lacking)}: such videos cannot be read",
-            "pip install --force-reinstall --only-binary=:all: 'av>=18,<19' brings FFmpeg along",
+            "pip install --force-reinstall --only-binary=:all: 'av>=18.1,<19' brings FFmpeg along",
         )
     if decoders.pictures_trouble or not decoders.jpeg:
         why = decoders.pictures_trouble or "a JPEG that it wrote comes back otherwise"

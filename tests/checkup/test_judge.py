@@ -137,7 +137,7 @@ CASES = {
     ),
     "no PyAV": (
         but(decoders={"videos_trouble": "ImportError: libxcb.so.1"}),
-        *("error", "libxcb.so.1", "'av>=18,<19'"),
+        *("error", "libxcb.so.1", "'av>=18.1,<19'"),
     ),
     "a codec less": (
         but(decoders={"codecs": {"h264": "h264", "hevc": None, "av1": None}}),
