@@ -40,6 +40,12 @@ need_command() { # NAME WHERE-FROM
   command -v "$1" >/dev/null || lacks "$1: no such command here ($2)"
 }
 
+need_sbatch() {
+  need_command sbatch "run this on a login node of a Slurm cluster"
+  # A shell within a step of another job hands down what would be taken for the new job's.
+  unset "${!SLURM_STEP_@}"
+}
+
 need_variable() { # NAME MEANING
   [[ -n ${!1:-} ]] || lacks "$1 is not set: $2"
 }

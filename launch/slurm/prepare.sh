@@ -42,7 +42,7 @@ own_option() {
 take_options "$@"
 set -- ${given[@]+"${given[@]}"}
 take_parts "$@"
-need_command sbatch "run this on a login node of a Slurm cluster"
+need_sbatch
 need_surgvista
 stop_if_lacking
 

@@ -50,7 +50,7 @@ own_option() {
 take_options "$@"
 set -- ${given[@]+"${given[@]}"}
 take_study "$@"
-need_command sbatch "run this on a login node of a Slurm cluster"
+need_sbatch
 need_surgvista
 need_config
 stop_if_lacking

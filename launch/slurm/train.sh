@@ -38,9 +38,7 @@ own_option() {
 take_options "$@"
 set -- ${given[@]+"${given[@]}"}
 take_run "$@"
-# A shell within a step of another job hands down what would be taken for the new job's.
-unset "${!SLURM_STEP_@}"
-need_command sbatch "run this on a login node of a Slurm cluster"
+need_sbatch
 need_surgvista
 need_config
 need_folders

@@ -144,3 +144,19 @@ def test_a_job_that_sbatch_did_not_start_is_one_line(place, variables, said):
     _, (line,) = place.run(*job_words(place), status=1, **variables)
     assert said in line and "launch/slurm/train.sh" in line
     assert place.calls("srun") == []
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("train", RUN),
+        ("study", (2, "my config.py", "my study")),
+        ("prepare", (2, "data", "check", "my data")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_a_step_of_another_job_says_is_not_handed_in(script, words, place):
+    place.program("sbatch", text="#!/usr/bin/env bash\nenv >>handed\necho 71\n")
+    place.run(f"slurm/{script}.sh", *words, SLURM_STEP_NUM_TASKS="2", SLURM_CONF="kept")
+    handed = (place.folder / "handed").read_text()
+    assert "SLURM_CONF=kept" in handed and "SLURM_STEP" not in handed
