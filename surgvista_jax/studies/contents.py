@@ -46,14 +46,19 @@ class Contents:
         self._reads = begins or self._path.is_file()
         self._is_new = False
         self.missing: list[str] = []
+        self._given: dict[str, Any] = {}
         if self._path.is_file():
             with suppress(UserError):  # they are computed again
                 self._known = read_object(self._path)
 
     def __call__(self, spec: str) -> Any:
+        if spec not in self._given:  # many cells start from the same
+            self._given[spec] = self._content(spec)
+        return self._given[spec]
+
+    def _content(self, spec: str) -> Any:
         name, path, key = _parted(spec)
-        here = spec == RANDOM or "://" in spec or os.path.exists(path)
-        if not here and spec not in self.missing:
+        if not (spec == RANDOM or "://" in spec or os.path.exists(path)):
             self.missing.append(spec)
         digest = self._digest(path) if self._reads and spec != RANDOM else None
         if digest is None:

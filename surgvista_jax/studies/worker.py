@@ -18,7 +18,8 @@ from surgvista_jax.errors import UserError
 from surgvista_jax.locking import wait_until_free
 from surgvista_jax.training.child import SAID, added_to
 
-_PATIENCE = 60.0  # s, for a run that was told to stop and still saves
+# s, for a run that was told to stop and still compiles, when it does not hear it, or saves.
+_PATIENCE = 300.0
 _LONGEST = 300  # characters of a line that is answered
 _STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGINT)
 
