@@ -29,6 +29,7 @@ MOST_BYTES = 4_000_000  # of JPEG; a third more in the page
 PIXELS = 288 * 162  # of a frame
 MOST_SOUGHT = 360  # in a video file
 QUALITY = 55  # of JPEG
+_BEFORE = 5.0  # seconds; in MPEG streams FFmpeg finds the first key frame only from before it
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +137,7 @@ def film_of_file(path: Path, seconds: float, options: VideoOptions | None = None
             if due > seconds or not reel.wants(due):
                 continue
             try:
-                picture = _key_picture(video, pixels, start + due)
+                picture = _key_picture(video, pixels, start + due if number else start - _BEFORE)
             except av.FFmpegError:
                 continue  # damaged there
             if picture is None or picture.frame.time is None:

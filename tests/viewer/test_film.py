@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
+import pytest
 
 from surgvista_jax.data.storage.open import FrameFolder
 from surgvista_jax.viewer.film import Reel, film_of, film_of_file
@@ -83,6 +84,15 @@ def test_times_of_a_film_are_those_of_extracted_frames(tmp_path):
     sound = Fraction(0), Fraction(5)
     images, seconds = seen(marked.write(tmp_path / "a.mp4", late, sound=sound), 5)
     assert seconds == (2, 3, 4) and [marked.number(image) for image in images] == [0, 25, 50]
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".m2ts", ".mpg", ".mkv", ".avi"])
+def test_a_film_begins_with_the_first_picture_in_any_container(tmp_path, suffix):
+    """As recorders write them: in MPEG streams a seek to the first key frame leads to the next."""
+    codec = "mpeg2video" if suffix == ".mpg" else "mpeg4"
+    path = marked.write(tmp_path / f"a{suffix}", Pictures(codec, key_every=25))
+    images, seconds = seen(path)
+    assert seconds[0] < 0.05 and marked.number(images[0]) == 0
 
 
 def test_a_film_goes_on_behind_damage(tmp_path):
