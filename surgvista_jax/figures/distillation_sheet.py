@@ -127,7 +127,8 @@ def _lay_out(
             axes = sheet.axes(left + place * (each + _GAP), top, each, tall)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-            axes.patch.set(hatch=2 * HATCH, edgecolor=PALE)  # seen where an error map is clear
+            if pictures.ndim == 3:  # an error map, clear where nothing was hidden
+                axes.patch.set(hatch=2 * HATCH, edgecolor=PALE)
             axes.imshow(pictures[column], cmap=_COLOURS, vmin=0, vmax=ERROR_SCALE, aspect="auto")
         if pictures.ndim == 3:
             axes = sheet.axes(across - _RIGHT, top + 0.04, 0.07, tall - 0.08)
