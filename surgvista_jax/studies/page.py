@@ -210,6 +210,11 @@ def _facts(panel: dict) -> str:
             told.append(f"{escape(who)}{escape(each['answer'])}")
         joined = "<br>".join(told)
         rows.append([escape(item["question"]), f'<td class="names">{joined}</td>'])
+    averaged: dict[str, list[str]] = {}
+    for score in panel["scores"]:
+        averaged.setdefault(score["averaging"], []).append(score["title"])
+    told = [f"{escape(', '.join(titles))}: {escape(how)}" for how, titles in averaged.items()]
+    rows.append(["Pooled or by video", f'<td class="names">{"<br>".join(told)}</td>'])
     there = sum(bool(row["seeds"]) for row in panel["rows"])
     hint = f'<p class="soft">Of {there} of {planned} backbones.</p>' if there < planned else ""
     return html_table(["", "As the runs’ files say"], rows) + hint

@@ -14,6 +14,7 @@ from surgvista_jax.studies.collect import Cell
 
 NOT_RECORDED = "not recorded"
 _DIGEST = re.compile("[0-9a-f]{64}")
+_SWEPT = "learning_rates", "weight_decays"
 _POOLS = {"mean": "mean over all tokens", "class": "the class token"}
 _TRAINED = {
     "full": "all parameters are finetuned",
@@ -38,7 +39,7 @@ def facts(
     if not clip and cell.config.get("image_clip") is None:
         clip = cell.config.get("clip")  # else the run may have taken either
     return {
-        "Trained": _TRAINED.get(cell.mode, cell.mode),
+        "Trained": _trained(cell),
         "Started from": _start(cell, about),
         "Split": _split(cell.config, predictions, meta, about),
         "Training samples": _training(about),
@@ -92,6 +93,19 @@ def answers(of_weights: Mapping[str, Sequence[Mapping[str, str]]]) -> list[dict[
     return found
 
 
+def _trained(cell: Cell) -> str:
+    """What of the model is trained, and for how long."""
+    what = _TRAINED.get(cell.mode, cell.mode)
+    if cell.mode == "linear" and "probe" in cell.config:
+        probe = cell.config["probe"]
+        rates, decays = (len(str(probe[key]).split(",")) for key in _SWEPT)
+        swept = f"best of {rates} learning rates x {decays} weight decays, and of the epochs"
+        return f"{what}: {probe['epochs']} epochs" + (f"; {swept}" if rates * decays > 1 else "")
+    budget = cell.config.get("budget", {})
+    length = next((f"{budget[key]:g} {key}" for key in ("steps", "epochs") if budget.get(key)), "")
+    return f"{what}: {length}, {budget['batch_size']} samples a step" if length else what
+
+
 def _start(cell: Cell, about: Mapping[str, Any]) -> str:
     init = cell.init or (f"pretraining {cell.pretraining}" if cell.pretraining else "")
     digest = str(about.get("init_digest"))
@@ -117,8 +131,8 @@ def _split(
 def _training(about: Mapping[str, Any]) -> str:
     for source in about.get("sources") or ():
         what = source.get("what", "") if isinstance(source, dict) else ""
-        if what.startswith("data: "):
-            return what.removeprefix("data: ")
+        if what.startswith("data: "):  # without the dataset's own name: the study has one for it
+            return what.removeprefix("data: ").rpartition(" (")[2].removesuffix(")")
     return NOT_RECORDED
 
 
@@ -179,10 +193,18 @@ def _selected(cell: Cell, about: Mapping[str, Any]) -> str:
         return "nothing: the last step"
     score = cell.result.get("score")
     by = f", by {score}" if isinstance(score, str) else ""
-    warning = " (THE TEST VIDEOS)" if chosen == "test" else ""
+    videos = cell.result.get("selection_videos")
+    number = f"{videos} videos of " if isinstance(videos, int) else ""
+    if chosen == "test":
+        return f"{number}test (THE TEST VIDEOS){by}"
+    if str(cell.result.get("selection_from")).startswith("held-out"):
+        return f"{number}the training split, held out{by}"
     name = cell.config.get("data", {}).get(chosen)
-    named = f" (split {name!r}, or videos held out where there is none)" if name else ""
-    return f"{chosen}{warning or named}{by}"
+    if not name:
+        return f"{number}{chosen}{by}"
+    sure = "" if number else ", or videos held out where there is none"
+    made = ", which the run made" if chosen in about.get("made_splits", {}) else ""
+    return f"{number}split {name!r}{made}{sure}{by}"
 
 
 def _smoothing(meta: Mapping[str, Any]) -> str:

@@ -128,6 +128,8 @@ def write_outcome(
     said = f"step {best['step']}, the last"
     if division.selection is not None:
         result["selection"] = best["score"]
+        result["selection_from"] = division.selected_on
+        result["selection_videos"] = len(division.selection.videos)
         found = _in_words(best["score"])
         said = f"{name} {found} on {division.selected_on}, at step {best['step']}"
     if outputs is not None:

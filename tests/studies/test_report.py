@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.metrics import scores
 from surgvista_jax.metrics.intervals import Interval
 from surgvista_jax.metrics.named_protocols import find
 from surgvista_jax.metrics.statistics import holm
@@ -217,48 +216,3 @@ def test_a_study_that_asks_nothing_says_how_to_ask(tmp_path: Path) -> None:
     plain = {name: ("a", None, 0.3) for name in "ab"}
     found = build_study_report(study_of(tmp_path / "b", plain, ours=""), samples=20)
     assert found["tests"] == [] and "no `ours`" in study_page(found)
-
-
-def test_how_a_score_is_averaged_is_seen_from_it() -> None:
-    generator = np.random.default_rng(0)
-    of_classes = generator.random((6, 3))
-    part, whole = generator.integers(1, 9, 6), np.array([9, 12, 20, 10, 11, 30])
-    about = [
-        (scores.mean_of_videos("a", "A", of_classes[:, 0]), "mean over videos"),
-        (scores.classes_then_videos("a", "A", of_classes), "mean over videos"),
-        (
-            scores.videos_then_classes("a", "A", of_classes),
-            "mean over videos of each class, then over classes",
-        ),
-        (scores.ratio("a", "A", part, whole), "samples of all videos pooled"),
-        (
-            scores.pairs("a_pairs", "A", of_classes),
-            "mean over all pairs of video and class",
-        ),
-    ]
-    for score, expected in about:
-        assert protocol_facts.averaging(score) == expected
-
-
-def test_what_the_checkpoint_says_is_told(whole: Path) -> None:
-    said = {
-        "fps": 5.0,
-        "clip": {"num_frames": 16, "stride": 10, "size": 224, "sampling": "uniform"},
-        "head": {"pool": "class"},
-        "init_digest": "a1" * 32,
-        "made_splits": {"train": ["a"]},
-        "sources": [{"what": "data: near (5 videos, 750 frames at 1 a second)"}],
-    }
-    found = build_study_report(collect(whole), samples=20, about=lambda folder: said)
-    answers = {
-        item["question"]: item["answers"][0]["answer"] for item in found["panels"][0]["facts"]
-    }
-    assert answers["Clip"] == "16 frames spread over the whole video, 224 pixels a side"
-    assert answers["Sees"] == "the whole video, before and after each moment"
-    assert answers["Pooling"] == "the class token"
-    assert answers["Training samples"] == "near (5 videos, 750 frames at 1 a second)"
-    assert answers["Split"].endswith("(8 videos); the run made the splits itself")
-    assert answers["Started from"] == "pretraining A-teacher (sha256 a1a1a1a1a1a1a1a1…)"
-    assert answers["Rate"].startswith("labelled frames: 5 a second")
-    assert answers["Parameters selected on"].startswith("val (split 'val'")
-    assert answers["Smoothing of predictions"] == "none"

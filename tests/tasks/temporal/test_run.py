@@ -148,6 +148,7 @@ def test_the_best_epoch_is_the_first_with_the_highest_accuracy(whole):
     assert found["step"] == 6 * (1 + int(np.argmax(scores(whole)))) == read(whole).meta["step"]
     assert found["score"] == "accuracy" and found["selected_on"] == "val"
     assert found["selection"] == max(scores(whole))
+    assert (found["selection_from"], found["selection_videos"]) == ("val", 2)
     predictions = read(whole)
     assert found["test"] == (predictions.score.argmax(1) == predictions.label).mean()
     assert found["clips"] == len(predictions.label)
@@ -184,6 +185,7 @@ def test_without_a_validation_split_training_videos_are_held_out(folder, tmp_pat
     said = capsys.readouterr()
     assert "train on 6 videos, select on 2 (held-out train), test on 2" in said.err
     assert "step 6/6" in said.err
+    assert result(tmp_path)["selection_from"] == "held-out train"
     assert "held-out train, at step 6; test accuracy" in said.out and PREDICTIONS in said.out
 
 
