@@ -10,6 +10,9 @@ from surgvista_jax.reports.words import number, p_of, p_value, signed, span, tes
 OPEN_UP_TO = 30  # rows of a table that is shown without being asked for
 _PHONE_COLUMNS = 4  # that fit on a phone beside each other, those of a matrix apart
 _PHONE_MATRIX = 8
+_PHONE_LETTERS = 29  # beside the first column
+_BOLD = 1.15  # letters that a bold one takes
+_NAMES = 18  # letters of a column of names, at least
 
 
 def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
@@ -30,13 +33,24 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str =
         + "</tr>"
         for row in rows
     )
+    columns = list(zip(header, *rows, strict=True))
     wide = len(header) > (_PHONE_MATRIX if kind == "matrix" else _PHONE_COLUMNS)
+    wide |= kind != "matrix" and sum(map(_letters, columns[1:])) > _PHONE_LETTERS
     size = ' wide" tabindex="0' if wide else ""
     hint = '<p class="hint wide">Scrolls sideways →</p>' if wide else ""
     return (
         f'{hint}<div class="scroll{size}"><table class="{kind}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _letters(column: Sequence[str]) -> float:
+    """About as many letters as a column after the first is wide, its margins included."""
+    title, *cells = column
+    if any(cell.startswith('<td class="names"') for cell in cells):
+        return _NAMES  # which are broken into lines
+    longest = [len(re.sub("<br>.*|<[^>]*>", "", cell)) for cell in cells]
+    return 2 + max(_BOLD * len(title), *longest)
 
 
 def breakable(name: str) -> str:

@@ -122,6 +122,10 @@ def test_a_wide_table_says_on_a_phone_that_it_scrolls() -> None:
     wide = page_tables.html_table(list("abcde"), [["1"] * 5])
     assert 'class="hint wide"' in wide and 'tabindex="0"' in wide
     assert "hint" not in page_tables.html_table(list("abc"), [["1"] * 3])
+    numbers = [["A", "<b>48.47 ± 0.87</b>", "35.54 ± 0.46<br>2 of 3 seeds"]]
+    assert "hint" not in page_tables.html_table(["Backbone", "near", "far"], numbers)
+    header = ["Backbone", "made-up-phase", "made-up-tool"]  # which are wider than the numbers
+    assert "hint" in page_tables.html_table(header, numbers)
     named = page_tables.html_table(["a", "b"], [["1", '<td class="names">x</td>']])
     assert '<th>a</th><th class="names">b</th>' in named  # as what is below it
     assert "hint" not in page_tables.html_table(list("abcdefgh"), [["1"] * 8], "matrix")
