@@ -60,10 +60,13 @@ class RowFiles:
             return
         for row in self._of_all(self._tables).get(video, ())[:1]:
             raise UserError(f"{row.where}: labels of {video}, which {own[video]} has too; keep one")
-        any_row = False
+        any_row, named = False, set[str]()
         for row in _read(own[video], self.columns):
             any_row = True
             self._check(row, {*row.cells})
+            if (name := row.cells.get(VIDEO[0], video)) not in named:
+                named.add(name)
+                self._check_video(row, name, video)
             yield row
         if not any_row:
             raise UserError(
@@ -119,8 +122,7 @@ class RowFiles:
         """Video -> the file that is called as it, whichever Unicode form its name has.
 
         Raises:
-            UserError: a video has two; a file may be of several videos, or is of another than its
-                name says.
+            UserError: a video has two; a file may be of several videos.
         """
         own: dict[str, Path] = {}
         saved: list[tuple[str, Path]] = []
@@ -133,11 +135,6 @@ class RowFiles:
                 continue
             if video in own and own[video].suffix != file.suffix:
                 raise UserError(f"{file}: a second file of labels, beside {own[video].name}")
-            if (told := self._first_video(file)) not in (None, video):
-                raise UserError(
-                    f"{file}: is called as video {video!r}, and its lines are of {told!r}; give it"
-                    " another name, or mend its lines"
-                )
             own.setdefault(video, file)
         for name, file in saved:
             if (video := self.videos.saved_as(name, str(file))) is None:
@@ -173,14 +170,26 @@ class RowFiles:
         first = _first_of_table(file) if file.suffix == _CSV else None
         if first is None:
             return None
+        return self._id_of(first.cells[VIDEO[0]], first)
+
+    def _id_of(self, name: str, row: Row) -> str | None:
+        """The video of a name in a row; None where it is none that there is."""
         try:
-            return self.videos.id_of(first.cells[VIDEO[0]], first.where)
+            return self.videos.id_of(name, row.where)
         except UserError:
             return None
 
     def _of_all(self, files: list[Path]) -> dict[str, list[Row]]:
         known = tuple((file, version(file)) for file in files)
         return _rows_by_video(known, self.columns, self.videos)
+
+    def _check_video(self, row: Row, name: str, video: str) -> None:
+        """Refuses a row that names another video than its file, whose labels it would become."""
+        if (told := self._id_of(name, row)) not in (None, video):
+            raise UserError(
+                f"{row.where}: is of {told!r}, and the file is called as video {video!r}; give it"
+                " another name, or mend its lines"
+            )
 
     def _check(self, row: Row, said: set[str]) -> None:
         """Whether a row says when: by its columns, or as whole clips do by none beside a label."""

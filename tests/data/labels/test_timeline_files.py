@@ -157,9 +157,19 @@ def test_a_file_that_a_page_saves_is_of_its_video_whatever_it_is_called(tmp_path
         files_of(tmp_path, videos=videos[1:]).classes()
 
 
-def test_a_file_whose_lines_are_of_another_video_than_its_name_is_refused(tmp_path):
-    (tmp_path / "a_b.csv").write_text("video,start,end,label\na/b,0,2,Calot\n")
-    with pytest.raises(UserError, match="called as video 'a_b', and its lines are of 'a/b'"):
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("video,start,end,label\na/b,0,2,Calot\n", 2),
+        ("video,start,end,label\na_b,0,2,Calot\nelse,2,3,Calot\na/b,2,4,Clip\n", 4),
+        ("video,second,label\na_b,0,Calot\na/b,1,Clip\n", 3),
+    ],
+)
+def test_a_line_of_another_video_than_the_name_of_its_file_is_refused(tmp_path, text, line):
+    """Else its label would be given to a video that it is not of."""
+    (tmp_path / "a_b.csv").write_text(text)
+    words = f"line {line}: is of 'a/b', and the file is called as video 'a_b'"
+    with pytest.raises(UserError, match=words):
         files_of(tmp_path, videos=("a_b", "a/b")).classes()
 
 
