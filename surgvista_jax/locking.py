@@ -165,8 +165,11 @@ def _take(folder: Path, busy: str, advice: str, patience: float) -> int:
 def _open(path: Path) -> int:
     try:
         return open_place(path, os.O_RDWR)
-    except PermissionError:  # another user's, who was killed: it can be locked all the same
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except PermissionError as denied:
+        try:  # another user's, who was killed: it can be locked all the same
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:  # there is none, and none can be made
+            raise denied from None
 
 
 def _lock(file: int, folder: Path) -> bool:

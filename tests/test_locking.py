@@ -1,6 +1,7 @@
 """A folder for one process at a time: who comes second is told at once, whoever dies frees it."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -181,3 +182,14 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(UserError, match="cannot be written .*file is a file, not a folder"):
         with alone_in(tmp_path / "file" / "run"):
             pass
+
+
+def test_a_folder_in_which_nothing_may_be_made_says_so(tmp_path, monkeypatch):
+    """Not that there is no such file, as a share that is for reading alone was told."""
+
+    def denied(path, flags):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(locking, "open_place", denied)
+    with pytest.raises(UserError, match="Permission denied"), alone_in(tmp_path):
+        pass
