@@ -121,7 +121,7 @@ def test_every_problem_has_its_line_and_the_rest_is_written(tmp_path, capfd):
     expected = {
         "broken": "frame_1.png in it cannot be read",
         "cut.mp4": "its header promises 60 frames, ",
-        "empty.mov": "not a video that can be opened",
+        "empty.mov": "the file is empty; was it copied whole?",
         "liar.avi": "its header promises 500 frames, 60 could be read and are kept",
         "lost.mkv": "the file is missing",
         "no index.mp4": "not a video that can be opened",

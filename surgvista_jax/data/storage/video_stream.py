@@ -160,6 +160,8 @@ def _is_text(beginning: bytes) -> bool:
 def _opened(path: Path) -> Iterator[InputContainer]:
     if not os.access(path, os.R_OK):
         raise UnreadableVideo("the file is missing or may not be read")
+    if path.is_file() and not path.stat().st_size:
+        raise UnreadableVideo("the file is empty; was it copied whole?")
     container = _container(path) or _container(path, fflags="+ignidx")
     if container is None:
         raise UnreadableVideo("not a video that can be opened; is it a video, and whole?")
