@@ -29,6 +29,7 @@ from surgvista_jax.studies.running import Outcome, run_jobs
 from surgvista_jax.studies.states import (
     BEGUN,
     TO_DO,
+    as_begun,
     move_stale,
     note_definition,
     state_of,
@@ -119,7 +120,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError(f"--jobs={arguments.jobs}: at least 1 is needed")
     check_configs(study, arguments.config, _values)
     contents = Contents(out, begins=not arguments.dry_run, tell=_tell)
-    jobs = plan(study.cells, out, _values, contents)
+    jobs = plan(study.cells, out, _values, contents, functools.partial(as_begun, out))
     if arguments.dry_run:
         told = _told(study, jobs, contents.missing, arguments)
         print(json.dumps(as_json(told)) if arguments.json else in_words(told))

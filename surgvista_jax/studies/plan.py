@@ -70,8 +70,16 @@ class Job:
     cell: Cell
 
 
+def _new(run: Run) -> Run:
+    return run
+
+
 def plan(
-    cells: Sequence[Cell], out: Path, configs: Configs, of_weights: OfWeights = str
+    cells: Sequence[Cell],
+    out: Path,
+    configs: Configs,
+    of_weights: OfWeights = str,
+    as_begun: Callable[[Run], Run] = _new,
 ) -> list[Job]:
     """The jobs of a study, those first that others need.
 
@@ -80,8 +88,9 @@ def plan(
         out: the study's folder.
         configs: reads a configuration.
         of_weights: what a definition holds of weights that are given.
+        as_begun: gives a run the definition that it was begun with, where that is the same.
     """
-    planner = _Planner(out.absolute(), configs, of_weights)
+    planner = _Planner(out.absolute(), configs, of_weights, as_begun)
     for cell in cells:
         planner.add(cell)
     return planner.jobs()
@@ -90,8 +99,11 @@ def plan(
 class _Planner:
     """Adds cells, and with each what it needs, once."""
 
-    def __init__(self, out: Path, configs: Configs, of_weights: OfWeights):
+    def __init__(
+        self, out: Path, configs: Configs, of_weights: OfWeights, as_begun: Callable[[Run], Run]
+    ):
         self._out, self._configs, self._of_weights = out, configs, of_weights
+        self._as_begun = as_begun
         self._runs: dict[str, list[Run]] = {}
         self._stages: dict[str, str] = {}
         self._needs: dict[str, tuple[str, ...]] = {}
@@ -214,7 +226,7 @@ class _Planner:
         return [name]
 
     def _add(self, name: str, stage: str, run: Run, needs: Sequence[str]) -> None:
-        self._runs.setdefault(name, []).append(run)
+        self._runs.setdefault(name, []).append(self._as_begun(run))
         self._stages[name] = stage
         self._needs[name] = tuple(needs)
         self._users.setdefault(name, [])

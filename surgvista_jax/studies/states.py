@@ -5,7 +5,7 @@ What a folder was begun as stands in `definitions/`, a file for each, written be
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from surgvista_jax.json_object import read_object
 from surgvista_jax.locking import NAME as LOCK
 from surgvista_jax.locking import alone_in
 from surgvista_jax.predictions.places import PREDICTIONS
+from surgvista_jax.studies.definitions import Definition
 from surgvista_jax.studies.layout import DEFINITIONS
 from surgvista_jax.studies.layout import STALE as STALE_RUNS
 from surgvista_jax.studies.plan import Run
@@ -58,6 +59,17 @@ def state_of(out: Path, run: Run) -> State:
     if differences:
         return State(STALE, differences)
     return State(DONE if _is_done(folder, run) else BEGUN)
+
+
+def as_begun(out: Path, run: Run) -> Run:
+    """A run that is done with the definition that it was begun with, if it is not stale.
+
+    That may say the same in other words (20 for 20.0, a file whose content was not known then),
+    whose digest is another; by the digest the report and the runs that follow know it.
+    """
+    if state_of(out, run).name != DONE:
+        return run
+    return replace(run, definition=Definition(read_object(definition_file(out, run))))
 
 
 def definition_file(out: Path, run: Run) -> Path:

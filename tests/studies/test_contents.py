@@ -9,9 +9,11 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.json_object import read_object
 from surgvista_jax.studies import contents
 from surgvista_jax.studies.cells import Backbone, grid
+from surgvista_jax.studies.collect import collect
 from surgvista_jax.studies.contents import Contents
 from surgvista_jax.studies.plan import plan
 from surgvista_jax.studies.states import note_definition, state_of
+from surgvista_jax.writing import write_json
 from tests.studies.test_plan import configs, data, student
 
 MODES = ["full", "temporal"]
@@ -126,6 +128,15 @@ def test_the_report_knows_runs_of_weights_that_were_moved(tmp_path, capsys):
     words = ["study", str(file), f"--out={out}"]
     assert main([*words, f"--config.weights=mvd:{weights}", "--commands"]) == 0
     before = read_object(out / "study.json")["cells"][0]["definition"]
+    late, other = tmp_path / "late.pth", [*words[:2], f"--out={tmp_path / 'other'}", "--commands"]
+    other.append(f"--config.weights={late}")
+    assert main(other) == 0  # on a machine that has no such file
+    (cell,) = collect(tmp_path / "other").cells
+    for name in ("config.json", "result.json"):
+        write_json(cell.folder / name, {"score": "accuracy"})
+    cell.predictions.touch()
+    late.write_bytes(b"weights")
+    assert main(other) == 0 and [cell.lacks for cell in collect(tmp_path / "other").cells] == [""]
     moved = weights.rename(tmp_path / "moved.pth")
     assert main([*words, f"--config.weights=mvd:{moved}", "--commands"]) == 0
     assert read_object(out / "study.json")["cells"][0]["definition"] == before

@@ -1,10 +1,12 @@
 """Is a run of a study told as done when all is there that it leaves, and not before?"""
 
+import functools
+
 import pytest
 
 from surgvista_jax.studies.cells import Backbone, Data, Pretraining, grid
 from surgvista_jax.studies.plan import plan
-from surgvista_jax.studies.states import note_definition, state_of
+from surgvista_jax.studies.states import as_begun, note_definition, state_of
 from surgvista_jax.writing import write_json
 from tests.studies.test_plan import configs
 from tests.support.feature_run import make_dataset, make_features
@@ -65,3 +67,41 @@ def test_a_student_is_done_with_its_last_checkpoint(study, budget):
     assert state_of(out, run).name == "begun"
     (folder / "checkpoints" / str(last)).mkdir()
     assert state_of(out, run).name == "done"
+
+
+def finish(out, run):
+    """Leaves what a run leaves, as far as its state is read off it."""
+    note_definition(out, run)
+    write_json(out / run.folder / "config.json", {"budget": {"batch_size": 1, "steps": 1}})
+    write_json(out / run.folder / "result.json", {"score": "accuracy"})
+    (out / run.folder / "checkpoints" / "1").mkdir(parents=True)
+
+
+def of_known_content(weights):
+    return {"at": weights, "name": "", "key": "", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("before", "now"), [((1, str), (1.0, str)), ((1, str), (1, of_known_content))]
+)
+def test_the_same_in_other_words_makes_nothing_stale_nor_what_follows(before, now, tmp_path):
+    """A number that is spelled otherwise, and weights whose content was not known at first."""
+    data = Data(name="d", task="phase", config="configs/finetune/cholec80.py", folder="nowhere")
+
+    def runs(weight_decay, of_weights):
+        changes = {"optim.weight_decay": weight_decay, "teacher.weights": "w.pth"}
+        start = Pretraining(name="made", config="configs/pretrain/minutes.py", changes=changes)
+        backbones = [Backbone(name="made", start=start), Backbone(name="given", start="w.pth")]
+        cells = grid(backbones, [data], ["full"], 1)
+        begun = functools.partial(as_begun, tmp_path)
+        return [
+            run for job in plan(cells, tmp_path, configs, of_weights, begun) for run in job.runs
+        ]
+
+    for run in runs(*before):
+        finish(tmp_path, run)
+    again, other = runs(*now), runs(2, str)
+    assert [state_of(tmp_path, run).name for run in again] == ["done"] * 3
+    # By these `study.json` names the cells, and the report knows its results.
+    assert [x.definition.digest for x in again] == [x.definition.digest for x in runs(*before)]
+    assert [state_of(tmp_path, run).name for run in other] == ["stale", "stale", "done"]
