@@ -45,6 +45,9 @@ from surgvista_jax.studies.telling import (
 from surgvista_jax.training.planning import DEVICES
 from surgvista_jax.writing import write_json
 
+# Files that a study does not have, and whose folder has them.
+_OTHERS = {"dataset.json": "a dataset folder", "config.json": "the folder of a run"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -55,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="the study's folder; it is continued"
     )
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--dry-run", action="store_true", help="print the plan and how far it is, and run nothing"
     )
     parser.add_argument(
@@ -65,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="that the plan's hours are of (%(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="with --dry-run: print one JSON object")
-    parser.add_argument(
+    instead.add_argument(
         "--commands",
         action="store_true",
         help="print the commands of runs that are not done, to be run elsewhere",
@@ -116,6 +120,8 @@ def main(arguments: argparse.Namespace) -> int:
     out = arguments.out
     if arguments.only is not None and arguments.stage is None:
         raise UserError("--only: is of one stage; say --stage too")
+    if arguments.json and not arguments.dry_run:
+        raise UserError("--json: is of the plan; say --dry-run too")
     if arguments.jobs < 1:
         raise UserError(f"--jobs={arguments.jobs}: at least 1 is needed")
     check_configs(study, arguments.config, _values)
@@ -190,9 +196,13 @@ def _write_study(study: Study, jobs: Sequence[Job], out: Path, overwrite: bool) 
     Of several that begin at once, such as elements of an array, one writes it.
 
     Raises:
-        UserError: the folder is another study's; what is there was edited, or is damaged.
+        UserError: the folder is another study's, or no study's; what is there was edited, or is
+            damaged.
     """
     path, values = out / STUDY, described(study, jobs, _values)
+    for file, what in _OTHERS.items():
+        if (out / file).is_file():
+            raise UserError(f"{out}: is {what}; take another --out")
     if _is_there(path, values):
         return
     try:

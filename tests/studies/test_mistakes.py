@@ -105,3 +105,25 @@ def test_a_study_json_that_is_damaged_is_replaced_where_its_owner_says_so(left, 
     assert (out / "study.json").read_text() == left
     assert main([*words, "--overwrite"]) == 0
     assert (out / "study.json").read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "said"),
+    [
+        ("dataset.json", ["--commands"], "s: is a dataset folder; take another --out"),
+        ("config.json", ["--stage=data"], "s: is the folder of a run; take another --out"),
+        ("", ["--json"], "--json: is of the plan; say --dry-run too"),
+        ("", ["--only=1/2"], "--only: is of one stage; say --stage too"),
+        ("", ["--jobs=0"], "--jobs=0: at least 1 is needed"),
+    ],
+)
+def test_words_and_folders_that_do_not_fit_are_one_line(file, words, said, tmp_path, capsys):
+    study, out = tmp_path / "mine.py", tmp_path / "s"
+    study.write_text(FILE.replace("RETURNED", "grid(*right)"))
+    out.mkdir()
+    if file:
+        (out / file).write_text("{}")
+    assert main(["study", str(study), f"--out={out}", *words]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(said)
+    assert [path.name for path in out.iterdir()] == ([file] if file else [])
