@@ -2,11 +2,15 @@
 //
 // A browser shows a tab late what another has kept, so two may keep at once and the later hide the
 // earlier. Therefore every moment has a stamp, and the newer one stands whichever way tabs meet: what
-// a hidden tab had changed comes back with the next that it keeps.
+// a hidden tab had changed comes back with the next that it keeps. A stamp is above all that its tab
+// has seen, and not below the time: of tabs that saw nothing of each other the later change stands.
 
 // Whether a moment that was stamped is to stand where another is; of equal stamps the higher label.
 const stands = (stamp, value, [otherStamp, otherValue]) =>
   stamp > otherStamp || (stamp === otherStamp && value > otherValue);
+
+// Since the end of 2023, or 32 bits would not hold it for long.
+const secondsNow = () => Math.floor(Date.now() / 1000 - 1.7e9);
 
 // Shares the labels of edits with the other tabs, by what is kept under a key.
 function shareEdits(key, edits) {
@@ -58,7 +62,7 @@ function shareEdits(key, edits) {
     // [first, end, label, stamp]. Nothing, where that is nowhere.
     stamped() {
       const changed = edits.label.findIndex((value, i) => value !== shared[i]);
-      if (changed >= 0) clock += 1;
+      if (changed >= 0) clock = Math.max(clock + 1, secondsNow());
       const runs = [];
       for (let i = 0; i < size; i++) {
         if (edits.label[i] !== shared[i]) {

@@ -32,6 +32,8 @@ const near = [-3, 0.4, 0.6, 5.4, 9].map((second) => borderAt(operation, second))
 told.push([near, bordersOf(model), runAt(model, 3)]);
 let text = null;
 globalThis.keptText = () => text;
+let now = 1.7e12;
+Date.now = () => now;
 const mine = makeEdits(model, -1, 2), tabs = shareEdits("key", mine);
 told.push([tabs.take(), tabs.stamped() ?? null]);
 mine.set(0, 2, 2);
@@ -90,6 +92,21 @@ const random = (below) => {
   return Math.floor(state / 65536) % below;
 };
 told.push(Array.from({ length: 300 }, () => meet(random)));
+
+// Many edits of yesterday, of which the browser shows nothing to a tab of today until later.
+text = null;
+const before = makeEdits(model, -1, 2), earlier = shareEdits("key", before);
+for (let k = 0; k < 9; k++) {
+  before.set(0, 3, k % 2 + 1);
+  earlier.stamped();
+}
+now += 86_400_000;
+const after = makeEdits(model, -1, 2), later = shareEdits("key", after);
+later.take();
+after.set(0, 1, -1);
+later.stamped();
+text = JSON.stringify(earlier.stamped());
+told.push([later.take(), [...after.label]]);
 process.stdout.write(JSON.stringify(told));
 """
 
@@ -141,3 +158,7 @@ def test_what_was_discarded_does_not_come_back_from_what_is_kept(told):
 
 def test_tabs_that_see_late_what_others_kept_end_with_the_same_labels_and_lose_none(told):
     assert told[14] == [[True, 0, True]] * 300
+
+
+def test_what_is_mended_later_stands_though_nothing_of_many_earlier_edits_was_seen(told):
+    assert told[15] == [{"took": True, "lacks": True}, [-1, 1, 1, 1, 2, 2]]
