@@ -15,7 +15,8 @@
 # next stage begins when all have ended. TPUs that are taken away (TPU_SPOT=true) are asked for
 # again, and their runs go on. What failed is told in DIR/logs, and what needs it is left out: the
 # same command again does what is missing, and nothing twice. At the end the TPUs are deleted, with
-# --keep not. Ctrl-C leaves the runs alone; the same command shows their logs again.
+# --keep not. Ctrl-C, or a terminal that is closed, leaves the runs alone, and nobody asks again for
+# TPUs that are taken away; the same command goes on from there.
 #
 # STUDY.py is a file of the repository. DIR, data and weights are paths on the hosts, the same on
 # all, of a disk that outlives them (Filestore). What the variables mean, `launch/tpu/slice.sh
@@ -81,14 +82,17 @@ fi
 # What follows the hosts, in groups of their own, so that all of it ends with this script.
 set -m
 loops=()
-# shellcheck disable=SC2329 # the trap calls it
-leave() {
+# shellcheck disable=SC2329 # the traps call it
+leave() { # STATUS
   local process
-  say "the runs go on; launch/tpu/slice.sh stop ends them, delete removes the TPUs"
   for process in ${loops[@]+"${loops[@]}"}; do kill -- "-$process" 2>/dev/null || true; done
-  exit 130
+  say "the runs go on; TPU_NAME=$base-I launch/tpu/slice.sh stop ends the Ith, delete removes it" ||
+    true # the terminal may be gone
+  exit "$1"
 }
-trap leave INT
+trap 'leave 130' INT
+trap 'leave 143' TERM
+trap 'leave 129' HUP
 failed=0
 for stage in "${stages[@]}"; do
   loops=()

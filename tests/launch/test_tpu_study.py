@@ -84,16 +84,18 @@ def test_a_dry_run_quotes_for_the_shell_here_and_the_shell_there(place):
     assert there == [[*command, *element(stage, 1, 4)] for stage in STAGES]
 
 
-def test_ctrl_c_leaves_the_runs_alone_and_nothing_here(place):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_it_leaves_the_runs_alone_and_nothing_here(number, place):
     place.program("gcloud", text=GCLOUD)
     script = place.start("tpu/study.sh", 2, *STUDY, **ONE_HOST, ENDS="never")
     files = [place.folder / f"surgvista-{number} follows" for number in (1, 2)]
     while not all(file.exists() and file.read_text().strip() for file in files):
         assert script.poll() is None
         time.sleep(0.02)
-    script.send_signal(signal.SIGINT)
+    script.send_signal(number)
     _, said = script.communicate(timeout=30)
-    assert script.returncode == 130 and "the runs go on" in said
+    assert script.returncode == 128 + number
+    assert "the runs go on; TPU_NAME=surgvista-I launch/tpu/slice.sh stop" in said
     for file in files:
         with pytest.raises(ProcessLookupError):
             for _ in range(100):
