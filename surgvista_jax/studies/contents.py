@@ -92,7 +92,7 @@ class Contents:
                 self._is_new = True
         except (OSError, UserError):  # whoever takes the weights says what is wrong with them
             return None
-        return self._known[place]["sha256"]
+        return self._known[place].get("sha256")
 
 
 def _parted(spec: str) -> tuple[str, str, str]:

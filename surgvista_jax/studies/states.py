@@ -3,6 +3,7 @@
 What a folder was begun as stands in `definitions/`, a file for each, written before the run begins.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -80,8 +81,10 @@ def definition_file(out: Path, run: Run) -> Path:
 def note_definition(out: Path, run: Run) -> None:
     """Writes down what a run is begun as, before it makes its folder."""
     path = definition_file(out, run)
-    if not path.exists() or not run.definition.is_written(read_object(path)):
-        write_json(path, run.definition.values)
+    with contextlib.suppress(UserError):  # there is none, or it is damaged
+        if run.definition.is_written(read_object(path)):
+            return
+    write_json(path, run.definition.values)
 
 
 def _is_done(folder: Path, run: Run) -> bool:

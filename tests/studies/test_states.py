@@ -6,7 +6,7 @@ import pytest
 
 from surgvista_jax.studies.cells import Backbone, Data, Pretraining, grid
 from surgvista_jax.studies.plan import plan
-from surgvista_jax.studies.states import as_begun, note_definition, state_of
+from surgvista_jax.studies.states import as_begun, definition_file, note_definition, state_of
 from surgvista_jax.writing import write_json
 from tests.studies.test_plan import configs
 from tests.support.feature_run import make_dataset, make_features
@@ -105,3 +105,17 @@ def test_the_same_in_other_words_makes_nothing_stale_nor_what_follows(before, no
     # By these `study.json` names the cells, and the report knows its results.
     assert [x.definition.digest for x in again] == [x.definition.digest for x in runs(*before)]
     assert [state_of(tmp_path, run).name for run in other] == ["stale", "stale", "done"]
+
+
+@pytest.mark.parametrize("left", ["", '{"command": "fine', "[]"])
+def test_what_it_was_begun_as_that_is_damaged_counts_for_a_folder_that_is_there(study, left):
+    _, out, runs = study
+    run = runs["cells"]
+    definition_file(out, run).write_text(left)
+    (out / run.folder).mkdir(parents=True)
+    assert state_of(out, run).name == "stale"
+    (out / run.folder).rmdir()
+    assert state_of(out, run).name == "to do"
+    note_definition(out, run)
+    (out / run.folder).mkdir()
+    assert state_of(out, run).name == "begun"
