@@ -22,7 +22,8 @@ from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.dataset import Dataset, Video
-from surgvista_jax.data.storage.feature_folder import FeatureFolder, FeaturesHeader, create_features
+from surgvista_jax.data.storage.feature_folder import FeatureFolder, create_features
+from surgvista_jax.data.storage.features_header import FeaturesHeader
 from surgvista_jax.inference.classifier import Backbone
 from surgvista_jax.inference.computed import change_names, of_compute, of_data, of_encoder
 from surgvista_jax.inference.every_clip import EveryClip

@@ -5,12 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from surgvista_jax.data.dataset import Video
-from surgvista_jax.data.storage.feature_folder import (
-    HEADER_FILE,
-    FeatureFolder,
-    create_features,
-    open_features,
-)
+from surgvista_jax.data.storage.feature_folder import FeatureFolder, create_features, open_features
+from surgvista_jax.data.storage.features_header import HEADER_FILE
 from surgvista_jax.errors import UserError
 from surgvista_jax.parts.plan import Parts
 from surgvista_jax.parts.plan_file import Item

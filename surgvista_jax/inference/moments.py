@@ -11,7 +11,8 @@ from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.extract import ExtractConfig
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.dataset import UNLABELLED, Dataset, Video
-from surgvista_jax.data.storage.feature_folder import HEADER_FILE, FeatureFolder
+from surgvista_jax.data.storage.feature_folder import FeatureFolder
+from surgvista_jax.data.storage.features_header import HEADER_FILE
 from surgvista_jax.inference.every_clip import EveryClip, Outputs
 from surgvista_jax.inference.recordings import Moments, by_video, each_recording
 from surgvista_jax.inference.remarks import Remarks

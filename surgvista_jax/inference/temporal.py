@@ -12,7 +12,7 @@ import numpy as np
 
 from surgvista_jax.config import build
 from surgvista_jax.data.batches.clips import ClipConfig
-from surgvista_jax.data.storage.feature_folder import FeaturesHeader
+from surgvista_jax.data.storage.features_header import FeaturesHeader
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.classifier import Backbone
 from surgvista_jax.inference.computed import VIDEO_FILES

@@ -12,7 +12,8 @@ from typing import Any
 
 from surgvista_jax.data.batches.stretches import StretchIndex
 from surgvista_jax.data.checking.once import read_once
-from surgvista_jax.data.storage.feature_folder import HEADER_FILE, open_features
+from surgvista_jax.data.storage.feature_folder import open_features
+from surgvista_jax.data.storage.features_header import HEADER_FILE
 from surgvista_jax.data.storage.manifest import FILES, read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_object import read_object

@@ -11,7 +11,7 @@ from flax.core import meta
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.dataset import Dataset, Video
-from surgvista_jax.data.storage.feature_folder import FeaturesHeader
+from surgvista_jax.data.storage.features_header import FeaturesHeader
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.classifier import Backbone, Classifier
 from surgvista_jax.inference.features import TrainedBackbone

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from surgvista_jax.data.dataset import Dataset, Video
-from surgvista_jax.data.storage.feature_folder import FeatureFolder, FeaturesHeader, create_features
+from surgvista_jax.data.storage.feature_folder import FeatureFolder, create_features
+from surgvista_jax.data.storage.features_header import FeaturesHeader
 from surgvista_jax.data.storage.manifest import write_dataset
 
 NUM_CLASSES, WIDTH = 4, 8

@@ -3,15 +3,12 @@
 FOLDER/features.json says whose features they are; FOLDER/<video>.npy, float32 [num_frames, F], has
 a row for each frame of the dataset's entry of that video, labelled or not, because a temporal model
 sees the whole video. Behind them stands their CRC-32, which other readers of .npy pass over. A
-video whose id has slashes lies in folders of that name. The header has a CRC-32 of its own.
+video whose id has slashes lies in folders of that name.
 """
 
 import contextlib
-import dataclasses
-import json
 import os
 import tokenize
-import typing
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,59 +18,20 @@ import numpy as np
 from surgvista_jax import locking
 from surgvista_jax.counted import counted
 from surgvista_jax.data.dataset import Dataset, Video
+from surgvista_jax.data.storage.features_header import (
+    HEADER_FILE,
+    FeaturesHeader,
+    read_header,
+    write_header,
+)
 from surgvista_jax.data.video_files import file_of, files_of
 from surgvista_jax.errors import UserError
-from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import Foreign
-from surgvista_jax.writing import clear_asides, replacing, write_json, writing_to
+from surgvista_jax.writing import clear_asides, replacing, writing_to
 
-HEADER_FILE = "features.json"
 # What NumPy raises of files that hold no array.
 _BROKEN = OSError, ValueError, EOFError, OverflowError, MemoryError, TypeError, SyntaxError
 _NO_ARRAY = (*_BROKEN, tokenize.TokenError)
-_CHECKSUM = "crc32"  # of the header's other keys, in the header; earlier versions wrote none
-
-
-@dataclasses.dataclass(frozen=True)
-class FeaturesHeader:
-    """`features.json`.
-
-    Attributes:
-        dataset: name of the dataset.
-        fps: the dataset's frames a second.
-        model: what computed the features, in words.
-        weights: which weights it had: the SHA-256 (hex) of their names, shapes and values.
-        width: F, values a frame.
-        clip_frames, clip_stride: the clip that ends at a frame and gives its row; 1 and 1 for an
-            image model.
-        size: height and width that frames were resized to.
-        source: where the weights lay then, `[NAME:]PATH[#KEY]`; "": not said. The features are the
-            same wherever they lie.
-    """
-
-    dataset: str
-    fps: float
-    model: str
-    weights: str
-    width: int
-    clip_frames: int
-    clip_stride: int
-    size: int
-    source: str = ""
-
-    @property
-    def decisive(self) -> dict[str, str | int | float]:
-        """All but where the weights lay, by which no feature is another."""
-        return {k: v for k, v in dataclasses.asdict(self).items() if k != "source"}
-
-    def differences(self, other: "FeaturesHeader") -> list[str]:
-        """What makes these other features than the other header's, in words; [] where nothing."""
-        theirs = other.decisive
-        return [
-            f"{key} was {mine!r}, is {theirs[key]!r}"
-            for key, mine in self.decisive.items()
-            if mine != theirs[key]
-        ]
 
 
 class FeatureFolder:
@@ -216,13 +174,6 @@ def _checksum(rows: np.ndarray) -> bytes:
     return f"crc32 {zlib.crc32(rows.reshape(-1).view(np.uint8).data):08x}".encode()
 
 
-def _of_header(header: FeaturesHeader) -> str:
-    values = {**dataclasses.asdict(header), "fps": float(header.fps)}
-    if not header.source:  # which earlier versions did not write
-        del values["source"]
-    return f"{zlib.crc32(json.dumps(values, sort_keys=True).encode()):08x}"
-
-
 def create_features(
     folder: str | os.PathLike,
     header: FeaturesHeader,
@@ -268,8 +219,7 @@ def create_features(
         with writing_to(folder):
             for path in in_the_way:
                 path.unlink()
-        text = {**dataclasses.asdict(header), _CHECKSUM: _of_header(header)}
-        write_json(folder / HEADER_FILE, text)
+        write_header(folder, header)
     return made
 
 
@@ -280,26 +230,4 @@ def open_features(folder: str | os.PathLike) -> FeatureFolder:
         UserError: there is none, or its header is invalid.
     """
     folder = Path(folder)
-    path = folder / HEADER_FILE
-    if not path.exists():
-        raise UserError(f"{path}: missing; `surgvista features` writes it")
-    entry = read_object(path)
-    noted = entry.pop(_CHECKSUM, None)
-    entry.setdefault("source", "")
-    kinds = typing.get_type_hints(FeaturesHeader)
-    if entry.keys() != kinds.keys():
-        raise UserError(f"{path}: must be a JSON object with the keys {', '.join(kinds)}")
-    for key, kind in kinds.items():
-        value = entry[key]
-        if kind is float and type(value) is int and abs(value) < 2**53:
-            value = float(value)
-        if type(value) is not kind or (kind is not str and not value > 0):
-            wanted = {str: "text", int: "a whole number above 0", float: "a number above 0"}
-            raise UserError(f"{path}: {key!r} must be {wanted[kind]}, found {entry[key]!r}")
-    header = FeaturesHeader(**{**entry, "fps": float(entry["fps"])})
-    if noted is not None and noted != _of_header(header):
-        raise UserError(
-            f"{path}: damaged, or changed since it was written; take another copy of it, or drop"
-            f" its key {_CHECKSUM!r} if you changed it on purpose"
-        )
-    return FeatureFolder(folder, header)
+    return FeatureFolder(folder, read_header(folder))

@@ -16,7 +16,8 @@ from surgvista_jax.config import build
 from surgvista_jax.data.batches.division import Division, divide
 from surgvista_jax.data.batches.sequences import VideoSequence, pad_sequence, read_sequences
 from surgvista_jax.data.dataset import label_fingerprint
-from surgvista_jax.data.storage.feature_folder import FeaturesHeader, open_features
+from surgvista_jax.data.storage.feature_folder import open_features
+from surgvista_jax.data.storage.features_header import FeaturesHeader
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.temporal import BACKBONE
