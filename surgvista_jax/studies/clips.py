@@ -20,6 +20,7 @@ class Clips(NamedTuple):
     Attributes:
         train, selection, test: of each part.
         frames: of all videos, labelled or not.
+        training_frames: of those for training, labelled or not, with none held out for selection.
         source: "counted", "published" or "assumed".
     """
 
@@ -27,6 +28,7 @@ class Clips(NamedTuple):
     selection: float
     test: float
     frames: float
+    training_frames: float
     source: str
 
 
@@ -47,8 +49,9 @@ def clips_of(data: Data, uniform: bool) -> Clips | None:
     }
     each = {video.video: _labelled(video, uniform) for video in dataset.videos}
     sums = {name: sum(each.get(video, 0) for video in ids) for name, ids in parts.items()}
-    frames = sum(video.num_frames for video in dataset.videos)
-    return _divided(sums, frames, COUNTED)
+    frames = {video.video: video.num_frames for video in dataset.videos}
+    training = sum(frames.get(video, 0) for video in parts.get("train", ()))
+    return _divided(sums, sum(frames.values()), training, COUNTED)
 
 
 def _labelled(video: Video, uniform: bool) -> int:
@@ -72,7 +75,7 @@ def _published(name: str, uniform: bool) -> Clips | None:
             sums[split] = counts.frames
         else:
             sums[split], source = FRAMES_OF_A_VIDEO * (counts.videos or 0), ASSUMED
-    return _divided(sums, sum(sums.values()), source) if sums else None
+    return _divided(sums, sum(sums.values()), sums.get("train", 0.0), source) if sums else None
 
 
 def _of_made(words: tuple[str, ...], uniform: bool) -> Clips:
@@ -80,11 +83,12 @@ def _of_made(words: tuple[str, ...], uniform: bool) -> Clips:
     told = dict(word.removeprefix("--").partition("=")[::2] for word in words)
     videos, frames = int(told.get("videos", 60)), int(told.get("frames", 200))
     clips = videos * (1 if uniform else frames)
-    return Clips(0.6 * clips, 0.15 * clips, 0.25 * clips, videos * frames, COUNTED)
+    total = videos * frames
+    return Clips(0.6 * clips, 0.15 * clips, 0.25 * clips, total, 0.6 * total, COUNTED)
 
 
-def _divided(sums: Mapping[str, float], frames: float, source: str) -> Clips:
+def _divided(sums: Mapping[str, float], frames: float, training: float, source: str) -> Clips:
     train, test = sums.get("train", 0.0), sums.get("test", 0.0)
     if "val" in sums:
-        return Clips(train, sums["val"], test, frames, source)
-    return Clips((1 - _HOLD_OUT) * train, _HOLD_OUT * train, test, frames, source)
+        return Clips(train, sums["val"], test, frames, training, source)
+    return Clips((1 - _HOLD_OUT) * train, _HOLD_OUT * train, test, frames, training, source)

@@ -6,9 +6,11 @@ where no operations are.
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
+from surgvista_jax.facts.tasks import NONE
 from surgvista_jax.models.flops import (
     FORWARD_AND_BACKWARD,
     mstcn_flops,
@@ -19,7 +21,7 @@ from surgvista_jax.models.flops import (
 from surgvista_jax.models.sizes import SIZES
 from surgvista_jax.studies.cells import Backbone, Cell, Data, Pretraining
 from surgvista_jax.studies.clips import Clips, clips_of
-from surgvista_jax.studies.plan import Configs, seen_by
+from surgvista_jax.studies.plan import Configs
 from surgvista_jax.training.planning import rate_of
 
 _FLOAT = 4  # bytes
@@ -84,17 +86,18 @@ class Costs:
         return Cost(hours, each * (kept.get("max_to_keep", 2) + lasting))
 
     def _frames(self, made: Pretraining) -> float | None:
-        """Frames that a student sees in an epoch."""
-        if made.data:
-            clips = [self.clips(data) for data in made.data]
-            return None if None in clips else sum(c.train for c in clips if c is not None)
+        """Frames that a student sees in an epoch, each of which ends a clip."""
+        values = _changed(self._configs(made.config), made.changes)["data"]
+        root = Path(values.get("root") or "")
+        named = [name.strip() for name in values["folder"].split(",") if name.strip()]
+        folders = made.data or [
+            Data(name=Path(name).name, task=NONE, folder=str(root / name)) for name in named
+        ]
         total = 0.0
-        root = made.changes.get("data.root", "")
-        for name in seen_by(made, self._configs):
-            found = self.clips(Data(name=name, task="none", folder=f"{root}/{name}"))
-            if found is None:
+        for data in folders:
+            if (clips := self.clips(data)) is None:
                 return None
-            total += found.train + found.selection if found.selection else found.train
+            total += clips.frames if values.get("split") is None else clips.training_frames
         return total
 
     def features(self, backbone: Backbone, data: Data) -> Cost:

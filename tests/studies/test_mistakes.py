@@ -84,7 +84,7 @@ def test_it_is_one_line_and_nothing_is_made(what, text, said, tmp_path, capsys):
 
 @pytest.mark.parametrize("size", [*SIZES, *CNNS])
 def test_each_size_that_may_be_named_has_hours(size, monkeypatch):
-    found = Clips(1000.0, 100.0, 100.0, 1200.0, COUNTED)
+    found = Clips(1000.0, 100.0, 100.0, 1200.0, 1100.0, COUNTED)
     monkeypatch.setattr("surgvista_jax.studies.costs.clips_of", lambda *_: found)
     (cell,) = grid([Backbone(name="b", start="w.pth", size=size)], [data()], ["full"], 1)
     assert Costs(configs, "h100").cell(cell, first=True).hours > 0

@@ -1,6 +1,7 @@
 """What does a study plan, and what becomes stale when it changes?"""
 
 import json
+import re
 
 import pytest
 
@@ -13,6 +14,7 @@ from surgvista_jax.studies.described import described
 from surgvista_jax.studies.layout import CELLS, PRETRAIN
 from surgvista_jax.studies.plan import plan
 from surgvista_jax.studies.reading import Study, read_study
+from tests.support.feature_run import make_dataset
 from tests.support.places import ROOT
 
 COMPARISON = "configs/studies/comparison.py"
@@ -177,6 +179,38 @@ def test_a_temporal_head_costs_its_operations_on_every_frame_of_each_epoch(tmp_p
     trained = 3 * flop * frames / (1082e9 * 313)
     assert trained < cost.hours * 3600 < 1.2 * trained
     assert 0 < cost.disk < 2**21
+
+
+def hours_of(config="configs/pretrain/settings.py:A", data=(), **changes):
+    start = Pretraining(name="p", config=config, changes=changes, data=data)
+    return Costs(configs, "h100").pretraining(start).hours
+
+
+@pytest.mark.parametrize("letter", "BCDE")
+def test_a_student_sees_the_frames_that_its_setting_is_told_to_have(letter):
+    """Without those of AutoLaparo that are for selection, as the configuration's table says."""
+    file = (ROOT / "configs/pretrain/settings.py").read_text()
+    (told,) = re.findall(rf"^    {letter}   .* ([0-9,]+)$", file, re.MULTILINE)
+    changes = {"data.root": "nowhere", "budget.batch_size": 1}
+    found = hours_of(f"configs/pretrain/settings.py:{letter}", **changes)
+    times = int(told.replace(",", "")) / 86_344
+    assert found == pytest.approx(times * hours_of(**changes))
+
+
+def test_a_student_sees_every_frame_of_its_split_wherever_the_dataset_is_named(tmp_path):
+    dataset = make_dataset(tmp_path / "mine")
+    here = Data(name="mine", task="phase", folder=str(dataset.folder))
+    epochs = {"budget.batch_size": 1, "budget.epochs": 1.0}
+    training = sum(video.num_frames for video in dataset.part("train").videos)
+    per_frame = hours_of(**{"budget.batch_size": 1, "budget.steps": 1, "budget.epochs": None})
+    of_training = pytest.approx(per_frame * training)
+    assert hours_of(data=(here,), **epochs) == of_training
+    assert hours_of(**epochs, **{"data.folder": str(dataset.folder)}) == of_training
+    named = {"data.folder": "mine", "data.root": str(tmp_path)}
+    assert hours_of(**epochs, **named) == of_training
+    total = sum(video.num_frames for video in dataset.videos)
+    assert total > training
+    assert hours_of(**epochs, **named, **{"data.split": None}) == pytest.approx(per_frame * total)
 
 
 MISTAKES = {
