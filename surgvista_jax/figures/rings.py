@@ -62,7 +62,8 @@ def draw_rings(groups: Sequence[Rings], note: str, width: str = "single") -> Fig
     with style():
         across = WIDTHS[width]
         inside = across - 2 * MARGIN
-        columns = max(1, int(inside // _CELL))
+        most = max(len(group.rings) for group in groups)
+        columns = max(1, min(int(inside // _CELL), most))  # few have the whole width
         each = inside / columns
         tall = _TITLE + _RING + 0.04 + 2 * LINE + _GAP
         lines = wrapped(f"{_NOTE} {note}", inside)

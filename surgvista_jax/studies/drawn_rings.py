@@ -34,7 +34,10 @@ def rings(title: str, seen: Sequence[Part], downstream: Sequence[tuple[str, str]
     for name, procedure in downstream:
         shares = {"operation": dict.fromkeys(_KINDS, 0), "anatomy": dict.fromkeys(_KINDS, 0)}
         for part in seen:
-            operation, anatomy = common(operated(part.procedure), operated(procedure))
+            if (part.name, part.procedure) == (name, procedure):
+                operation = anatomy = SAME  # as it has all in common with itself, known or not
+            else:
+                operation, anatomy = common(operated(part.procedure), operated(procedure))
             shares["operation"][operation] += part.frames or 0
             shares["anatomy"][anatomy] += part.frames or 0
         anatomy_shares, operation_shares = (

@@ -35,6 +35,11 @@ def test_shares_are_of_frames() -> None:
         Ring("actions", (0.3, 0.6, 0.1), (0.0, 0.9, 0.1)),
         Ring("mine", (0.0, 0.0, 1.0), (0.0, 0.0, 1.0)),
     )
+    # A dataset has all in common with itself, though nobody says what it shows.
+    unknown = [Part("mine", "", 300), Part("yours", "", 100)]
+    (mine, other) = rings("A", unknown, [("mine", ""), ("other", "")]).rings
+    assert mine.anatomy == mine.operation == (0.75, 0.0, 0.25)
+    assert other.anatomy == other.operation == (0.0, 0.0, 1.0)
     with pytest.raises(UserError, match="how many frames of b were seen"):
         rings("A", [Part("b", "", None)], tasks)
     assert [percent(x) for x in (0.0, 0.004, 0.4, 0.996, 1.0)] == [
