@@ -132,19 +132,19 @@ def main(arguments: argparse.Namespace) -> int:
         print(json.dumps(as_json(told)) if arguments.json else in_words(told))
         return 0
     asked = _asked(jobs, arguments)
-    if arguments.commands:
-        _write_study(study, jobs, out, arguments.overwrite)
-        contents.remember()
-        _print_commands(asked, out)
-        return 0
-    places = places_of(arguments.jobs, gpus_here(os.environ), _cores(), is_tpu_here(os.environ))
+    places = []
+    if not arguments.commands:
+        places = places_of(arguments.jobs, gpus_here(os.environ), _cores(), is_tpu_here(os.environ))
     _write_study(study, jobs, out, arguments.overwrite)
     contents.remember()
-    for line in missing_in_words(contents.missing):
-        _tell(line)
     if arguments.overwrite:
         for line in move_stale(out, [run for job in asked for run in job.runs]):
             _tell(line)
+    if arguments.commands:
+        _print_commands(asked, out)
+        return 0
+    for line in missing_in_words(contents.missing):
+        _tell(line)
     outcome = run_jobs(jobs, asked, out, places, _tell)
     return _end(asked, out, outcome)
 
@@ -182,12 +182,19 @@ def _cores() -> list[int]:
 
 
 def _print_commands(asked: Sequence[Job], out: Path) -> None:
-    """Prints the commands, and notes what each is begun as, so that its folder is known later."""
+    """Prints the commands, and notes what each is begun as, so that its folder is known later.
+
+    Of what is stale there is none, which is said.
+    """
+    states = {}
     for job in asked:
         for run in job.runs:
-            if state_of(out, run).name in (TO_DO, BEGUN):
+            states[run.folder] = state_of(out, run)
+            if states[run.folder].name in (TO_DO, BEGUN):
                 note_definition(out, run)
                 print(shlex.join(("surgvista", *run.words)))
+    for line in stale_in_words(states):
+        _tell(line)
 
 
 def _write_study(study: Study, jobs: Sequence[Job], out: Path, overwrite: bool) -> None:

@@ -247,6 +247,16 @@ def test_from_the_command_line_a_stage_can_be_divided_and_commands_be_printed(
     (out / "cells/given/one/full/seed0").mkdir(parents=True)  # one that was begun there
     assert main([*words, "--commands"]) == 0
     assert capfd.readouterr().out.splitlines() == printed
+    # One that is stale has no command, and it is said why, until it is moved away.
+    (out / "cells/given/one/full/seed1").mkdir(parents=True)
+    (out / "definitions/cells/given/one/full/seed1.json").unlink()
+    assert main([*words, "--commands"]) == 0
+    said = capfd.readouterr()
+    assert said.out.splitlines() == [line for line in printed if "full/seed1" not in line]
+    assert said.err.startswith("stale: cells/given/one/full/seed1: it does not say what it was")
+    assert main([*words, "--commands", "--overwrite"]) == 0
+    said = capfd.readouterr()
+    assert said.out.splitlines() == printed and "was stale; moved to" in said.err
     # The programs themselves say what is wrong: there are no data.
     assert main([*words, "--stage=cells", "--only=2/3"]) == 1
     said = capfd.readouterr()
