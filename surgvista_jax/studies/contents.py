@@ -83,7 +83,7 @@ class Contents:
             file = _file_of(Path(path))
             if file is None:
                 return before.get("sha256")
-            stats = [part.stat() for part in (file, *files_of(file))]
+            stats = [part.stat() for part in {file, *files_of(file)}]
             now = {"size": sum(x.st_size for x in stats), "time": max(x.st_mtime_ns for x in stats)}
             if now != {key: before.get(key) for key in now}:
                 if now["size"] > _LARGE:

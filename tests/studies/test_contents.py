@@ -93,6 +93,7 @@ def test_a_file_is_read_once_for_all_and_not_before_a_study_begins(
     runs_of(tmp_path / "new", str(file))
     assert read == [file]
     assert capsys.readouterr().out == f"{file}: reading it once, for its digest\n"
+    assert read_object(tmp_path / "new/definitions/weights.json")[str(file)]["size"] == 7
 
 
 def test_folders_are_told_by_the_digests_that_were_noted_in_them(tmp_path):
@@ -148,3 +149,20 @@ def test_the_report_knows_runs_of_weights_that_were_moved(tmp_path, capsys):
     assert "no such file or folder here, and needed: mvd:gone.pth\n" in capsys.readouterr().out
     assert main([*words, "--config.weights=hf://owner/name", "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["weights_not_here"] == []
+
+
+def test_of_shards_each_counts(tmp_path):
+    index, shards = tmp_path / "model.safetensors.index.json", []
+    for number in (1, 2):
+        shards.append(tmp_path / f"model-{number:05d}-of-00002.safetensors")
+        shards[-1].write_bytes(b"weights")
+    index.write_text(json.dumps({"weight_map": {"a": shards[0].name, "b": shards[1].name}}))
+
+    def content():
+        return Contents(tmp_path / "study", True, print)(str(tmp_path))["sha256"]
+
+    lines = (f"{shard.name} {hashlib.sha256(shard.read_bytes()).hexdigest()}\n" for shard in shards)
+    before = content()
+    assert before == hashlib.sha256("".join(lines).encode()).hexdigest()
+    shards[1].write_bytes(b"others!")
+    assert content() != before
