@@ -123,9 +123,17 @@ class FileReader:
                 for image in itertools.islice(self._frames(fps, way), given, None):
                     given += 1
                     yield image
+                if way != "parts":
+                    self._look_at_end()
                 return
             except NotAlike:
                 pass  # what was given so far is right
+
+    def _look_at_end(self) -> None:
+        """Notes that a file without a length breaks off; FFmpeg's threads do not always tell."""
+        if self._threads > 1 and self.frames_promised is None and not self._decoding.damaged:
+            with Seeker(self._path, self._options, self._index) as seeker:
+                self._decoding.damaged += seeker.damaged_at_end()
 
     def _reset(self) -> None:
         self._decoding, self._holes, self._black, self._about = Decoding(), {}, 0, []

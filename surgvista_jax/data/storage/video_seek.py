@@ -118,6 +118,18 @@ class Seeker:
             return None
         return list(found.values())
 
+    def damaged_at_end(self) -> list[float]:
+        """Seconds behind the last key frame near which something cannot be decoded."""
+        keys, decoding = self._index.keys, Decoding()
+        if not len(keys):
+            return []
+        self._begin(len(keys) - 1, decoding)
+        for _ in self._remembered():
+            pass
+        if not self._is_refreshed:  # what is there may be made from what came before
+            return []
+        return [second for second in decoding.damaged if second > keys[-1] + _ALIKE]
+
     def _is_whole(self, grid: Grid, pick: Pick[Picture] | None) -> bool:
         """Whether no picture was left out where a pick and its neighbours were looked for."""
         if pick is None or pick.picture is None or not len(self._index.shown):

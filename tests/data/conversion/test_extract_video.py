@@ -17,7 +17,8 @@ from surgvista_jax.data.conversion.extract import (
 from surgvista_jax.data.conversion.sources import SourceVideo
 from surgvista_jax.data.storage.open import read_image
 from surgvista_jax.data.storage.video_pictures import Decoding
-from surgvista_jax.data.storage.video_stream import UnreadableVideo
+from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
+from tests.support import footage
 from tests.support import marked_videos as marked
 from tests.support.marked_videos import Pictures
 
@@ -137,6 +138,24 @@ def test_pixels_become_square(tmp_path):
     extracted, [frame] = run(marked.write(tmp_path / "v.mp4", pictures))
     assert frame.shape == (64, 144, 3) and marked.number(frame) == 0
     assert "made 144x64" in extracted.notes[0]
+
+
+def test_a_stream_that_breaks_off_is_told_where_threads_that_decode_did_not(tmp_path, monkeypatch):
+    """As of two threads FFmpeg gives the last picture, one time in 25, before it fails on it."""
+    pictures = frame_readers.pictures
+
+    def silent(video, index, decoding, wanted):
+        return pictures(video, index, Decoding(), wanted)
+
+    monkeypatch.setattr(frame_readers, "pictures", silent)
+    large = Pictures(key_every=40, grain=40, size=(192, 128))
+    path, said = marked.write(tmp_path / "a.ts", large), []
+    for share in (1.0, 0.62):
+        footage.cut(path, share)
+        reader = frame_readers.FileReader(path, VideoOptions(), threads=2)
+        assert sum(1 for _ in reader.frames(5))
+        said.append(reader.problems())
+    assert not said[0] and len(said[1]) == 1 and "is damaged near" in said[1][0]
 
 
 def test_damage_in_the_middle_is_named_with_its_time_and_shifts_nothing(tmp_path):
