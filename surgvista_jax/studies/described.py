@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from surgvista_jax.errors import UserError
+from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.reports.study_cells import CELLS
-from surgvista_jax.studies.cells import Data, Pretraining
+from surgvista_jax.studies.cells import Cell, Data, Pretraining
 from surgvista_jax.studies.collect import FORMAT
 from surgvista_jax.studies.layout import DATA, PRETRAIN
 from surgvista_jax.studies.plan import Configs, Job, seen_by
@@ -41,6 +42,19 @@ def check_configs(study: Study, spec: str, configs: Configs) -> None:
                 f"{spec}: {named} names {config}, which has no {key}: it is no configuration of"
                 f" {program}"
             )
+    for cell in study.cells:
+        protocol = _protocol(cell, configs)
+        if protocol and protocol not in PROTOCOLS:
+            raise UserError(
+                f"{spec}: the data {cell.data.name!r}: evaluation.protocol={protocol!r}: should be"
+                f" one of {', '.join(PROTOCOLS)}"
+            )
+
+
+def _protocol(cell: Cell, configs: Configs) -> str:
+    config, changes = cell.config
+    named = changes.get("evaluation.protocol", configs(config)["evaluation"]["protocol"])
+    return named or ""
 
 
 def described(study: Study, jobs: Sequence[Job], configs: Configs) -> dict[str, Any]:
@@ -56,8 +70,6 @@ def described(study: Study, jobs: Sequence[Job], configs: Configs) -> dict[str, 
         made = None if isinstance(start, str) else start
         if made is not None:
             pretrainings[made.name] = made
-        spec, changes = cell.config
-        protocol = changes.get("evaluation.protocol", configs(spec)["evaluation"]["protocol"])
         rows.append(
             {
                 "name": cell.name,
@@ -71,7 +83,7 @@ def described(study: Study, jobs: Sequence[Job], configs: Configs) -> dict[str, 
                 "group": data.group,
                 "mode": cell.mode,
                 "seed": cell.seed,
-                "protocol": protocol,
+                "protocol": _protocol(cell, configs),
                 "folder": f"{CELLS}/{cell.name}",
                 "definition": runs[cell.name].definition.digest,  # of what it is made from, too
             }

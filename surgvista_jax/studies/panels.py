@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from surgvista_jax.errors import UserError
-from surgvista_jax.metrics.named_protocols import find
+from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.metrics.protocols import Protocol
 from surgvista_jax.metrics.scores import Score
 from surgvista_jax.predictions.frames import Predictions
@@ -47,9 +47,19 @@ class Panel:
         return next((key for key in self.protocol.primary if key in keys), "")
 
 
-def read_panel(cells: list[Cell]) -> Panel:
+def protocol_of(cells: list[Cell]) -> Protocol | None:
+    """The first protocol that cells name; None where a report cannot score any of them."""
+    return next((PROTOCOLS[c.protocol] for c in cells if c.protocol in PROTOCOLS), None)
+
+
+def lacks_protocol(cell: Cell) -> str:
+    """Why a report has no result of a cell that names no protocol, in words."""
+    said = repr(cell.protocol) if cell.protocol else "empty"
+    return f"its evaluation.protocol is {said}: a report scores by one that surgvista has"
+
+
+def read_panel(cells: list[Cell], protocol: Protocol) -> Panel:
     """Reads and scores what is finished; what cannot be read is told among what lacks."""
-    protocol = find(cells[0].protocol)
     lacking = [{"cell": cell.name, "why": cell.lacks} for cell in cells if cell.lacks]
     notes: list[str] = []
     of_weights: dict[str, list[tuple[Cell, Predictions, Evaluation]]] = {}
@@ -57,6 +67,8 @@ def read_panel(cells: list[Cell]) -> Panel:
         if cell.lacks:
             continue
         try:
+            if cell.protocol not in PROTOCOLS:
+                raise UserError(lacks_protocol(cell))
             if cell.protocol != protocol.name:
                 raise UserError(f"its protocol is {cell.protocol}, others' {protocol.name}")
             run = read_one(str(cell.predictions), protocol, ReadingOptions())

@@ -14,7 +14,7 @@ from surgvista_jax.metrics.intervals import LEVEL, Draws, draw
 from surgvista_jax.reports.build import plain, protocol_entry, score_entry
 from surgvista_jax.reports.comparison import check_same_frames, compare
 from surgvista_jax.studies.collect import Study
-from surgvista_jax.studies.panels import Panel, System, read_panel
+from surgvista_jax.studies.panels import Panel, System, lacks_protocol, protocol_of, read_panel
 from surgvista_jax.studies.pretraining_data import parts_of, total_frames
 from surgvista_jax.studies.protocol_facts import answers, averaging, facts
 from surgvista_jax.studies.statistics import Pair, holm_by, pairs
@@ -52,7 +52,10 @@ def build_study_report(
     notes: list[str] = []
     for (dataset, mode), cells in study.panels().items():
         say(f"{dataset}, {mode}: {sum(not cell.lacks for cell in cells)} of {len(cells)} runs")
-        panel = read_panel(cells)  # one at a time: memory holds no more predictions
+        if (protocol := protocol_of(cells)) is None:
+            lacking += [{"cell": c.name, "why": c.lacks or lacks_protocol(c)} for c in cells]
+            continue
+        panel = read_panel(cells, protocol)  # one at a time: memory holds no more predictions
         if dataset not in patients:
             patients[dataset] = patients_in(study, dataset)
         drawn = {

@@ -25,6 +25,10 @@ MISTAKES = {
         ("group='foreign'", "dataset d: group='foreign': should be internal, external"),
         ("config=None", "dataset d: config=None: should be a text"),
         ("config='no.py'", "the data 'd': --config=no.py: there is no such file"),
+        (
+            "changes={'evaluation.protocol': 'mine'}",
+            "the data 'd': evaluation.protocol='mine': should be one of cholec80-relaxed-official",
+        ),
         ("folder='', made_by='--task=phase'", "made_by='--task=phase': should be a tuple of words"),
         ("made_by=('--task=phase',)", "dataset d: say either its folder or what makes it"),
         ("changes=['a']", "dataset d: changes=['a']: should be a dict of keys and values"),

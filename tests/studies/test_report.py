@@ -208,6 +208,23 @@ def test_datasets_that_differ_in_the_last_bit_are_no_wins() -> None:
     ]
     (entry,) = datasets_entries(tests, [statistics.Pair("a", "b", "")])
     assert entry["better_on"] == 0 and entry["one_sided"]["num_zeros"] == 5
+    tests[0]["difference"] = Interval(float("nan"), 0.0, 0.0, 0.95, 20)  # such as of no positive
+    (entry,) = datasets_entries(tests, [statistics.Pair("a", "b", "")])
+    assert len(entry["datasets"]) == entry["one_sided"]["num_pairs"] == 5
+
+
+def test_a_dataset_whose_cells_name_no_protocol_lacks_and_hides_no_other(tmp_path: Path) -> None:
+    folder = make_study(tmp_path, seeds=1)
+    plan = json.loads((folder / "study.json").read_text())
+    for cell in plan["cells"]:
+        cell["protocol"] = "" if cell["dataset"] == "near" else cell["protocol"]
+    (folder / "study.json").write_text(json.dumps(plan))
+    found = build_study_report(collect(folder), samples=20)
+    assert [panel["dataset"] for panel in found["panels"]] == ["far_away"]
+    assert found["finished"] == 3 and {entry["why"] for entry in found["lacking"]} == {
+        "its evaluation.protocol is empty: a report scores by one that surgvista has"
+    }
+    assert "evaluation.protocol is empty" in study_page(found)
 
 
 def test_a_study_that_asks_nothing_says_how_to_ask(tmp_path: Path) -> None:
