@@ -1,11 +1,16 @@
 """Of several processes, each computes its own rows: how do all come to know all rows?"""
 
+import itertools
 from collections.abc import Mapping
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from surgvista_jax.training import processes
+
+_LONGEST = 604_800_000  # ms, a week: `standstill` and `watch` say sooner that a process hangs
 _AT_ONCE = 2**28  # bytes that a device holds of what is gathered, at most, but for one row of each
 _NUMBER = "row number"
 
@@ -23,10 +28,13 @@ def own_rows(arrays: Mapping[str, jax.Array]) -> dict[str, np.ndarray]:
 def gathered(own: Mapping[str, np.ndarray], numbers: np.ndarray) -> dict[str, np.ndarray]:
     """The rows of all processes in the order of their numbers, each once; all call it.
 
+    They may come to it minutes apart, as each has computed its own rows at its own pace.
+
     Args:
         own: this process's rows, of which each process has equally many.
         numbers: of its rows, int32; several processes may have the same rows.
     """
+    _wait_for_all()
     sent = {**own, _NUMBER: numbers}
     row_bytes = sum(values.nbytes for values in sent.values()) // max(len(numbers), 1)
     step = max(1, _AT_ONCE // (jax.process_count() * max(row_bytes, 1)))
@@ -38,3 +46,17 @@ def gathered(own: Mapping[str, np.ndarray], numbers: np.ndarray) -> dict[str, np
     found = {name: np.concatenate([part[name] for part in parts]) for name in sent}
     _, order = np.unique(found.pop(_NUMBER), return_index=True)
     return {name: rows[order] for name, rows in found.items()}
+
+
+def _wait_for_all() -> None:
+    """Waits until all processes are here.
+
+    A first computation across processes connects them, and fails where one comes to it 30 s after
+    another (Gloo); those of the program itself, if it has any, connect other groups of devices.
+    """
+    if processes.watched() is not None:
+        barrier = ocp.multihost.get_barrier_sync_fn()
+        barrier(key=f"rows of all {next(_waits)}", timeout_ms=_LONGEST)
+
+
+_waits = itertools.count()  # of which all processes have done equally many

@@ -175,3 +175,25 @@ def test_rows_that_devices_share_are_taken_once():
     rows = np.arange(24, dtype=np.int32).reshape(8, 3)
     found = own_rows.own_rows({"rows": jax.device_put(rows, batch_sharding(mesh))})
     np.testing.assert_array_equal(found["rows"], rows)
+
+
+def test_processes_wait_for_the_last_one_before_they_compute_across_each_other(monkeypatch):
+    """Gloo gives up connecting after 30 s, and a slow disk makes one of them later than that."""
+    told = []
+
+    def barrier(key, timeout_ms):
+        told.append((key, timeout_ms > 3_600_000))
+
+    def gather(arrays):
+        told.append("gather")
+        return {name: np.stack([rows, rows]) for name, rows in arrays.items()}
+
+    monkeypatch.setattr(own_rows.processes, "watched", object)
+    monkeypatch.setattr(own_rows.ocp.multihost, "get_barrier_sync_fn", lambda: barrier)
+    monkeypatch.setattr(multihost_utils, "process_allgather", gather)
+    for _ in range(2):
+        own_rows.gathered({"rows": np.zeros((2, 3))}, np.arange(2, dtype=np.int32))
+    (first, is_long), *rest = told
+    second, is_long_too = rest[1]
+    assert rest == ["gather", (second, True), "gather"] and is_long and is_long_too
+    assert first != second  # a name of a barrier is used up
