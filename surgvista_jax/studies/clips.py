@@ -8,6 +8,7 @@ from surgvista_jax.data.datasets import registry
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.studies.cells import Data
+from surgvista_jax.synthetic.operation import ACTIONS
 
 COUNTED, PUBLISHED, ASSUMED = "counted", "published", "assumed"
 FRAMES_OF_A_VIDEO = 2000  # where no number is published: half an hour at a frame a second
@@ -39,7 +40,7 @@ def clips_of(data: Data, uniform: bool) -> Clips | None:
         uniform: whether a video is one clip.
     """
     if data.made_by:
-        return _of_made(data.made_by, uniform)
+        return _of_made(data, uniform)
     try:
         dataset = read_dataset(data.folder)
     except UserError:  # it lies where the study will run, or is not there yet
@@ -78,12 +79,17 @@ def _published(name: str, uniform: bool) -> Clips | None:
     return _divided(sums, sum(sums.values()), sums.get("train", 0.0), source) if sums else None
 
 
-def _of_made(words: tuple[str, ...], uniform: bool) -> Clips:
+def _of_made(data: Data, uniform: bool) -> Clips | None:
     """Of `surgvista data synthetic`, whose splits have shares of all its videos."""
-    told = dict(word.removeprefix("--").partition("=")[::2] for word in words)
-    videos, frames = int(told.get("videos", 60)), int(told.get("frames", 200))
-    clips = videos * (1 if uniform else frames)
-    total = videos * frames
+    words = " ".join(data.made_by).replace("=", " ").split()
+    told = dict(zip(words[::2], words[1::2], strict=False))
+    is_action = data.task == "action"
+    try:
+        videos = int(told.get("--videos", 60)) * (len(ACTIONS) if is_action else 1)
+        frames = int(told.get("--frames", 30 if is_action else 200))
+    except ValueError:  # the command says what is wrong with them
+        return None
+    clips, total = videos * (1 if uniform else frames), videos * frames
     return Clips(0.6 * clips, 0.15 * clips, 0.25 * clips, total, 0.6 * total, COUNTED)
 
 

@@ -9,11 +9,13 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.config import run_config
 from surgvista_jax.errors import UserError
 from surgvista_jax.studies.cells import RANDOM, Backbone, Data, Pretraining, grid
+from surgvista_jax.studies.clips import clips_of
 from surgvista_jax.studies.costs import Costs
 from surgvista_jax.studies.described import described
 from surgvista_jax.studies.layout import CELLS, PRETRAIN
 from surgvista_jax.studies.plan import plan
 from surgvista_jax.studies.reading import Study, read_study
+from surgvista_jax.synthetic.operation import ACTIONS
 from tests.support.feature_run import make_dataset
 from tests.support.places import ROOT
 
@@ -179,6 +181,20 @@ def test_a_temporal_head_costs_its_operations_on_every_frame_of_each_epoch(tmp_p
     trained = 3 * flop * frames / (1082e9 * 313)
     assert trained < cost.hours * 3600 < 1.2 * trained
     assert 0 < cost.disk < 2**21
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "frames"),
+    [
+        ("phase", ("--task=phase", "--videos=16", "--frames=60"), 16 * 60),
+        ("phase", ("--videos", "16", "--task", "phase"), 16 * 200),
+        ("action", ("--task=action", "--videos=4"), 4 * len(ACTIONS) * 30),
+        ("phase", ("--task=phase", "--videos=many"), None),  # the command says what is wrong
+    ],
+)
+def test_what_is_made_has_as_many_frames_as_the_words_say(task, words, frames):
+    found = clips_of(Data(name="m", task=task, made_by=words), uniform=False)
+    assert (found and found.frames) == frames
 
 
 def hours_of(config="configs/pretrain/settings.py:A", data=(), **changes):
