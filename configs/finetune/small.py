@@ -1,4 +1,4 @@
-"""A ViT-S, which two cores of a processor can keep up with, on phases by the published recipe.
+"""A ViT-S, the largest student that makes sense on a processor, on phases by the published recipe.
 
 Give it a small student as `init`: one of `configs/pretrain/surgvista.py:small`, or random.
 """
