@@ -19,7 +19,13 @@ from surgvista_jax.data.labels.row_labels import LabelColumns
 from surgvista_jax.data.labels.tables import Row, read_rows, version
 from surgvista_jax.data.labels.timeline_files import TIMELINES, read_timeline
 from surgvista_jax.data.labels.times import renaming
-from surgvista_jax.data.labels.video_table import VIDEO, VideoNames, composed, video_column
+from surgvista_jax.data.labels.video_table import (
+    VIDEO,
+    MayBeSeveral,
+    VideoNames,
+    composed,
+    video_column,
+)
 from surgvista_jax.errors import UserError
 
 # Beside a label and the name of its video, these say nothing of time.
@@ -176,6 +182,8 @@ class RowFiles:
         """The video of a name in a row; None where it is none that there is."""
         try:
             return self.videos.id_of(name, row.where)
+        except MayBeSeveral:
+            raise
         except UserError:
             return None
 

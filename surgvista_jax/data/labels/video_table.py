@@ -15,6 +15,10 @@ from surgvista_jax.facts.spelling import near, same_class
 VIDEO = ("video", "path")  # the column that names it
 
 
+class MayBeSeveral(UserError):
+    """A name by which a page saves several videos."""
+
+
 class VideoNames:
     """The videos of a folder by what files call them.
 
@@ -42,7 +46,8 @@ class VideoNames:
         """The id of a video.
 
         Raises:
-            UserError: `where` the file names none of them, or may name several.
+            UserError: `where` the file names none of them.
+            MayBeSeveral: it may name several.
         """
         plain = composed(name.strip())
         for text in (plain, plain.replace("\\", "/"), unguarded(plain)):
@@ -59,11 +64,11 @@ class VideoNames:
         """The video whose labels a page saves by a name, as which `/` and others are `_`.
 
         Raises:
-            UserError: there are several.
+            MayBeSeveral: there are several.
         """
         videos = self._saved.get(composed(name), ())
         if len(videos) > 1:
-            raise UserError(
+            raise MayBeSeveral(
                 f"{where}: may be of {' or '.join(map(repr, videos[:3]))}, which a page saves by"
                 " one name; call it by the id of its video, with a folder before each `/`"
             )

@@ -173,6 +173,13 @@ def test_a_line_of_another_video_than_the_name_of_its_file_is_refused(tmp_path, 
         files_of(tmp_path, videos=("a_b", "a/b")).classes()
 
 
+def test_a_table_whose_lines_may_be_of_several_videos_says_so(tmp_path):
+    """And not that there is no such video."""
+    (tmp_path / "all.csv").write_text("video,start,end,label\na_b,0,2,Calot\n")
+    with pytest.raises(UserError, match="all.csv, line 2: may be of 'a/b' or 'a:b', which a page"):
+        files_of(tmp_path, videos=("a/b", "a:b")).classes()
+
+
 def test_a_folder_of_other_videos_labels_says_whose_they_are(tmp_path):
     """As a page saves them that is of `MY_VIDEOS/case`, where --source is MY_VIDEOS itself."""
     (tmp_path / "MY_VIDEOS_case.csv").write_text(
