@@ -205,7 +205,9 @@ class _Handler(BaseHTTPRequestHandler):
                 )
             return self._text(HTTPStatus.NOT_FOUND, "The video was moved or removed.")
         with file:
-            self._part(file, mimetypes.guess_type(path.name)[0] or "application/octet-stream")
+            kind = mimetypes.guess_type(path.name)[0] or ""
+            # By tables of some systems a .ts is the text of a translator.
+            self._part(file, kind if kind.startswith("video/") else "application/octet-stream")
 
     def _part(self, file: BinaryIO, kind: str) -> None:
         stat = os.fstat(file.fileno())

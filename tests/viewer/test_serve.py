@@ -57,7 +57,8 @@ def served(tmp_path_factory):
         raise UserError("records.bin: is <broken>")
 
     pages = {"/a b/<x>.html": lambda: "<!doctype html>the page", "/broken.html": broken}
-    files = {"/video/0.mp4": video, "/video/1.mp4": gone}
+    (stream := folder / "case.ts").write_bytes(DATA)
+    files = {"/video/0.mp4": video, "/video/1.mp4": gone, "/video/2.ts": stream}
     with PageServer(pages, files) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -94,6 +95,12 @@ def test_videos_are_sent_in_whole_and_in_parts(ask):
     mark = headers["ETag"]
     assert ask("/video/0.mp4", Range="bytes=0-9", If_Range=mark)[0] == 206
     assert ask("/video/0.mp4", Range="bytes=0-9", If_Range='"other"')[0] == 200
+
+
+def test_no_video_is_called_a_text(ask, monkeypatch):
+    told = ("text/vnd.trolltech.linguist", None)  # by the tables of Debian
+    monkeypatch.setattr("mimetypes.guess_type", lambda name: told)
+    assert ask("/video/2.ts")[1]["Content-Type"] == "application/octet-stream"
 
 
 def test_head_tells_the_same_without_the_body(ask):
