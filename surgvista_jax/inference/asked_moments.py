@@ -153,7 +153,7 @@ def _with_frames(
         dataset = read_dataset(arguments.videos[0])
         dataset = trained.split(dataset, arguments.split) if arguments.split else dataset
     else:
-        conversion = convert_given(
+        conversion, ids = convert_given(
             *found,
             arguments.out / "frames",
             reading_at(arguments, meaning.fps),
@@ -162,7 +162,6 @@ def _with_frames(
         )
         dataset = conversion.dataset
         remarks.add(conversion.problems, conversion.notes)
-        ids = {str(source.path): source.video for source in found[1].videos}
         for problem in conversion.problems:
             damage.setdefault(ids.get(problem.path, problem.path), []).append(problem.text)
     # A clip of another rate spans another time than those of training.

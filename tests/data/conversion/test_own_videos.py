@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from surgvista_jax.data.conversion.extract import ExtractConfig
+from surgvista_jax.data.conversion.own_videos import convert_given
+from surgvista_jax.data.conversion.sources import find_given
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.synthetic.operation import ACTIONS, CVS_CRITERIA, PHASES, TRIPLETS
 from surgvista_jax.synthetic.plan import plan_operation
@@ -161,3 +164,15 @@ def test_what_labels_nothing_is_said(source, tmp_path):
 def test_a_video_file_as_source_is_its_only_video(source, tmp_path):
     dataset, _ = convert("videos", source / "a.mp4", tmp_path / "out")
     assert [video.video for video in dataset.videos] == ["a"] and dataset.name == "a"
+
+
+def test_a_problem_is_found_by_the_id_that_its_video_has_kept(tmp_path):
+    """Two of a name have their suffix in the id, but not the one that was there first."""
+    torn = footage.set_avi_length(footage.write_video(tmp_path / "in" / "a.avi", 5), 60)
+    for expected in ({"a"}, {"a", "a.mp4"}):
+        given = find_given([tmp_path / "in"], skip=tmp_path / "out")
+        config, out = ExtractConfig(5.0), tmp_path / "out"
+        conversion, ids = convert_given(*given, out, config, lambda ids: None)
+        assert {video.video for video in conversion.dataset.videos} == expected
+        assert [ids[problem.path] for problem in conversion.problems] == ["a"]
+        footage.write_video(torn.with_suffix(".mp4"), 5)
