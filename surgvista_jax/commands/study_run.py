@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device",
         choices=sorted(DEVICES),
         default="h100",
-        help="that the plan's hours are of (%(default)s)",
+        help="whose hours the plan estimates (%(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="with --dry-run: print one JSON object")
     instead.add_argument(
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="side by side, each on a GPU of its own, or on its share of the cores (%(default)s)",
+        help="run N jobs side by side, each on a GPU or a share of the cores (%(default)s)",
     )
     parser.add_argument(
         "--stage",
@@ -146,7 +146,7 @@ def main(arguments: argparse.Namespace) -> int:
     for line in missing_in_words(contents.missing):
         _tell(line)
     outcome = run_jobs(jobs, asked, out, places, _tell)
-    return _end(asked, out, outcome)
+    return _end(asked, out, outcome, whole=len(asked) == len(jobs))
 
 
 def _tell(line: str) -> None:
@@ -230,8 +230,11 @@ def _is_there(path: Path, values: Mapping[str, Any]) -> bool:
     return before == values
 
 
-def _end(asked: Sequence[Job], out: Path, outcome: Outcome) -> int:
-    """Says how it ended: what failed, what waits, what is stale."""
+def _end(asked: Sequence[Job], out: Path, outcome: Outcome, whole: bool) -> int:
+    """Says how it ended: what failed, what waits, what is stale; of the whole study what is next.
+
+    A stage or an element does not know whether others have done their parts.
+    """
     states = {run.folder: state_of(out, run) for job in asked for run in job.runs}
     waiting = {} if outcome.stopped else Counter(filter(None, outcome.waiting.values()))
     for line in (
@@ -251,7 +254,8 @@ def _end(asked: Sequence[Job], out: Path, outcome: Outcome) -> int:
         return STANDS_STILL
     if len(outcome.done) < len(states):
         return 1
-    print(f"next: surgvista study report {shlex.quote(str(out))}", file=sys.stderr)
+    if whole:
+        print(f"next: surgvista study report {shlex.quote(str(out))}", file=sys.stderr)
     return 0
 
 

@@ -108,7 +108,9 @@ def test_a_log_that_cannot_be_written_fails_its_run_alone(tmp_path, toy):
     assert outcome.failed[one].startswith(f"failed (status 1): {out}/logs/{one}.log: ")
 
 
-def test_a_run_that_stood_still_is_told_by_the_status_of_the_study(tmp_path, toy, monkeypatch):
+def test_a_run_that_stood_still_is_told_by_the_status_of_the_study(
+    tmp_path, toy, monkeypatch, capsys
+):
     toy(stands=["seed1"])
     file, out = tmp_path / "mine.py", tmp_path / "study"
     file.write_text(STUDY)
@@ -116,7 +118,9 @@ def test_a_run_that_stood_still_is_told_by_the_status_of_the_study(tmp_path, toy
     words = ["study", str(file), f"--out={out}"]
     assert main(words) == STANDS_STILL
     toy()
+    assert main([*words, "--stage=data"]) == 0 and "next:" not in capsys.readouterr().err
     assert main(words) == 0
+    assert capsys.readouterr().err.endswith(f"next: surgvista study report {out}\n")
 
 
 def test_side_by_side_each_process_has_its_gpu_or_its_cores(tmp_path, toy):
