@@ -33,7 +33,7 @@ again() { # SECONDS
 
 # Asks for the TPUs where they are not there, installs, starts and follows the run; its status.
 until_done() {
-  local before='' now status
+  local before='' now status still=0
   failures=0
   while :; do
     now=$(slice state) || { again 30 && continue; }
@@ -46,6 +46,7 @@ until_done() {
         ;;
       SUSPENDED)
         say "$TPU_NAME was taken away; asking for it again"
+        still=0
         slice delete || again 30
         continue
         ;;
@@ -85,6 +86,9 @@ until_done() {
     # and by then all processes have ended.
     ((status == 143)) || sleep 90
     if [[ $status == 75 || $status == 255 || $(slice state) != ACTIVE ]]; then
+      # One that always stands still (75) would have the TPUs for ever.
+      ((status != 75)) || still=$((still + 1))
+      ((still < 10)) || { say "gave up: it ended so $still times on the same TPUs" && return 75; }
       say "the run was cut off (status $status); it goes on when $TPU_NAME is there"
       continue
     fi

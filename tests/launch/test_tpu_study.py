@@ -70,6 +70,12 @@ def test_what_was_told_to_stop_begins_no_other_stage(place):
     assert len(asked) == 4 and not any("cells" in line for line in asked)
 
 
+def test_a_run_that_always_stands_still_does_not_have_the_tpus_for_ever(place):
+    asked = asked_of(place, 75, **ONE_HOST, ENDS="surgvista-1 pretrain 75")
+    assert asked.count("surgvista-1 start pretrain") == 10
+    assert asked[-2:] == ["surgvista-1 delete", "surgvista-2 delete"]
+
+
 def test_a_dry_run_quotes_for_the_shell_here_and_the_shell_there(place):
     out, _ = place.run("tpu/study.sh", "--dry-run", 4, *STUDY, **ONE_HOST)
     create, state, *_, delete = parsed(out)
