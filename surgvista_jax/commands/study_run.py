@@ -1,6 +1,7 @@
 """The command `surgvista study STUDY.py`: a file that names cells in, a run folder for each out."""
 
 import argparse
+import contextlib
 import functools
 import json
 import os
@@ -43,7 +44,7 @@ from surgvista_jax.studies.telling import (
     stale_in_words,
 )
 from surgvista_jax.training.planning import DEVICES
-from surgvista_jax.writing import write_json
+from surgvista_jax.writing import CannotWrite, write_json
 
 # Files that a study does not have, and whose folder has them.
 _OTHERS = {"dataset.json": "a dataset folder", "config.json": "the folder of a run"}
@@ -128,6 +129,8 @@ def main(arguments: argparse.Namespace) -> int:
     contents = Contents(out, begins=not arguments.dry_run, tell=_tell)
     jobs = plan(study.cells, out, _values, contents, functools.partial(as_begun, out))
     if arguments.dry_run:
+        with contextlib.suppress(CannotWrite):  # such as of another user's study
+            contents.remember()
         told = _told(study, jobs, contents.missing, arguments)
         print(json.dumps(as_json(told)) if arguments.json else in_words(told))
         return 0

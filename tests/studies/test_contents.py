@@ -145,6 +145,10 @@ def test_the_report_knows_runs_of_weights_that_were_moved(tmp_path, capsys):
     assert main([*words, f"--config.weights=mvd:{moved}", "--dry-run", "--json"]) == 0
     (job,) = json.loads(capsys.readouterr().out)["jobs"]
     assert job["runs"][0]["digest"] == before
+    again = moved.rename(tmp_path / "again.pth")  # whose digest a plan keeps, for those to come
+    assert main([*words, f"--config.weights=mvd:{again}", "--dry-run"]) == 0
+    assert str(again) in read_object(out / "definitions" / "weights.json")
+    capsys.readouterr()
     assert main([*words, "--config.weights=mvd:gone.pth", "--dry-run"]) == 0
     assert "no such file or folder here, and needed: mvd:gone.pth\n" in capsys.readouterr().out
     assert main([*words, "--config.weights=hf://owner/name", "--dry-run", "--json"]) == 0
