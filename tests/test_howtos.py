@@ -173,7 +173,7 @@ def test_python_reads_clips_and_videos(number, tmp_path, monkeypatch, capsys):
         pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)
     write_described("surgvista", tmp_path / "MY_RUN.safetensors")
-    write_described("surgvista_finetuned", tmp_path / "MY_MODEL" / "seed0.safetensors")
+    write_described("surgvista_finetuned", tmp_path / "MY_MODEL.safetensors")
     footage.write_video(tmp_path / "VIDEO.mp4", 40)
     shutil.copyfile("VIDEO.mp4", "OTHER.mp4")
     code = re.sub(r'"(MY_\w+(?:/\w+)?)"', r'"\1.safetensors"', blocks(PYTHON, "python")[number])

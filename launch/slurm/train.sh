@@ -51,6 +51,7 @@ if $dry; then
   printf '# The job then runs%s:\n' "${array:+, of the array its first element}"
   # 0-4, 3,7 and 2-8:2 begin with their first index.
   [[ -z $array ]] || export SLURM_ARRAY_JOB_ID=JOB SLURM_ARRAY_TASK_ID="${array%%[-,:%]*}"
-  [[ -z $cores ]] || export SLURM_CPUS_PER_TASK=$cores
+  SLURM_CPUS_PER_TASK=${cores:-$(sed -n 's/^#SBATCH --cpus-per-task=//p' "${job[0]}")}
+  export SLURM_CPUS_PER_TASK
   SLURM_JOB_ID=JOB LAUNCH_DRY_RUN=1 bash "${job[@]}"
 fi

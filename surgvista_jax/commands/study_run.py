@@ -21,6 +21,7 @@ from surgvista_jax.parts.option import Part, parse_part
 from surgvista_jax.reports.study_cells import CELLS, STUDY
 from surgvista_jax.studies.contents import Contents
 from surgvista_jax.studies.costs import Costs
+from surgvista_jax.studies.data_here import data_not_here
 from surgvista_jax.studies.described import check_configs, described
 from surgvista_jax.studies.layout import STAGES
 from surgvista_jax.studies.places import gpus_here, is_tpu_here, places_of
@@ -128,10 +129,11 @@ def main(arguments: argparse.Namespace) -> int:
     check_configs(study, arguments.config, _values)
     contents = Contents(out, begins=not arguments.dry_run, tell=_tell)
     jobs = plan(study.cells, out, _values, contents, functools.partial(as_begun, out))
+    missing = (*contents.missing, *data_not_here(study.cells))
     if arguments.dry_run:
         with contextlib.suppress(CannotWrite):  # such as of another user's study
             contents.remember()
-        told = _told(study, jobs, contents.missing, arguments)
+        told = _told(study, jobs, missing, arguments)
         print(json.dumps(as_json(told)) if arguments.json else in_words(told))
         return 0
     asked = _asked(jobs, arguments)
@@ -146,7 +148,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.commands:
         _print_commands(asked, out)
         return 0
-    for line in missing_in_words(contents.missing):
+    for line in missing_in_words(missing):
         _tell(line)
     outcome = run_jobs(jobs, asked, out, places, _tell)
     return _end(asked, out, outcome, whole=len(asked) == len(jobs))

@@ -1,8 +1,12 @@
 """A study's datasets, as far as their folders are here."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from surgvista_jax.data.dataset import Dataset
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
+from surgvista_jax.studies.cells import Cell, Pretraining
 from surgvista_jax.studies.collect import Study
 
 
@@ -16,3 +20,11 @@ def dataset_of(study: Study, name: str) -> Dataset | None:
         except UserError:
             continue
     return None
+
+
+def data_not_here(cells: Sequence[Cell]) -> list[str]:
+    """The folders that datasets of cells, or of students that they start from, lack."""
+    starts = (cell.backbone.start for cell in cells)
+    seen = [data for start in starts if isinstance(start, Pretraining) for data in start.data]
+    folders = dict.fromkeys(data.folder for data in (*seen, *(cell.data for cell in cells)))
+    return [folder for folder in folders if folder and not Path(folder).exists()]

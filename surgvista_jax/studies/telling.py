@@ -29,7 +29,7 @@ class Told:
         device: that they are of.
         sizes: dataset -> "counted", "published" or "assumed"; None where nothing is known.
         orphans: folders of cells that the study had, and has no more.
-        missing: weights that are named and are not here.
+        missing: weights and datasets that are named and are not here.
     """
 
     study: Study
@@ -71,7 +71,7 @@ def as_json(told: Told) -> dict:
         "disk_bytes": sum(cost.disk for cost in told.costs.values()),
         "sizes_of_data": dict(told.sizes),
         "no_more_in_the_study": list(told.orphans),
-        "weights_not_here": list(told.missing),
+        "not_here": list(told.missing),
         "jobs": [
             {
                 "name": job.name,
@@ -184,7 +184,7 @@ def _whole(told: Told) -> list[str]:
 
 
 def missing_in_words(missing: Sequence[str]) -> list[str]:
-    """Which weights are not here, as what starts from them would fail."""
+    """Which weights and datasets are not here, as what starts from them would fail."""
     lines = [f"no such file or folder here, and needed: {spec}" for spec in missing]
     return [*lines[:_SHOWN], *_more(lines)]
 

@@ -58,6 +58,9 @@ def test_the_index_of_an_array_is_the_seed(place, indices):
     out, _ = place.run("slurm/train.sh", "--dry-run", f"--array={indices}", *RUN)
     submit, step, requeue = parsed(out)
     assert f"--array={indices}" in submit
+    assert (
+        "--cpus-per-task=16" in step
+    )  # those that job.sh asks for where nobody says another number
     assert "--config.seed=3" in step and "--workdir=runs/a run/seed3" in step
     # The number of the first element is that of the array, of which all would be queued again.
     assert requeue == ["scontrol", "requeue", "JOB_3"]
