@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.synthetic.operation import (
@@ -68,15 +69,13 @@ def write_videos(
         UserError: an odd size, a rate that is not positive, too few frames, a folder that cannot be
             written.
     """
-    return _write(
-        Path(folder),
-        (
-            plan_operation(_seed_of(seed, i), num_frames, fps, f"operation_{i:02d}")
-            for i in range(first, first + num_videos)
-        ),
-        size,
-        columns,
+    numbers = range(first, first + num_videos)
+    plans = (
+        plan_operation(_seed_of(seed, i), num_frames, fps, f"operation_{i:02d}") for i in numbers
     )
+    # One that waits sees how far it is; where it is quick, and in a log, nothing is said.
+    shown = tqdm(plans, total=num_videos, unit="video", delay=5, leave=False, disable=None)
+    return _write(Path(folder), shown, size, columns)
 
 
 def write_action_clips(

@@ -9,7 +9,7 @@ import pytest
 
 from surgvista_jax.commands.data_check import ABOUT, check
 from surgvista_jax.data.checking.labels import check_splits
-from surgvista_jax.data.checking.report import Finding
+from surgvista_jax.data.checking.report import Finding, Report
 from surgvista_jax.data.datasets.cholec80 import PHASES, VIDEOS, read_phases
 from surgvista_jax.data.labels.names import ClassNames
 from tests.support import footage
@@ -102,6 +102,12 @@ def test_gaps_absent_classes_and_flicker_are_found(tmp_path):
     assert texts["classes warning"] == "split train: 1 of 2 classes do not occur: second"
     dataset = make(tmp_path / "flicker", {"a": [0, 1] * 20}, {"train": ("a",)})
     assert "half of all phases last less than 1.0 s" in found(dataset)["labels error"]
+
+
+def test_the_verdict_counts_one_error_as_one():
+    findings = [Finding(level, "labels", "") for level in ("error", "warning", "warning", "note")]
+    report = Report("", "", "phase", 1.0, "", (), {}, {}, findings)
+    assert report.verdict() == "1 error and 2 warnings"
 
 
 def test_both_sides_of_a_split(sound):

@@ -57,7 +57,7 @@ class Report:
 
     def verdict(self) -> str:
         counts = {level: sum(f.level == level for f in self.findings) for level in LEVELS}
-        parts = [f"{counts[level]} {level}s" for level in ("error", "warning") if counts[level]]
+        parts = [counted(counts[k], k) for k in ("error", "warning") if counts[k]]
         return " and ".join(parts) or "nothing wrong"
 
 
