@@ -18,6 +18,7 @@ import jax
 
 import surgvista_jax
 from surgvista_jax import stuck
+from surgvista_jax.counted import counted
 from surgvista_jax.errors import STANDS_STILL
 from surgvista_jax.training.durations import in_words
 from surgvista_jax.training.links import Member
@@ -180,8 +181,8 @@ def where(places: Mapping[Member, Place]) -> str:
     rest = len(places) - len(behind)
     by_doing: dict[str, list[Member]] = {}
     for member, place in behind.items():
-        batches = "batch" if place.evaluated == 1 else "batches"
-        done = f", {place.evaluated} {batches} done" if place.evaluated else ""
+        batches = counted(place.evaluated, "batch", "batches")
+        done = f", {batches} done" if place.evaluated else ""
         by_doing.setdefault(place.doing + done, []).append(member)
     said = " and ".join(
         f"{_names(members, len(places))} {'is' if len(members) == 1 else 'are'} {doing}"

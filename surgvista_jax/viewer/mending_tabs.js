@@ -6,7 +6,7 @@
 // has seen, and not below the time: of tabs that saw nothing of each other the later change stands.
 
 // Whether a moment that was stamped is to stand where another is; of equal stamps the higher label.
-const stands = (stamp, value, [otherStamp, otherValue]) =>
+const stands = (stamp, value, otherStamp, otherValue) =>
   stamp > otherStamp || (stamp === otherStamp && value > otherValue);
 
 // Since the end of 2023, or 32 bits would not hold it for long.
@@ -48,7 +48,7 @@ function shareEdits(key, edits) {
       let lacks = false;
       for (let i = 0; i < size; i++) {
         const stamp = theirs ? theirs.stamps[i] : 0, value = theirs ? theirs.values[i] : 0;
-        if (stamp && stands(stamp, value, [stamps[i], shared[i]])) {
+        if (stamp && stands(stamp, value, stamps[i], shared[i])) {
           if (edits.label[i] === shared[i] && value !== shared[i]) taken.push(i);
           stamps[i] = stamp;
           shared[i] = value;

@@ -16,7 +16,7 @@ function makePage(data) {
     toolbar: element("div", { className: "toolbar" }),
     panel: element("div", { className: "panel" }),
     keys: {},
-    remember, remembered,
+    remember,
     onTime: (run) => listeners.push(run),
     seek(second, played = false) {
       cursor = Math.min(Math.max(second, operation.seconds[0]), operation.duration - 1e-3);
