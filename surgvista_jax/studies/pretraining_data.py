@@ -35,7 +35,7 @@ def parts_of(run: Path) -> list[Part]:
         split = data.get("split")
     except (UserError, KeyError, AttributeError, TypeError):
         return []
-    counted = _counted(run / _SEEN)
+    counted = counted_clips(run)
     parts = []
     for folder in folders:
         procedure, frames = "", None
@@ -56,10 +56,10 @@ def total_frames(parts: list[Part]) -> int | None:
     return sum(known) if parts and len(known) == len(parts) else None
 
 
-def _counted(path: Path) -> dict[str, int]:
-    """Dataset -> its clips, each of which ends at a frame, as the run wrote them."""
+def counted_clips(run: Path) -> dict[str, int]:
+    """Dataset -> its clips, each of which ends at a frame, as a run wrote them when it ended."""
     try:
-        entries = read_object(path)["datasets"]
+        entries = read_object(run / _SEEN)["datasets"]
         return {str(entry["name"]): int(entry["clips"]) for entry in entries}
     except (UserError, KeyError, TypeError, ValueError):
         return {}

@@ -242,7 +242,7 @@ class _Running:
         if answer is None:
             return
         if answer:
-            self._ended(process, answer["code"], answer["said"])
+            self._ended(process, answer["code"], answer["said"], answer["ran"])
             if process.runs and not self._outcome.stopped:
                 self._give(process)
                 return
@@ -261,8 +261,8 @@ class _Running:
             other.job, other.runs = job, runs
             self._give(other)
 
-    def _ended(self, process: _Process, code: int, said: str) -> None:
-        """Notes how the first run of a process ended."""
+    def _ended(self, process: _Process, code: int, said: str, ran: bool = True) -> None:
+        """Notes how the first run of a process ended; `ran`: here."""
         run = process.runs.popleft()
         assert process.job is not None
         log = f"{LOGS}/{process.job.name}.log"
@@ -273,7 +273,8 @@ class _Running:
             self._outcome.stopped = True
         if code == 0 and self._is(run, DONE):
             self._outcome.done.append(run.folder)
-            self._tell(f"{run.folder}: done in {seconds:.0f} s; {self._left} to go")
+            how = f"done in {seconds:.0f} s" if ran else "was done elsewhere"
+            self._tell(f"{run.folder}: {how}; {self._left} to go")
         elif not self._outcome.stopped:
             why = end_in_words(code) if code else "ended, but not all is there that it leaves"
             why += f": {said}" if said else ""

@@ -5,7 +5,7 @@ What a folder was begun as stands in `definitions/`, a file for each, written be
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from surgvista_jax.studies.definitions import Definition
 from surgvista_jax.studies.layout import DEFINITIONS
 from surgvista_jax.studies.layout import STALE as STALE_RUNS
 from surgvista_jax.studies.plan import Run
+from surgvista_jax.studies.pretraining_data import counted_clips
 from surgvista_jax.training.budget import BudgetConfig
 from surgvista_jax.writing import write_json, writing_to
 
@@ -60,7 +61,7 @@ def state_of(out: Path, run: Run) -> State:
     differences = run.definition.differences(begun)
     if differences:
         return State(STALE, differences)
-    return State(DONE if _is_done(folder, run) else BEGUN)
+    return State(DONE if is_done(folder, run.words) else BEGUN)
 
 
 def as_begun(out: Path, run: Run) -> Run:
@@ -88,16 +89,21 @@ def note_definition(out: Path, run: Run) -> None:
     write_json(path, run.definition.values)
 
 
-def _is_done(folder: Path, run: Run) -> bool:
+def is_done(folder: Path, words: Sequence[str]) -> bool:
+    """Whether all is in a run's folder that its command leaves.
+
+    Args:
+        words: of the command.
+    """
     by_command = {"pretrain": _pretrained, "finetune": _finetuned, "features": _computed}
-    return by_command.get(run.words[0], _made)(folder, run)
+    return by_command.get(words[0], _made)(folder, words)
 
 
-def _made(folder: Path, run: Run) -> bool:
+def _made(folder: Path, words: Sequence[str]) -> bool:
     return all((folder / name).is_file() for name in FILES)
 
 
-def _finetuned(folder: Path, run: Run) -> bool:
+def _finetuned(folder: Path, words: Sequence[str]) -> bool:
     """Whether all is there that a run on labels leaves; the report is written last."""
     try:
         result, config = read_object(folder / _RESULT), read_object(folder / _CONFIG)
@@ -109,35 +115,45 @@ def _finetuned(folder: Path, run: Run) -> bool:
     return scored and (folder / PREDICTIONS).is_file()
 
 
-def _pretrained(folder: Path, run: Run) -> bool:
+def _pretrained(folder: Path, words: Sequence[str]) -> bool:
     """Whether the newest checkpoint is that of the last step."""
     steps = [int(path.name) for path in (folder / "checkpoints").glob("*") if path.name.isdecimal()]
     try:
-        return bool(steps) and max(steps) >= _steps(read_object(folder / _CONFIG))
-    except UserError:  # the data are not here, or the run's configuration is not whole
+        return bool(steps) and max(steps) >= _steps(folder, read_object(folder / _CONFIG))
+    except UserError:  # its data were never here, or the run's configuration is not whole
         return False
 
 
-def _steps(config: Mapping[str, Any]) -> int:
-    """The steps of a pretraining run."""
+def _steps(folder: Path, config: Mapping[str, Any]) -> int:
+    """The steps of a pretraining run, which counts its clips itself when it ends."""
     budget = BudgetConfig(**config["budget"])
     if budget.steps is not None:
         return budget.steps
     data, clip = config["data"], config["clip"]
     twice = data.get("allow_overlap", False)
-    dataset = read_once(data["folder"], data["split"], data["root"], twice).dataset
+    try:
+        dataset = read_once(data["folder"], data["split"], data["root"], twice).dataset
+    except UserError:  # the data are on another machine, or gone
+        if not (counted := counted_clips(folder)):
+            raise
+        return budget.num_steps(sum(counted.values()))
     lengths = [video.num_frames for video in dataset.videos]
     apart = config["model"]["tubelet"] * clip["stride"]
     return budget.num_steps(StretchIndex(lengths, clip["slide"], apart).places)
 
 
-def _computed(folder: Path, run: Run) -> bool:
-    """Whether a features folder has a file for each video of its dataset."""
+def _computed(folder: Path, words: Sequence[str]) -> bool:
+    """Whether a features folder has a file for each video of its dataset.
+
+    Without the dataset none can be added: those that are there are taken for all of them.
+    """
     if not (folder / HEADER_FILE).is_file():
         return False
-    (dataset,) = (word.partition("=")[2] for word in run.words if word.startswith("--dataset="))
+    (dataset,) = (word.partition("=")[2] for word in words if word.startswith("--dataset="))
     try:
         features = open_features(folder)
+        if not Path(dataset).exists():
+            return next(folder.rglob("*.npy"), None) is not None
         return all(features.path(video).is_file() for video in read_dataset(dataset).videos)
     except UserError:
         return False

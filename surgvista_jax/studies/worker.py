@@ -1,7 +1,8 @@
 """A process that runs commands of a study, one after another, each into the log of its job.
 
 It is told of each by a line of JSON on its standard input, and answers by one on its standard
-output: the status, and the last line that the command printed.
+output: the status, the last line that the command printed, and whether it ran it. One that another
+process has brought to its end meanwhile is not run again.
 """
 
 import importlib
@@ -16,6 +17,7 @@ from pathlib import Path
 from surgvista_jax import stuck
 from surgvista_jax.errors import UserError
 from surgvista_jax.locking import wait_until_free
+from surgvista_jax.studies.states import is_done
 from surgvista_jax.training.child import SAID, added_to
 
 # s, for a run that was told to stop and still compiles, when it does not hear it, or saves.
@@ -51,11 +53,13 @@ def _run(package: str, *cores: str) -> int:
     for line in sys.stdin:
         told = json.loads(line)
         wait_until_free(Path(told["folder"]), _PATIENCE)
+        code, said, ran = 0, "", not is_done(Path(told["folder"]), told["words"])
         try:
-            code, said = _logged(command, told["words"], Path(told["log"]))
+            if ran:
+                code, said = _logged(command, told["words"], Path(told["log"]))
         except UserError as error:  # there is no log to be had
             code, said = 1, str(error)
-        os.write(answers, json.dumps({"code": code, "said": said}).encode() + b"\n")
+        os.write(answers, json.dumps({"code": code, "said": said, "ran": ran}).encode() + b"\n")
         if code in _STOPPED:
             return code
     return 0

@@ -3,12 +3,15 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from surgvista_jax.__main__ import main
 from surgvista_jax.commands import study_run
+from surgvista_jax.locking import NAME as LOCK
+from surgvista_jax.locking import try_lock
 from surgvista_jax.ownership import in_folder
 from surgvista_jax.studies.plan import plan
 from surgvista_jax.studies.running import run_jobs
@@ -46,6 +49,12 @@ def test_of_elements_that_begin_at_once_one_writes_what_the_study_is(
     assert (out / "study.json").read_text() == theirs
 
 
+def finish(out, run):
+    note_definition(out, run)
+    write_json(out / run.folder / "result.json", {"score": "accuracy"})
+    write_json(out / run.folder / "config.json", {})
+
+
 def test_what_others_did_meanwhile_is_not_run_again(tmp_path, toy):
     out, cells, told = tmp_path / "study", cells_of([GIVEN], ["full"]), []
     jobs = plan(cells, out, configs)
@@ -54,14 +63,39 @@ def test_what_others_did_meanwhile_is_not_run_again(tmp_path, toy):
     def tell(line):
         told.append(line)
         if len(told) == 1:  # the first begins, and elsewhere the last has ended
-            note_definition(out, last)
-            write_json(out / last.folder / "result.json", {"score": "accuracy"})
-            write_json(out / last.folder / "config.json", {})
+            finish(out, last)
 
     outcome = run_jobs(jobs, jobs, out, HERE, tell, TOY)
     assert [row[0] for row in toy()] == [jobs[0].name]
     assert outcome.done == [jobs[0].name, last.folder] and not outcome.failed
     assert told[-1] == f"{last.folder}: was done elsewhere; 0 to go"
+
+
+def test_what_another_process_was_at_is_waited_for_and_not_run_again(tmp_path, toy):
+    """Nor is the next run of that job, which it has done too."""
+    out, told = tmp_path / "study", []
+    (job,) = jobs = plan(cells_of([GIVEN], ["linear"]), out, configs)
+    lock = out / job.runs[0].folder / LOCK
+    lock.parent.mkdir(parents=True)
+    note_definition(out, job.runs[0])
+
+    def end():
+        for run in job.runs:
+            finish(out, run)
+        held.close()
+
+    with open(lock, "w") as held:
+        assert try_lock(held.fileno())
+        other = threading.Timer(0.5, end)
+        other.start()
+        outcome = run_jobs(jobs, jobs, out, HERE, told.append, TOY)
+    assert toy() == [] and outcome.done == [run.folder for run in job.runs]
+    assert [line.partition(": ")[2] for line in told] == [
+        "begins",
+        "was done elsewhere; 1 to go",
+        "begins",
+        "was done elsewhere; 0 to go",
+    ]
 
 
 def test_ctrl_c_while_a_process_imports_what_it_runs_is_no_traceback(tmp_path, monkeypatch):

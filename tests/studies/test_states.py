@@ -35,6 +35,11 @@ def test_features_are_done_with_those_of_the_last_video(study):
     assert state_of(out, run).name == "done"
     features.path(dataset.videos[-1]).unlink()
     assert state_of(out, run).name == "begun"
+    dataset.folder.rename(dataset.folder.with_name("elsewhere"))
+    assert state_of(out, run).name == "done"  # as far as can be said, and nothing can be added
+    for video in dataset.videos[:-1]:
+        features.path(video).unlink()
+    assert state_of(out, run).name == "begun"
 
 
 def test_a_cell_is_done_with_its_report(study):
@@ -67,6 +72,13 @@ def test_a_student_is_done_with_its_last_checkpoint(study, budget):
     assert state_of(out, run).name == "begun"
     (folder / "checkpoints" / str(last)).mkdir()
     assert state_of(out, run).name == "done"
+    # Where the data are not, by what the run counted, which it writes at its end.
+    dataset.folder.rename(dataset.folder.with_name("elsewhere"))
+    assert state_of(out, run).name == ("done" if "steps" in budget else "begun")
+    write_json(folder / "data_seen.json", {"datasets": [{"name": "phases", "clips": frames}]})
+    assert state_of(out, run).name == "done"
+    (folder / "checkpoints" / str(last)).rmdir()
+    assert state_of(out, run).name == "begun"
 
 
 def finish(out, run):
