@@ -1,8 +1,11 @@
 """Do the studies that come with the package ask for what the programs understand?"""
 
+from dataclasses import replace
+
 import pytest
 
 from surgvista_jax.config import build, load_config
+from surgvista_jax.data.storage.manifest import write_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.studies.costs import Costs
 from surgvista_jax.studies.described import check_configs
@@ -12,6 +15,7 @@ from surgvista_jax.studies.telling import cost_of
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.programs import program_of
 from tests.studies.test_plan import configs
+from tests.support.labelled_dataset import dataset
 from tests.support.places import ROOT
 
 FILES = sorted(path.stem for path in (ROOT / "configs" / "studies").glob("*.py"))
@@ -22,11 +26,25 @@ GIVEN = {
     "scale": ["teacher=endossl:t.pth", FEW, "settings=A,E"],
     "distillation": ["teacher=endossl:t.pth", FEW, "alone=published", "settings=B"],
     "slide": [FEW],
+    "own": ["data=first,second,videos", "teacher=endossl:t.pth"],
 }
 
 
+def own_datasets(root):
+    """Two labelled folders, and one of videos alone; the word that says where."""
+    labelled, plain = dataset((0, 1, 2), (0, 1)), dataset(None, classes=())
+    for name in ("first", "second", "videos"):
+        task, of = ("none", plain) if name == "videos" else ("phase", labelled)
+        splits = {"train": tuple(video.video for video in of.videos)}
+        for video in splits["train"]:
+            (root / name / video).mkdir(parents=True)
+        write_dataset(replace(of, folder=root / name, name=name, task=task, splits=splits))
+    return f"root={root}"
+
+
 def jobs_of(name, out):
-    words = [f"--config.{word}" for word in GIVEN.get(name, [])]
+    given = [*GIVEN.get(name, []), *([own_datasets(out)] if name == "own" else [])]
+    words = [f"--config.{word}" for word in given]
     study = read_study(f"configs/studies/{name}.py", words)
     check_configs(study, name, configs)
     return study, plan(study.cells, out, configs)
@@ -89,3 +107,45 @@ def test_surgvista_is_tested_where_its_file_is_given(name):
 def test_a_teacher_that_is_not_named_is_one_line():
     with pytest.raises(UserError, match="--config.teacher="):
         read_study("configs/studies/scale.py")
+
+
+def test_own_datasets_are_pretrained_on_one_after_the_other(tmp_path):
+    study, jobs = jobs_of("own", tmp_path)
+    made = {run.folder: run.words for job in jobs for run in job.runs if job.stage == "pretrain"}
+    names = ["first", "second", "videos"]
+    ways = "teacher", "alone"
+    assert [*made] == [f"pretrain/{name}-{way}" for name in names for way in ways]
+    for number, name in enumerate(names):
+        seen = ",".join(str(tmp_path / each) for each in names[: number + 1])
+        said = [
+            [word for word in made[f"pretrain/{name}-{way}"] if word.startswith("--config.")]
+            for way in ways
+        ]
+        both = ["--config.seed=0", f"--config.data.folder={seen}"]
+        assert said == [
+            [f"--config.teacher{words}", *both] for words in (".weights=endossl:t.pth", "=none")
+        ]
+    assert {cell.data.name for cell in study.cells} == {"first", "second"}
+    assert len(study.cells) == 6 * 2 * 2 * 3  # students, datasets, modes, seeds
+
+
+def test_own_datasets_without_a_teacher_are_a_study_of_scale(tmp_path):
+    words = ["data=first,second", own_datasets(tmp_path), "datasets=first", "modes=linear"]
+    study = read_study("configs/studies/own.py", [f"--config.{word}" for word in words])
+    assert study.ordered and not study.ours
+    names = [cell.name for cell in study.cells if cell.seed == 0]
+    assert names == [f"{name}-alone/first/linear/seed0" for name in ("first", "second")]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "config.data is empty: say --config.data=FOLDER,FOLDER"),
+        (["data=first", "datasets=videos"], "config.datasets: videos: no labelled one of data"),
+        (["data=nowhere"], "nowhere"),
+    ],
+)
+def test_mistakes_with_own_datasets_are_one_line(words, said, tmp_path):
+    given = [f"--config.{word}" for word in (*words, own_datasets(tmp_path))]
+    with pytest.raises(UserError, match=said):
+        read_study("configs/studies/own.py", given)
