@@ -9,20 +9,17 @@ function axisRow() {
   return {
     title: "", height: 20, kind: "axis",
     draw(context, view, top, ink) {
-      const room = 58 / view.width * (view.to - view.from);
-      const step = STEPS.find((each) => each >= room) ?? 86400;
       context.font = "12px system-ui, sans-serif";
       context.fillStyle = ink.soft;
-      let free = 0; // pixels from the left
+      const textOf = (second, step) => (step < 60 ? timeText(second) : hoursMinutes(second));
+      const wideOf = (text) => context.measureText(text).width;
+      // The text at an end of the axis is moved within it: its neighbour needs half a text more.
+      const room = (step) => (1.5 * wideOf(textOf(view.to, step)) + 8) / view.width * (view.to - view.from);
+      const step = STEPS.find((each) => each >= room(each)) ?? 86400;
       for (let second = Math.ceil(view.from / step) * step; second <= view.to; second += step) {
-        const x = placeOf(view, second);
+        const x = placeOf(view, second), text = textOf(second, step), wide = wideOf(text);
         context.fillRect(Math.round(x), top + 15, 1, 5);
-        const text = step < 60 ? timeText(second) : hoursMinutes(second);
-        const wide = context.measureText(text).width;
-        const left = Math.min(Math.max(x - wide / 2, 0), view.width - wide);
-        if (left < free) continue;
-        context.fillText(text, left, top + 12);
-        free = left + wide + 8;
+        context.fillText(text, Math.min(Math.max(x - wide / 2, 0), view.width - wide), top + 12);
       }
     },
   };
