@@ -15,7 +15,7 @@ _LONGEST_SPAN = 64.0  # s
 _SHARE_OF_VIDEO = 0.25
 _UPDATES_AN_EPOCH = 8  # at least, so that a batch is no large part of the data
 _FEWEST_CLIPS = 8  # of a batch, where there are so many
-_EVALUATIONS = 15
+_EVALUATIONS, _UPDATES_APART = 15, 20
 FORWARD = 3  # clips are evaluated in the time in which one is trained on
 _MANY_FRAMES, _SKIPPED = 1_000_000, 10
 
@@ -154,20 +154,26 @@ def step_choices(
     return choices, an_epoch
 
 
-def evaluations(trained: int, selected: int) -> tuple[int, str]:
+def evaluations(steps: int, batch_size: int, selected: int) -> tuple[int, str]:
     """How often a run is evaluated, which should not take longer than its training; and why.
 
     Args:
-        trained: clips that it trains on, each as often as it is seen.
+        steps: updates of the run.
+        batch_size: clips of each.
         selected: clips of an evaluation.
     """
-    fitting = FORWARD * trained // max(selected, 1)
-    if fitting >= _EVALUATIONS:
-        return _EVALUATIONS, f"about {_EVALUATIONS} evaluations"
-    times = max(fitting, 1)
-    why = "more would outlast training" if fitting else "even that outlasts training"
+    fitting = FORWARD * steps * batch_size // max(selected, 1)
+    apart = steps // _UPDATES_APART
+    times = max(min(_EVALUATIONS, fitting, apart), 1)
     often = "once" if times == 1 else f"{times} times"
-    return times, f"{selected:,} clips are evaluated {often}: {why}"
+    if times == _EVALUATIONS:
+        why = f"about {_EVALUATIONS} evaluations"
+    elif fitting <= apart:
+        too_long = "more would outlast training" if fitting else "even that outlasts training"
+        why = f"{selected:,} clips are evaluated {often}: {too_long}"
+    else:
+        why = f"{often} in {steps:,} updates: fewer than {_UPDATES_APART} change little"
+    return times, why
 
 
 def thinning(data: DataFacts, stride: int) -> str:

@@ -163,7 +163,7 @@ def _take_steps(
     choices, an_epoch = step_choices(clips, config.budget.batch_size, epochs, (fewest, most), told)
     choosing.take(choices)
     steps = config.budget.steps or max(1, round((config.budget.epochs or 0) * an_epoch))
-    times, why = evaluations(steps * config.budget.batch_size, selected)
+    times, why = evaluations(steps, config.budget.batch_size, selected)
     every = short(max(steps / times, 1) / an_epoch)
     choosing.take(
         [

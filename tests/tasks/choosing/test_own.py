@@ -179,6 +179,14 @@ def test_evaluation_of_very_many_frames_takes_no_longer_than_training(devices):
     assert "3,500,000 clips are evaluated " in line
 
 
+@pytest.mark.parametrize(("steps", "times"), [(1, 1), (8, 1), (39, 1), (60, 3), (900, 15)])
+def test_a_short_trial_is_not_evaluated_after_every_few_updates(steps, times):
+    config, _ = chosen("finetune", HOURS, GPU_80, [f"budget.steps={steps}"], selection=ONE_VIDEO)
+    an_epoch = config.budget.steps_per_epoch(sum(HOURS.runs))
+    every = max(1, round(config.evaluation.every_epochs * an_epoch))
+    assert steps // every == times and (times == 1 or every >= 20)
+
+
 def test_frames_that_clips_skip_are_advised_against():
     fast = dataclasses.replace(HOURS, fps=25.0, lengths=(270_000,) * 40)
     assert "--fps 1`" in thinning(fast, 100) and "10,800,000 frames" in thinning(fast, 100)
