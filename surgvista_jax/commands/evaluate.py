@@ -19,7 +19,7 @@ from surgvista_jax.predictions.reading import ReadingOptions, read_runs
 from surgvista_jax.reports.build import Grouping, build_report
 from surgvista_jax.reports.files import named_system, report_folder, write_report
 from surgvista_jax.reports.names import names_of_systems
-from surgvista_jax.reports.screen import screen
+from surgvista_jax.reports.screen import screen, summary
 
 _MOST_SAMPLES = 1_000_000  # whose weights of videos memory holds
 FORMATS = """\
@@ -151,9 +151,10 @@ def main(args: argparse.Namespace) -> int | None:
     pictures = _pictures(report, folders) if folders else {}
     if owned is not None:
         write_report(report, owned.folder, owned, pictures)
-    print(json.dumps(report, indent=1) if args.json else screen(report))
-    if args.out and not args.json:
-        print(f"\nwritten: {args.out}/report.html, report.md, report.json")
+    if args.json:
+        print(json.dumps(report, indent=1))
+    else:
+        print(screen(report) if owned is None else summary(report, owned.folder))
     return None
 
 

@@ -1,4 +1,7 @@
-"""A report on a terminal."""
+"""A report on a terminal: all of it, or what one reads first of one that was written."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 from surgvista_jax.reports.names import visible
 from surgvista_jax.reports.words import (
@@ -15,6 +18,8 @@ from surgvista_jax.reports.words import (
     test_words,
     title_of,
 )
+
+_FEW_CLASSES, _MOST_CLASSES = 12, 30  # of which there is a table beside a few scores, or all
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
@@ -34,31 +39,60 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 def screen(report: dict) -> str:
     """Main scores, the other conventions, classes, groups and comparisons as text."""
-    parts = [
+    scores = (score_table(title, entries) for title, entries in sections(report["scores"]))
+    return "\n\n".join((_heading(report), *scores, *_tables(report, _MOST_CLASSES)))
+
+
+def summary(report: dict, folder: Path) -> str:
+    """What one reads first, as text, and where the rest is.
+
+    Args:
+        report: whose three files were written.
+        folder: where.
+    """
+    (title, entries), *others = sections(report["scores"])
+    tables = _tables(report, _FEW_CLASSES)
+    held = [f"{sum(len(more) for _, more in others)} other scores"] * bool(others)
+    held += ["each class", "each video"]
+    written = (
+        f"written: {folder}/report.html, report.md, report.json"
+        f" ({', '.join(held[:-1])} and {held[-1]} too)"
+    )
+    return "\n\n".join((_heading(report), score_table(title, entries), *tables, written))
+
+
+def _heading(report: dict) -> str:
+    return (
         f"{visible(report['system']['name'])} by {report['protocol']['label']}\n"
         f"{report['num_frames']} frames of {visible(report['split'])}{runs_words(report)}\n"
         f"{interval_words(report)}"
-    ]
-    for title, entries in sections(report["scores"]):
-        rows = []
-        for entry in entries:
-            found = number(entry["value"], entry["percent"])
-            if "seeds" in entry:
-                found += f" ± {number(entry['seeds']['std'], entry['percent'])}"
-            rows.append([title_of(entry), found, span(entry, entry["percent"]), spread(entry)])
-        header = [title or "Main scores", "score", "95 % interval", "std (N-1)"]
-        if "seeds" in entries[0]:
-            header[1] = f"mean ± std of {entries[0]['seeds']['number']} runs"
-        parts.append(table(header, rows))
+    )
+
+
+def _tables(report: dict, most_classes: int) -> Iterator[str]:
+    """Classes, if they are no more than so many; groups, comparisons and notes, if there are."""
     shown = report["tables"][0]
-    if len(shown["classes"]) <= 30:
-        parts.append(class_table(shown))
+    if len(shown["classes"]) <= most_classes:
+        yield class_table(shown)
     if report.get("groups"):
-        parts.append(group_table(report))
+        yield group_table(report)
     if report["comparisons"]:
-        parts.append(comparison_table(report) + "\n" + test_words(report))
-    parts += [f"Note: {visible(note)}" for note in report["notes"]]
-    return "\n\n".join(parts)
+        yield comparison_table(report) + "\n" + test_words(report)
+    yield from (f"Note: {visible(note)}" for note in report["notes"])
+
+
+def score_table(title: str, entries: list[dict]) -> str:
+    """The scores of one section."""
+    rows = []
+    for entry in entries:
+        found = number(entry["value"], entry["percent"])
+        if "seeds" in entry:
+            found += f" ± {number(entry['seeds']['std'], entry['percent'])}"
+        rows.append([title_of(entry), found, span(entry, entry["percent"]), spread(entry)])
+    header = [title or "Main scores", "score", "95 % interval", "std (N-1)"]
+    if "seeds" in entries[0]:
+        header[1] = f"mean ± std of {entries[0]['seeds']['number']} runs"
+    return table(header, rows)
 
 
 def class_table(shown: dict) -> str:

@@ -23,7 +23,7 @@ from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.predictions.transitions import transitions_of
 from surgvista_jax.reports.files import FILES as REPORT_FILES
 from surgvista_jax.reports.files import report_files, write_report
-from surgvista_jax.reports.screen import screen
+from surgvista_jax.reports.screen import summary
 from surgvista_jax.tasks.beginning import SPLITS
 from surgvista_jax.tasks.scoring import ScoringConfig
 from surgvista_jax.tasks.selection import score
@@ -186,7 +186,7 @@ def _report(files: Sequence[Path], protocol: str, owned: Ownership) -> str:
     out = owned.folder / _REPORT
     report = report_files([str(file) for file in files], protocol)
     write_report(report, out, owned)
-    return f"{screen(report)}\n\nwritten: {out}/report.html, report.md, report.json"
+    return summary(report, out)
 
 
 def _read_result(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from surgvista_jax.reports.build import Grouping, System, build_report
 from surgvista_jax.reports.markdown import markdown
 from surgvista_jax.reports.page import page
 from surgvista_jax.reports.scoring import evaluate_run
-from surgvista_jax.reports.screen import screen
+from surgvista_jax.reports.screen import screen, summary
 
 
 def operations(seed: int, wrong: float, source: str = "run") -> Predictions:
@@ -216,6 +216,21 @@ def test_renderings_hold_the_numbers_and_the_page_stands_alone() -> None:
     assert html.count('class="ribbon"') == 6 * 3 and html.count('class="course"') == 6
     assert "video4" in html
     assert 'name="viewport"' in html and "{'" not in html and "nan" not in html.lower()
+
+
+def test_the_screen_begins_with_what_is_read_first_and_says_where_the_rest_is(tmp_path) -> None:
+    report = build_report(PROTOCOL, system("a", operations(1, 0.2)), samples=20)
+    (_, main), *others = words.sections(report["scores"])
+    said, whole = summary(report, tmp_path), screen(report)
+    assert "\n\nMain scores  " in said and PROTOCOL.digest in said
+    for entry in main:
+        assert f"\n{words.title_of(entry)}  " in said
+    for title, _ in others:
+        assert f"\n\n{title}  " in whole and title not in said
+    assert said.count("\n") < 30 < whole.count("\n")
+    rest = f"{len(report['scores']) - len(main)} other scores, each class and each video too"
+    last = f"written: {tmp_path}/report.html, report.md, report.json ({rest})"
+    assert said.splitlines()[-1] == last
 
 
 def test_triplets_criteria_instruments_and_clips_are_reported() -> None:
