@@ -7,10 +7,12 @@ from typing import Any
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.ownership import add_overwrite, in_folder
+from surgvista_jax.reports.names import visible
 from surgvista_jax.reports.screen import table
 from surgvista_jax.studies.collect import collect
 from surgvista_jax.studies.files import FILES, FOLDER, write_study_report
 from surgvista_jax.studies.report import build_study_report
+from surgvista_jax.studies.units import UNKNOWN
 from surgvista_jax.studies.words import with_spread
 from surgvista_jax.weights.runs import find_run
 
@@ -69,6 +71,13 @@ def _screen(report: dict[str, Any]) -> str:
             for row in panel["rows"]
         ]
         parts.append(table([title, main or "no result", "seeds"], rows))
+    # Intervals over videos are narrower than over patients that have several.
+    whose = {panel["dataset"]: panel.get("why_unit", "") for panel in report["panels"]}
+    parts += [
+        f"{dataset}: drawn and paired are videos: {visible(why)}"
+        for dataset, why in whose.items()
+        if why.startswith(UNKNOWN)
+    ]
     if report["lacking"]:
         lines = [f"{entry['cell']}: {entry['why']}" for entry in report["lacking"]]
         parts.append("Without a result:\n" + "\n".join(lines))

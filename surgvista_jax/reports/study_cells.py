@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 STUDY, CELLS = "study.json", "cells"  # in a study's folder: what it is, and where its runs lie
@@ -12,8 +12,9 @@ _SEED = re.compile(r"seed([0-9]+)")
 
 @dataclass(frozen=True)
 class Place:
-    """What the folder of a cell says."""
+    """What the folder of a cell says; `study` is that of its study."""
 
+    study: Path
     weights: str
     dataset: str
     mode: str
@@ -29,27 +30,31 @@ def cell_at(path: str | Path) -> Place | None:
             continue
         if (folder.parents[4] / STUDY).is_file():
             weights, dataset, mode = folder.parts[-4:-1]
-            return Place(weights, dataset, mode, int(seed[1]))
+            return Place(folder.parents[4], weights, dataset, mode, int(seed[1]))
     return None
 
 
 def names_of_cells(systems: Sequence[Sequence[str]]) -> list[str]:
     """Short names of systems that are all cells, or several seeds of one: [] of others.
 
-    The weights, and of dataset, mode and seeds what tells these systems apart.
+    The weights, and of dataset, mode and seeds what tells these systems apart. Two studies may mean
+    other things by one name: where both are here, the folder of the study is named first.
     """
-    told = []
+    told, studies = [], set()
     for paths in systems:
         cells = [cell_at(path) for path in paths]
         known = [cell for cell in cells if cell is not None]
-        if len(known) < len(cells) or len({(c.weights, c.dataset, c.mode) for c in known}) != 1:
+        if len(known) < len(cells) or len({replace(cell, seed=0) for cell in known}) != 1:
             return []
         seeds = ", ".join(str(seed) for seed in sorted(cell.seed for cell in known))
         words = f"seed{'s' if len(known) > 1 else ''} {seeds}"
-        told.append((known[0].weights, known[0].dataset, known[0].mode, words))
-    differ = [True, *(len({parts[at] for parts in told}) > 1 for at in (1, 2, 3))]
+        one = known[0]
+        told.append((one.study.name, one.weights, one.dataset, one.mode, words))
+        studies.add(one.study)
+    differ = [len({parts[at] for parts in told}) > 1 for at in range(5)]
+    differ[:2] = len(studies) > 1, True
     names = [
         ", ".join(part for part, shown in zip(parts, differ, strict=True) if shown)
         for parts in told
     ]
-    return names if len(set(names)) == len(names) else []  # such as of two studies
+    return names if len(set(names)) == len(names) else []  # such as of two folders of one name

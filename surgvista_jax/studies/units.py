@@ -10,6 +10,7 @@ from surgvista_jax.studies.collect import Study
 from surgvista_jax.studies.data_here import dataset_of
 
 VIDEO, PATIENT = "video", "patient"
+UNKNOWN = "whose they are is not known"  # so begins why they are videos, where they need not be
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +39,10 @@ def patients_in(study: Study, dataset: str) -> Mapping[str, str] | None:
 
 def units_of(videos: Sequence[str], patients: Mapping[str, str] | None) -> Units:
     """Patients where one of them has several of the videos, else videos."""
-    if patients is None or not all(video in patients for video in videos):
-        return Units(VIDEO, "whose they are is not known, as the dataset’s folder is not here")
+    if patients is None:
+        return Units(VIDEO, f"{UNKNOWN}, as the dataset’s folder is not here")
+    if missing := [video for video in videos if video not in patients]:
+        return Units(VIDEO, f"{UNKNOWN}, as the dataset here has no video {missing[0]}")
     whose = [patients[video] for video in videos]
     if len(set(whose)) < len(whose):
         order = {name: number for number, name in enumerate(dict.fromkeys(whose))}

@@ -22,6 +22,7 @@ def test_files_are_written_again_alike_but_never_over_foreign_ones(tmp_path: Pat
     run(str(folder), "--samples=20")
     said = capsys.readouterr().out
     assert "6 of 6 runs have a result" in said and "written: " in said
+    assert "far_away: drawn and paired are videos: whose they are is not known" in said
     out = folder / "report"
     first = {name: (out / name).read_bytes() for name in FILES}
     run(str(folder), "--samples=20")

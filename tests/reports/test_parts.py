@@ -160,6 +160,26 @@ def test_names_tell_runs_apart_by_folder(systems: list, names: list) -> None:
     assert names_of_systems(systems) == names
 
 
+def test_cells_are_called_as_their_study_calls_them_and_those_of_two_are_not_one(tmp_path) -> None:
+    def run(study: str, weights: str, seed: int) -> str:
+        return str(tmp_path / study / "cells" / weights / "near" / "full" / f"seed{seed}")
+
+    for study in ("one", "two", "far/two"):
+        (tmp_path / study).mkdir(parents=True)
+        (tmp_path / study / "study.json").touch()
+    seeds = [run("one", "A", 0), run("one", "A", 1)]
+    assert names_of_systems([seeds[:1], [run("one", "B", 0)]]) == ["A", "B"]
+    assert names_of_systems([seeds, [run("two", "A", 0)]]) == [
+        "one, A, seeds 0, 1",
+        "two, A, seed 0",
+    ]
+    # One name of two studies may mean two things.
+    (pooled,) = names_of_systems([[run("one", "A", 0), run("two", "A", 1)]])
+    assert "one/cells/A" in pooled and "two/cells/A" in pooled
+    apart = names_of_systems([[run("two", "A", 0)], [run("far/two", "A", 0)]])
+    assert len(set(apart)) == 2 and "far/two" in apart[1]
+
+
 def test_names_tell_how_runs_were_trained() -> None:
     assert with_mode("A", [{"mode": "full"}, {"mode": "full"}]) == "A (full finetuning)"
     assert with_mode("A", [{"mode": "linear"}, {"mode": "new"}]) == "A (linear probe and new)"

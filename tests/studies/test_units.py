@@ -99,4 +99,5 @@ def test_videos_stay_the_unit_where_no_patient_has_several() -> None:
     assert units.why == "each of another patient"
     several = units_of(videos, dict.fromkeys(videos, "patient 1") | {"a": "video a"})
     assert several.name == "patient" and several.cluster.tolist() == [0, 1, 1]
-    assert units_of(["a", "other"], {"a": "patient 1"}).name == "video"
+    found = units_of(["a", "other"], {"a": "patient 1"})
+    assert found.name == "video" and found.why.endswith("the dataset here has no video other")
