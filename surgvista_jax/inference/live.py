@@ -17,10 +17,11 @@ from typing import NamedTuple
 import numpy as np
 
 from surgvista_jax.counted import counted
+from surgvista_jax.errors import ending
 from surgvista_jax.inference.live_sources import Source
 from surgvista_jax.inference.streaming import Prediction, StreamingPredictor
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the terminal was closed
 
 
 class Arrived(NamedTuple):
@@ -90,6 +91,7 @@ class Outcome:
         latencies: of each prediction, milliseconds from when its frame was there to its label.
         broke: why it ended too early, in words; "" where it came to its end.
         signal: by which it was told to stop; 0: none.
+        error: that ended it and that nobody foresaw, or that nobody reads the lines any more.
     """
 
     seen: int = 0
@@ -97,6 +99,7 @@ class Outcome:
     latencies: list[float] = field(default_factory=list)
     broke: str = ""
     signal: int = 0
+    error: BaseException | None = None
 
     @property
     def status(self) -> int:
@@ -128,7 +131,10 @@ def predict_live(
     say: Callable[[str], None],
     keep: Callable[[Arrived, Prediction | None], None] = lambda arrived, prediction: None,
 ) -> Outcome:
-    """Predicts until the source ends or a signal (Ctrl-C, SIGTERM) comes; runs in the main thread.
+    """Predicts until the source ends, a signal comes or something fails; runs in the main thread.
+
+    A signal is Ctrl-C, SIGTERM, or that the terminal was closed. What fails is told, not raised: of
+    hours that were seen nothing may be lost.
 
     Args:
         predictor: at the beginning of a video.
@@ -157,23 +163,39 @@ def predict_live(
     single, shape = predictor.meaning.label_kind == "single", None
     with _told_by_signals(stop):
         threading.Thread(target=read, daemon=True).start()
-        while not outcome.signal and (arrived := newest.take()) is not None:
-            if arrived.frame.shape != (shape := shape or arrived.frame.shape):
-                was, now = (f"{w}x{h}" for h, w, _ in (shape, arrived.frame.shape))
-                outcome.broke = f"its frames change from {was} to {now} pixels; start it again"
-                newest.end(at_once=True)
-                break
-            prediction = predictor.push(arrived.frame, arrived.time)
-            if prediction is not None:
-                milliseconds = 1000 * (time.perf_counter() - arrived.at)
-                outcome.latencies.append(milliseconds)
-                say(_line(prediction, milliseconds, single))
-            keep(arrived, prediction)
-    if failed and not outcome.signal and not outcome.broke:
-        raise failed[0]
+        try:
+            while not outcome.signal and (arrived := newest.take()) is not None:
+                if arrived.frame.shape != (shape := shape or arrived.frame.shape):
+                    was, now = (f"{w}x{h}" for h, w, _ in (shape, arrived.frame.shape))
+                    outcome.broke = f"its frames change from {was} to {now} pixels; start it again"
+                    break
+                prediction = predictor.push(arrived.frame, arrived.time)
+                if prediction is not None:
+                    milliseconds = 1000 * (time.perf_counter() - arrived.at)
+                    outcome.latencies.append(milliseconds)
+                    say(_line(prediction, milliseconds, single))
+                keep(arrived, prediction)
+        except BaseException as error:
+            failed.insert(0, error)
+        newest.end(at_once=True)
     outcome.seen, outcome.dropped = newest.seen, newest.dropped
+    if failed and not outcome.signal and not outcome.broke:
+        _note(failed[0], outcome)
     outcome.broke = outcome.broke or source.broke
     return outcome
+
+
+def _note(error: BaseException, outcome: Outcome) -> None:
+    """Notes why an exception ended a stream, and keeps it where words do not say all of it."""
+    end = ending(error)
+    if isinstance(error, BrokenPipeError):
+        outcome.broke, outcome.error = "the program that read the predictions ended", error
+    elif end is not None:
+        outcome.broke = end.words
+    else:
+        said = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+        outcome.broke = f"it ended by an error that nobody foresaw: {said:.300}"
+        outcome.error = error
 
 
 def _line(prediction: Prediction, milliseconds: float, single: bool) -> str:
@@ -209,7 +231,9 @@ def ignored_signals() -> Iterator[None]:
 def _handled_by(
     handler: Callable[[int, FrameType | None], None] | signal.Handlers,
 ) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}
+    # nohup has SIGHUP ignored, and means it.
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
     finally:

@@ -48,7 +48,8 @@ def run_live(arguments: argparse.Namespace) -> int:
 
     Raises:
         UserError: options that do not belong together; a source that cannot be opened.
-        BrokenPipeError: nobody reads the lines any more.
+        BrokenPipeError: nobody reads the lines any more; all is written.
+        BaseException: what nobody foresaw ended the stream; all is written, and the line says it.
     """
     where = arguments.stream
     if where is None:
@@ -70,18 +71,19 @@ def run_live(arguments: argparse.Namespace) -> int:
         source = open_source(where, trained.meaning.fps, options, raw)
         predictor = StreamingPredictor(trained, smoothing, start=0.0)
         print(f"{arguments.checkpoint}: {trained.meaning}", file=sys.stderr)
-        keep, broke = () if record is None else (record.keep,), ""
-        try:
-            outcome = predict_live(predictor, source, lambda line: print(line, flush=True), *keep)
-            broke = outcome.broke
-            name = "standard input" if where == "-" else where
-            print(f"surgvista: {name}: {outcome}", file=sys.stderr)
-        except UserError as error:
-            broke = str(error)
-            raise
-        finally:  # also of what was seen when the reader of the lines went away
-            written = record is None or _written(record, arguments.out, broke)
+        keep = () if record is None else (record.keep,)
+        outcome = predict_live(predictor, source, lambda line: print(line, flush=True), *keep)
+        _tell(f"surgvista: {'standard input' if where == '-' else where}: {outcome}")
+        written = record is None or _written(record, arguments.out, outcome.broke)
+        if outcome.error is not None:
+            raise outcome.error
     return outcome.status or int(not written)
+
+
+def _tell(text: str) -> None:
+    """A line on standard error, whose reader may be gone; what is to be written is written."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -115,16 +117,16 @@ def _written(record: LiveRecord, out: Path, broke: str) -> bool:
     with ignored_signals():  # hours of predictions lie in memory alone
         count = record.write_said(broke)
     if not count:
-        print(f"surgvista: nothing was predicted, nothing is written to {out}", file=sys.stderr)
+        _tell(f"surgvista: nothing was predicted, nothing is written to {out}")
         return True
-    print(f"surgvista: {out / PREDICTIONS}: {counted(count, 'prediction')}", file=sys.stderr)
+    _tell(f"surgvista: {out / PREDICTIONS}: {counted(count, 'prediction')}")
     try:
         page = record.write_page()
     except CannotWrite as error:
         left = f"the predictions are whole: `surgvista view {out}` shows them"
-        print(f"{error}; {left}", file=sys.stderr)
+        _tell(f"{error}; {left}")
         return False
-    print(f"surgvista: {page}: open it in a browser", file=sys.stderr)
+    _tell(f"surgvista: {page}: open it in a browser")
     return True
 
 

@@ -326,9 +326,10 @@ def test_a_file_in_real_time_leaves_what_predict_writes_of_it(trained, tmp_path)
     assert found[0] == found[1] and len(found[0][1]) == 3
 
 
-@pytest.mark.parametrize("ending", ["Ctrl-C", "gone", "failed", "no reader"])
+@pytest.mark.parametrize("ending", ["Ctrl-C", "gone", "failed", "by a fault", "no reader"])
 def test_a_stream_leaves_its_page_however_it_ends(trained, tmp_path, monkeypatch, ending):
-    """By Ctrl-C (also a second one), a camera that goes away or fails, and by nobody who reads."""
+    """By Ctrl-C (also a second one), a camera that goes away or fails, a fault of ours, and by
+    nobody who reads, standard error neither."""
     write = LiveRecord.write_said
 
     def written_under_signals(record, broke):
@@ -339,7 +340,7 @@ def test_a_stream_leaves_its_page_however_it_ends(trained, tmp_path, monkeypatch
     if ending == "Ctrl-C":
         monkeypatch.setattr(LiveRecord, "write_said", written_under_signals)
     broke = "gives no more pictures" if ending == "gone" else ""
-    source, said = SimpleNamespace(broke=broke), []
+    source, said, told = SimpleNamespace(broke=broke), [], []
 
     def frames():
         for second in range(3):
@@ -350,27 +351,44 @@ def test_a_stream_leaves_its_page_however_it_ends(trained, tmp_path, monkeypatch
             os.kill(os.getpid(), signal.SIGINT)
         if ending == "failed":
             raise UserError("the camera fails")
+        if ending == "by a fault":
+            raise ZeroDivisionError("by zero")
 
     def say(line, flush=True, file=None):
-        if file is None:
+        if file is not None:
+            told.append(line)
+        else:
             said.append(line)
-            if ending == "no reader" and len(said) == 3:
-                raise BrokenPipeError
+        if ending == "no reader" and len(said) == 3:
+            raise BrokenPipeError
 
     source.frames = frames
     monkeypatch.setattr(live_option, "open_source", lambda *given: source)
     monkeypatch.setattr(live_option, "print", say, raising=False)
     words = ("--stream=0", f"--checkpoint={trained[0]}", f"--out={tmp_path / 'out'}")
-    status = {"Ctrl-C": 130, "gone": 1, "failed": 1}.get(ending)
-    assert predict(*words) == status or status is None
+    if ending == "by a fault":  # whose traceback is wanted, after all is written
+        with pytest.raises(ZeroDivisionError):
+            predict(*words)
+    else:
+        status = {"Ctrl-C": 130, "gone": 1, "failed": 1}.get(ending)
+        assert predict(*words) == status or status is None
     count = 2 if ending == "no reader" else 3
     page = data_of((tmp_path / "out" / "camera.html").read_text())
     assert page["film"]["seconds"] == [5.25 + second for second in range(count)]
     # Frames before those were dropped, as it were: all tell the stream's time.
     times = [json.loads(line)["time"] for line in said][:count]
     assert times == [5.0, 6.0, 7.0][:count] and page["first"] / page["fps"] == 5
-    damage = {"gone": ["gives no more pictures"], "failed": ["the camera fails"]}
-    assert page["damage"] == damage.get(ending, [])
+    damage = {
+        "gone": "gives no more pictures",
+        "failed": "the camera fails",
+        "by a fault": "it ended by an error that nobody foresaw: ZeroDivisionError: by zero",
+        "no reader": "the program that read the predictions ended",
+    }.get(ending)
+    assert page["damage"] == [damage] * bool(damage)
+    # Also in the file that `view` makes pages of, and in the line at the end.
+    assert meta(tmp_path / "out").get("damage", {}).get("camera", []) == page["damage"]
+    if damage:
+        assert any(line.startswith(f"surgvista: 0: {damage}; 3 frames seen") for line in told)
     table = lines(tmp_path / "out" / "camera.csv")
     assert [float(row["second"]) for row in table] == times
 

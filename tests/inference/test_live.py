@@ -1,5 +1,6 @@
 """Live: the newest frame wins, what was seen is told however it ends, sources say why they end."""
 
+import errno
 import functools
 import json
 import os
@@ -123,7 +124,7 @@ def test_frames_that_change_their_size_end_it_with_what_was_seen():
     assert str(outcome).startswith(told)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_with_what_was_seen(number):
     before, never = signal.getsignal(number), threading.Event()
 
@@ -141,18 +142,57 @@ def test_a_signal_ends_it_with_what_was_seen(number):
     assert signal.getsignal(number) is before
 
 
-def test_what_a_source_or_the_reader_raises_ends_it():
+MEMORY = "out of memory (Unable to allocate 6 MiB)"
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "kept"),
+    [
+        (UserError("no more"), "no more", False),
+        (MemoryError("Unable to allocate 6 MiB"), MEMORY, False),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error", False),
+        (ValueError("a\nb"), "it ended by an error that nobody foresaw: ValueError: a b", True),
+        (AssertionError(), "it ended by an error that nobody foresaw: AssertionError", True),
+        (BrokenPipeError(), "the program that read the predictions ended", True),
+    ],
+)
+@pytest.mark.parametrize("place", ["source", "model", "reader", "record"])
+def test_whatever_fails_ends_it_with_what_was_seen(error, said, kept, place):
+    """In words; what they do not say all of is there for whoever looks for the fault."""
+    predictor, source = step_by_step(9)
+    given, lines = source.frames, []
+
     def fail(number):
-        raise UserError("no more")
+        if number == 3:
+            raise error
 
-    with pytest.raises(UserError, match="no more"):
-        predict_live(Echo(), Given(3, fail), lambda line: None)
+    def frames():
+        for second, frame in given():
+            if place == "source":
+                fail(frame[0, 0, 0])
+            yield second, frame
 
-    def gone(line):
-        raise BrokenPipeError
+    source.frames, push = frames, predictor.push
 
-    with pytest.raises(BrokenPipeError):
-        predict_live(Echo(), Given(2), gone)
+    def failing(frame, time):
+        if place == "model":
+            fail(frame[0, 0, 0])
+        return push(frame, time)
+
+    def say(line):
+        lines.append(line)
+        if place == "reader":
+            fail(1 + 2 * len(lines) - 2)
+
+    def keep(arrived, prediction):
+        if place == "record":
+            fail(arrived.frame[0, 0, 0])
+
+    predictor.push = failing
+    outcome = predict_live(predictor, source, say, keep)
+    assert outcome.status == 1 and str(outcome).startswith(f"{said}; ")
+    assert outcome.error is (error if kept else None)
+    assert 3 <= outcome.seen <= 5 and len(outcome.latencies) == len(lines) in (1, 2)
 
 
 @pytest.mark.parametrize("left", [0, 5])
