@@ -15,11 +15,11 @@ import jax
 import numpy as np
 
 from surgvista_jax.data.batches.loader import LoaderConfig
-from surgvista_jax.data.batches.past_frames import PastFrames
 from surgvista_jax.data.conversion.extract import ExtractConfig, reduced
 from surgvista_jax.data.rates import ROUNDING, Grid, Picker
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.clip_batches import blank_batch, resize_frame
+from surgvista_jax.inference.device_frames import DeviceFrames
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.inference.frame_probabilities import FrameByFrame
 from surgvista_jax.inference.temporal import TrainedTemporal, load_trained
@@ -107,18 +107,21 @@ class StreamingPredictor:
             batch = to_global(mesh, blank_batch(clip, 1))
             # The program of `predict`, so that what it says is the same.
             self._of_clip = every_clip.program.lower(self._params, batch).compile()
-        self._clip = np.zeros(batch.pop("video").shape, np.uint8)
+        del batch["video"]
         self._rest = batch  # what the program is given beside the clip
+        self._past = DeviceFrames(clip, mesh)
         if self._temporal is not None:
             self._own = jax.device_put(dict(self._temporal.own_params), jax.devices()[0])
             self._along = FrameByFrame(self._temporal.model)
             self._along.compile(self._own)
-        self._values()  # the first call allocates
+        self.restart()
+        self._past.push(np.zeros((clip.size, clip.size, 3), np.uint8))
+        self._values()  # the first call compiles what is small, and allocates
         self.restart()
 
     def restart(self) -> None:
         """Forgets the video: the next frame is the first one of another."""
-        self._past = PastFrames(self.meaning.clip)
+        self._past.restart()
         self._picker: Picker[_Picture] | None = None
         self._last: float | None = None
         self._shape: tuple[int, ...] | None = None
@@ -185,11 +188,9 @@ class StreamingPredictor:
         if frames <= 0:
             return 0
         picker.next += frames
-        self._past.skip(frames)
         return frames
 
     def _predict(self, frame: int, held: int) -> Prediction:
-        self._past.write(self._clip[0])
         values = self._values()
         if self._temporal is not None:
             if self._features is not None and held:
@@ -213,9 +214,11 @@ class StreamingPredictor:
         )
 
     def _values(self) -> np.ndarray:
-        """What is computed of the clip alone, float32 [X]."""
-        computed = self._of_clip(self._params, {**self._rest, "video": self._clip})
-        return np.asarray(computed["values"])[0]
+        """What is computed of the newest clip alone, float32 [X]."""
+        batch = {**self._rest, "video": self._past.clip()}
+        values = self._of_clip(self._params, batch)["values"]
+        values.copy_to_host_async()  # as soon as it is there, not once somebody waits for it
+        return np.asarray(values)[0]
 
 
 def _check_seconds(name: str, value: object) -> None:

@@ -26,15 +26,6 @@ class PastFrames:
         self._frames[self.count % len(self._frames)] = frame
         self.count += 1
 
-    @property
-    def reach(self) -> int:
-        """Frames that are remembered: as far as a clip looks back, and the newest."""
-        return len(self._frames)
-
-    def skip(self, frames: int) -> None:
-        """Goes on as if so many frames had come; before a clip is written, `reach` must come."""
-        self.count += frames
-
     def write(self, out: np.ndarray) -> None:
         """Writes the clip that ends at the newest frame into `out`, [T, size, size, 3] uint8."""
         ids = clip_frame_ids(self.count - 1, self._clip.num_frames, self._clip.stride)
