@@ -42,9 +42,14 @@ if os.environ.setdefault("JAX_PLATFORMS", "cpu") == "cpu":
     if importlib.metadata.version("jaxlib").startswith("0.10."):
         os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
 
+import hypothesis  # noqa: E402
 import jax  # noqa: E402
 
 from tests.support import device_memory  # noqa: E402
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 # Tracing makes many objects, which hardly ever go in circles: looking for those took a seventh of
 # the time. What is imported stays.

@@ -73,11 +73,13 @@ def _screen(report: dict[str, Any]) -> str:
         parts.append(table([title, main or "no result", "seeds"], rows))
     # Intervals over videos are narrower than over patients that have several.
     whose = {panel["dataset"]: panel.get("why_unit", "") for panel in report["panels"]}
-    parts += [
+    drawn = [
         f"{dataset}: drawn and paired are videos: {visible(why)}"
         for dataset, why in whose.items()
         if why.startswith(UNKNOWN)
     ]
+    if drawn:
+        parts.append("\n".join(drawn))
     if report["lacking"]:
         lines = [f"{entry['cell']}: {entry['why']}" for entry in report["lacking"]]
         parts.append("Without a result:\n" + "\n".join(lines))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from surgvista_jax.figures.printed import (
     INK,
@@ -25,7 +26,7 @@ _TITLE, _NUMBERS = 0.2, 0.16
 _LARGEST, _NARROWEST = 0.34, 0.165  # cells, and cells with numbers
 _NOTE = (
     "Rows: true classes; columns: predicted ones, by the row’s number. In percent of the row; "
-    "empty: none."
+    "empty: none; framed: predicted as the truth."
 )
 
 
@@ -72,6 +73,8 @@ def _matrix(sheet: Sheet, confusion: Confusion, left: float, top: float, width: 
     axes = sheet.axes(start, top + _TITLE, side, side)
     lines = {"edgecolor": "white", "linewidth": 0.3}
     axes.pcolormesh(np.nan_to_num(share) * _DARKEST, cmap=_COLOURS, vmin=0, vmax=1, **lines)
+    for k in range(number):  # a class that is never found has an empty one
+        axes.add_patch(Rectangle((k, k), 1, 1, facecolor="none", edgecolor=INK, linewidth=0.5))
     axes.set(xlim=(0, number), ylim=(number, 0), xticks=[], yticks=[])
     small = min(SMALL, 72 * cell / 1.15)
     short = all_different(_labels(confusion), start - left - 0.05, small)

@@ -7,7 +7,7 @@ import numpy as np
 
 from surgvista_jax.errors import UserError
 from surgvista_jax.figures.bars import LEVELS, Panel
-from surgvista_jax.metrics.statistics import holm, wilcoxon, without_last_bits
+from surgvista_jax.metrics.statistics import Wilcoxon, holm, wilcoxon, without_last_bits
 from surgvista_jax.reports.comparison import ZERO_RULE, of_units
 from surgvista_jax.studies.drawn import (
     axis_title,
@@ -61,11 +61,9 @@ def _of_study(report: dict[str, Any], score: str, family: str) -> tuple[list[Pan
         for test in compared
         if places.get((test["dataset"], test["mode"])) == test["key"] and test["one_sided"]
     ]
-    adjusted = _holm(
-        [test["one_sided"]["p_value"] for test in tests],
-        [(test["dataset"], test["mode"]) for test in tests],
-        family,
-    )
+    where = [(test["dataset"], test["mode"]) for test in tests]
+    adjusted = _holm([test["one_sided"]["p_value"] for test in tests], where, family)
+    possible = _holm([test["one_sided"]["smallest_p"] for test in tests], where, family)
     p_of = {
         (test["dataset"], test["mode"], test["theirs"]): float(p)  # of one `ours` each
         for test, p in zip(tests, adjusted, strict=True)
@@ -95,7 +93,7 @@ def _of_study(report: dict[str, Any], score: str, family: str) -> tuple[list[Pan
     else:
         words = "better than this one is " + "; ".join(f"{a} (than {b})" for a, b in asked)
     units = [panel["unit"] for panel, _ in chosen]
-    return panels, _note(words, len(tests), family, units, panels)
+    return panels, _note(words, possible, family, units, panels)
 
 
 def _one_of_each(tests: Sequence[dict[str, Any]], ours: str) -> list[dict[str, Any]]:
@@ -115,7 +113,7 @@ def _of_evaluations(
     names = [report["system"]["name"] for report in reports]
     if ours and ours not in names:
         raise UserError(f"--ours={ours}: the reports are of {', '.join(dict.fromkeys(names))}")
-    found: list[tuple[str, dict, list[dict], str, list[float]]] = []
+    found: list[tuple[str, dict, list[dict], str, list[Wilcoxon | None]]] = []
     for members in together.values():
         entry = _entry(members[0], score)
         own = [report["system"]["name"] for report in members]
@@ -123,27 +121,27 @@ def _of_evaluations(
         if len(set(own)) < len(own):
             raise UserError(f"two reports are of {own[0]} on the same videos; give each once")
         base = members[own.index(first)]
-        p_values = [
-            float("nan") if report is base else _p_value(base, report, entry) for report in members
-        ]
-        found.append((first, entry, members, entry["key"], p_values))
-    tested = [(p, at) for at, (*_, ps) in enumerate(found) for p in ps if not np.isnan(p)]
-    adjusted = iter(_holm([p for p, _ in tested], [at for _, at in tested], family))
+        tests = [None if report is base else _test(base, report, entry) for report in members]
+        found.append((first, entry, members, entry["key"], tests))
+    tested = [(test, at) for at, (*_, tests) in enumerate(found) for test in tests if test]
+    where = [at for _, at in tested]
+    adjusted = iter(_holm([test.p_value for test, _ in tested], where, family))
+    possible = _holm([test.smallest_p for test, _ in tested], where, family)
     panels = []
-    for first, entry, members, key, p_values in found:
+    for first, entry, members, key, tests in found:
         bars = tuple(
             bar(
                 report["system"]["name"],
                 next((s for s in report["scores"] if s["key"] == key), None),
-                p if np.isnan(p) else float(next(adjusted)),
+                float(next(adjusted)) if test else float("nan"),
                 report["system"]["name"] == first and len(members) > 1,
             )
-            for report, p in zip(members, p_values, strict=True)
+            for report, test in zip(members, tests, strict=True)
         )
         panels.append(Panel(_title(members[0]), axis_title(entry), bars))
     firsts = list(dict.fromkeys(item[0] for item in found if len(item[2]) > 1))
     words = f"{' or '.join(firsts)} is better than this one"
-    return panels, _note(words, len(tested), family, [report["unit"] for report in reports], panels)
+    return panels, _note(words, possible, family, [report["unit"] for report in reports], panels)
 
 
 def _entry(report: dict[str, Any], score: str) -> dict[str, Any]:
@@ -155,8 +153,8 @@ def _entry(report: dict[str, Any], score: str) -> dict[str, Any]:
     raise UserError(f"--score={score}: {report['system']['name']} has {known}")
 
 
-def _p_value(ours: dict[str, Any], theirs: dict[str, Any], entry: dict[str, Any]) -> float:
-    """One-sided, of a score with a value for each video; NaN of another."""
+def _test(ours: dict[str, Any], theirs: dict[str, Any], entry: dict[str, Any]) -> Wilcoxon | None:
+    """One-sided, of a score with a value for each video; None of another."""
     key, sign = entry["key"], 1.0 if entry["higher_is_better"] else -1.0
     values = []
     for report in (ours, theirs):
@@ -171,8 +169,8 @@ def _p_value(ours: dict[str, Any], theirs: dict[str, Any], entry: dict[str, Any]
         cluster = np.unique(whose, return_inverse=True)[1].ravel()
     differences = without_last_bits(of_units(sign * (a - b), cluster))
     if np.isnan(differences).all():
-        return float("nan")
-    return wilcoxon(differences, "greater", ZERO_RULE).p_value
+        return None
+    return wilcoxon(differences, "greater", ZERO_RULE)
 
 
 def _title(report: dict[str, Any]) -> str:
@@ -192,9 +190,14 @@ def _holm(p_values: Sequence[float], panels: Sequence[Hashable], family: str) ->
 
 
 def _note(
-    better: str, tests: int, family: str, units: Sequence[str], panels: Sequence[Panel]
+    better: str,
+    possible: Sequence[float],
+    family: str,
+    units: Sequence[str],
+    panels: Sequence[Panel],
 ) -> str:
-    note = bars_words(units)
+    """What is drawn, in words; `possible` are the smallest adjusted p that the tests could have."""
+    note, tests = bars_words(units), len(possible)
     if not tests:
         return note
     covered = "of this figure" if family == FAMILIES[0] else "in all, those of each panel apart"
@@ -205,6 +208,11 @@ def _note(
         f" Stars: {better}; one-sided Wilcoxon signed-rank test over {units_words(units)}, Holm "
         f"over the {tests} comparison{'s' if tests > 1 else ''} {covered}: {stars}."
     )
+    if min(possible) >= LEVELS[-1][0]:
+        note += (
+            f" For so many comparisons the {units_words(units)} are too few: no p can be below"
+            f" {min(possible):.2g}, and so none has a star."
+        )
     bars = [[bar for bar in panel.bars if not np.isnan(bar.value)] for panel in panels]
     if any(len(each) > 1 and all(np.isnan(bar.p_value) for bar in each) for each in bars):
         note += " Panels without marks are not tested: their scores have no value of each video."

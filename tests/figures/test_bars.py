@@ -133,6 +133,13 @@ def test_holm_covers_the_figure_or_each_panel(study: Path) -> None:
     apart, other = comparison([report], family="panel")
     assert "Holm over the 4 comparisons of this figure" in note
     assert "Holm over the 4 comparisons in all, those of each panel apart" in other
+    assert "too few" not in note
+    few = copy.deepcopy(report)
+    for test in few["tests"]:
+        if test["one_sided"]:
+            test["one_sided"]["smallest_p"] = 2.0**-4
+    assert "no p can be below 0.25, and so none has a star" in comparison([few])[1]
+    assert "no p can be below 0.12, and so none has a star" in comparison([few], family="panel")[1]
     tests = [test for test in report["tests"] if test["main"]]
     for panels, key in ((whole, "holm_study_one_sided"), (apart, "holm_dataset_one_sided")):
         found = [bar.p_value for panel in panels for bar in panel.bars[1:]]

@@ -55,6 +55,7 @@ def test_no_texts_of_a_confusion_run_into_each_other(classes: int, width: str) -
     check_texts(figure)
     written = [text for text, _ in texts(figure)]
     assert ("100" in written) == (classes < 40)
+    assert [len(axes.patches) for axes in figure.axes] == [classes] * 2  # the diagonal's frames
 
 
 @pytest.fixture(scope="module")

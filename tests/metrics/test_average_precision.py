@@ -22,7 +22,7 @@ rankings = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(rankings)
 def test_equals_scikit_learn(ranking) -> None:
     truth, score = ranking
@@ -34,7 +34,7 @@ def test_equals_scikit_learn(ranking) -> None:
         assert np.isnan(found)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(rankings, st.randoms(use_true_random=False))
 def test_order_of_frames_and_monotone_scores_change_nothing(ranking, random) -> None:
     truth, score = ranking
@@ -54,7 +54,7 @@ def test_perfect_ranking_is_one_and_columns_are_independent() -> None:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rankings, st.integers(1, 5), st.integers(0, 1000))
 def test_resampling_equals_repeating_the_frames(ranking, num_videos, seed) -> None:
     truth, score = ranking

@@ -19,7 +19,7 @@ def random_scores(seed: int, rows: int = 60, classes: int = 5) -> tuple[np.ndarr
     return label, score / score.sum(1, keepdims=True)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_macro_scores_are_scikit_learn(seed: int) -> None:
     label, score = random_scores(seed)

@@ -51,7 +51,7 @@ def test_pooled_scores_count_long_videos_more() -> None:
     assert found.low < 0.5 and found.high > found.value + 0.03  # one video decides nearly all
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.floats(0, 1), min_size=2, max_size=8).map(np.array),
     st.sampled_from([SHARE, ANY]),

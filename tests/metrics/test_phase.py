@@ -15,7 +15,7 @@ labels = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, m
 )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(labels)
 def test_union_policy_is_scikit_learn_macro(pair) -> None:
     truth, prediction = pair
@@ -30,7 +30,7 @@ def test_union_policy_is_scikit_learn_macro(pair) -> None:
         assert nanmean(table[name]) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.lists(labels, min_size=1, max_size=5), st.sampled_from(phase.ABSENT_POLICIES))
 def test_scores_stay_in_range_and_ignore_the_order_of_videos(pairs, absent) -> None:
     confusions = phase.confusion_matrices(pairs, 5)
@@ -47,7 +47,7 @@ def test_scores_stay_in_range_and_ignore_the_order_of_videos(pairs, absent) -> N
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(labels, st.integers(1, 59))
 def test_a_video_cut_in_two_keeps_its_pooled_scores(pair, cut) -> None:
     truth, prediction = pair
@@ -58,7 +58,7 @@ def test_a_video_cut_in_two_keeps_its_pooled_scores(pair, cut) -> None:
     assert phase.accuracies(whole.sum(0)) == phase.accuracies(parts.sum(0))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(labels, st.sampled_from(phase.ABSENT_POLICIES))
 def test_perfect_prediction_is_one(pair, absent) -> None:
     truth, _ = pair

@@ -150,7 +150,7 @@ phases = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 30)), min_size=1, 
 )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(phases, st.randoms(use_true_random=False), st.sampled_from(["published", "intended"]))
 def test_early_rules_agree_and_relaxing_never_hurts(truth, random, indexing) -> None:
     prediction = np.array([random.randrange(7) if random.random() < 0.3 else p for p in truth])
@@ -170,7 +170,7 @@ def test_early_rules_agree_and_relaxing_never_hurts(truth, random, indexing) -> 
         assert ((values >= 0) & (values <= 1) | np.isnan(values)).all()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(phases)
 def test_perfect_prediction_is_one(truth) -> None:
     found = relaxed_scores(truth, truth, fps=1, dataset="cholec80")

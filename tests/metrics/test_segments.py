@@ -23,7 +23,7 @@ def levenshtein(a: list, b: list) -> int:
     return table[len(a), len(b)]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(sequences, sequences)
 def test_edit_score_is_levenshtein_over_segments(truth, prediction) -> None:
     a, b = list(runs(truth)[0]), list(runs(prediction)[0])
@@ -32,7 +32,7 @@ def test_edit_score_is_levenshtein_over_segments(truth, prediction) -> None:
     assert edit_score(truth, prediction) == pytest.approx(edit_score(prediction, truth))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(sequences, sequences, st.sampled_from([0.1, 0.25, 0.5]))
 def test_counts_add_up(truth, prediction, overlap) -> None:
     hits, false_positives, false_negatives = segment_counts(truth, prediction, overlap)
@@ -41,7 +41,7 @@ def test_counts_add_up(truth, prediction, overlap) -> None:
     assert 0 <= segmental_f1(np.array([hits, false_positives, false_negatives])) <= 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(sequences)
 def test_perfect_prediction_is_one(truth) -> None:
     assert edit_score(truth, truth) == 1.0

@@ -29,7 +29,7 @@ differences_with_ties = st.lists(st.integers(-3, 3), min_size=1, max_size=9).map
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     differences_with_ties,
     st.sampled_from(["greater", "less", "two-sided"]),
@@ -103,7 +103,7 @@ def test_a_difference_that_is_there_is_found() -> None:
     assert np.mean(found) > 0.5
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(differences_with_ties, st.sampled_from(["wilcox", "pratt"]))
 def test_the_effect_size_is_the_balance_of_the_ranks(differences, zero_rule) -> None:
     found = wilcoxon(differences, "greater", zero_rule)
@@ -128,7 +128,7 @@ def test_holm_steps_down() -> None:
     assert holm([0.02]).tolist() == [0.02]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_never_lowers_a_p_value_and_keeps_the_order(p_values) -> None:
     adjusted = holm(p_values)

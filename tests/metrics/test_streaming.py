@@ -11,7 +11,7 @@ from surgvista_jax.metrics.classification import one_vs_rest_average_precisions
 from surgvista_jax.metrics.streaming import FrameBuffer, merge_repeats
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(1, 9))
 def test_padded_shuffled_repeated_batches_equal_offline(seed: int, batch: int) -> None:
     generator = np.random.default_rng(seed)

@@ -195,7 +195,7 @@ def test_global_and_video_scores_are_different_numbers() -> None:
     assert abs(of_videos - pooled) > 0.01
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.sampled_from(triplet.COMPONENTS))
 def test_range_permutation_and_perfection(seed: int, name: str) -> None:
     videos = random_videos(3, seed)
