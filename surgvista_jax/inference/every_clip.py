@@ -227,11 +227,13 @@ class EveryClip:
                 batch = feed.take(busy=pending[0] if pending is not None else ())
             except StopIteration:
                 break
-            computed = self.program(variables, batch.arrays)
             if pending is None:
+                with standstill.compiling():  # unless an earlier call has
+                    computed = self.program(variables, batch.arrays)
                 give_back()  # what compiling took, which no batch needs again
-            else:  # read while the devices work on the next
-                yield fetched(pending[0]), pending[1]
+            else:
+                computed = self.program(variables, batch.arrays)
+                yield fetched(pending[0]), pending[1]  # while the devices work on the next
             pending = computed, int(batch.host.get(LEFT, 0))
         if pending is not None:
             yield fetched(pending[0]), pending[1]

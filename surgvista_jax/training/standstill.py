@@ -4,13 +4,14 @@ A device, a network or a disk that hangs raises no error: the processes wait for
 their machines. The first process looks at the clock for all, for no step ends on it either.
 """
 
+import contextlib
 import faulthandler
 import os
 import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -90,6 +91,11 @@ class Standstill:
         """Something has ended that is no step, such as a save or a part of an evaluation."""
         if self._since is not None:
             self._goes_on()
+
+    @property
+    def counts(self) -> bool:
+        """Whether something is expected to end."""
+        return self._since is not None
 
     def _goes_on(self) -> None:
         told, self._told = self._told, None
@@ -172,6 +178,19 @@ def evaluated(batches: int) -> None:
     """`Standstill.evaluated` of the run under way, if there is one."""
     for standstill in _running:
         standstill.evaluated(batches)
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[None]:
+    """Within the block, in which an evaluation is compiled, nothing is expected to end."""
+    counting = [standstill for standstill in _running if standstill.counts]
+    for standstill in counting:
+        standstill.compiling()
+    try:
+        yield
+    finally:
+        for standstill in counting:
+            standstill._goes_on()
 
 
 def where(places: Mapping[Member, Place]) -> str:

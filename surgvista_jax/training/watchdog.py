@@ -34,5 +34,5 @@ def watched(config: LoopConfig, workdir: Path, step: int, doing: str) -> Iterato
     """
     with standstill_of(config, workdir) as still:
         still.at(step, doing)
-        still.ended()  # from now on time counts, compiling included
+        still.ended()  # from now on time counts
         yield

@@ -16,6 +16,7 @@ from surgvista_jax.inference import own_rows
 from surgvista_jax.inference.clip_batches import blank_batch
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.training.partition import MeshConfig, batch_sharding, make_mesh, to_global
+from surgvista_jax.training.standstill import Standstill
 from surgvista_jax.training.unreadable import USUAL_LIMIT, TooManyUnreadable, UnreadableLimit
 from tests.support.finetune_run import make_dataset
 
@@ -167,6 +168,20 @@ def test_several_processes_gather_once_and_not_for_each_batch(dataset, mesh, gat
     monkeypatch.setattr(own_rows, "_AT_ONCE", 500)  # bytes, as of features of many videos
     jax.tree.map(np.testing.assert_array_equal, every_clip(jnp.zeros(3), dataset), alone)
     assert len(gathers.rows) > 2 and sum(gathers.rows[1:]) == 24
+
+
+def test_compiling_is_not_counted_as_a_standstill(dataset, mesh, tmp_path):
+    """A function is traced when it is compiled, which takes minutes where models are large."""
+    counted = []
+
+    def traced(bias, video):
+        counted.append(still.counts)
+        return colours(bias, video)
+
+    with Standstill(60, "end", tmp_path) as still:
+        still.ended()
+        EveryClip(traced, CLIP, LOADER, mesh, 8)(jnp.zeros(3), dataset)
+        assert counted and not any(counted) and still.counts
 
 
 def test_rows_that_devices_share_are_taken_once():

@@ -93,6 +93,18 @@ def test_a_step_that_was_compiled_is_no_measure_for_those_after_it(tmp_path, sai
         assert "nothing has ended" in said.get(timeout=10)
 
 
+def test_an_evaluation_that_compiles_is_no_hang(tmp_path, said):
+    with Standstill(0.5, "warn", tmp_path) as still:
+        with standstill.compiling():
+            pass
+        time.sleep(0.8)  # the first step compiles
+        still.ended()
+        with standstill.compiling():
+            time.sleep(1.2)
+        assert said.empty()
+        assert "nothing has ended" in said.get(timeout=20)
+
+
 def test_saves_and_figures_one_after_the_other_are_no_hang(tmp_path, said):
     """Each has the patience of a step, however many there are between two steps."""
 
