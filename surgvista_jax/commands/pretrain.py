@@ -19,13 +19,20 @@ from surgvista_jax.training.profiling import add_profile, overrides_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     processes.add_run_arguments(parser)
     add_profile(parser)
+    parser.add_argument(
+        "--allow-overlap",
+        action="store_true",
+        help="take an operation from every folder that shows it, not from the first alone: short"
+        " for --config.data.allow_overlap=true",
+    )
     parser.epilog = "--config.a.b=VALUE replaces a value of the configuration"
 
 
 def main(arguments: argparse.Namespace) -> int:
-    config = load_config(
-        arguments.config, PretrainConfig, overrides_of(arguments), kinds=("pretraining",)
-    )
+    words = overrides_of(arguments)
+    if arguments.allow_overlap:
+        words.append("--config.data.allow_overlap=true")
+    config = load_config(arguments.config, PretrainConfig, words, kinds=("pretraining",))
     told = told_keys(arguments.overrides, arguments.config)
     if arguments.print_config and config[CHOOSE]:
         start_devices()
