@@ -155,7 +155,9 @@ class EveryClip:
         own: list[dict[str, np.ndarray]] = []
         for padded in self._padded(variables, batches, number, title):
             own.append(padded)
-            if len(own) % window == 0:
+            if len(own) % window:
+                seen.look(_without_padding(padded).unreadable)
+            else:
                 part = joined([_without_padding(padded) for padded in own[-window:]])
                 if len(part.frame) >= size:
                     seen.add(part.video_index, part.unreadable)

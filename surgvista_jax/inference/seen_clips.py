@@ -8,7 +8,10 @@ import numpy as np
 
 from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.storage.open import open_frames
 from surgvista_jax.training.unreadable import TooManyUnreadable, UnreadableLimit
+
+_TRIED = 8  # videos that are looked at where a process could read nothing of its clips
 
 
 @dataclasses.dataclass
@@ -44,6 +47,35 @@ class SeenClips:
                 f" could be read, {self._names()}; is the dataset still there?"
             )
         self._judge(self.most_clips)
+
+    def look(self, unreadable: np.ndarray | None) -> None:
+        """Is shown what one of several processes has of a batch, before it has as many as a batch.
+
+        A damaged video may be all that it has; where other videos cannot be read either, waiting
+        for more is of no use.
+
+        Args:
+            unreadable: int32 [b], how many frames each clip lacks.
+
+        Raises:
+            TooManyUnreadable: no frame of them could be read, nor one of other videos.
+        """
+        assert unreadable is not None
+        count, clips = int(unreadable.sum()), len(unreadable)
+        if clips and count == clips * self.clip.num_frames and not self._can_be_read():
+            raise TooManyUnreadable(
+                f"{self.dataset.folder}: none of the {count} frames of {clips} clips could be read,"
+                " nor any of other videos; is the dataset still there?"
+            )
+
+    def _can_be_read(self) -> bool:
+        """Whether some videos, from the first to the last, have a frame that can be."""
+        places = list(self.dataset.places())
+        for number in np.unique(np.linspace(0, len(places) - 1, _TRIED).round().astype(int)):
+            frames = open_frames(*places[number])
+            if not frames.read(np.array([frames.num_frames // 2]))[1].all():
+                return True
+        return False
 
     def close(self) -> None:
         """Judges all; what is said of clips that lack frames is worth less, and is told."""

@@ -12,7 +12,7 @@ from surgvista_jax.data.batches.clips import ClipConfig
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.batches.samples import every_sample, labelled_samples
 from surgvista_jax.data.storage.manifest import read_dataset
-from surgvista_jax.inference import own_rows
+from surgvista_jax.inference import every_clip, own_rows
 from surgvista_jax.inference.clip_batches import blank_batch
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.training.partition import MeshConfig, batch_sharding, make_mesh, to_global
@@ -168,6 +168,33 @@ def test_several_processes_gather_once_and_not_for_each_batch(dataset, mesh, gat
     monkeypatch.setattr(own_rows, "_AT_ONCE", 500)  # bytes, as of features of many videos
     jax.tree.map(np.testing.assert_array_equal, every_clip(jnp.zeros(3), dataset), alone)
     assert len(gathers.rows) > 2 and sum(gathers.rows[1:]) == 24
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["dataset gone", "video damaged"])
+def test_one_of_several_processes_tells_a_lost_dataset_from_a_damaged_video(
+    tmp_path, mesh, monkeypatch, gone
+):
+    """It has half of each batch, and reads no frame of them."""
+    dataset = read_dataset(make_dataset(tmp_path / "data")).split("test")
+    if gone:
+        (tmp_path / "data" / "frames").rename(tmp_path / "gone")
+    read = []
+
+    def halves(self, variables, batches, number, title):
+        batches.close()
+        for batch in range(number):
+            read.append(batch)
+            half = {key: np.zeros(4, np.int32) for key in ("video_index", "frame", "label")}
+            half |= {"values": np.zeros((4, 3)), "weight": np.ones(4)}
+            yield half | {"unreadable": np.full(4, CLIP.num_frames)}
+
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(every_clip, "process_rows", lambda sharding, size: np.arange(size // 2))
+    monkeypatch.setattr(EveryClip, "_padded", halves)
+    said = "8 frames of 4 clips .* nor any" if gone else "16 frames of a batch of 8 clips"
+    with pytest.raises(TooManyUnreadable, match=f"none of the {said}.*is the dataset still there"):
+        EveryClip(colours, CLIP, LOADER, mesh, 8)(jnp.zeros(3), dataset)
+    assert read == ([0] if gone else [0, 1])
 
 
 def test_compiling_is_not_counted_as_a_standstill(dataset, mesh, tmp_path):
