@@ -4,25 +4,23 @@ A student is pretrained in each way, from several seeds: first on as many clips 
 then for as long as the first way took, by the speeds that were logged. Each is measured by its loss
 on clips that none was trained on, and by a linear probe.
 
-Each pretraining, each loss and each probe is a process of its own: in one process after another the
-second has crashed on a GPU (`training.child` says why), memory starts afresh, and what crashes is
-one run, with which the same command goes on. So this process starts no device: JAX would take most
-of its memory from those that compute.
+Pretrainings and probes are the runs of a study, side by side where `--jobs` says so: on a GPU each
+has a process of its own, and what crashes is one run, with which the same command goes on. The
+losses come last, in a process of theirs. So this one starts no device: JAX would take most of its
+memory from those that compute.
 """
 
 import argparse
 import dataclasses
 import json
-import statistics
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import ml_collections
 import numpy as np
 
 from surgvista_jax.config import build, load_config
-from surgvista_jax.config.printing import KIND, add_print_config, printed
+from surgvista_jax.config.printing import add_print_config, printed
 from surgvista_jax.data.batches.division import SplitConfig, divide
 from surgvista_jax.data.batches.stretches import stretches_of
 from surgvista_jax.data.dataset import Dataset
@@ -30,29 +28,19 @@ from surgvista_jax.data.own_process import in_own_process
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.facts.whole_numbers import whole
-from surgvista_jax.json_lines import read_lines
 from surgvista_jax.json_object import read_object
 from surgvista_jax.locking import alone_in
 from surgvista_jax.metrics.statistics import over_seeds
+from surgvista_jax.studies.places import Place, places_here
+from surgvista_jax.studies.slide_runs import Part, SlideRuns, Stopped, Way
 from surgvista_jax.tasks.choosing.choice import refuse_choices
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.outcome import RESULT
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.held_out import Job, in_a_process
-from surgvista_jax.training.child import Stopped, run_program
 
 HELD_OUT = 64  # clips that the loss is measured on
 CLIPS, TIME = "clips", "time"
-
-
-class Way(NamedTuple):
-    """How clips share what is decoded: `slide` of a stretch, each under so many masks."""
-
-    slide: int
-    masks: int
-
-    def __str__(self) -> str:
-        return f"{self.slide}x{self.masks}" if self.masks > 1 else str(self.slide)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +95,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " (1 8 8x4)",
     )
     parser.add_argument("--seeds", type=int, default=3, help="runs of each (%(default)d)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="runs side by side, each on a GPU or a share of the cores (%(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_print_config(parser, waived=[data, out])
     parser.epilog = "--config.a.b=VALUE replaces a value of the pretraining configuration"
@@ -125,7 +120,8 @@ def main(arguments: argparse.Namespace) -> int:
     if values.budget.steps is None:
         raise UserError("config.budget.epochs: say --config.budget.steps=N, which ways have alike")
     load_config(arguments.probe, FinetuneConfig, kinds=("finetuning",))  # is there one?
-    study = Study(values, arguments.probe, arguments.data, arguments.out)
+    places = places_here(arguments.jobs)
+    study = Study(values, arguments.probe, arguments.data, arguments.out, places)
     with alone_in(arguments.out, "take another --out"):
         try:
             measured = study.compare(ways, arguments.seeds)
@@ -157,25 +153,47 @@ class Study:
         probe: the file of the probe's.
         data: the dataset folder of both.
         out: where the runs lie; those that are there already are not repeated.
+        places: where they run.
     """
 
     values: ml_collections.ConfigDict
     probe: str
     data: Path
     out: Path
+    places: Sequence[Place]
+
+    @property
+    def runs(self) -> SlideRuns:
+        probe = load_config(self.probe, FinetuneConfig, kinds=("finetuning",)).to_dict()
+        values = self.values.to_dict()
+        return SlideRuns(values, self.probe, probe, self.data, self.out, self.places)
 
     def compare(self, ways: list[Way], seeds: int) -> list[Measured]:
         """Measures all ways with equal clips, and all but the first in its time."""
-        for way in ways:  # what is raised here is not raised after the first run
-            self.clips_of_a_step(way)
+        each = {way: self.clips_of_a_step(way) for way in ways}  # raises before the first run
         self.test_videos()
-        clips = self.values.budget.steps * self.clips_of_a_step(ways[0])
-        first, *others = [self.measure(way, CLIPS, clips, seeds) for way in ways]
+        runs = self.runs
+        clips = self.values.budget.steps * each[ways[0]]
+        alike = [Part(way, CLIPS, max(1, round(clips / each[way]))) for way in ways]
+        runs.run(alike, seeds)
+        rates = {part.way: runs.rate(part, seeds) for part in alike}
+        seconds = alike[0].steps * each[ways[0]] / rates[ways[0]]
         in_time = [
-            self.measure(way, TIME, first.seconds * line.clips_per_second, seeds)
-            for way, line in zip(ways[1:], others, strict=True)
+            Part(way, TIME, max(1, round(seconds * rates[way] / each[way]))) for way in ways[1:]
         ]
-        return [first, *others, *in_time]
+        runs.run(in_time, seeds)
+        parts = [*alike, *in_time]
+        losses, device = self.held_out_losses(
+            [runs.pretraining(part.name(seed)) for part in parts for seed in range(seeds)]
+        )
+        measured = []
+        for number, part in enumerate(parts):
+            clips, rate = part.steps * each[part.way], runs.rate(part, seeds)
+            scores = [_score(runs.probed(part.name(seed), seed)) for seed in range(seeds)]
+            loss = losses[number * seeds : (number + 1) * seeds]
+            line = str(part.way), part.equal, round(clips), rate, clips / rate, loss, scores, device
+            measured.append(Measured(*line))
+        return measured
 
     def clips_of_a_step(self, way: Way) -> float:
         """Clips of a step, on average: less than the batch size where places stay empty.
@@ -183,44 +201,24 @@ class Study:
         Raises:
             UserError: the videos are too short for so many clips a stretch.
         """
-        config = build(PretrainConfig, self.config(way, 1, 0))
+        config = build(PretrainConfig, self.config(way))
         train = read_dataset(self.data).split(config.data.split)
         lengths = [video.num_frames for video in train.videos]
         filled = stretches_of(lengths, config.clip, config.model.tubelet).filled
         return config.budget.batch_size * filled
 
-    def measure(self, way: Way, equal: str, clips: float, seeds: int) -> Measured:
-        """Pretrains one way on about so many clips, and probes it, from each seed."""
-        rates, losses, scores, devices = [], [], [], set()
-        each = self.clips_of_a_step(way)
-        steps = max(1, round(clips / each))
-        for seed in range(seeds):
-            folder = self.out / f"slide{way}-equal-{equal}-seed{seed}"
-            config = self.config(way, steps, seed)
-            pretrain(config, folder / "pretraining")
-            rates += logged_rates(folder / "pretraining")
-            loss, device = self.held_out_loss(config, folder / "pretraining")
-            losses.append(loss)
-            devices.add(device)
-            scores.append(self.probe_score(folder, seed))
-        clips, rate = steps * each, statistics.median(rates)
-        device = " and ".join(sorted(devices))
-        seconds = clips / rate
-        return Measured(str(way), equal, round(clips), rate, seconds, losses, scores, device)
-
-    def config(self, way: Way, steps: int, seed: int) -> ml_collections.ConfigDict:
-        """The configuration of one run of pretraining."""
+    def config(self, way: Way) -> ml_collections.ConfigDict:
+        """The configuration of pretraining in one way."""
         config = self.values.copy_and_resolve_references()
         with config.unlocked():
             config.data.folder = str(self.data)
             config.clip.slide, config.mask.masks_per_clip = way
-            config.budget.steps, config.seed = steps, seed
         return config
 
-    def held_out_loss(self, config: ml_collections.ConfigDict, run: Path) -> tuple[float, str]:
-        """Pixel loss of a run's student on clips of test videos, and the device that computed."""
-        job = Job(config, run, self.test_videos(), HELD_OUT)
-        what, advice = f"{run}: measuring its held-out loss", "the same command goes on with it"
+    def held_out_losses(self, runs: list[Path]) -> tuple[list[float], str]:
+        """Pixel loss of runs' students on clips of test videos, and the device that computed."""
+        job = Job(self.config(Way(1, 1)), runs, self.test_videos(), HELD_OUT)
+        what, advice = f"{self.out}: measuring held-out losses", "the same command goes on with it"
         return in_own_process(what, in_a_process, job, advice=advice)
 
     def test_videos(self) -> Dataset:
@@ -230,34 +228,10 @@ class Study:
             raise UserError(f"{self.data}: has no test videos")
         return test
 
-    def probe_score(self, folder: Path, seed: int) -> float:
-        """The score of a linear probe on the test videos."""
-        told = {"mode": "linear", "seed": seed, "init": folder / "pretraining"}
-        words = [f"--config.{key}={value}" for key, value in told.items()]
-        words += [f"--config.data.folder={self.data}", "--config.evaluation.protocol="]
-        workdir = folder / "probe"
-        run_program(["finetune", f"--config={self.probe}", f"--workdir={workdir}", *words], workdir)
-        return float(read_object(workdir / RESULT)["test"])
 
-
-def pretrain(config: ml_collections.ConfigDict, workdir: Path) -> None:
-    """Runs, or continues, `surgvista pretrain`, which is told every key: files may change."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "pretraining.json"
-        file.write_text(json.dumps({KIND: "pretraining", **config.to_dict()}))
-        run_program(["pretrain", f"--config={file}", f"--workdir={workdir}"], workdir)
-
-
-def logged_rates(run: Path) -> list[float]:
-    """Clips a second of each line of a run's metrics that has them."""
-    lines = [line.values for line in read_lines(run / "metrics.jsonl")]
-    rates = [line["clips_per_second"] for line in lines if "clips_per_second" in line]
-    if not rates:
-        raise UserError(
-            f"{run}: too short to be timed: say more --config.budget.steps, or a lower"
-            " --config.loop.log_every"
-        )
-    return rates
+def _score(run: Path) -> float:
+    """Of a linear probe on the test videos."""
+    return float(read_object(run / RESULT)["test"])
 
 
 def table(measured: list[Measured]) -> str:

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import functools
 import json
-import os
 import shlex
 import sys
 from collections import Counter
@@ -24,7 +23,7 @@ from surgvista_jax.studies.costs import Costs
 from surgvista_jax.studies.data_here import data_not_here
 from surgvista_jax.studies.described import check_configs, described
 from surgvista_jax.studies.layout import STAGES
-from surgvista_jax.studies.places import gpus_here, is_tpu_here, places_of
+from surgvista_jax.studies.places import places_here
 from surgvista_jax.studies.plan import Job, plan
 from surgvista_jax.studies.reading import Study, read_study
 from surgvista_jax.studies.running import Outcome, run_jobs
@@ -124,8 +123,6 @@ def main(arguments: argparse.Namespace) -> int:
         raise UserError("--only: is of one stage; say --stage too")
     if arguments.json and not arguments.dry_run:
         raise UserError("--json: is of the plan; say --dry-run too")
-    if arguments.jobs < 1:
-        raise UserError(f"--jobs={arguments.jobs}: at least 1 is needed")
     check_configs(study, arguments.config, _values)
     contents = Contents(out, begins=not arguments.dry_run, tell=_tell)
     jobs = plan(study.cells, out, _values, contents, functools.partial(as_begun, out))
@@ -137,9 +134,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(json.dumps(as_json(told)) if arguments.json else in_words(told))
         return 0
     asked = _asked(jobs, arguments)
-    places = []
-    if not arguments.commands:
-        places = places_of(arguments.jobs, gpus_here(os.environ), _cores(), is_tpu_here(os.environ))
+    places = [] if arguments.commands else places_here(arguments.jobs)
     _write_study(study, jobs, out, arguments.overwrite)
     contents.remember()
     if arguments.overwrite:
@@ -178,12 +173,6 @@ def _asked(jobs: Sequence[Job], arguments: argparse.Namespace) -> list[Job]:
     asked = [job for job in jobs if arguments.stage in (None, job.stage)]
     part = arguments.only
     return asked if part is None else asked[part.number - 1 :: part.of]
-
-
-def _cores() -> list[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def _print_commands(asked: Sequence[Job], out: Path) -> None:

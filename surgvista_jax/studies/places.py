@@ -43,6 +43,8 @@ def places_of(
     Raises:
         UserError: there are fewer GPUs, cores or accelerators than that.
     """
+    if count < 1:
+        raise UserError(f"--jobs={count}: at least 1 is needed")
     if gpus:
         if count > len(gpus):
             raise UserError(f"--jobs={count}: {len(gpus)} GPUs are here, and each takes one job")
@@ -58,6 +60,22 @@ def places_of(
     if count == 1:
         return [Place()]
     return [Place(cores=tuple(cores[number::count])) for number in range(count)]
+
+
+def places_here(count: int) -> list[Place]:
+    """As `places_of`, of this machine and this process's share of it.
+
+    Raises:
+        UserError: it has fewer.
+    """
+    environment = os.environ
+    return places_of(count, gpus_here(environment), _cores(), is_tpu_here(environment))
+
+
+def _cores() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def gpus_here(environment: Mapping[str, str]) -> list[str]:

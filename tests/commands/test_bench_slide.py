@@ -3,7 +3,6 @@
 import faulthandler
 import json
 import pickle
-from pathlib import Path
 
 import flax.linen as nn
 import jax
@@ -15,12 +14,14 @@ from surgvista_jax.__main__ import main
 from surgvista_jax.commands import bench_slide
 from surgvista_jax.config import build, load_config
 from surgvista_jax.data.storage.manifest import read_dataset
-from surgvista_jax.errors import UserError
+from surgvista_jax.errors import TOLD_TO_STOP, UserError
+from surgvista_jax.studies import places, slide_runs
+from surgvista_jax.studies.running import Outcome
+from surgvista_jax.studies.states import note_definition
 from surgvista_jax.tasks.finetuning.config import FinetuneConfig
 from surgvista_jax.tasks.pretraining import held_out
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.task import make_pretraining
-from surgvista_jax.training.child import run_program
 from tests.support.tiny_run import make_config, make_dataset
 
 # Of one video of 9 frames: by 2, of 10 places for clips 9 are filled.
@@ -46,23 +47,38 @@ def words(tmp_path, monkeypatch):
         (workdir / "metrics.jsonl").write_text(text)
 
     def probe(values, workdir):
-        assert values.mode == "linear" and values.init == str(workdir.parent / "pretraining")
-        workdir.mkdir(exist_ok=True)
+        student = workdir.parents[2].name
+        assert values.mode == "linear" and values.init == str(tmp_path / "out/pretrain" / student)
+        workdir.mkdir(parents=True)
         (workdir / "result.json").write_text(json.dumps({"test": 0.5 + 0.1 * values.seed}))
 
-    def run(words, folder):
-        command, config, workdir, *overrides = words
+    def run_one(out, run):
+        note_definition(out, run)
+        command, config, workdir, *overrides = run.words
+        folder = out / run.folder
         assert workdir == f"--workdir={folder}"
         program, cls = {
             "pretrain": (pretrain, PretrainConfig),
             "finetune": (probe, FinetuneConfig),
         }[command]
-        program(load_config(config.removeprefix("--config="), cls, overrides), folder)
+        words = [word for word in overrides if word.startswith("--config.")]
+        program(load_config(config.removeprefix("--config="), cls, words), folder)
 
-    monkeypatch.setattr(bench_slide, "run_program", run)
-    monkeypatch.setattr(bench_slide.Study, "held_out_loss", lambda self, config, run: (1.25, "GPU"))
+    def run_jobs(jobs, asked, out, places, tell):
+        assert jobs == asked and [place.cores for place in places] == [(0,), (1,)]
+        for run in [run for job in jobs for run in job.runs]:
+            if not (out / run.folder).exists():
+                run_one(out, run)
+        return Outcome()
+
+    def losses(self, runs):
+        return [float(run.name[-1]) + 1.25 for run in runs], "GPU"  # by the seed
+
+    monkeypatch.setattr(slide_runs, "run_jobs", run_jobs)
+    monkeypatch.setattr(bench_slide.Study, "held_out_losses", losses)
+    monkeypatch.setattr(places, "_cores", lambda: [0, 1])
     call = ["bench", "slide", f"--config={config}:none", "--data", str(dataset)]
-    return [*call, "--out", str(tmp_path / "out"), "--seeds", "2"], runs
+    return [*call, "--out", str(tmp_path / "out"), "--seeds", "2", "--jobs", "2"], runs
 
 
 def test_ways_are_compared_on_equal_clips_and_in_equal_time(words, capsys):
@@ -85,7 +101,7 @@ def test_ways_are_compared_on_equal_clips_and_in_equal_time(words, capsys):
     seconds = [line["seconds"] for line in lines if line["equal"] == "time"]
     np.testing.assert_allclose(seconds, 0.64, rtol=0.5 / 4)  # to whole steps
     assert all(line["score"] == [0.5, 0.6] for line in lines)
-    assert all(line["pixel_loss"] == [1.25, 1.25] for line in lines)
+    assert all(line["pixel_loss"] == [1.25, 2.25] for line in lines)
 
 
 def test_the_table_has_mean_and_deviation(words, capsys):
@@ -100,64 +116,71 @@ def test_the_table_has_mean_and_deviation(words, capsys):
     assert bench_slide.table([line]).endswith("1.2500  0.5000")  # of one seed no deviation
 
 
-def test_a_run_that_crashes_is_one_line_and_the_rest_is_there_at_the_next_start(
-    words, tmp_path, monkeypatch, capsys
+def test_a_run_that_fails_is_one_line_and_the_rest_is_there_at_the_next_start(
+    words, monkeypatch, capsys
 ):
     call, runs = words
-    whole = bench_slide.run_program
-    (tmp_path / "crashes.py").write_text("import os\nos.kill(os.getpid(), 11)\n")
-    monkeypatch.chdir(tmp_path)
+    whole, broken = slide_runs.run_jobs, "pretrain/slide2-equal-clips-seed0"
 
-    def crashing(told, folder):
-        if folder.parent.name == "slide2-equal-clips-seed0":
-            run_program(told, folder, module="crashes")
-        whole(told, folder)
+    def failing(jobs, asked, *more):
+        good = [job for job in jobs if "slide1" in job.name]
+        whole(good, good, *more)
+        return Outcome(failed={broken: "crashed (SIGSEGV); its log says more"})
 
-    monkeypatch.setattr(bench_slide, "run_program", crashing)
+    monkeypatch.setattr(slide_runs, "run_jobs", failing)
     assert main([*call, "--ways", "1", "2"]) == 1
-    broken = tmp_path / "out" / "slide2-equal-clips-seed0" / "pretraining"
-    said = capsys.readouterr().err.splitlines()
-    assert said[-1].startswith(f"surgvista: {broken}: pretrain crashed (SIGSEGV)")
-    assert "Segmentation fault" in broken.with_name("pretraining.log").read_text()
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"{broken}: crashed (SIGSEGV); its log says more; the same command goes on" in said
     assert [run[:3] for run in runs] == [(1, 1, 0), (1, 1, 1)]
-    kept = sorted((tmp_path / "out").glob("slide1-*/*/*"))
-    assert len(kept) == 4
-    monkeypatch.setattr(bench_slide, "run_program", whole)
+    monkeypatch.setattr(slide_runs, "run_jobs", whole)
     assert main([*call, "--ways", "1", "2", "--json"]) == 0
-    assert [line["score"] for line in json.loads(capsys.readouterr().out)["ways"]] == [
-        [0.5, 0.6]
-    ] * 3
-    assert all(path.exists() for path in kept)
+    assert [run[:3] for run in runs] == [(1, 1, 0), (1, 1, 1), *[(2, 1, 0), (2, 1, 1)] * 2]
+
+
+def test_what_was_told_to_stop_says_so_by_its_status(words, monkeypatch):
+    call, _ = words
+    monkeypatch.setattr(slide_runs, "run_jobs", lambda *_: Outcome(stopped=True))
+    assert main([*call, "--ways", "1", "2"]) == TOLD_TO_STOP
+
+
+def test_runs_of_another_configuration_are_one_line(words, capsys):
+    call, runs = words
+    assert main([*call, "--ways", "1"]) == 0
+    assert main([*call, "--ways", "1", "--config.optim.learning_rate=0.5"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "seed0: was begun otherwise: optim.learning_rate was 0.01, is 0.5; take another" in said
+    assert len(runs) == 2
 
 
 def test_what_measures_a_loss_and_crashes_is_one_line(tmp_path, monkeypatch):
     dataset = make_dataset(tmp_path / "dataset")
-    study = bench_slide.Study(ml_collections.ConfigDict(), "", dataset, tmp_path)
+    study = bench_slide.Study(ml_collections.ConfigDict(), "", dataset, tmp_path, [])
     monkeypatch.setattr(bench_slide.Study, "test_videos", lambda self: None)
+    monkeypatch.setattr(bench_slide.Study, "config", lambda self, way: None)
     monkeypatch.setattr(bench_slide, "Job", lambda *_: True)
     monkeypatch.setattr(bench_slide, "in_a_process", faulthandler._sigsegv)
-    with pytest.raises(UserError, match=r"run: measuring its held-out loss crashed \(SIGSEGV\)"):
-        study.held_out_loss(study.values, Path("run"))
+    with pytest.raises(UserError, match=r"measuring held-out losses crashed \(SIGSEGV\)"):
+        study.held_out_losses([])
 
 
-def test_the_loss_is_of_the_same_clips_and_masks_for_all(tmp_path, monkeypatch):
-    """The same parameters have the same loss, in whatever way they were trained."""
+def test_losses_are_of_the_same_clips_and_masks_for_all(tmp_path, monkeypatch):
+    """The same parameters have the same loss, and others another one."""
     dataset = make_dataset(tmp_path / "dataset")
     config = make_config(tmp_path / "config.py", dataset)
     values = load_config(f"{config}:none", PretrainConfig)
-    study = bench_slide.Study(values, "", dataset, tmp_path)
+    study = bench_slide.Study(values, "", dataset, tmp_path, [])
     shapes = nn.unbox(jax.eval_shape(make_pretraining(build(PretrainConfig, values)).init_trained))
-    rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda x: rng.normal(0, 0.1, x.shape).astype(np.float32), shapes)
-    monkeypatch.setattr(held_out, "restore_params", lambda run: params)
-    videos = read_dataset(dataset)
-    configs = [
-        study.config(bench_slide.Way(*way), 4, seed) for seed, way in enumerate(((1, 1), (8, 4)))
-    ]
-    jobs = [held_out.Job(config, tmp_path, videos, 2) for config in configs]
-    # As they reach the process that computes.
-    losses = [held_out.held_out_loss(pickle.loads(pickle.dumps(job))) for job in jobs]
-    assert losses[0] == losses[1] > 0
+
+    def params(run):
+        rng = np.random.default_rng(len(run.name))
+        return jax.tree.map(lambda x: rng.normal(0, 0.1, x.shape).astype(np.float32), shapes)
+
+    monkeypatch.setattr(held_out, "restore_params", params)
+    runs = [tmp_path / name for name in ("a", "b", "other")]
+    job = held_out.Job(study.config(bench_slide.Way(1, 1)), runs, read_dataset(dataset), 2)
+    # As it reaches the process that computes.
+    first, same, other = held_out.held_out_losses(pickle.loads(pickle.dumps(job)))
+    assert first == same > 0 and other != first
 
 
 @pytest.mark.parametrize(
@@ -167,6 +190,7 @@ def test_the_loss_is_of_the_same_clips_and_masks_for_all(tmp_path, monkeypatch):
         (["--ways", "9" * 5000], "9: should be SLIDE or SLIDExMASKS"),
         (["--ways", "0"], "--ways 0: should be SLIDE or SLIDExMASKS"),
         (["--seeds", "0"], "--seeds=0: at least 1"),
+        (["--jobs", "3"], "--jobs=3: 2 cores are here"),
         (["--ways", "1", "8"], "config.clip.slide=8: no video is long enough"),
         (
             ["--config.budget.steps=none", "--config.budget.epochs=1.0"],

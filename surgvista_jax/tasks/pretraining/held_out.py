@@ -1,4 +1,4 @@
-"""The pixel loss of a pretrained student on clips and masks that are the same for all students."""
+"""The pixel loss of pretrained students on clips and masks that are the same for all of them."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,23 +19,23 @@ from surgvista_jax.training.devices import start_devices
 
 
 class Job(NamedTuple):
-    """What a loss is asked of.
+    """What losses are asked of.
 
     Attributes:
-        config: the configuration of the run.
-        run: its folder.
+        config: what the configurations of the runs have in common: model, clip and mask.
+        runs: their folders.
         videos: those that the clips are of.
         clips: how many.
     """
 
     config: ml_collections.ConfigDict
-    run: Path
+    runs: list[Path]
     videos: Dataset
     clips: int
 
 
-def held_out_loss(job: Job) -> float:
-    """Pixel loss of a run's student: the same clips and masks for whatever it was trained with."""
+def held_out_losses(job: Job) -> list[float]:
+    """Pixel losses of the students, in order, by one program and on one batch."""
     task = make_pretraining(build(PretrainConfig, job.config))
     batch = figure_batch(job.videos, task, clips=job.clips, seed=0)
     arrays = {key: batch[key] for key in ("video", "visible_ids", "hidden_ids")}
@@ -44,11 +44,12 @@ def held_out_loss(job: Job) -> float:
         hidden, predictions = task.predict(params, batch)
         return pixel_loss(predictions.pixels, pixel_targets(hidden, task.config.objective.pixels))
 
-    return float(jax.jit(loss)(restore_params(job.run), arrays))
+    compiled = jax.jit(loss)
+    return [float(compiled(restore_params(run), arrays)) for run in job.runs]
 
 
-def in_a_process(job: Job) -> tuple[float, str]:
-    """The loss, and the kind of device it was computed on, in a process that has started none.
+def in_a_process(job: Job) -> tuple[list[float], str]:
+    """The losses, and the kind of device that computed them, in a process that has started none.
 
     Raises:
         UserError: the devices do not start, or the run's parameters cannot be read.
@@ -56,4 +57,4 @@ def in_a_process(job: Job) -> tuple[float, str]:
     make_deterministic(asked_in(job.config))
     start_devices()
     keep_compiled()
-    return held_out_loss(job), jax.devices()[0].device_kind
+    return held_out_losses(job), jax.devices()[0].device_kind
