@@ -27,12 +27,14 @@ class Bucket:
     All methods raise UserError, in one line, for what the store refuses.
 
     Raises:
-        UserError: what reaches such a store is not installed, or is not known.
+        UserError: what reaches such a store is not installed, or is not known; no bucket is named.
     """
 
     def __init__(self, address: str | os.PathLike):
         self.address = address_of(address)
-        scheme = self.address.partition(":")[0]
+        scheme, _, place = self.address.partition("://")
+        if not place:
+            raise UserError(f"{self.address}: names no bucket: should be {scheme}://BUCKET/FOLDER")
         try:
             import fsspec
 

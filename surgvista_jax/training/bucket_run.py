@@ -48,7 +48,8 @@ def folder_of_run(workdir: Path) -> Iterator[Path]:
 
     Raises:
         UserError: another run has the folder in the bucket, or it holds what no run brought there;
-            it cannot be reached; in the end not all could be brought there.
+            it cannot be reached; in the end not all could be brought there; a process is on another
+            machine.
     """
     if not in_bucket(workdir):
         yield workdir
@@ -62,7 +63,14 @@ def folder_of_run(workdir: Path) -> Iterator[Path]:
     with contextlib.ExitStack() as stack:
         if jax.process_index() == 0:
             stack.enter_context(_brought(Bucket(address), folder))
-        agree_on_file(folder / OWNER)  # before the others look into the folder
+        try:
+            agree_on_file(folder / OWNER)  # before the others look into the folder
+        except UserError:
+            raise UserError(
+                f"{address}: a run in a bucket is one machine's, and process {jax.process_index()}"
+                " does not see the folder of process 0: give several machines a --workdir that all"
+                " share, such as a mounted disk"
+            ) from None
         yield folder
         on_all_processes(np.array(True))  # what the others wrote is there too
 

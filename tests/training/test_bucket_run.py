@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -205,3 +206,20 @@ def wait(happened):
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_process_on_another_machine_is_told_that_a_bucket_is_for_one(store, monkeypatch):
+    def other(path):
+        raise UserError(f"{path}: process 1 does not see here what process 0 has")
+
+    monkeypatch.setattr(bucket_run, "agree_on_file", other)
+    with pytest.raises(UserError, match=f"{RUN}: a run in a bucket is one machine's"):
+        with folder_of_run(Path(RUN)):
+            raise AssertionError
+    assert LEASE not in Bucket(RUN).sizes()
+
+
+def test_an_address_without_a_bucket_is_refused(store):
+    with pytest.raises(UserError, match="gs://: names no bucket: should be gs://BUCKET/FOLDER"):
+        with folder_of_run(Path("gs://")):
+            raise AssertionError
