@@ -109,6 +109,7 @@ def check(
     findings = check_counts(dataset)
     findings += check_rates(dataset)
     findings += check_clips(dataset)
+    findings += check_damage(dataset)
     findings += check_splits(dataset)
     findings += check_overlap(dataset, pretraining)
     if dataset.task != "none":
@@ -171,6 +172,15 @@ def check_rates(dataset: Dataset) -> list[Finding]:
         f"{other[0].video} at {other[0].fps:g}: a clip of them spans another time"
     )
     return [Finding("warning", "rates", text)]
+
+
+def check_damage(dataset: Dataset) -> list[Finding]:
+    """Tells what of videos could not be read when their frames were extracted."""
+    return [
+        Finding("warning", "videos", f"{video.video}: {text}")
+        for video in dataset.videos
+        for text in video.damage or ()
+    ]
 
 
 def check_clips(dataset: Dataset) -> list[Finding]:

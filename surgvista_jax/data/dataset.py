@@ -28,6 +28,7 @@ class Video:
             or -1 where the frame has no label; None for a dataset without labels.
         patient: whose operation it is, where known: splits by patient keep it on one side.
         centre: where it was recorded, where known.
+        damage: lines on what of it could not be read when its frames were extracted; None: nothing.
     """
 
     video: str
@@ -37,6 +38,7 @@ class Video:
     labels: tuple | None = None
     patient: str | None = None
     centre: str | None = None
+    damage: tuple[str, ...] | None = None
 
     @property
     def patient_key(self) -> str | None:

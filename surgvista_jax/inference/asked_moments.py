@@ -2,8 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -96,7 +95,7 @@ def asked_moments(
                 sources = [sources[number] for number in choice(items_of(sources))]
             each = of_recordings(trained, sources, config, remarks, *how)
             return Asked(each, dataclasses.replace(dataset, videos=videos), False)
-    dataset, damage = _with_frames(arguments, trained, owned, remarks, found)
+    dataset = _with_frames(arguments, trained, owned, remarks, found)
     check_room(owned, [video.video for video in dataset.videos])
     labelled = (dataset.classes, dataset.label_kind) == (meaning.classes, meaning.label_kind)
     labelled &= all(video.labels is not None for video in dataset.videos)
@@ -116,17 +115,7 @@ def asked_moments(
         loader=loader,
         limit=limit,
     )
-    return Asked(_with_damage(each, damage), dataset, labelled)
-
-
-def _with_damage(
-    each: Generator[Moments, None, None], damage: Mapping[str, Sequence[str]]
-) -> Generator[Moments, None, None]:
-    """The moments, with what of their videos could not be read as frames were extracted."""
-    with closing(each):
-        for moments in each:
-            earlier = damage.get(moments.video.video, ())
-            yield moments._replace(damage=(*earlier, *moments.damage))
+    return Asked(each, dataset, labelled)
 
 
 def _has(video: Video, labelled: bool) -> bool:
@@ -142,18 +131,14 @@ def _with_frames(
     owned: Ownership,
     remarks: Remarks,
     found: tuple[Path, Search] | None,
-) -> tuple[Dataset, dict[str, list[str]]]:
-    """A dataset folder, or one made of the videos found, without those of another rate.
-
-    Returns:
-        The dataset, and by the ids of its videos what of them could not be read.
-    """
-    meaning, damage = trained.meaning, dict[str, list[str]]()
+) -> Dataset:
+    """A dataset folder, or one made of the videos found, without those of another rate."""
+    meaning = trained.meaning
     if found is None:
         dataset = read_dataset(arguments.videos[0])
         dataset = trained.split(dataset, arguments.split) if arguments.split else dataset
     else:
-        conversion, ids = convert_given(
+        conversion = convert_given(
             *found,
             arguments.out / "frames",
             reading_at(arguments, meaning.fps),
@@ -162,12 +147,10 @@ def _with_frames(
         )
         dataset = conversion.dataset
         remarks.add(conversion.problems, conversion.notes)
-        for problem in conversion.problems:
-            damage.setdefault(ids.get(problem.path, problem.path), []).append(problem.text)
     # A clip of another rate spans another time than those of training.
     slow = [video for video in dataset.videos if abs(video.fps / meaning.fps - 1) > SAME_RATE]
     remarks.add([other_rate(video.video, video.fps, meaning.fps) for video in slow])
     if len(slow) == len(dataset.videos):
         raise UserError(remarks.last())
     videos = tuple(video for video in dataset.videos if video not in slow)
-    return dataclasses.replace(dataset, videos=videos), damage
+    return dataclasses.replace(dataset, videos=videos)

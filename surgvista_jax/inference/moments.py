@@ -63,7 +63,8 @@ def of_dataset(
             if isinstance(trained, TrainedTemporal):
                 outputs = outputs._replace(values=trained.of_video(outputs.values))
                 outputs = with_labels(outputs, video) if labelled else outputs
-            yield Moments(video, dataset.folder, outputs, _replaced(outputs))
+            damage = (*(video.damage or ()), *_replaced(outputs))
+            yield Moments(video, dataset.folder, outputs, damage)
 
 
 def of_features(
@@ -86,7 +87,7 @@ def of_features(
             unreadable=np.zeros_like(frame),
         )
         outputs = with_labels(outputs, video) if labelled else outputs
-        yield Moments(video, dataset.folder, outputs)
+        yield Moments(video, dataset.folder, outputs, video.damage or ())
 
 
 def with_labels(outputs: Outputs, video: Video) -> Outputs:

@@ -108,7 +108,7 @@ class Choice:
 
 
 def _write(path: Path, moments: Moments, said: Mapping[str, Any]) -> None:
-    video = dataclasses.asdict(dataclasses.replace(moments.video, labels=None))
+    video = dataclasses.asdict(dataclasses.replace(moments.video, labels=None, damage=None))
     about = {
         "folder": str(moments.folder.absolute()),
         "video": video,

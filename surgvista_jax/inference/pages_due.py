@@ -137,6 +137,6 @@ def pages_due(owned: Ownership, words: dict[str, Any], predictions: Path) -> Pag
 
 
 def _entry(folder: Path, video: Video) -> dict[str, Any]:
-    """Of a video what a page needs; its labels, one a frame, are in the predictions."""
-    entry = dataclasses.asdict(dataclasses.replace(video, labels=None))
+    """Of a video what a page needs; its labels and its damage are in the predictions."""
+    entry = dataclasses.asdict(dataclasses.replace(video, labels=None, damage=None))
     return {"folder": str(folder.absolute()), **entry}

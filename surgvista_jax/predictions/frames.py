@@ -16,6 +16,8 @@ from surgvista_jax.metrics.streaming import merge_repeats
 VIDEO_FPS = "video_fps"  # id -> rate, of videos whose own is nearly `fps`
 DAMAGE = "damage"  # id -> lines on what of it could not be read, of videos with damage
 
+_NAMED = 3  # videos in one line
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
@@ -53,6 +55,15 @@ class Predictions:
         damage = (self.meta or {}).get(DAMAGE)
         lines = damage.get(video) if isinstance(damage, dict) else None
         return tuple(map(str, lines)) if isinstance(lines, list) else ()
+
+    def damage_note(self) -> tuple[str, ...]:
+        """A line on the videos of which not all could be read, for a report; () of none."""
+        damage = {video: lines for video in self.videos if (lines := self.damage_of(video))}
+        told = [f"{video} ({'; '.join(lines)})" for video, lines in damage.items()]
+        if not told:
+            return ()
+        shown = ", ".join(told if len(told) <= _NAMED else (*told[:_NAMED], "…"))
+        return (f"Not all of {counted(len(told), 'video')} could be read: {shown}",)
 
     def take(self, rows: np.ndarray, note: str = "") -> "Predictions":
         """Only these rows (ascending or a mask); videos that keep none disappear."""

@@ -92,6 +92,7 @@ def read_one(path: str, protocol: Protocol, options: ReadingOptions) -> Predicti
         if options.fps not in (None, found.fps) and options.truth is None:
             note = f"{path}: its own fps {found.fps:g} was used; --fps is for text and CSV files"
             found = replace(found, notes=(*found.notes, note))
+        found = replace(found, notes=(*found.notes, *found.damage_note()))
         check_meta(found, protocol, classes)
         if classes and len(found.classes) == len(classes):
             found = reordered(found, classes, protocol.name)

@@ -19,6 +19,7 @@ from surgvista_jax.json_object import read_object
 from surgvista_jax.metrics.named_protocols import PROTOCOLS
 from surgvista_jax.metrics.statistics import over_seeds
 from surgvista_jax.ownership import Ownership
+from surgvista_jax.predictions.frames import DAMAGE
 from surgvista_jax.predictions.places import PREDICTIONS
 from surgvista_jax.predictions.transitions import transitions_of
 from surgvista_jax.reports.files import FILES as REPORT_FILES
@@ -153,6 +154,10 @@ def _write_predictions(owned: Ownership, division: Division, outputs: Outputs, a
     sizes = ("name", "model", "head", "clip", TRANSITIONS, BACKBONE)
     meta = {key: value for key, value in about.items() if key not in sizes}
     meta |= {"model": about["name"], "split": next(iter(division.test.splits)), "smoothing": None}
+    if damage := {
+        video.video: list(video.damage) for video in division.test.videos if video.damage
+    }:
+        meta[DAMAGE] = damage
     write_outputs(owned.folder / PREDICTIONS, division.test, outputs, meta, guard=owned)
 
 

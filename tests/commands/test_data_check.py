@@ -132,6 +132,12 @@ def test_rate_traps(sound):
     assert "25 times as many; is it their rate that differs?" in said
 
 
+def test_what_could_not_be_read_as_frames_were_extracted_is_told(sound):
+    videos = (*sound.videos[:-1], dataclasses.replace(sound.videos[-1], damage=("breaks off",)))
+    told = found(dataclasses.replace(sound, videos=videos))
+    assert told["videos warning"] == f"{videos[-1].video}: breaks off"
+
+
 def test_counts_against_the_published_ones(tmp_path):
     videos = {f"video{k:02d}": [k % 2] * 8 for k in range(1, 41)}
     dataset = make(tmp_path / "d", videos, {"train": tuple(videos)}, source_format="cholec80")

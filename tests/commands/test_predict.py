@@ -707,6 +707,11 @@ def test_videos_are_finished_one_by_one_and_a_torn_one_as_far_as_it_goes(
     for key in ("video", "frame"):
         np.testing.assert_array_equal(predictions(out)[key], predictions(kept)[key])
     np.testing.assert_allclose(predictions(out)["score"], predictions(kept)["score"], atol=0.02)
+    # So do predictions of the dataset that was made of it, whoever makes them.
+    again = tmp_path / "again"
+    assert predict(kept / "frames", f"--checkpoint={fast}", f"--out={again}") == 0
+    assert meta(again)["damage"] == {"b": [said]}
+    assert data_of((again / "b.html").read_text())["damage"] == [said]
 
 
 def test_a_page_says_of_how_many_moments_frames_were_replaced(trained, tmp_path):

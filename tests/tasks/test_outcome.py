@@ -2,13 +2,25 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from surgvista_jax.data.dataset import Dataset
+from surgvista_jax.data.batches.division import Division
+from surgvista_jax.data.dataset import Dataset, Video
 from surgvista_jax.errors import UserError
+from surgvista_jax.inference.every_clip import Outputs
 from surgvista_jax.ownership import in_folder
-from surgvista_jax.tasks.outcome import RESULT, check_protocol, report_seeds
+from surgvista_jax.predictions.places import PREDICTIONS
+from surgvista_jax.tasks.outcome import (
+    RESULT,
+    check_protocol,
+    description,
+    report_seeds,
+    write_outcome,
+)
+from surgvista_jax.viewer.reading import read_operations
 
 
 @pytest.mark.parametrize(
@@ -39,6 +51,33 @@ def test_a_protocol_fits_the_dataset(protocol, task, kind, classes, said):
     with pytest.raises(UserError, match=said) as error:
         check_protocol(protocol, dataset)
     assert "\n" not in str(error.value)
+
+
+def test_what_of_a_video_could_not_be_read_is_in_a_runs_predictions_and_report(tmp_path, capsys):
+    said = "is damaged near 1.0 s; what could be decoded there is kept"
+    damage, labels = {"b": (said,)}, (0, 0, 1, 1)
+    videos = tuple(Video(name, name, 1.0, 4, labels, damage=damage.get(name)) for name in "abc")
+    splits = {"test": ("a", "b", "c")}
+    test = Dataset(
+        Path("d"), "d", "phase", ("x", "y"), "single", 1.0, splits, "", "", "", "", videos
+    )
+    config = SimpleNamespace(
+        mode="full",
+        seed=0,
+        select_on="last",
+        evaluation=SimpleNamespace(score="accuracy", protocol="phase-strict"),
+    )
+    division = Division(test, None, test, "last")
+    rows = np.tile(np.array(labels, np.int32), 3)
+    frame, video = np.tile(np.arange(4, dtype=np.int32), 3), np.repeat(np.arange(3), 4)
+    outputs = Outputs(video, frame, rows, np.eye(2, dtype=np.float32)[rows], None)
+    about = description(config, test, name="run")
+    write_outcome(in_folder(tmp_path), config, division, {"step": 1}, outputs, about)
+    note = f"Not all of 1 video could be read: b ({said})"
+    assert note in json.loads((tmp_path / "report" / "report.json").read_text())["notes"]
+    assert f"Note: {note}" in capsys.readouterr().out
+    (_, shown, _) = read_operations(str(tmp_path / PREDICTIONS))
+    assert (shown.video, shown.damage) == ("b", (said,))
 
 
 def test_a_seed_without_a_score_leaves_no_mean(tmp_path):

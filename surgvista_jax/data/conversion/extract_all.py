@@ -32,7 +32,7 @@ from surgvista_jax.data.conversion.extract import (
 )
 from surgvista_jax.data.conversion.journal import Finished, Journal
 from surgvista_jax.data.conversion.placing import FrameFolders, checksums, clear_partial
-from surgvista_jax.data.conversion.remarks import remarks_on, told_once
+from surgvista_jax.data.conversion.remarks import damage_of, remarks_on, told_once
 from surgvista_jax.data.conversion.sources import Remark, SourceVideo
 from surgvista_jax.data.conversion.state import STATE_FOLDER
 from surgvista_jax.data.dataset import Video
@@ -141,6 +141,7 @@ def extract_all(
                 source=f"frames/{entry.video}",
                 fps=entry.extracted.fps,
                 num_frames=entry.extracted.num_frames,
+                damage=damage_of(entry.extracted) or None,
             )
     _remark_on_reader(sources, out, journal, extraction)
     for source in sources:

@@ -88,32 +88,28 @@ def convert_given(
     config: ExtractConfig,
     check: Callable[[list[str]], None],
     overwrite: bool = False,
-) -> tuple[Conversion, dict[str, str]]:
+) -> Conversion:
     """Makes a dataset of the videos that `find_given` found; of an earlier call's none is in it.
 
     Args:
         source: the folder of all of them.
         check: called with their ids before anything is extracted, to refuse them.
-
-    Returns:
-        The conversion, and the ids of the videos by the paths that problems name.
     """
-    ids: dict[str, str] = {}
+    listed: set[str] = set()
 
     def read(named: Mapping[str, str]) -> Reading:
         recordings = [Recording(video) for video in name_videos(search.videos, named)]
         # Who was named by an earlier call is called so still.
-        ids.update({str(given.source.path): given.source.video for given in recordings})
-        check(sorted(ids.values()))
+        listed.update(given.source.video for given in recordings)
+        check(sorted(listed))
         return Reading(recordings, {}, search.notes, search.problems)
 
     head = given_dataset(source, out, config.fps)
     conversion = convert(head, read, source, config, overwrite=overwrite)
-    listed = {*ids.values()}
     videos = tuple(video for video in conversion.dataset.videos if video.video in listed)
     if not videos:
         raise UserError("; ".join(map(str, conversion.problems)))
-    return replace(conversion, dataset=replace(conversion.dataset, videos=videos)), ids
+    return replace(conversion, dataset=replace(conversion.dataset, videos=videos))
 
 
 def given_dataset(source: Path, folder: Path, fps: float) -> Dataset:

@@ -49,12 +49,7 @@ def remarks_on(
         fps: frames a second that were wanted.
     """
     promised, read = extracted.frames_promised, extracted.frames_read
-    problems, notes = list(extracted.problems), list(extracted.notes)
-    if extracted.is_short:
-        problems = [
-            f"its header promises {promised} frames, {read} could be read and are kept; is the "
-            "file cut short? Replace it by a whole one"
-        ]
+    problems, notes = damage_of(extracted), list(extracted.notes)
     if extracted.is_long:
         notes.append(f"its header promises {promised} frames, {read} were read; all of them count")
     if extracted.content is not None:
@@ -65,6 +60,17 @@ def remarks_on(
         notes.append(text)
     path = str(source.path)
     return [Remark(path, text) for text in problems], [Remark(path, text) for text in notes]
+
+
+def damage_of(extracted: Extracted) -> tuple[str, ...]:
+    """Lines on what of a video could not be read, and where that is; () where all could."""
+    if not extracted.is_short:
+        return tuple(extracted.problems)
+    promised, read = extracted.frames_promised, extracted.frames_read
+    text = f"its header promises {promised} frames, {read} could be read and are kept"
+    parts = [f"{text}, up to {extracted.num_frames / extracted.fps:.1f} s"]
+    parts += [f"it {problem.partition(';')[0]}" for problem in extracted.problems]
+    return ("; ".join((*parts, "is the file cut short? Replace it by a whole one")),)
 
 
 def told_once(notes: Sequence[Remark]) -> list[Remark]:

@@ -129,6 +129,9 @@ def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video
             value = entry.get(key)
             _check(value is None or isinstance(value, str), where, f"{key!r} must be text", value)
         _check(_is_rate(entry["fps"]), where, _A_RATE, entry["fps"])
+        damage = entry.get("damage")
+        rule = "'damage' must be a list of lines"
+        _check(damage is None or _is_names(damage), where, rule, damage)
         count = entry["num_frames"]
         frames = f"'num_frames' must be 1 or more (and at most {_MOST_FRAMES:,})"
         _check(_is_int(count) and 0 < count <= _MOST_FRAMES, where, frames, count)
@@ -142,7 +145,8 @@ def _read_videos(folder: Path, num_classes: int, label_kind: str) -> tuple[Video
         labels = entry.get("labels")
         if labels is not None:
             labels = _check_labels(labels, count, num_classes, label_kind, where)
-        videos[entry["video"]] = Video(**{**entry, "fps": float(entry["fps"]), "labels": labels})
+        read = {"fps": float(entry["fps"]), "labels": labels, "damage": damage and tuple(damage)}
+        videos[entry["video"]] = Video(**{**entry, **read})
     if not videos:
         raise UserError(f"{path}: no video in it; a line for each video is needed")
     return tuple(videos.values())

@@ -172,7 +172,10 @@ def test_a_problem_is_found_by_the_id_that_its_video_has_kept(tmp_path):
     for expected in ({"a"}, {"a", "a.mp4"}):
         given = find_given([tmp_path / "in"], skip=tmp_path / "out")
         config, out = ExtractConfig(5.0), tmp_path / "out"
-        conversion, ids = convert_given(*given, out, config, lambda ids: None)
+        conversion = convert_given(*given, out, config, lambda ids: None)
         assert {video.video for video in conversion.dataset.videos} == expected
-        assert [ids[problem.path] for problem in conversion.problems] == ["a"]
+        said = tuple(problem.text for problem in conversion.problems)
+        for dataset in (conversion.dataset, read_dataset(out)):
+            damage = {v.video: v.damage for v in dataset.videos}
+            assert damage == dict.fromkeys(expected) | {"a": said} and len(said) == 1
         footage.write_video(torn.with_suffix(".mp4"), 5)
