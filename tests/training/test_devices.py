@@ -108,3 +108,10 @@ def test_a_checkpoint_is_not_called_damaged_for_want_of_a_device(tmp_path, fail)
     fail(AssertionError())
     with pytest.raises(UserError, match="there is no such device here"):
         restore_params(tmp_path)
+
+
+def test_gpus_draw_by_their_kernel():
+    """XLA would write one out for each draw of an initialisation, which takes it minutes."""
+    start_devices()
+    lowered = jax.jit(lambda key: jax.random.normal(key, (8,))).trace(jax.random.key(0))
+    assert "threefry2x32_ffi" in lowered.lower(lowering_platforms=("cuda",)).as_text()
