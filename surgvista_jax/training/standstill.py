@@ -55,7 +55,8 @@ class Standstill:
     ):
         self._seconds, self._action, self._folder = seconds, action, folder
         self._watch = watch
-        self._place = Place(0, "starting")
+        # What follows the steps goes on where they ended.
+        self._place = (watch and watch.place) or Place(0, "starting")
         self._main = threading.get_ident()
         self._since: float | None = None  # when a step last ended; None: not looked at
         self._others: Mapping[Member, Place] = {}  # where they stood at the last look
@@ -66,16 +67,20 @@ class Standstill:
         if seconds and first_is_us:
             self._thread = threading.Thread(target=self._look, name="standstill", daemon=True)
 
-    def at(self, begun: int, doing: str, evaluated: int = 0) -> None:
-        """Says where this process stands, see `Place`."""
-        self._place = Place(begun, doing, evaluated)
-        if self._watch is not None:
-            self._watch.stand(self._place)
+    def at(self, begun: int, doing: str) -> None:
+        """Says what this process does next, see `Place`."""
+        part = self._place.part + 1 if begun == self._place.begun else 0
+        self._stand(Place(begun, doing, part=part))
 
     def evaluated(self, batches: int) -> None:
         """So many batches of the evaluation that this process is at are done."""
-        self.at(*self._place[:2], batches)
+        self._stand(self._place._replace(evaluated=batches))
         self.alive()
+
+    def _stand(self, place: Place) -> None:
+        self._place = place
+        if self._watch is not None:
+            self._watch.stand(place)
 
     def compiling(self) -> None:
         """Nothing is expected to end until the next step has, which is compiled first."""
@@ -215,8 +220,8 @@ def where(places: Mapping[Member, Place]) -> str:
     return said
 
 
-def _reached(place: Place) -> tuple[int, int]:
-    return place.begun, place.evaluated
+def _reached(place: Place) -> tuple[int, int, int]:
+    return place.begun, place.part, place.evaluated
 
 
 def _names(members: list[Member], count: int) -> str:

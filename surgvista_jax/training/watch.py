@@ -31,11 +31,14 @@ class Place(NamedTuple):
         begun: steps that it has handed to its devices; one that has begun fewer is behind.
         doing: what it waits for, in words, such as "computing step 12".
         evaluated: batches of an evaluation that it has done since; fewer is behind, too.
+        part: how many other things it has done since that step, such as a save and each hook, in
+            the order that all have; fewer is behind, whatever was evaluated in them.
     """
 
     begun: int
     doing: str
     evaluated: int = 0
+    part: int = 0
 
 
 class Watch:
@@ -65,7 +68,7 @@ class Watch:
         self._all_done = threading.Event()
         self._fault, self._fault_due = "", 0.0  # of another process, by an error of its own
         self._facts: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
-        self._place: Place | None = None
+        self.place: Place | None = None  # of this process
         self._places: dict[Member, Place] = {}  # of the others, that are told at each beat
         self._on_standstill: Callable[[str, bool], None] | None = None
         for link in self._links:
@@ -82,7 +85,7 @@ class Watch:
 
     def stand(self, place: Place) -> None:
         """Says where this process stands; process 0 learns it at the next beat."""
-        self._place = place
+        self.place = place
 
     def stands(self) -> dict[Member, Place]:
         """Process 0: where the others stand, as far as they have said."""
@@ -156,7 +159,7 @@ class Watch:
                 link.close()
 
     def _own_place(self) -> dict[str, Any]:
-        return {} if self._is_first or self._place is None else {"place": list(self._place)}
+        return {} if self._is_first or self.place is None else {"place": list(self.place)}
 
     def _look(self, now: float) -> None:
         if self._fault and now >= self._fault_due and not self._is_leaving:

@@ -113,10 +113,10 @@ def test_saves_and_figures_one_after_the_other_are_no_hang(tmp_path, said):
 
 
 def test_an_evaluation_that_goes_on_is_no_hang(tmp_path, said):
-    with Standstill(0.5, "warn", tmp_path) as still:
+    with Standstill(1.5, "warn", tmp_path) as still:
         still.ended()
         for _ in range(10):
-            time.sleep(0.1)
+            time.sleep(0.25)
             standstill.alive()
         assert said.empty()
 
@@ -146,10 +146,12 @@ def test_an_evaluation_that_others_go_on_with_is_no_hang(tmp_path, said, group):
         for number, watch in enumerate(watches)
     )
     with first, second:
-        first.at(8, "evaluating the test videos", 99)
+        for still in (first, second):
+            still.at(8, "evaluating the test videos")
+        first.evaluated(99)
         first.ended()
         for batch in range(1, 10):
-            second.at(8, "evaluating the test videos", batch)
+            second.evaluated(batch)
             time.sleep(0.25)
         assert said.empty()
         words = "process 1 (node1, pid 101) is evaluating the test videos, 9 batches done"
@@ -180,7 +182,7 @@ def test_all_processes_tell_who_is_behind_and_end(tmp_path, said, group):  # noq
     for number, still in enumerate(stills):
         (tmp_path / str(number)).mkdir()
         still.__enter__()
-        still.at(*(WAITS if number == 1 else COMPUTES))
+        still.at(*(WAITS if number == 1 else COMPUTES)[:2])
         still.ended()
     lines = [said.get(timeout=20) for _ in range(6)]
     for still in stills:
@@ -215,6 +217,28 @@ def test_all_processes_tell_who_is_behind_and_end(tmp_path, said, group):  # noq
 )
 def test_who_is_behind_is_named(places, words):
     assert where(dict(zip(MEMBERS, places, strict=False))) == words
+
+
+def test_of_two_hooks_the_process_that_is_at_the_first_is_behind(tmp_path, group):  # noqa: F811
+    """However many batches it evaluated there; and so after the steps, in a block of its own."""
+    watches, _, _ = group(2)
+
+    def place(watch, hooks, evaluated):
+        with Standstill(0, "warn", tmp_path, watch) as still:
+            still.at(11, "waiting for the data of step 12")
+            still.at(12, "computing step 12")
+            for hook in hooks:
+                still.at(12, f"busy with {hook}")
+            still.evaluated(evaluated)
+        return watch.place
+
+    at_first, at_second = place(watches[0], ["one"], 5), place(watches[1], ["one", "two"], 0)
+    behind = "process 0 (node0, pid 100) is busy with one, 5 batches done; the other one is further"
+    assert where(dict(zip(MEMBERS, (at_first, at_second), strict=False))).startswith(behind)
+    with Standstill(0, "warn", tmp_path, watches[1]) as still:
+        still.at(12, "evaluating the test videos")
+    after = watches[1].place
+    assert where(dict(zip(MEMBERS, (at_second, after), strict=False))).startswith("process 0 (")
 
 
 def test_what_is_done_about_it_is_one_of_two():
