@@ -21,6 +21,7 @@ from tests.support import finetune_run
 from tests.support.finetune_run import make_dataset
 from tests.support.footage import cut, index_first, write_video
 from tests.support.one_device import on_one_device
+from tests.support.same_run import assert_same_run
 from tests.support.tiny_run import finish_all, make_config, start
 
 SETTINGS = ("--num-frames=4", "--stride=2", "--size=32", "--dtype=float32", "--batch-size=8")
@@ -161,16 +162,24 @@ def test_a_mistake_names_the_option(colours, run, tmp_path, capsys, words, said)
     assert not out.exists()
 
 
-BOTH = """
-import sys
+ALL = """
+import argparse, sys
 from surgvista_jax.__main__ import main
-at = sys.argv.index("finetune")
-sys.exit(main(sys.argv[1:at]) or main(sys.argv[at:]))  # the second is joined already
+from surgvista_jax.training import processes
+
+parser = argparse.ArgumentParser(allow_abbrev=False)
+processes.add_arguments(parser)
+group, words = parser.parse_known_args()
+second, third = words.index("finetune"), words.index("pretrain")
+with processes.joined(group, {}):
+    for each in (words[:second], words[second:third], words[third:]):
+        if status := main(each):
+            sys.exit(status)
 """
 
 
-def test_two_processes_give_each_row_once(colours, run, features, tmp_path):
-    """Features by a mesh of 2,2,1, and a linear probe by one of 1,2,2 (alone 2,2,2)."""
+def test_two_processes_give_each_row_once_and_train(colours, run, features, tmp_path):
+    """Features and pretraining by a mesh of 2,2,1, a linear probe by one of 1,2,2 (alone 2,2,2)."""
     config = finetune_run.make_config(tmp_path / "config.py", colours)
     probing = ["mode=linear", f"init={run}", "model=none", "probe.epochs=5"]
     probing += ["evaluation.protocol=", "probe.learning_rates=1e-2"]
@@ -180,16 +189,20 @@ def test_two_processes_give_each_row_once(colours, run, features, tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
-    out, workdir = tmp_path / "features", tmp_path / "together"
-    words = ["features", f"--init={run}", f"--dataset={colours}", f"--out={out}", "--fsdp=2"]
-    words += [*SETTINGS, f"--coordinator={address}", "--num-processes=2"]
+    out, workdir, trained = (tmp_path / name for name in ("features", "together", "trained"))
+    first = ["features", f"--init={run}", f"--dataset={colours}", f"--out={out}", "--fsdp=2"]
+    first += SETTINGS
+    group = [f"--coordinator={address}", "--num-processes=2"]
     second = ["finetune", f"--config={config}", f"--workdir={workdir}"]
     second += [f"--config.{word}" for word in probing]
+    third = ["pretrain", f"--config={colours.parent / 'config.py'}:none", f"--workdir={trained}"]
+    third += ["--config.budget.steps=4", "--config.mesh.data=2", "--config.mesh.fsdp=2"]
+    words = [*first, *second, *third]
     both = [
-        start(*words, f"--process-id={number}", *second, devices=2, program=["-c", BOTH])
+        start(*group, f"--process-id={number}", *words, devices=2, program=["-c", ALL])
         for number in range(2)
     ]
-    finish_all(both)
+    finish_all(both, seconds=300)
     names = {path.name for path in features.iterdir()}
     assert {path.name for path in out.iterdir()} == names and len(names) == 1 + 9
     for video in read_dataset(colours).videos:
@@ -200,3 +213,4 @@ def test_two_processes_give_each_row_once(colours, run, features, tmp_path):
     for key in ("video", "frame", "label"):
         np.testing.assert_array_equal(found[key], wanted[key])
     np.testing.assert_allclose(found["score"], wanted["score"], rtol=1e-3, atol=1e-5)
+    assert_same_run(trained, run)

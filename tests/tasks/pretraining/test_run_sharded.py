@@ -12,13 +12,12 @@ import pytest
 
 from surgvista_jax.config import load_config
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
-from surgvista_jax.tasks.pretraining.seen import SEEN
 from surgvista_jax.tasks.pretraining.train import pretrain
 from surgvista_jax.training import run
-from surgvista_jax.training.checkpoint import restore_params
 from surgvista_jax.training.compiled_step import CompiledStep
 from tests.support.one_device import on_one_device
 from tests.support.places import ROOT
+from tests.support.same_run import assert_same_run
 from tests.support.tiny_run import finish, lines, make_config, make_dataset
 
 MESHES = {"data": "8,1,1", "all three": "2,2,2"}
@@ -49,23 +48,6 @@ def one_device(config, tmp_path_factory):
     with on_one_device():
         pretrain(load_config(str(config), PretrainConfig), workdir)
     return workdir
-
-
-def assert_same_run(workdir, expected):
-    """Sums come in another order, so the last digits differ; eight updates let them grow."""
-    seen, expected_seen = ((each / SEEN).read_text() for each in (workdir, expected))
-    assert seen == expected_seen
-    ours, theirs = lines(workdir), lines(expected)
-    assert ours.keys() == theirs.keys()
-    for step, row in theirs.items():
-        for key in ("loss", "pixel_loss", "feature_loss", "grad_norm", "learning_rate"):
-            np.testing.assert_allclose(ours[step][key], row[key], rtol=2e-4, err_msg=key)
-    params, reference = restore_params(workdir), restore_params(expected)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3 * max(np.abs(b).max(), 1e-2)),
-        params,
-        reference,
-    )
 
 
 @pytest.mark.parametrize("sizes", MESHES.values(), ids=MESHES)
