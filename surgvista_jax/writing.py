@@ -111,7 +111,7 @@ def replacing_all(
                 file.aside.chmod(file.mode)  # safetensors' files are their owner's alone
                 with open(file.aside, "rb+") as written:
                     os.fsync(written.fileno())
-        new = set() if guard is None else {file.place for file in moving if _is_free(file.place)}
+        new = {file.place for file in moving if guard and not os.path.lexists(file.place)}
         for file in moving:
             if guard is not None:
                 with writing_to(file.path):
@@ -180,10 +180,6 @@ def _rename(files: Sequence[_File], new: Collection[Path]) -> None:
                 else:
                     os.replace(file.aside, file.place)
         undo.pop_all()
-
-
-def _is_free(place: Path) -> bool:
-    return not os.path.lexists(place)
 
 
 def _move_new(file: _File) -> None:

@@ -15,12 +15,12 @@ from surgvista_jax.ownership import add_overwrite, in_folder, sha256_of
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.card import Card, card, read_metrics
 from surgvista_jax.weights.choosing import GivenHeads, known_heads
+from surgvista_jax.weights.differing import difference
 from surgvista_jax.weights.files.write import TENSORS_ALONE, WRITTEN, flat, save_here, to_theirs
 from surgvista_jax.weights.folder import Content
 from surgvista_jax.weights.heads_option import add_heads, parse_heads
 from surgvista_jax.weights.kinds import INSIDE, encoder_of, stacks_of
 from surgvista_jax.weights.loading import load
-from surgvista_jax.weights.matching import difference
 from surgvista_jax.weights.names.table import Table, in_decimals
 from surgvista_jax.weights.place import locate
 from surgvista_jax.weights.provenance import (

@@ -13,10 +13,11 @@ from surgvista_jax.models.backbones import VIT, BackboneConfig
 from surgvista_jax.weights import tables
 from surgvista_jax.weights.adapt import renormalise_patches
 from surgvista_jax.weights.choosing import GivenHeads, choose, heads_rule
+from surgvista_jax.weights.differing import difference
 from surgvista_jax.weights.files.read import SourceFile
 from surgvista_jax.weights.files.write import flat
 from surgvista_jax.weights.kinds import INSIDE, encoder_of, with_encoder, with_epsilon_of
-from surgvista_jax.weights.matching import Expect, Match, difference
+from surgvista_jax.weights.matching import Expect, Match
 from surgvista_jax.weights.names.entries import Entry
 from surgvista_jax.weights.names.table import KINDS, Table, in_words
 from surgvista_jax.weights.place import Place, locate, open_place

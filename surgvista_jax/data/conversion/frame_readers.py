@@ -268,14 +268,12 @@ class FolderReader:
         self.current = ""
 
     def samples(self, count: int) -> Iterator[np.ndarray]:
-        """Yields about `count` frames from all over the video."""
         for index in sorted(set(np.linspace(0, len(self._files) - 1, count).astype(int))):
             image = read_image(self._files[index], cv2.IMREAD_COLOR)
             if image is not None:
                 yield image
 
     def frames(self, fps: float) -> Iterator[np.ndarray]:
-        """Yields the kept frames, [H, W, 3] uint8 BGR."""
         kept, keep_every = 0, self.fps / fps
         while (index := kept_index(kept, keep_every)) < len(self._files):
             path = self._files[index]
@@ -283,9 +281,8 @@ class FolderReader:
             data = read_bytes(path)
             image = decode_image(data, cv2.IMREAD_COLOR)
             if data is None or image is None or is_cut_short(data):
-                raise UnreadableVideo(
-                    f"{path.name} in it cannot be read; replace it or take it out"
-                )
+                name = path.name
+                raise UnreadableVideo(f"{name} in it cannot be read; replace it or take it out")
             kept += 1
             self.frames_read = index + 1
             yield image

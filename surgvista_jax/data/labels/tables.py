@@ -131,15 +131,13 @@ def read_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Row]:
     header = [name.strip() for name in header]
     while header and not header[-1]:  # spreadsheets write empty columns
         header.pop()
-    missing = [name for name in columns if name not in header]
-    if missing:
+    if missing := [name for name in columns if name not in header]:
         raise UserError(
             f"{path}, line {begins}: no column {missing[0]!r}{near(missing[0], header)}; the"
             f" header must name {', '.join(columns)}"
             + f", it names {', '.join(header) or 'nothing'}"
         )
-    twice = [name for number, name in enumerate(header) if name in header[:number]]
-    if twice:
+    if twice := [name for number, name in enumerate(header) if name in header[:number]]:
         raise UserError(
             f"{path}, line {begins}: column {twice[0]!r} is there twice; name each once"
         )
