@@ -21,7 +21,7 @@ from surgvista_jax.data.storage.video_parts import (
     num_side_by_side,
 )
 from surgvista_jax.data.storage.video_pictures import Decoding, Picture, Pixels
-from surgvista_jax.data.storage.video_seek import Seeker
+from surgvista_jax.data.storage.video_seek import Damaged, Seeker
 from surgvista_jax.data.storage.video_stream import (
     OpenVideo,
     UnreadableVideo,
@@ -93,6 +93,7 @@ class FileReader:
         self.frames_missing: int | None = self._index.missing
         self._decoding = Decoding()
         self._wanted: Set[int] | None = None
+        self._sure = False
         self._holes: dict[float, tuple[float, int]] = {}  # start -> (end, repeated frames)
         self._black = 0
         self._about: list[str] = []
@@ -128,6 +129,8 @@ class FileReader:
                 return
             except NotAlike:
                 pass  # what was given so far is right
+            except Damaged:
+                self._sure = True  # from here on where, which the quickest way may not tell
 
     def _look_at_end(self) -> None:
         """Notes that a file without a length breaks off; FFmpeg's threads do not always tell."""
@@ -140,7 +143,7 @@ class FileReader:
 
     def _frames(self, fps: float, way: str) -> Iterator[np.ndarray]:
         grid = self._times.grid(fps, self._options.clock)
-        with open_video(self._path, self._options.stream, self._threads) as video:
+        with open_video(self._path, self._options.stream, self._threads, self._sure) as video:
             pixels = Pixels(video.stream, self._options.deinterlace)
             shown: Picture | None = None
             image: np.ndarray | None = None

@@ -66,7 +66,8 @@ def decoded_in_parts(
     """Yields the wanted pictures with their times; they have no neighbours.
 
     Raises:
-        NotAlike: reading from the start would give others, or find damage.
+        NotAlike: reading from the start would give others.
+        Damaged: something cannot be decoded.
         UnreadableVideo: the file cannot be opened any more.
     """
     idle: queue.SimpleQueue[Seeker] = queue.SimpleQueue()

@@ -32,6 +32,10 @@ _ALIKE = 1e-6  # seconds
 _LEAVES_OUT = frozenset({"mpeg4"})
 
 
+class Damaged(Exception):
+    """Something cannot be decoded on the way through a part."""
+
+
 class Seeker:
     """An open video file whose pictures can be had at any place.
 
@@ -99,8 +103,11 @@ class Seeker:
             wanted: time stamps of the pictures of the part that are needed.
 
         Returns:
-            The wanted pictures with their times; None if one is not found, could be another than
-            reading from the start gives, or anything on the way is damaged.
+            The wanted pictures with their times; None if one is not found or could be another than
+            reading from the start gives.
+
+        Raises:
+            Damaged: something on the way is.
         """
         decoding, tick = Decoding(), self._index.tick
         self._begin(key, decoding, wanted)
@@ -114,7 +121,9 @@ class Seeker:
                     return None
                 found[stamp] = time, Picture(picture.frame, None, None)
         late = key is not None and (self._first is None or self._first > self._index.keys[key])
-        if decoding.damaged or late or not self._is_refreshed or found.keys() != wanted:
+        if decoding.damaged:
+            raise Damaged
+        if late or not self._is_refreshed or found.keys() != wanted:
             return None
         return list(found.values())
 

@@ -71,8 +71,14 @@ class OpenVideo:
     others: tuple[str, ...] = ()
 
 
+# Where these decode pictures side by side, one may be given before it is known that it is damaged.
+_TELL_LATE = frozenset("mpeg4 msmpeg4 msmpeg4v1 msmpeg4v2 h263 h263p flv".split())
+
+
 @contextmanager
-def open_video(path: Path, wanted: int | None = None, threads: int = 1) -> Iterator[OpenVideo]:
+def open_video(
+    path: Path, wanted: int | None = None, threads: int = 1, sure: bool = False
+) -> Iterator[OpenVideo]:
     """Opens a video file at the stream of its pictures.
 
     Args:
@@ -80,6 +86,7 @@ def open_video(path: Path, wanted: int | None = None, threads: int = 1) -> Itera
         wanted: number of the stream in the file; None: the one with most pixels that is no single
             picture.
         threads: threads that decode.
+        sure: each picture tells that it is damaged: threads share its slices (often one) alone.
 
     Raises:
         UnreadableVideo: it cannot be opened, holds no such stream, or no decoder is there for it.
@@ -90,7 +97,8 @@ def open_video(path: Path, wanted: int | None = None, threads: int = 1) -> Itera
         if stream.codec_context is None:
             raise UnreadableVideo(_UNDECODABLE)
         stream.codec_context.thread_count = threads
-        stream.thread_type = "AUTO"
+        sure = sure or stream.codec_context.name in _TELL_LATE
+        stream.thread_type = "SLICE" if sure else "AUTO"
         others = tuple(describe(other) for other in streams if other.index != stream.index)
         yield OpenVideo(path, container, stream, others)
 

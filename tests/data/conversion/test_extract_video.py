@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from av.codec.context import ThreadType
 
 from surgvista_jax.data.conversion import frame_readers
 from surgvista_jax.data.conversion.extract import (
@@ -156,6 +157,30 @@ def test_a_stream_that_breaks_off_is_told_where_threads_that_decode_did_not(tmp_
         assert sum(1 for _ in reader.frames(5))
         said.append(reader.problems())
     assert not said[0] and len(said[1]) == 1 and "is damaged near" in said[1][0]
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("libx264", ".mp4"), ("mpeg4", ".mp4")])
+def test_several_threads_tell_damage_in_the_middle(tmp_path, monkeypatch, codec, suffix):
+    """FFmpeg may give a picture that it decodes beside others before it sees that it is damaged."""
+    pictures, side_by_side = frame_readers.pictures, []
+
+    def late(video, index, decoding, wanted):
+        side_by_side.append(bool(video.stream.codec_context.thread_type & ThreadType.FRAME))
+        told = Decoding() if side_by_side[-1] else decoding
+        return pictures(video, index, told, wanted)
+
+    monkeypatch.setattr(frame_readers, "pictures", late)
+    path = marked.write(tmp_path / f"v{suffix}", Pictures(codec, count=250, key_every=25, grain=20))
+    said = []
+    for damage in (False, True):
+        if damage:
+            marked.damage(path, 0.4, 0.44)
+        side_by_side.clear()
+        reader = frame_readers.FileReader(path, VideoOptions(), threads=4)
+        assert sum(1 for _ in reader.frames(5)) > 40
+        said.append(reader.problems())
+    assert not said[0] and len(said[1]) == 1 and "is damaged near" in said[1][0]
+    assert not any(side_by_side)
 
 
 def test_damage_in_the_middle_is_named_with_its_time_and_shifts_nothing(tmp_path):
