@@ -101,6 +101,8 @@ class StreamingPredictor:
         self._start = start
         self._temporal = trained if isinstance(trained, TrainedTemporal) else None
         mesh, clip = make_mesh(MeshConfig(data=1), jax.devices()[:1]), self.meaning.clip
+        if jax.default_backend() != "cpu":  # there the program is that of `predict`
+            trained = trained.unrolled
         every_clip = EveryClip(trained.of_clip, clip, LoaderConfig(), mesh, batch_size=1)
         with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
             self._params = create_filled(trained.init, trained.params, mesh)

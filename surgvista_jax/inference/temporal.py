@@ -73,6 +73,10 @@ class TrainedTemporal(Trained):
     def backbone(self) -> Backbone:
         return self._features.backbone
 
+    def with_backbone(self, backbone: Backbone) -> "TrainedTemporal":
+        features = dataclasses.replace(self._features, backbone=backbone)
+        return dataclasses.replace(self, features=features)
+
     def init(self) -> dict:
         return self._features.backbone.init(jax.random.key(0))
 

@@ -95,6 +95,17 @@ class Trained(abc.ABC):
         """What sees the clips."""
 
     @abc.abstractmethod
+    def with_backbone(self, backbone: Backbone) -> "Trained":
+        """The same weights, by which another way of seeing the clips computes."""
+
+    @property
+    def unrolled(self) -> "Trained":
+        """The same model without a loop over its blocks: slower to compile, faster to run."""
+        backbone = self.backbone
+        compute = dataclasses.replace(backbone.compute, unroll=True)
+        return self.with_backbone(dataclasses.replace(backbone, compute=compute))
+
+    @abc.abstractmethod
     def init(self) -> dict:
         """Parameters in the form of `params`, boxed with their logical axes."""
 
@@ -134,6 +145,10 @@ class TrainedClassifier(Trained):
     @property
     def backbone(self) -> Backbone:
         return self.classifier.backbone
+
+    def with_backbone(self, backbone: Backbone) -> "TrainedClassifier":
+        classifier = dataclasses.replace(self.classifier, backbone=backbone)
+        return dataclasses.replace(self, classifier=classifier)
 
     def init(self) -> dict:
         return self.classifier.init(jax.random.key(0))

@@ -219,6 +219,22 @@ def test_an_mstcn_takes_a_hole_for_the_features_before_it(tcn, frames):
     np.testing.assert_array_equal(tcn.push(frames[1], 7.2).scores, last.scores)
 
 
+def test_accelerators_run_along_without_a_loop_over_blocks(classifier, temporal, monkeypatch):
+    for trained in (classifier, temporal):
+        unrolled = trained.unrolled.backbone
+        assert unrolled.compute.unroll and unrolled != trained.backbone
+        assert trained.unrolled.with_backbone(trained.backbone) == trained
+    taken: list[TrainedClassifier] = []
+    unrolled = TrainedClassifier.unrolled.fget
+    spied = property(lambda self: taken.append(self) or unrolled(self))
+    monkeypatch.setattr(TrainedClassifier, "unrolled", spied)
+    StreamingPredictor(classifier)
+    assert not taken
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    StreamingPredictor(classifier)
+    assert taken == [classifier]
+
+
 def test_nothing_is_compiled_once_frames_come(smoothed, tcn, frames):
     compiled: list[str] = []
     listen = lambda event, *_, **__: compiled.append(event) if "compile" in event else None  # noqa: E731
