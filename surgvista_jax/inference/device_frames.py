@@ -3,6 +3,9 @@
 They stay there: a new frame is all that is sent, a sixteenth of a clip of sixteen frames.
 """
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +19,7 @@ class DeviceFrames:
     """The newest frames of one video on one device, as many as a clip looks back.
 
     Says of each number which place of a ring holds its picture, so that a picture which several
-    numbers share is sent once.
+    numbers share is sent once. Compiled for each size of frames.
 
     Attributes:
         reach: frames that are remembered, as far as a clip looks back, and the newest.
@@ -24,14 +27,21 @@ class DeviceFrames:
     Args:
         clip: with sampling "past".
         mesh: of the one device.
+        fit: makes a frame on the device [size, size, 3] uint8.
     """
 
-    def __init__(self, clip: ClipConfig, mesh: Mesh):
+    def __init__(
+        self,
+        clip: ClipConfig,
+        mesh: Mesh,
+        fit: Callable[[jax.Array], jax.Array],
+    ):
         self._clip = clip
         self.reach = (clip.num_frames - 1) * clip.stride + 1
         outputs = replicated(mesh), batch_sharding(mesh)
-        self._program = jax.jit(_placed, donate_argnums=0, out_shardings=outputs)
-        shape = (self.reach, clip.size, clip.size, 3)
+        placed = functools.partial(_placed, fit)
+        self._program = jax.jit(placed, donate_argnums=0, out_shardings=outputs)
+        shape = (self.reach + 1, clip.size, clip.size, 3)  # one for what is sent in vain
         self._ring = jax.device_put(np.zeros(shape, np.uint8), outputs[0])
         self.restart()
 
@@ -44,9 +54,9 @@ class DeviceFrames:
         self._waits = False
 
     def push(self, frame: np.ndarray) -> None:
-        """Takes the next frame, [size, size, 3] uint8; it must not be changed afterwards.
+        """Takes the next frame, uint8 RGB; it must not be changed before `clip` has computed.
 
-        The same array as the last time costs nothing.
+        The same array as the last time is the same picture, and costs nothing.
         """
         if frame is not self._newest:
             if self._waits:
@@ -59,13 +69,17 @@ class DeviceFrames:
     def clip(self) -> jax.Array:
         """The clip that ends at the newest frame, [1, T, size, size, 3] uint8, on the device."""
         ids = clip_frame_ids(self._count - 1, self._clip.num_frames, self._clip.stride)
-        places = self._places[ids % self.reach]
+        places = np.empty(len(ids) + 1, np.int32)
+        places[:-1] = self._places[ids % self.reach]
+        places[-1] = self._place if self._waits else self.reach
         self._ring, clip = self._program(self._ring, self._newest, places)
         self._waits = False
         return clip
 
 
-def _placed(ring: jax.Array, frame: jax.Array, places: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The ring with the newest frame at the last of the places of a clip, and this clip."""
-    ring = jax.lax.dynamic_update_index_in_dim(ring, frame, places[-1], 0)
-    return ring, jnp.take(ring, places, axis=0, mode="clip")[None]
+def _placed(
+    fit: Callable[[jax.Array], jax.Array], ring: jax.Array, frame: jax.Array, places: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The ring with a frame at the last of the places, and the clip of those at the others."""
+    ring = jax.lax.dynamic_update_index_in_dim(ring, fit(frame), places[-1], 0)
+    return ring, jnp.take(ring, places[:-1], axis=0, mode="clip")[None]

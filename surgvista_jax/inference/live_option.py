@@ -69,7 +69,7 @@ def run_live(arguments: argparse.Namespace) -> int:
         keys = {key: getattr(arguments, key) for key in ("clock", "deinterlace")}
         options = VideoOptions(**{key: value for key, value in keys.items() if value is not None})
         source = open_source(where, trained.meaning.fps, options, raw)
-        predictor = StreamingPredictor(trained, smoothing, start=0.0)
+        predictor = StreamingPredictor(trained, smoothing, 0.0, source.size)
         print(f"{arguments.checkpoint}: {trained.meaning}", file=sys.stderr)
         keep = () if record is None else (record.keep,)
         outcome = predict_live(predictor, source, lambda line: print(line, flush=True), *keep)

@@ -32,6 +32,10 @@ class Source(Protocol):
 
     broke: str
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the frames, as far as it is known before the first one."""
+
     def frames(self) -> Iterator[Frame]:
         """Yields them, each when it is there."""
 
@@ -103,6 +107,14 @@ class FileInRealTime:
         self._fps = fps
         self._wait, self._now = wait, now
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        try:
+            height, width = next(self._reader.samples(1)).shape[:2]
+        except (StopIteration, UnreadableVideo, OSError):
+            return None
+        return width, height
+
     def frames(self) -> Iterator[Frame]:
         reader = self._reader
         images = enumerate(reader.frames(self._fps))
@@ -143,6 +155,12 @@ class Camera:
             )
         self._length = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) if "://" in where else 0
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        keys = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
+        width, height = (int(self._capture.get(key)) for key in keys)
+        return (width, height) if min(width, height) > 0 else None
+
     def frames(self) -> Iterator[Frame]:
         stored = self._length > 0
         try:
@@ -175,6 +193,10 @@ class RawFrames:
 
     def __init__(self, descriptor: int, form: Raw):
         self._descriptor, self._form = descriptor, form
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self._form.width, self._form.height
 
     def frames(self) -> Iterator[Frame]:
         form, count = self._form, 0

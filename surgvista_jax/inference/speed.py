@@ -21,7 +21,7 @@ from surgvista_jax.inference.live_sources import Frame, in_real_time
 from surgvista_jax.inference.streaming import StreamingPredictor
 from surgvista_jax.inference.trained import Trained
 
-_OF_CAMERA = (480, 854, 3)
+_OF_CAMERA = (854, 480)
 _FEW = 8  # frames that are drawn, and shown one after the other
 
 
@@ -87,11 +87,11 @@ class MadeUpCamera:
 
     count: int
     fps: float
-    broke = ""
+    broke, size = "", _OF_CAMERA
 
     def frames(self) -> Iterator[Frame]:
         rng = np.random.default_rng(0)
-        few = [rng.integers(0, 256, _OF_CAMERA, np.uint8) for _ in range(_FEW)]
+        few = [rng.integers(0, 256, (*_OF_CAMERA[::-1], 3), np.uint8) for _ in range(_FEW)]
         return in_real_time((k / self.fps, few[k % len(few)]) for k in range(self.count))
 
 
@@ -107,7 +107,8 @@ def frame_latency(trained: Trained, times: int) -> dict[str, float]:
         `_max`; and `live_dropped`, frames that were dropped because others were predicted.
     """
     camera = MadeUpCamera(times, trained.meaning.fps)
-    outcome = predict_live(StreamingPredictor(trained), camera, lambda line: None)
+    predictor = StreamingPredictor(trained, frame_size=camera.size)
+    outcome = predict_live(predictor, camera, lambda line: None)
     waits = {f"live_ms_{name}": value for name, value in outcome.shares.items()}
     return {**waits, "live_dropped": outcome.dropped}
 

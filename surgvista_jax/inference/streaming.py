@@ -8,7 +8,9 @@ whose matrix products add up in another order: last digits differ.
 
 import dataclasses
 import os
+from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -20,6 +22,7 @@ from surgvista_jax.data.rates import ROUNDING, Grid, Picker
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.clip_batches import blank_batch, resize_frame
 from surgvista_jax.inference.device_frames import DeviceFrames
+from surgvista_jax.inference.device_pictures import fitted
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.inference.frame_probabilities import FrameByFrame
 from surgvista_jax.inference.temporal import TrainedTemporal, load_trained
@@ -61,9 +64,12 @@ class StreamingPredictor:
     """Takes the frames of a video as they come, and predicts at the model's own rate.
 
     What is pushed between two of its moments costs next to nothing. Everything is compiled when it
-    is made, and never again. Where no picture came in time, the last one before is seen; of several
-    moments without a picture of their own only the newest is predicted, and an MS-TCN is given the
-    features that it had last for the others.
+    is made, and never again, if it is told the size of the frames. An accelerator makes them
+    smaller itself, where a value differs by 1 of 255 here and there (`device_pictures`).
+
+    Where no picture came in time, the last one before is seen; of several moments without a picture
+    of their own only the newest is predicted, and an MS-TCN is given the features that it had last
+    for the others.
 
     Attributes:
         meaning: classes, clip and rate of the model.
@@ -74,6 +80,7 @@ class StreamingPredictor:
         model: str | os.PathLike | Trained,
         smoothing: Smoothing | None = None,
         start: float | None = None,
+        frame_size: tuple[int, int] | None = None,
     ):
         """Compiles the model for one clip on the first device.
 
@@ -83,6 +90,8 @@ class StreamingPredictor:
             start: the second of frame 0, at which the frames begin; of moments before the first
                 one that is pushed, such as where a busy machine drops some, nothing is said. None:
                 the second of that first one.
+            frame_size: width and height of the frames, as far as it is known; of other ones the
+                first is predicted late by an accelerator, which compiles for them.
 
         Raises:
             UserError: it cannot be read, or sees more than the past.
@@ -101,8 +110,12 @@ class StreamingPredictor:
         self._start = start
         self._temporal = trained if isinstance(trained, TrainedTemporal) else None
         mesh, clip = make_mesh(MeshConfig(data=1), jax.devices()[:1]), self.meaning.clip
+        fit_here, fit_there, shape = self._fitted_here, _as_it_is, (clip.size, clip.size, 3)
         if jax.default_backend() != "cpu":  # there the program is that of `predict`
             trained = trained.unrolled
+            fit_here, fit_there = _as_it_is, self._fitted_there
+            shape = shape if frame_size is None else (*frame_size[::-1], 3)
+        self._fit = fit_here
         every_clip = EveryClip(trained.of_clip, clip, LoaderConfig(), mesh, batch_size=1)
         with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
             self._params = create_filled(trained.init, trained.params, mesh)
@@ -111,13 +124,13 @@ class StreamingPredictor:
             self._of_clip = every_clip.program.lower(self._params, batch).compile()
         del batch["video"]
         self._rest = batch  # what the program is given beside the clip
-        self._past = DeviceFrames(clip, mesh)
+        self._past = DeviceFrames(clip, mesh, fit_there)
         if self._temporal is not None:
             self._own = jax.device_put(dict(self._temporal.own_params), jax.devices()[0])
             self._along = FrameByFrame(self._temporal.model)
             self._along.compile(self._own)
         self.restart()
-        self._past.push(np.zeros((clip.size, clip.size, 3), np.uint8))
+        self._past.push(np.zeros(shape, np.uint8))
         self._values()  # the first call compiles what is small, and allocates
         self.restart()
 
@@ -147,7 +160,7 @@ class StreamingPredictor:
         if picker is None:
             self._grid = self._grid_from(time if self._start is None else self._start)
             picker = self._picker = Picker(self._grid, self._grid.first_near(time))
-        picture = _Picture(frame, self.meaning.clip.size)
+        picture = _Picture(frame, self._fit)
         self._last, self._shape = time, frame.shape
         held = self._jump(picker, time)
         newest = None
@@ -222,6 +235,18 @@ class StreamingPredictor:
         values.copy_to_host_async()  # as soon as it is there, not once somebody waits for it
         return np.asarray(values)[0]
 
+    def _fitted_here(self, frame: np.ndarray) -> np.ndarray:
+        """[size, size, 3], as `predict` makes it of the frames that it decodes."""
+        small = np.ascontiguousarray(reduced(frame, _SHORT_SIDE))
+        return resize_frame(self.meaning.clip.size, small)
+
+    def _fitted_there(self, frame: jax.Array) -> jax.Array:
+        return fitted(frame, _SHORT_SIDE, self.meaning.clip.size)
+
+
+def _as_it_is(frame: Any) -> Any:
+    return frame[:]  # another array object: the caller's may hold another picture next time
+
 
 def _check_seconds(name: str, value: object) -> None:
     if not isinstance(value, Real) or not abs(float(value)) < _LATEST:
@@ -229,17 +254,16 @@ def _check_seconds(name: str, value: object) -> None:
 
 
 class _Picture:
-    """A frame, given the size of the clip's only if a moment shows it."""
+    """A frame, made as the model takes it only if a moment shows it."""
 
-    def __init__(self, frame: np.ndarray, size: int):
-        self._frame, self._size = frame, size
+    def __init__(self, frame: np.ndarray, fit: Callable[[np.ndarray], np.ndarray]):
+        self._frame, self._fit = frame, fit
         self._fitted: np.ndarray | None = None
 
     def fitted(self) -> np.ndarray:
-        """[size, size, 3], as `predict` makes it of the frames that it decodes."""
+        """The frame, fitted; always the same array."""
         if self._fitted is None:
-            small = np.ascontiguousarray(reduced(self._frame, _SHORT_SIDE))
-            self._fitted = resize_frame(self._size, small)
+            self._fitted = self._fit(self._frame)
         return self._fitted
 
     def keep(self) -> None:

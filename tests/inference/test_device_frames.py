@@ -14,7 +14,7 @@ CLIP = ClipConfig(num_frames=3, stride=2, size=4)
 
 @pytest.fixture(scope="module")
 def device():
-    return DeviceFrames(CLIP, make_mesh(MeshConfig(data=1), jax.devices()[:1]))
+    return DeviceFrames(CLIP, make_mesh(MeshConfig(data=1), jax.devices()[:1]), lambda frame: frame)
 
 
 def written(host: PastFrames) -> np.ndarray:

@@ -202,6 +202,7 @@ def test_raw_frames_end_where_the_pipe_ends(left):
     os.write(theirs, frames.tobytes() + bytes(left))
     os.close(theirs)
     source = RawFrames(ours, Raw(6, 4, 10.0))
+    assert source.size == (6, 4)
     found = list(source.frames())
     os.close(ours)
     assert [time for time, _ in found] == [0.0, 0.1, 0.2]
@@ -220,11 +221,13 @@ def test_a_file_gives_the_frames_of_predict_each_at_its_time(tmp_path):
         waited.append(seconds)
 
     source = FileInRealTime(path, 5.0, OPTIONS, wait, lambda: clock)
+    size = source.size
     clock, found = 60.0, []  # the clock starts at the first frame
     for second, frame in source.frames():
         found.append((second, frame))
         begun_at.append(clock)
         clock += 0.5 * (len(found) == 4)  # once, whoever takes them is late
+        assert frame.shape == (*size[::-1], 3)
     assert [time for time, _ in found] == [k / 5 for k in range(12)]
     expected = FileReader(path, OPTIONS, threads=1).frames(5.0)
     for (_, frame), image in zip(found, expected, strict=True):
@@ -278,7 +281,8 @@ def test_a_camera_gives_pictures_until_it_goes_away(monkeypatch):
     assert [frame[0, 0].tolist() for frame in frames] == [[1, 0, 0], [2, 0, 0]]  # RGB
     assert 0 <= times[0] <= times[1] and source.broke == "gives no more pictures"
     assert Capture.released == [3]
-    Camera("/dev/video7"), Camera("rtsp://host/stream")
+    assert Camera("/dev/video7").size is None
+    assert Camera("rtsp://host/stream").size is None
     assert Capture.opened == [3, 7, "rtsp://host/stream"]
     with pytest.raises(UserError, match="--stream=9: cannot be opened"):
         open_source("9", 5.0, OPTIONS, None)
@@ -301,6 +305,7 @@ def test_what_is_stored_at_an_address_comes_in_real_time(monkeypatch):
     paced = functools.partial(given, wait=waited.append, now=lambda: 7.0)
     monkeypatch.setattr(live_sources, "in_real_time", paced)
     source = Camera("http://host/v.mp4")
+    assert source.size == (2, 2)
     assert [second for second, _ in source.frames()] == [0.1, 0.2]
     assert waited == pytest.approx([0.1]) and source.broke == ""
     live = Camera("rtsp://host/stream")

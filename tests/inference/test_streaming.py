@@ -1,5 +1,6 @@
 """Online is offline, the future changes nothing, and nothing is compiled once frames come."""
 
+import contextlib
 import dataclasses
 import json
 
@@ -235,18 +236,50 @@ def test_accelerators_run_along_without_a_loop_over_blocks(classifier, temporal,
     assert taken == [classifier]
 
 
-def test_nothing_is_compiled_once_frames_come(smoothed, tcn, frames):
+def test_frames_that_an_accelerator_makes_smaller_are_those_that_came(
+    classifier, predictor, frames, monkeypatch
+):
+    """Though arrays are used again, and whatever came between them."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    along = StreamingPredictor(classifier, frame_size=(48, 40))
+    with counted_compiling() as compiled:
+        expected = online(along, frames)
+        assert not compiled
+    np.testing.assert_allclose(expected, online(predictor, frames), atol=0.02)
+    along.restart()
+    again, found = np.empty_like(frames[0]), []
+    for number in range(5 * (NUM_FRAMES - 1) + 1):  # 25 a second
+        again[:] = 7 if number % 5 else frames[number // 5]
+        found.append(along.push(again, number / 25))
+    np.testing.assert_array_equal([each.scores for each in found if each], expected)
+    along.restart()
+    found = []
+    for k, second in ((0, 0.0), (1, 0.2), (7, 0.55), (5, 1.0)):  # of a hole what was before is seen
+        again[:] = frames[k]
+        found.append(along.push(again, second).scores)
+    filled = online(along, frames[[0, 1, 1, 7, 7, 5]])
+    np.testing.assert_array_equal(found, filled[[0, 1, 2, 5]])
+
+
+@contextlib.contextmanager
+def counted_compiling():
+    """Gives a list in which JAX notes what it compiles."""
     compiled: list[str] = []
     listen = lambda event, *_, **__: compiled.append(event) if "compile" in event else None  # noqa: E731
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
+        yield compiled
+    finally:
+        jax.monitoring.clear_event_listeners()
+
+
+def test_nothing_is_compiled_once_frames_come(smoothed, tcn, frames):
+    with counted_compiling() as compiled:
         for predictor in (smoothed, tcn):
             online(predictor, frames)
         assert not compiled
         jax.jit(lambda x: x * 3)(np.arange(3))
         assert compiled  # it would have been told
-    finally:
-        jax.monitoring.clear_event_listeners()
 
 
 def test_several_classes_hold_from_a_half_on(classifier, frames):

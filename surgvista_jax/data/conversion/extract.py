@@ -224,11 +224,19 @@ def folder_fps(source: SourceVideo, config: ExtractConfig) -> float:
 def reduced(image: np.ndarray, short_side: int) -> np.ndarray:
     """[H, W, 3] -> the same picture with a shorter side of at most `short_side` pixels."""
     height, width = image.shape[:2]
-    shorter = min(height, width)
-    if shorter <= short_side:
+    size = reduced_size(width, height, short_side)
+    if size == (width, height):
         return image
-    size = tuple(max(short_side, round(side * short_side / shorter)) for side in (width, height))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def reduced_size(width: int, height: int, short_side: int) -> tuple[int, int]:
+    """Width and height of what `reduced` makes of a picture."""
+    shorter = min(width, height)
+    if shorter <= short_side:
+        return width, height
+    wide, high = (max(short_side, round(side * short_side / shorter)) for side in (width, height))
+    return wide, high
 
 
 def _encode(image: np.ndarray) -> bytes:
