@@ -90,6 +90,8 @@ def _panel(sheet: Sheet, panel: Amounts, left: float, top: float, width: float) 
         {"facecolor": DARK},
         {"facecolor": LIGHT, "hatch": HATCH},
     )
+    # Many bars are narrow: their points and lines keep apart.
+    dot = min(2.0, 0.35 * 72 * space * _BAR / (number + 0.2))
     for at, (place, bars, title) in enumerate(
         zip((axes, other), panel.bars, panel.axes, strict=True)
     ):
@@ -98,7 +100,7 @@ def _panel(sheet: Sheet, panel: Amounts, left: float, top: float, width: float) 
         ticks = ticks_of(low, high, 5)
         place.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks])
         for k, bar in enumerate(bars):
-            _bar(place, k + (at - 0.5) * _BAR, bar, low, looks[at])
+            _bar(place, k + (at - 0.5) * _BAR, bar, low, dot, looks[at])
         begins = f", axis from {low:.4g} on" if low > 0 else ""
         side = ("left", "right")[at]
         words = shortened(f"{side}: {title}{begins}", width - 0.2, SMALL)
@@ -126,16 +128,16 @@ def _panel(sheet: Sheet, panel: Amounts, left: float, top: float, width: float) 
             )
 
 
-def _bar(axes: Any, at: float, bar: Bar, low: float, look: dict[str, Any]) -> None:
-    """One bar; where there is no result a cross stands on the axis."""
+def _bar(axes: Any, at: float, bar: Bar, low: float, dot: float, look: dict[str, Any]) -> None:
+    """One bar, with points of seeds so wide; where there is no result a cross is on the axis."""
     if np.isnan(bar.value):
         axes.plot([at], [low], marker="x", markersize=3, color=INK, clip_on=False)
         return
     axes.bar(at, bar.value - low, _BAR, bottom=low, edgecolor=INK, linewidth=0.4, **look)
     if not np.isnan(bar.low):
-        for line in ({"color": "white", "linewidth": 2.0}, {"color": INK}):
+        for line in ({"color": "white", "linewidth": dot}, {"color": INK, "linewidth": 0.4 * dot}):
             axes.plot([at, at], [bar.low, bar.high], solid_capstyle="butt", **line)
     if len(bar.seeds) > 1:
         spread = np.linspace(-0.25, 0.25, len(bar.seeds)) * _BAR
-        points = {"facecolor": "white", "edgecolor": INK, "linewidth": 0.5, "zorder": 3}
-        axes.scatter(at + spread, bar.seeds, s=4, clip_on=False, **points)
+        points = {"facecolor": "white", "edgecolor": INK, "linewidth": 0.25 * dot, "zorder": 3}
+        axes.scatter(at + spread, bar.seeds, s=dot**2, clip_on=False, **points)
