@@ -340,7 +340,7 @@ def test_a_stream_leaves_its_page_however_it_ends(trained, tmp_path, monkeypatch
     if ending == "Ctrl-C":
         monkeypatch.setattr(LiveRecord, "write_said", written_under_signals)
     broke = "gives no more pictures" if ending == "gone" else ""
-    source, said, told = SimpleNamespace(broke=broke), [], []
+    source, said, told = SimpleNamespace(broke=broke, size=(64, 48)), [], []
 
     def frames():
         for second in range(3):
