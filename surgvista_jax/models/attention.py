@@ -77,9 +77,14 @@ def attend(
     return jax.nn.dot_product_attention(query, key, value, implementation=kernel)
 
 
+def traced_for() -> str:
+    """The backend that will compute what is traced now; "any" for every one."""
+    return _planned.get() or jax.default_backend()
+
+
 def _kernel_for(query: jax.Array, key: jax.Array, differentiable: bool) -> Kernel:
     """The one that both lengths suit, and the GPU that is here."""
-    backend = _planned.get() or jax.default_backend()
+    backend = traced_for()
     if backend == "gpu" and _planned.get() is None and not _has_flash(jax.local_devices()[0]):
         return "xla"
     devices = jax.sharding.get_abstract_mesh().size

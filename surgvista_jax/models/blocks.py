@@ -64,7 +64,7 @@ class Block(nn.Module):
         )
         x = pick(x) + self._branch(y, "attention_scale", of_attention)
         y = LayerNorm(self.dtype, self.config.norm_epsilon, name="mlp_norm")(x)
-        y = Mlp(self.config, self.dtype, self.float8, name="mlp")(y)
+        y = Mlp(self.config, self.dtype, self.float8, name="mlp")(y, train)
         x = x + self._branch(y, "mlp_scale", of_mlp)
         return x, None
 

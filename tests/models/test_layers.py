@@ -16,6 +16,7 @@ from surgvista_jax.models.attention import (
     attend,
     attend_in_order,
     attention_kernel,
+    planned_for,
 )
 from surgvista_jax.models.blocks import Block, Transformer
 from surgvista_jax.models.gelu import gelu
@@ -278,3 +279,22 @@ def test_an_mlp_keeps_one_of_its_two_wide_arrays_for_the_backward_pass():
     kept = jax.eval_shape(lambda params, x: jax.vjp(mlp.apply, params, x)[1], params, x)
     wide = [leaf for leaf in jax.tree.leaves(kept) if leaf.shape == (2, 7, CONFIG.mlp_width)]
     assert len(wide) == 1 and wide[0].dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("backend", "dtype", "differentiable", "by_tanh"),
+    [
+        ("gpu", "bfloat16", False, True),
+        ("gpu", "bfloat16", True, False),
+        ("gpu", "float32", False, False),
+        ("cpu", "bfloat16", False, False),
+    ],
+)
+def test_the_gelu_by_tanh_is_that_of_gpus_without_a_gradient(
+    backend, dtype, differentiable, by_tanh
+):
+    mlp, x = Mlp(CONFIG, jnp.dtype(dtype)), x_of()
+    params = unboxed(mlp.init(jax.random.key(0), x))
+    with planned_for(backend):
+        traced = jax.make_jaxpr(lambda params, x: mlp.apply(params, x, differentiable))(params, x)
+    assert (" tanh " in str(traced)) == by_tanh
