@@ -18,6 +18,7 @@ from surgvista_jax.models.layers import (
     all_tokens,
 )
 from surgvista_jax.models.logical_axes import with_axes
+from surgvista_jax.models.memory_order import row_major
 from surgvista_jax.models.norm import LayerNorm
 
 
@@ -56,13 +57,13 @@ class Block(nn.Module):
             kept: of the method of that name; None: nothing is dropped.
             train: asks for gradients.
         """
-        x = nn.with_logical_constraint(x, ("batch", None, None))
+        x = row_major(nn.with_logical_constraint(x, ("batch", None, None)))
         of_attention, of_mlp = (None, None) if kept is None else kept
         y = LayerNorm(self.dtype, self.config.norm_epsilon, name="attention_norm")(x)
         y = Attention(self.config, self.dtype, self.deterministic, self.float8, name="attention")(
             y, train, pick
         )
-        x = pick(x) + self._branch(y, "attention_scale", of_attention)
+        x = row_major(pick(x) + self._branch(y, "attention_scale", of_attention))
         y = LayerNorm(self.dtype, self.config.norm_epsilon, name="mlp_norm")(x)
         y = Mlp(self.config, self.dtype, self.float8, name="mlp")(y, train)
         x = x + self._branch(y, "mlp_scale", of_mlp)
