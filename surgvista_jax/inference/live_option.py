@@ -65,12 +65,13 @@ def run_live(arguments: argparse.Namespace) -> int:
         record = None
         if owned is not None:
             file = Path(os.path.abspath(where)) if way is Way.LIVE_FILE else None
-            record = LiveRecord(trained, smoothing, owned, _id_of(where, way), file)
+            record = LiveRecord(trained.without_params, smoothing, owned, _id_of(where, way), file)
         keys = {key: getattr(arguments, key) for key in ("clock", "deinterlace")}
         options = VideoOptions(**{key: value for key, value in keys.items() if value is not None})
         source = open_source(where, trained.meaning.fps, options, raw)
         predictor = StreamingPredictor(trained, smoothing, 0.0, source.size)
-        print(f"{arguments.checkpoint}: {trained.meaning}", file=sys.stderr)
+        del trained  # an accelerator has the parameters now
+        print(f"{arguments.checkpoint}: {predictor.meaning}", file=sys.stderr)
         keep = () if record is None else (record.keep,)
         outcome = predict_live(predictor, source, lambda line: print(line, flush=True), *keep)
         _tell(f"surgvista: {'standard input' if where == '-' else where}: {outcome}")

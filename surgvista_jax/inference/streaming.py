@@ -20,6 +20,7 @@ from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.extract import ExtractConfig, reduced
 from surgvista_jax.data.rates import ROUNDING, Grid, Picker
 from surgvista_jax.errors import UserError
+from surgvista_jax.host_memory import give_back
 from surgvista_jax.inference.clip_batches import blank_batch, resize_frame
 from surgvista_jax.inference.device_frames import DeviceFrames
 from surgvista_jax.inference.device_pictures import fitted
@@ -108,7 +109,6 @@ class StreamingPredictor:
         self.meaning = trained.meaning
         self._smoothing = smoothing and dataclasses.replace(smoothing, causal=True)
         self._start = start
-        self._temporal = trained if isinstance(trained, TrainedTemporal) else None
         mesh, clip = make_mesh(MeshConfig(data=1), jax.devices()[:1]), self.meaning.clip
         fit_here, fit_there, shape = self._fitted_here, _as_it_is, (clip.size, clip.size, 3)
         if jax.default_backend() != "cpu":  # there the program is that of `predict`
@@ -125,14 +125,18 @@ class StreamingPredictor:
         del batch["video"]
         self._rest = batch  # what the program is given beside the clip
         self._past = DeviceFrames(clip, mesh, fit_there)
-        if self._temporal is not None:
-            self._own = jax.device_put(dict(self._temporal.own_params), jax.devices()[0])
-            self._along = FrameByFrame(self._temporal.model)
+        # No parameter is held here beside those on the device.
+        self._temporal = None
+        if isinstance(trained, TrainedTemporal):
+            self._temporal = trained.model
+            self._own = jax.device_put(dict(trained.own_params), jax.devices()[0])
+            self._along = FrameByFrame(trained.model)
             self._along.compile(self._own)
         self.restart()
         self._past.push(np.zeros(shape, np.uint8))
         self._values()  # the first call compiles what is small, and allocates
         self.restart()
+        give_back()  # what compiling took, which no frame needs again
 
     def restart(self) -> None:
         """Forgets the video: the next frame is the first one of another."""
@@ -209,7 +213,7 @@ class StreamingPredictor:
         values = self._values()
         if self._temporal is not None:
             if self._features is not None and held:
-                frames = min(held, mstcn_state.reach(self._temporal.model))
+                frames = min(held, mstcn_state.reach(self._temporal))
                 repeated = np.broadcast_to(self._features, (frames, len(self._features)))
                 _, self._state = self._along(self._own, self._state, repeated)
             found, self._state = self._along(self._own, self._state, values[None])

@@ -77,6 +77,10 @@ class TrainedTemporal(Trained):
         features = dataclasses.replace(self._features, backbone=backbone)
         return dataclasses.replace(self, features=features)
 
+    @property
+    def without_params(self) -> "TrainedTemporal":
+        return dataclasses.replace(self, params={}, own_params={}, features=None)
+
     def init(self) -> dict:
         return self._features.backbone.init(jax.random.key(0))
 

@@ -105,6 +105,11 @@ class Trained(abc.ABC):
         compute = dataclasses.replace(backbone.compute, unroll=True)
         return self.with_backbone(dataclasses.replace(backbone, compute=compute))
 
+    @property
+    def without_params(self) -> "Trained":
+        """What is known of the model, for whoever computes nothing by it."""
+        return dataclasses.replace(self, params={})
+
     @abc.abstractmethod
     def init(self) -> dict:
         """Parameters in the form of `params`, boxed with their logical axes."""

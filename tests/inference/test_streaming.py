@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import gc
 import json
+import weakref
 
 import jax
 import numpy as np
@@ -288,7 +290,12 @@ def test_several_classes_hold_from_a_half_on(classifier, frames):
         classifier=dataclasses.replace(classifier.classifier, label_kind="multi"),
         meaning=dataclasses.replace(MEANING, label_kind="multi"),
     )
-    told = StreamingPredictor(several).push(frames[0], 0.0)
+    kept = weakref.ref(several)
+    predictor = StreamingPredictor(several)
+    del several
+    gc.collect()
+    assert kept() is None  # nor are its parameters held any more
+    told = predictor.push(frames[0], 0.0)
     held = [k for k in range(3) if told.scores[k] > 0.5]
     assert told.labels == tuple(CLASSES[k] for k in held)
     assert told.label == ";".join(told.labels)
