@@ -151,7 +151,7 @@ def confusions(found: Sequence[Named]) -> list[Confusion]:
     for name, report in found:
         matrix = report.get("confusion")
         if not matrix:
-            raise UserError(f"{name}: its report has no confusion matrix, as of several classes")
+            raise UserError(f"{name}: has no confusion matrix: its frames may have several classes")
         if len(matrix["classes"]) > MOST_CLASSES:
             raise UserError(
                 f"{name}: {len(matrix['classes'])} classes; at most {MOST_CLASSES} can be drawn"
