@@ -39,7 +39,7 @@ class Need:
 
     Attributes:
         state: parameters, moments and their running mean.
-        gradients: of the parameters, twice where they are accumulated.
+        gradients: of the parameters, and their sum where they are accumulated.
         frozen: parameters that are not trained.
         per_clip: what one clip keeps for the backward pass, and its pixels.
         clips: at a time on one device.
@@ -113,11 +113,20 @@ def need_of(
     params = bytes_of_one(state.params)
     return Need(
         state=bytes_of_one((state.params, state.opt_state, state.average)),
-        gradients=params * (2 if budget.accumulate > 1 else 1),
+        gradients=params * (_gradient_share(compute) + (budget.accumulate > 1)),
         frozen=bytes_of_one(frozen),
         per_clip=per_clip + size_of(batch(1)),
         clips=budget.batch_size / budget.accumulate / shares,
     )
+
+
+def _gradient_share(compute: ComputeConfig) -> float:
+    """Bytes of gradients for one of parameters.
+
+    Products give a kernel's gradient in their own type, and without a loop, which stacks gradients
+    in the parameters' type, XLA widens them only where they are summed or applied.
+    """
+    return jnp.dtype(compute.dtype).itemsize / 4 if compute.unroll else 1.0
 
 
 def need_forward(

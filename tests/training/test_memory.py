@@ -39,14 +39,18 @@ def loss(params, frozen, batch, key, average):
     return (hidden @ params["second"]).sum(), {}
 
 
-def need(budget: BudgetConfig, place, remat=False) -> Need:
+def need(budget: BudgetConfig, place, remat=False, compute=LOOP) -> Need:
     def shape(*sides):
         return jax.ShapeDtypeStruct(sides, jnp.float32, sharding=replicated(place))
 
     params = {"first": shape(WIDTH, HIDDEN), "second": shape(HIDDEN, 1)}
     state = TrainState(shape(), params, (params, params))
     kept = jax.checkpoint(loss) if remat else loss
-    return need_of(kept, state, {}, lambda clips: {"x": shape(clips, WIDTH)}, budget, place, LOOP)
+
+    def clips(count):
+        return {"x": shape(count, WIDTH)}
+
+    return need_of(kept, state, {}, clips, budget, place, compute)
 
 
 def test_parameters_moments_gradients_and_activations_are_counted():
@@ -56,6 +60,17 @@ def test_parameters_moments_gradients_and_activations_are_counted():
     # What the backward pass reads: the input, and one or two arrays of the hidden width a tanh.
     assert 4 * (WIDTH + 3 * HIDDEN) <= found.per_clip <= 4 * (3 * WIDTH + 7 * HIDDEN)
     assert found.total == found.fixed + 32 * found.per_clip
+
+
+def test_gradients_are_as_wide_as_products_where_no_loop_stacks_them_and_their_sum_as_parameters():
+    budget = BudgetConfig(batch_size=64, steps=1)
+    params = 4 * (WIDTH * HIDDEN + HIDDEN)
+    unrolled = ComputeConfig(dtype="bfloat16", unroll=True)
+    assert need(budget, mesh(), compute=unrolled).gradients == params / 2
+    summed = dataclasses.replace(budget, accumulate=2)
+    assert need(summed, mesh(), compute=unrolled).gradients == 1.5 * params
+    for wide in (LOOP, ComputeConfig(dtype="bfloat16")):
+        assert need(budget, mesh(), compute=wide).gradients == params
 
 
 def test_devices_share_the_clips_and_remat_keeps_less():
