@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from jax.sharding import Mesh
 
 from surgvista_jax.config import filled_by_options
+from surgvista_jax.counted import counted
 from surgvista_jax.data.batches.loader import LoaderConfig
 from surgvista_jax.data.conversion.video_options import video_options
 from surgvista_jax.data.storage.manifest import FILES
@@ -253,8 +254,8 @@ def _predict(
         due = PagesDue(owned, words, trained.digest, status, places_of(finished))
         write_predictions(owned, trained, dataset, finished, labelled, done, due)
     count = sum(len(moments.outputs.frame) for moments in finished)
-    clips = f"{count} {'labelled ' if labelled else ''}clips"
-    print(f"{arguments.out / PREDICTIONS}: {clips} of {len(finished)} videos")
+    clips = counted(count, f"{'labelled ' if labelled else ''}clip")
+    print(f"{arguments.out / PREDICTIONS}: {clips} of {counted(len(finished), 'video')}")
     return due
 
 

@@ -312,7 +312,7 @@ def test_live_predictions_are_lines_of_standard_output(temporal, trained, tmp_pa
         assert refused in capfd.readouterr().err
 
 
-def test_a_file_in_real_time_leaves_what_predict_writes_of_it(trained, tmp_path):
+def test_a_file_in_real_time_leaves_what_predict_writes_of_it(trained, tmp_path, capsys):
     """But for the frames of the page's film, which are those that were seen."""
     video = write_video(tmp_path / "a case.mp4", num_frames=60)
     checkpoint, found = f"--checkpoint={trained[0]}", []
@@ -324,6 +324,7 @@ def test_a_file_in_real_time_leaves_what_predict_writes_of_it(trained, tmp_path)
         texts = [(out / file).read_text() for file in ("a case.csv", "videos.json")]
         found.append((said["score"].tobytes(), said["frame"].tolist(), meta(out), texts, page))
     assert found[0] == found[1] and len(found[0][1]) == 3
+    assert "predictions.npz: 3 clips of 1 video\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("ending", ["Ctrl-C", "gone", "failed", "by a fault", "no reader"])
