@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,14 +13,10 @@ from surgvista_jax.data.conversion.frame_readers import FileReader
 from surgvista_jax.data.storage.video_stream import UnreadableVideo, VideoOptions
 from surgvista_jax.errors import UserError
 from surgvista_jax.inference.clip_batches import check_rate
+from surgvista_jax.inference.live_address import Address
+from surgvista_jax.inference.live_clock import Frame, breaks_off, in_real_time
 
 import cv2  # isort: skip  # after `frame_readers`, which silences it
-
-# Packets that a header promises and that are not there: many headers only estimate.
-_FEW, _SHARE = 2, 0.005
-
-
-Frame = tuple[float, np.ndarray]  # its second, and [H, W, 3] uint8 RGB
 
 
 class Source(Protocol):
@@ -51,27 +47,6 @@ class Raw(NamedTuple):
     width: int
     height: int
     fps: float
-
-
-def in_real_time(
-    frames: Iterable[Frame],
-    wait: Callable[[float], None] = time.sleep,
-    now: Callable[[], float] = time.perf_counter,
-) -> Iterator[Frame]:
-    """Yields frames, none before its second has come; the first one is there at once.
-
-    Args:
-        frames: in their order.
-        wait: waits for so many seconds.
-        now: tells the second that it is.
-    """
-    began: float | None = None
-    for second, frame in frames:
-        if began is None:
-            began = now() - second  # what opening a decoder takes puts no frame late
-        elif (ahead := began + second - now()) > 0:
-            wait(ahead)
-        yield second, frame
 
 
 class FileInRealTime:
@@ -126,7 +101,7 @@ class FileInRealTime:
             return
         promised, missing = reader.frames_promised or 0, reader.frames_missing
         lacking = promised - reader.frames_read if missing is None else missing
-        if promised and lacking > max(_FEW, _SHARE * promised):
+        if promised and breaks_off(promised, lacking):
             self.broke = (
                 f"breaks off: of the {promised} pictures of its header {lacking} are missing"
             )
@@ -135,11 +110,7 @@ class FileInRealTime:
 
 
 class Camera:
-    """A camera by its number or device, or a stream by its address, through OpenCV.
-
-    Frames are at the second at which they come. What is stored at an address has a length, and
-    would come as fast as it is read: its frames come in real time, at their own seconds.
-    """
+    """A camera by its number or device, through OpenCV; frames are at the second they come at."""
 
     broke = ""
 
@@ -150,10 +121,9 @@ class Camera:
         if not self._capture.isOpened():
             self._capture.release()
             raise UserError(
-                f"--stream={where}: cannot be opened; is a camera or a stream there, may it be"
-                " read, and does no other program have it?"
+                f"--stream={where}: cannot be opened; is a camera there, may it be read, and does"
+                " no other program have it?"
             )
-        self._length = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) if "://" in where else 0
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -162,28 +132,16 @@ class Camera:
         return (width, height) if min(width, height) > 0 else None
 
     def frames(self) -> Iterator[Frame]:
-        stored = self._length > 0
+        began = time.perf_counter()
         try:
-            yield from in_real_time(self._read(stored)) if stored else self._read(stored)
+            while (read := self._capture.read())[0]:
+                second = time.perf_counter() - began
+                yield second, cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
+            self.broke = "gives no more pictures"
         except cv2.error as error:
             self.broke = f"OpenCV fails on it: {error.err}"
         finally:
             self._capture.release()
-
-    def _read(self, stored: bool) -> Iterator[Frame]:
-        began, second, count = time.perf_counter(), 0.0, 0
-        while True:
-            there, image = self._capture.read()
-            if not there:
-                if count < self._length * (1 - _SHARE) - _FEW or not stored:
-                    self.broke = "gives no more pictures"
-                return
-            if stored:
-                second = max(second, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-            else:
-                second = time.perf_counter() - began
-            yield second, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            count += 1
 
 
 class RawFrames:
@@ -245,6 +203,8 @@ def open_source(where: str, fps: float, options: VideoOptions, raw: Raw | None) 
     if raw is not None:
         check_rate("--frame-rate", raw.fps, fps)
         return RawFrames(0, raw)
+    if "://" in where:
+        return Address(where)
     if is_camera(where):
         return Camera(where)
     path = Path(where)

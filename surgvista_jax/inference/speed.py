@@ -17,7 +17,7 @@ from surgvista_jax.host_memory import give_back
 from surgvista_jax.inference.clip_batches import open_batches
 from surgvista_jax.inference.every_clip import EveryClip
 from surgvista_jax.inference.live import predict_live
-from surgvista_jax.inference.live_sources import Frame, in_real_time
+from surgvista_jax.inference.live_clock import Frame, in_real_time
 from surgvista_jax.inference.streaming import StreamingPredictor
 from surgvista_jax.inference.trained import Trained
 
