@@ -78,12 +78,15 @@ class Address:
             self.broke = self.broke or "gives no more pictures"
 
     def _packets(self) -> Iterator[Packet]:
-        """As far as they come, and one that says the end."""
+        """As far as they come; at an end one that says so."""
         try:
             yield from self._container.demux(self._stream)
         except (av.FFmpegError, OSError) as error:
-            self.broke = f"gives no more pictures: {error.strerror}"
-            yield Packet()
+            silent = isinstance(error, av.error.ExitError)
+            why = f"nothing came for {_SECONDS:g} s" if silent else error.strerror
+            self.broke = f"gives no more pictures: {why}"
+            if self._stored:  # what the decoder still holds of a live one is of long ago
+                yield Packet()
 
     def _array(self, frame: VideoFrame, before: VideoFrame | None) -> np.ndarray:
         # To wait for the next one, of which lines could be taken too, would take as long.

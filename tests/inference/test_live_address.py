@@ -18,16 +18,22 @@ from tests.support.marked_videos import Pictures, is_combed, number, rotate, wri
 
 @pytest.fixture
 def served(tmp_path):
-    """The address of a server of a folder; files below /live/ have no length."""
+    """The address of a server of a folder; only files at the top have a length.
+
+    Those below /silent/ have no end either.
+    """
+    done = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):  # noqa: N802
             data = (tmp_path / self.path.rpartition("/")[2]).read_bytes()
             self.send_response(200)
-            if not self.path.startswith("/live/"):
+            if self.path.count("/") == 1:
                 self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
+            if self.path.startswith("/silent/"):
+                done.wait(60)
 
         def log_message(self, *args):
             pass
@@ -35,6 +41,7 @@ def served(tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
+        done.set()
         server.shutdown()
 
 
@@ -75,9 +82,17 @@ def test_a_live_stream_comes_when_it_comes_until_it_goes_away(tmp_path, served, 
     write(tmp_path / "v.ts", Pictures("mpeg2video", count=12))
     source = open_source(f"{served}/live/v.ts", 5.0, VideoOptions(), None)
     times, frames = zip(*source.frames(), strict=True)
-    assert [number(frame) for frame in frames] == list(range(12))
+    assert [number(frame) for frame in frames] == list(range(11))  # of one more the end is awaited
     assert list(times) == sorted(times) and not waited
     assert source.broke.startswith("gives no more pictures")
+
+
+def test_a_stream_that_falls_silent_has_gone_away(tmp_path, served, monkeypatch):
+    write(tmp_path / "v.ts", Pictures("mpeg2video", count=12))
+    monkeypatch.setattr(live_address, "_SECONDS", 0.5)
+    source = open_source(f"{served}/silent/v.ts", 5.0, VideoOptions(), None)
+    assert [number(frame) for _, frame in source.frames()] == list(range(11))
+    assert source.broke == "gives no more pictures: nothing came for 0.5 s"
 
 
 def test_what_is_no_stream_is_refused(tmp_path, served):
