@@ -39,7 +39,8 @@ class Need:
 
     Attributes:
         state: parameters, moments and their running mean.
-        gradients: of the parameters, and their sum where they are accumulated.
+        gradients: of the parameters, with their sum where they are accumulated, and the parameters
+            in the products' type where blocks are computed anew.
         frozen: parameters that are not trained.
         per_clip: what one clip keeps for the backward pass, and its pixels.
         clips: at a time on one device.
@@ -121,12 +122,17 @@ def need_of(
 
 
 def _gradient_share(compute: ComputeConfig) -> float:
-    """Bytes of gradients for one of parameters.
+    """Bytes of gradients, and of what stands beside them, for one of parameters.
 
     Products give a kernel's gradient in their own type, and without a loop, which stacks gradients
-    in the parameters' type, XLA widens them only where they are summed or applied.
+    in the parameters' type, XLA widens them only where they are summed or applied. Where blocks are
+    computed anew, the kernels that were rounded for the forward pass are still there when the last
+    gradient is; else activations, which are gone by then, are the most.
     """
-    return jnp.dtype(compute.dtype).itemsize / 4 if compute.unroll else 1.0
+    if not compute.unroll:
+        return 1.0
+    share = jnp.dtype(compute.dtype).itemsize / 4
+    return 2 * share if compute.remat == "full" and share < 1 else share
 
 
 def need_forward(

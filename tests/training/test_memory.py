@@ -67,6 +67,8 @@ def test_gradients_are_as_wide_as_products_where_no_loop_stacks_them_and_their_s
     params = 4 * (WIDTH * HIDDEN + HIDDEN)
     unrolled = ComputeConfig(dtype="bfloat16", unroll=True)
     assert need(budget, mesh(), compute=unrolled).gradients == params / 2
+    anew = dataclasses.replace(unrolled, remat="full")  # beside rounded kernels
+    assert need(budget, mesh(), compute=anew).gradients == params
     summed = dataclasses.replace(budget, accumulate=2)
     assert need(summed, mesh(), compute=unrolled).gradients == 1.5 * params
     for wide in (LOOP, ComputeConfig(dtype="bfloat16")):
