@@ -24,7 +24,8 @@ take_options "$@"
 set -- ${given[@]+"${given[@]}"}
 take_parts "$@"
 # Each would want the TPUs of all hosts.
-[[ ${words[0]} == data ]] || refuse "${words[0]}: runs on the TPUs; on hosts apart, data alone does"
+[[ ${words[0]} == data ]] ||
+  refuse "${words[0]}: runs on the TPUs; on hosts apart, data alone does (docs/data.md: what else)"
 need_command gcloud "the Google Cloud CLI"
 need_variable TPU_NAME "the name of the TPUs"
 need_variable TPU_ZONE "the zone where they are, such as us-west4-a"
