@@ -11,7 +11,7 @@ import cv2
 from playwright.sync_api import sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
-WIDE, HIGH, HEAD = 1280, 760, 66  # pixels of the window, and of the head of the page
+WIDE, HIGH, HEAD = 1280, 780, 90  # pixels of the window, and of the head of the page
 SECOND = 6  # of the operation
 
 

@@ -1,8 +1,9 @@
-"""The demonstration's classifier of phases: a minute on two cores, from its student.
+"""The demonstration's classifier of phases: a minute and a half on two cores, from its student.
 
 Clips of two frames, the fewest that a token spans: half the computing of four, for twice as many.
-It told 71 % of the moments of the three operations that the demonstration predicts (51, 82 and
-80 %), and 81 % of those of seven others.
+Phases count alike, as the best path takes what is said of a moment for how well it fits each phase.
+Trained on 48 operations of each of three seeds, it told by the best path 88.5, 91.4 and 93.8 % of
+the moments of twelve others (of 80 frames; 83 to 86 % frame by frame).
 """
 
 from pathlib import Path
@@ -18,9 +19,10 @@ def get_config() -> ConfigDict:
     config.clip.num_frames = 2
     config.data.test = ""
     config.select_on = "last"
-    config.budget.update({"batch_size": 16, "steps": 800})
+    config.class_weights = "balanced"
+    config.budget.update({"batch_size": 16, "steps": 1400})
     config.optim.update({"learning_rate": 1.2e-3, "reference_batch": 16, "warmup_epochs": 0.3})
     config.evaluation.protocol = ""
-    config.checkpoint.save_every = 400
-    config.loop.log_every = 80
+    config.checkpoint.save_every = 700
+    config.loop.log_every = 140
     return config

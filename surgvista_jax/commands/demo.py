@@ -32,7 +32,7 @@ CONFIG = "configs/demo.py"
 FPS = 5.0
 # Many short operations teach more than a few long ones; pages show longer and larger ones. Several,
 # as one may be easy or hard: the same classifier tells from half to nearly all of their moments.
-NUM_VIDEOS, NUM_FRAMES, SIZE = 24, 60, 96
+NUM_VIDEOS, NUM_FRAMES, SIZE = 48, 60, 96
 NUM_UNSEEN, UNSEEN_FRAMES, UNSEEN_SIZE = 3, 80, 160  # by pretraining and finetuning
 SEED = 1  # the student that ships was trained on operations of seed 0
 SPLITS = "splits.txt"
