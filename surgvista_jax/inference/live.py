@@ -4,8 +4,10 @@ A thread reads the frames. One that comes while the model is busy takes the plac
 waits, which is dropped: predictions never lag behind by more than one clip's time.
 """
 
+import gc
 import json
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ from surgvista_jax.errors import ending
 from surgvista_jax.inference.live_sources import Source
 from surgvista_jax.inference.streaming import Prediction, StreamingPredictor
 
+_TURN = 0.0005  # seconds; of Python's own 5 ms, a thread that reads frames may take each
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the terminal was closed
 
 
@@ -161,7 +164,7 @@ def predict_live(
         newest.end(at_once=True)
 
     single, shape = predictor.meaning.label_kind == "single", None
-    with _told_by_signals(stop):
+    with _told_by_signals(stop), _without_pauses():
         threading.Thread(target=read, daemon=True).start()
         try:
             while not outcome.signal and (arrived := newest.take()) is not None:
@@ -183,6 +186,23 @@ def predict_live(
         _note(failed[0], outcome)
     outcome.broke = outcome.broke or source.broke
     return outcome
+
+
+@contextmanager
+def _without_pauses() -> Iterator[None]:
+    """Threads take short turns, and a collection of garbage looks at what is new alone.
+
+    One of all that JAX and a model hold takes 210 ms (ViT-B, H100), in which no frame is predicted.
+    """
+    turn = sys.getswitchinterval()
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(turn)
+        gc.unfreeze()
 
 
 def _note(error: BaseException, outcome: Outcome) -> None:

@@ -1,10 +1,13 @@
 """Live: the newest frame wins, what was seen is told however it ends, sources say why they end."""
 
 import errno
+import gc
 import json
 import os
 import signal
+import sys
 import threading
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -95,6 +98,25 @@ def test_a_slow_model_drops_frames_and_takes_the_newest():
     outcome = predict_live(predictor, Given(8, between), lambda line: None)
     assert predictor.got == [0, 7]
     assert (outcome.seen, outcome.dropped, len(outcome.latencies)) == (8, 6, 1)
+
+
+def test_garbage_of_before_is_no_pause_of_a_stream_and_is_collected_after_it():
+    class Circle:
+        pass
+
+    before, turn, seen = Circle(), sys.getswitchinterval(), []
+    before.own, gone = before, weakref.ref(before)
+
+    def while_frames_come():
+        nonlocal before
+        before = None
+        gc.collect()
+        seen.append((gone() is not None, sys.getswitchinterval()))
+
+    predict_live(Echo(while_frames_come), Given(1), lambda line: None)
+    gc.collect()
+    assert seen == [(True, pytest.approx(0.0005))]
+    assert gone() is None and sys.getswitchinterval() == turn
 
 
 def test_one_line_tells_what_was_seen_and_how_it_ended():
