@@ -40,12 +40,16 @@ def _data(folder: Path, finetuning: str) -> Data:
 
 
 def study(config: ConfigDict) -> list[Cell]:
-    folders = [Path(config.root, name) for name in config.data.split(",") if name]
+    names = [name.strip() for name in config.data.split(",")]
+    folders = [Path(config.root, name) for name in names if name]
     if not folders:
         raise UserError("config.data is empty: say --config.data=FOLDER,FOLDER, one or more")
+    if len({folder.name for folder in folders}) < len(folders):
+        raise UserError(f"config.data={config.data}: two folders have one name; rename one of them")
     data = [_data(folder, config.finetuning) for folder in folders]
     labelled = [each for each in data if each.config]
-    asked = config.datasets.split(",") if config.datasets else [each.name for each in labelled]
+    asked = [name.strip() for name in config.datasets.split(",") if name.strip()]
+    asked = asked or [each.name for each in labelled]
     if unknown := set(asked) - {each.name for each in labelled}:
         raise UserError(f"config.datasets: {', '.join(sorted(unknown))}: no labelled one of data")
     ways = {"alone": {"teacher": None}}

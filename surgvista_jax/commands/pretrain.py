@@ -4,7 +4,7 @@ import argparse
 
 from surgvista_jax.config import load_config, told_keys
 from surgvista_jax.config.printing import printed
-from surgvista_jax.errors import TOLD_TO_STOP
+from surgvista_jax.errors import TOLD_TO_STOP, UserError
 from surgvista_jax.tasks.choosing.choice import CHOOSE
 from surgvista_jax.tasks.pretraining.config import PretrainConfig
 from surgvista_jax.tasks.pretraining.own import resolved
@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     words = overrides_of(arguments)
     if arguments.allow_overlap:
+        said = [word for word in words if word.lower() == "--config.data.allow_overlap=false"]
+        if said:
+            raise UserError(f"--allow-overlap and {said[0]} say the opposite: leave one out")
         words.append("--config.data.allow_overlap=true")
     config = load_config(arguments.config, PretrainConfig, words, kinds=("pretraining",))
     told = told_keys(arguments.overrides, arguments.config)

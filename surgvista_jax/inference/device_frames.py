@@ -41,12 +41,16 @@ class DeviceFrames:
         outputs = replicated(mesh), batch_sharding(mesh)
         placed = functools.partial(_placed, fit)
         self._program = jax.jit(placed, donate_argnums=0, out_shardings=outputs)
-        shape = (self.reach + 1, clip.size, clip.size, 3)  # one for what is sent in vain
-        self._ring = jax.device_put(np.zeros(shape, np.uint8), outputs[0])
+        self._where = outputs[0]
+        self._ring: jax.Array | None = None
         self.restart()
 
     def restart(self) -> None:
         """Forgets the video; the next frame is number 0 of another."""
+        if self._ring is None or self._ring.is_deleted():  # by a program that failed
+            size = self._clip.size
+            shape = (self.reach + 1, size, size, 3)  # one for what is sent in vain
+            self._ring = jax.device_put(np.zeros(shape, np.uint8), self._where)
         self._count = 0
         self._place = 0
         self._places = np.zeros(self.reach, np.int32)  # of number k: at k % reach

@@ -55,7 +55,9 @@ class Address:
         self.size = round(self._stream.width * self._pixels.aspect), self._stream.height
         length = (self._container.duration or 0) / av.time_base
         self._promised = length * float(self._stream.average_rate or 0)
-        self._stored = length > 0 or self._container.size > 0
+        # The size of a playlist says nothing of what it lists.
+        listed = "hls" in self._container.format.name
+        self._stored = length > 0 or (self._container.size > 0 and not listed)
 
     def frames(self) -> Iterator[Frame]:
         try:
@@ -70,8 +72,11 @@ class Address:
             if not self._stored:
                 second = time.perf_counter() - began
             elif frame.pts is not None:
-                first = frame.pts if first is None else first
-                second = max(second, (frame.pts - first) * tick)
+                moment = frame.pts * tick
+                first = moment if first is None else first
+                if moment - first < second:  # a clock that was set back goes on
+                    first = moment - second
+                second = moment - first
             yield second, self._array(frame, before)
             before, count = frame, count + 1
         if not self._stored or breaks_off(self._promised, self._promised - count):

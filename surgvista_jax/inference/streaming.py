@@ -1,8 +1,8 @@
 """A model that runs along with a video: frames in, one prediction for each moment out.
 
-Online says what `surgvista predict` says of the whole video. The clips are the same, to the pixel.
-On a processor the numbers are the same to the last bit, for clips are computed one by one there,
-and so are the frames of a causal MS-TCN. On an accelerator `predict` has many clips at a time,
+Online says what `surgvista predict` says of the whole video. On a processor clips are the same to
+the pixel and numbers to the last bit, for clips are computed one by one there, and so are the
+frames of a causal MS-TCN. On an accelerator `predict` has many clips at a time,
 whose matrix products add up in another order: last digits differ.
 """
 
@@ -120,7 +120,7 @@ class StreamingPredictor:
         with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
             self._params = create_filled(trained.init, trained.params, mesh)
             batch = to_global(mesh, blank_batch(clip, 1))
-            # The program of `predict`, so that what it says is the same.
+            # On a processor the program of `predict`, so that what it says is the same.
             self._of_clip = every_clip.program.lower(self._params, batch).compile()
         del batch["video"]
         self._rest = batch  # what the program is given beside the clip

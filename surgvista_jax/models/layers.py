@@ -212,10 +212,11 @@ class Attention(nn.Module):
 class Mlp(nn.Module):
     """Two linear layers with the GELU between them.
 
-    It is the exact one, or where no gradient is asked for and a GPU multiplies bfloat16 or 8-bit
-    floats the one by tanh. XLA computes that, and its rounding, within the product before it, where
-    that is of two matrices. It differs by at most 5e-4, less than an eighth of what 8 bits hold of
-    a 1, and is nearer to the truth than the exact one of a sum that was rounded to bfloat16 first.
+    It is the exact one, or in blocks of which no gradient is asked, where a GPU multiplies bfloat16
+    or 8-bit floats, the one by tanh. XLA computes that, and its rounding, within the product before
+    it, where that is of two matrices. It differs by at most 5e-4, less than an eighth of what 8
+    bits hold of a 1, and is nearer to the truth than the exact one of a sum that was rounded to
+    bfloat16 first.
     """
 
     config: TransformerConfig

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surgvista_jax.config.printing import KIND
+from surgvista_jax.data.dataset import label_fingerprint
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_lines import read_lines
+from surgvista_jax.json_object import read_object
 from surgvista_jax.ownership import in_folder
 from surgvista_jax.studies.cells import Backbone, Cell, Data, Pretraining
 from surgvista_jax.studies.layout import CELLS, PRETRAIN
@@ -24,6 +26,7 @@ from surgvista_jax.studies.states import STALE, state_of
 from surgvista_jax.writing import write_json
 
 _CONFIG = "pretraining.json"  # what all runs have in common
+_DATA = "data.json"  # and of which dataset they are: a run itself knows its folder alone
 
 
 class Stopped(Exception):
@@ -79,6 +82,7 @@ class SlideRuns:
             Stopped: it was told to stop.
             UserError: a run failed, or is there with another configuration.
         """
+        self._note_data()
         write_json(self.out / _CONFIG, {KIND: "pretraining", **self.values}, in_folder(self.out))
         cells = [self.cell(part, seed) for part in parts for seed in range(seeds)]
         jobs = plan(cells, self.out, self._configs)
@@ -92,6 +96,16 @@ class SlideRuns:
             raise Stopped
         for folder, why in outcome.failed.items():
             raise UserError(f"{self.out / folder}: {why}; the same command goes on with it")
+
+    def _note_data(self) -> None:
+        dataset, note = read_dataset(self.data), self.out / _DATA
+        said = {"name": dataset.name, "fingerprint": label_fingerprint(dataset)}
+        if note.is_file() and (there := read_object(note)) != said:
+            raise UserError(
+                f"{self.out}: holds runs of another dataset, {there.get('name')!r}, or of other"
+                f" labels of it, than --data={self.data}; take another --out"
+            )
+        write_json(note, said, in_folder(self.out))
 
     def cell(self, part: Part, seed: int) -> Cell:
         """A linear probe of a student of its own."""

@@ -89,12 +89,15 @@ def note_definition(out: Path, run: Run) -> None:
     write_json(path, run.definition.values)
 
 
-def is_done(folder: Path, words: Sequence[str]) -> bool:
+def is_done(folder: Path, words: Sequence[str], told: bool = False) -> bool:
     """Whether all is in a run's folder that its command leaves.
 
     Args:
         words: of the command.
+        told: takes nothing for granted: the command would tell what is missing.
     """
+    if told and words[0] == "features" and not _dataset_of(words).exists():
+        return False
     by_command = {"pretrain": _pretrained, "finetune": _finetuned, "features": _computed}
     return by_command.get(words[0], _made)(folder, words)
 
@@ -142,6 +145,11 @@ def _steps(folder: Path, config: Mapping[str, Any]) -> int:
     return budget.num_steps(StretchIndex(lengths, clip["slide"], apart).places)
 
 
+def _dataset_of(words: Sequence[str]) -> Path:
+    (folder,) = (word.partition("=")[2] for word in words if word.startswith("--dataset="))
+    return Path(folder)
+
+
 def _computed(folder: Path, words: Sequence[str]) -> bool:
     """Whether a features folder has a file for each video of its dataset.
 
@@ -149,10 +157,10 @@ def _computed(folder: Path, words: Sequence[str]) -> bool:
     """
     if not (folder / HEADER_FILE).is_file():
         return False
-    (dataset,) = (word.partition("=")[2] for word in words if word.startswith("--dataset="))
+    dataset = _dataset_of(words)
     try:
         features = open_features(folder)
-        if not Path(dataset).exists():
+        if not dataset.exists():
             return next(folder.rglob("*.npy"), None) is not None
         return all(features.path(video).is_file() for video in read_dataset(dataset).videos)
     except UserError:

@@ -53,7 +53,7 @@ def _run(package: str, *cores: str) -> int:
     for line in sys.stdin:
         told = json.loads(line)
         wait_until_free(Path(told["folder"]), _PATIENCE)
-        code, said, ran = 0, "", not is_done(Path(told["folder"]), told["words"])
+        code, said, ran = 0, "", not is_done(Path(told["folder"]), told["words"], told=True)
         try:
             if ran:
                 code, said = _logged(command, told["words"], Path(told["log"]))

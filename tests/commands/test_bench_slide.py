@@ -152,6 +152,19 @@ def test_runs_of_another_configuration_are_one_line(words, capsys):
     assert len(runs) == 2
 
 
+def test_runs_of_another_dataset_are_one_line(words, tmp_path, capsys):
+    call, runs = words
+    assert main([*call, "--ways", "1"]) == 0
+    other = make_dataset(tmp_path / "other")
+    about = json.loads((tmp_path / "dataset/dataset.json").read_text())
+    (other / "dataset.json").write_text(json.dumps(about | {"name": "another"}))
+    given = call.index("--data") + 1
+    assert main([*call[:given], str(other), *call[given + 1 :], "--ways", "1"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "holds runs of another dataset" in said and f"--data={other}" in said
+    assert len(runs) == 2
+
+
 def test_what_measures_a_loss_and_crashes_is_one_line(tmp_path, monkeypatch):
     dataset = make_dataset(tmp_path / "dataset")
     study = bench_slide.Study(ml_collections.ConfigDict(), "", dataset, tmp_path, [])

@@ -36,6 +36,14 @@ def test_clips_are_those_of_frames_that_stay_here(device):
             np.testing.assert_array_equal(device.clip(), written(host))
 
 
+def test_what_a_failed_program_took_is_there_for_the_next_video(device):
+    device.restart()
+    device._ring.delete()
+    device.restart()
+    device.push(np.full((4, 4, 3), 7, np.uint8))
+    assert (np.asarray(device.clip()) == 7).all()
+
+
 def test_a_frame_is_sent_once(device, monkeypatch):
     device.restart()
     sent, program = [], device._program

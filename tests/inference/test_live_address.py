@@ -67,6 +67,25 @@ def test_what_is_stored_comes_in_real_time_as_a_player_shows_it(tmp_path, served
         np.testing.assert_array_equal(frame, image[:, :, ::-1])
 
 
+def test_a_clock_that_is_set_back_goes_on(tmp_path, served, waited):
+    part = write(tmp_path / "part.ts", Pictures(count=10))
+    (tmp_path / "v.ts").write_bytes(2 * part.read_bytes())
+    source = open_source(f"{served}/v.ts", 5.0, VideoOptions(), None)
+    times = [second for second, _ in source.frames()]
+    assert len(times) == 20 and (np.diff(times) >= 0).all()
+    np.testing.assert_allclose(np.diff(times)[10:], 1 / 25, atol=1e-3)
+
+
+def test_a_playlist_that_goes_on_is_live(tmp_path, served):
+    """Its own size says nothing; with an end it is stored."""
+    write(tmp_path / "v.ts", Pictures(count=10))
+    head = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:0.4,\n"
+    (tmp_path / "live.m3u8").write_text(f"{head}v.ts\n")
+    (tmp_path / "whole.m3u8").write_text(f"{head}v.ts\n#EXT-X-ENDLIST\n")
+    stored = [live_address.Address(f"{served}/{name}.m3u8")._stored for name in ("live", "whole")]
+    assert stored == [False, True]
+
+
 def test_interlaced_pictures_are_deinterlaced(tmp_path, served, waited):
     """Also of a file without a length."""
     write(tmp_path / "v.ts", Pictures("mpeg2video", count=12, fields="top"))

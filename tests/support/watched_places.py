@@ -11,13 +11,13 @@ from surgvista_jax.training.watch import Place
 
 @contextmanager
 def watched_places() -> Generator[list[Place], None, None]:
-    """Within, the places of runs under way are noted, one after the other."""
-    places, real = [], Standstill.at
+    """Within, the places of runs under way are noted, one after the other, but for their parts."""
+    places, real = [], Standstill._stand
 
-    def noted(self, *place):
-        places.append(Place(*place))
-        real(self, *place)
+    def noted(self, place):
+        places.append(place._replace(part=0))
+        real(self, place)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Standstill, "at", noted)
+        patched.setattr(Standstill, "_stand", noted)
         yield places

@@ -20,7 +20,7 @@ def test_what_was_measured_is_taken_as_it_is_where_all_is_the_same(row):
 def test_the_page_tells_the_same_rates():
     text = read("speed.md")
     for program, command in zip(MEASURED, ("pretrain", "finetune", "predict"), strict=True):
-        told = re.search(rf"^ *\| `{command} --config=[^|]*\| ([\d,]+) \|", text, re.MULTILINE)
+        told = re.search(rf"^ *\| `{command} --config=[^|]*\| ([\d,.]+) \|", text, re.MULTILINE)
         assert float(told[1].replace(",", "")) == program.clips_per_second
 
 

@@ -96,6 +96,9 @@ def test_a_run_tells_what_it_saw_and_goes_on_with_it_exactly(root, tmp_path, cap
     other = WEIGHTS.replace("3", "2")
     assert main([*words, other, f"--workdir={workdir}"]) == 1
     assert "data.mixture.two was 3, is 2" in capsys.readouterr().err
+    both_ways = ["--allow-overlap", "--config.data.allow_overlap=false"]
+    assert main([*words, *both_ways, f"--workdir={workdir}"]) == 1
+    assert "say the opposite: leave one out" in capsys.readouterr().err
     assert main([*words, "--allow-overlap", f"--workdir={workdir}"]) == 1
     assert "was trained with another data" in capsys.readouterr().err
 

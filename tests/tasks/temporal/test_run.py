@@ -308,7 +308,7 @@ def test_a_finished_run_writes_lost_predictions_again(folder, whole, capsys):
     (whole / PREDICTIONS).unlink()
     with watched_places() as places:
         assert train.train_temporal(make_config(folder), whole)
-    assert places[-1][1:] == ("evaluating the test videos", 2)
+    assert places[-1][1:3] == ("evaluating the test videos", 2)
     np.testing.assert_array_equal(read(whole).score, score)
     assert result(whole) == found
     (end,) = (x for x in capsys.readouterr().err.splitlines() if x.startswith("done: "))
