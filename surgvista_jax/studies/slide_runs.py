@@ -4,6 +4,7 @@ They are the runs of a study, planned and run as those, and lie where those do.
 """
 
 import dataclasses
+import functools
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surgvista_jax.config.printing import KIND
-from surgvista_jax.data.dataset import label_fingerprint
+from surgvista_jax.data.dataset import Dataset, label_fingerprint
 from surgvista_jax.data.storage.manifest import read_dataset
 from surgvista_jax.errors import UserError
 from surgvista_jax.json_lines import read_lines
@@ -97,9 +98,13 @@ class SlideRuns:
         for folder, why in outcome.failed.items():
             raise UserError(f"{self.out / folder}: {why}; the same command goes on with it")
 
+    @functools.cached_property
+    def _dataset(self) -> Dataset:
+        return read_dataset(self.data)
+
     def _note_data(self) -> None:
-        dataset, note = read_dataset(self.data), self.out / _DATA
-        said = {"name": dataset.name, "fingerprint": label_fingerprint(dataset)}
+        note = self.out / _DATA
+        said = {"name": self._dataset.name, "fingerprint": label_fingerprint(self._dataset)}
         if note.is_file() and (there := read_object(note)) != said:
             raise UserError(
                 f"{self.out}: holds runs of another dataset, {there.get('name')!r}, or of other"
@@ -113,7 +118,7 @@ class SlideRuns:
         way = {"clip.slide": part.way.slide, "mask.masks_per_clip": part.way.masks}
         data = Data(
             name="data",
-            task=read_dataset(self.data).task,
+            task=self._dataset.task,
             config=self.probe,
             folder=str(self.data),
             changes={"evaluation.protocol": ""},
